@@ -1,0 +1,129 @@
+"""The contract as code: tables, columns and rules, read from `schema.sql` by SQLite itself.
+
+Nothing here knows a table's name.  SQLite parses the schema in an empty database in
+memory, and its catalogue answers what the tables, columns and keys are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from utils.helpers import PROJECT_ROOT, DataError
+
+SCHEMA_PATH = PROJECT_ROOT / "db" / "schema.sql"
+
+# The one table that is not a CSV file: where the data came from.
+PROVENANCE_TABLE = "submission_meta"
+
+# STRICT tables came with SQLite 3.37.
+OLDEST_SQLITE = (3, 37, 0)
+
+
+class Column(NamedTuple):
+    """A column as declared: *type* is `INTEGER` or `TEXT`."""
+
+    name: str
+    type: str
+    is_required: bool
+
+
+class ForeignKey(NamedTuple):
+    """A reference from *column* to *parent_column* of *parent_table*."""
+
+    column: str
+    parent_table: str
+    parent_column: str
+
+
+class Table(NamedTuple):
+    """A table of the contract; *key* names the columns of its primary key."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+
+    @property
+    def column_names(self) -> list[str]:
+        """Return the column names in the order declared, which is the CSV header."""
+        return [column.name for column in self.columns]
+
+
+class Contract(NamedTuple):
+    """All of `schema.sql`: *tables* are the CSV files, in the order declared.
+
+    *table_statements* creates every table, *index_statements* every index: a load runs the
+    first before the rows and the second after them.
+    """
+
+    tables: tuple[Table, ...]
+    table_statements: tuple[str, ...]
+    index_statements: tuple[str, ...]
+    sha256: str
+
+
+def read_contract(schema_path: Path = SCHEMA_PATH) -> Contract:
+    """Read the contract from *schema_path*.
+
+    Raise `DataError` if SQLite is too old, or the file is missing or is not valid SQL.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise DataError(
+            f"SQLite {sqlite3.sqlite_version} is too old: STRICT tables need 3.37 or newer."
+            " Use a Python that brings a newer SQLite."
+        )
+    try:
+        source = schema_path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{schema_path}: no such file. Name the schema with --schema."
+        ) from error
+    with closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            connection.executescript(source.decode("utf-8"))
+        except (sqlite3.Error, UnicodeDecodeError, ValueError) as error:
+            raise DataError(f"{schema_path}: not a valid SQLite schema: {error}") from error
+        contract = _describe(connection, hashlib.sha256(source).hexdigest())
+    if not contract.tables:
+        raise DataError(f"{schema_path}: creates no table. Expected CREATE TABLE statements.")
+    return contract
+
+
+def _describe(connection: sqlite3.Connection, sha256: str) -> Contract:
+    catalogue = connection.execute(
+        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid"
+    ).fetchall()
+    return Contract(
+        tables=tuple(
+            _describe_table(connection, name)
+            for kind, name, _ in catalogue
+            if kind == "table" and name != PROVENANCE_TABLE
+        ),
+        table_statements=tuple(sql for kind, _, sql in catalogue if kind == "table"),
+        index_statements=tuple(sql for kind, _, sql in catalogue if kind != "table"),
+        sha256=sha256,
+    )
+
+
+def _describe_table(connection: sqlite3.Connection, name: str) -> Table:
+    described = connection.execute(
+        "SELECT name, type, \"notnull\", pk FROM pragma_table_info(?) ORDER BY cid", (name,)
+    ).fetchall()
+    references = connection.execute(
+        'SELECT "from", "table", "to" FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq',
+        (name,),
+    ).fetchall()
+    in_key_order = sorted((pk, column) for column, _, _, pk in described if pk)
+    return Table(
+        name=name,
+        columns=tuple(
+            Column(column, type_name, bool(notnull))
+            for column, type_name, notnull, _ in described
+        ),
+        key=tuple(column for _, column in in_key_order),
+        foreign_keys=tuple(ForeignKey(*reference) for reference in references),
+    )
