@@ -1,0 +1,263 @@
+"""The run: from a plan to five CSV files and their manifest.
+
+Sign-up days make users and their moments of purchase; the moments are sorted into order
+days; order days make orders, items and payments.  Ids are dense and rise with time, and
+every file is in time order.  The files appear only when all of them are whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from data_generation.catalog import (
+    CATEGORIES,
+    CURRENCY,
+    LAUNCH_SECOND,
+    Product,
+    make_products,
+    stock_shelves,
+)
+from data_generation.customers import Purchase, find_purchases, plan_signups, sign_up_users
+from data_generation.orders import Payment, make_order_day, promote
+from data_generation.seasons import DAY_SECONDS, Calendar, plan_calendar
+from data_generation.streams import FORMAT_VERSION, Streams
+from utils.contract import Contract, Table, read_contract
+from utils.helpers import open_whole, render_json
+
+MANIFEST_NAME = "datapackage.json"
+
+
+class Plan(NamedTuple):
+    """What to make: *users* customers who sign up from *start* to *end*, both included."""
+
+    seed: int
+    users: int
+    start: date
+    end: date
+
+
+class Written(NamedTuple):
+    """A finished file as the manifest tells of it; *rows* leaves the header out."""
+
+    table: str
+    path: str
+    bytes: int
+    rows: int
+    sha256: str
+
+
+class TableFile:
+    """One CSV file being written: counts and hashes what passes through."""
+
+    def __init__(self, table: Table, file: IO[bytes]) -> None:
+        self.table = table
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._bytes = 0
+        self._rows = 0
+        self._write(",".join(table.column_names) + "\n")
+
+    def write_rows(self, rows: list[str]) -> None:
+        """Append *rows*, each a line with its newline."""
+        self._rows += len(rows)
+        self._write("".join(rows))
+
+    def describe(self) -> Written:
+        """Return what has been written so far."""
+        return Written(
+            table=self.table.name,
+            path=f"{self.table.name}.csv",
+            bytes=self._bytes,
+            rows=self._rows,
+            sha256=self._hash.hexdigest(),
+        )
+
+    def _write(self, text: str) -> None:
+        data = text.encode("utf-8")
+        self._file.write(data)
+        self._hash.update(data)
+        self._bytes += len(data)
+
+
+def generate_shop(plan: Plan, out_dir: Path) -> list[Written]:
+    """Write the five CSV files of *plan* and their manifest into *out_dir*.
+
+    Return what was written, in the contract's order.  Raise `DataError` if *out_dir*
+    cannot be written to; the files of an earlier run then stay as they are.
+    """
+    contract = read_contract()
+    with ExitStack() as stack:
+        manifest = stack.enter_context(open_whole(out_dir / MANIFEST_NAME))
+        files = {
+            table.name: TableFile(
+                table, stack.enter_context(open_whole(out_dir / f"{table.name}.csv"))
+            )
+            for table in contract.tables
+        }
+        fill_files(plan, {name: file.write_rows for name, file in files.items()})
+        written = [file.describe() for file in files.values()]
+        document = describe_package(plan, contract, written)
+        manifest.write(render_json(document).encode("utf-8"))
+    return written
+
+
+def fill_files(plan: Plan, write: dict[str, Callable[[list[str]], None]]) -> None:
+    """Make every row of *plan* and pass it on, as lines, to its table's function."""
+    streams = Streams(plan.seed)
+    calendar = plan_calendar(plan.start, plan.end)
+    products = make_products(streams, len(calendar.days))
+    write["products"]([_format_product(calendar, product) for product in products])
+    diary = _Diary()
+    for day_number, count in enumerate(plan_signups(streams, calendar, plan.users)):
+        _sign_up_day(streams, calendar, day_number, count, diary, write["users"])
+    for day_number in range(len(calendar.days)):
+        _order_day(streams, calendar, day_number, products, diary, write)
+
+
+class _Diary:
+    """What the days hand to later days: purchases and payments to come, ids given out."""
+
+    def __init__(self) -> None:
+        self.purchases: dict[int, list[Purchase]] = defaultdict(list)
+        self.payments: dict[int, list[Payment]] = defaultdict(list)
+        self.user_count = 0
+        self.order_count = 0
+        self.item_count = 0
+        self.payment_count = 0
+
+
+def _sign_up_day(
+    streams: Streams,
+    calendar: Calendar,
+    day_number: int,
+    count: int,
+    diary: _Diary,
+    write_users: Callable[[list[str]], None],
+) -> None:
+    users = sign_up_users(streams, calendar, day_number, diary.user_count + 1, count)
+    diary.user_count += count
+    write_users([user.row for user in users])
+    for at, user in enumerate(users):
+        unit = f"{calendar.texts[day_number]}/{at}"
+        for purchase in find_purchases(streams, calendar, user, unit):
+            diary.purchases[purchase.second // DAY_SECONDS].append(purchase)
+
+
+def _order_day(
+    streams: Streams,
+    calendar: Calendar,
+    day_number: int,
+    products: list[Product],
+    diary: _Diary,
+    write: dict[str, Callable[[list[str]], None]],
+) -> None:
+    shelves = stock_shelves(products, day_number, calendar.days[day_number].month)
+    purchases = sorted(diary.purchases.pop(day_number, []), key=lambda made: made[:3])
+    if shelves is not None and purchases:
+        orders = list(
+            make_order_day(
+                streams,
+                calendar,
+                day_number,
+                purchases,
+                shelves,
+                promote(streams, calendar, day_number, len(products)),
+                first_order_id=diary.order_count + 1,
+                first_item_id=diary.item_count + 1,
+            )
+        )
+        write["orders"]([order.row for order in orders])
+        items = [row for order in orders for row in order.item_rows]
+        write["order_items"](items)
+        diary.order_count += len(orders)
+        diary.item_count += len(items)
+        for order in orders:
+            for payment in order.payments:
+                diary.payments[payment.second // DAY_SECONDS].append(payment)
+    write["payments"](_number_payments(calendar, day_number, diary))
+
+
+def _number_payments(calendar: Calendar, day_number: int, diary: _Diary) -> list[str]:
+    payments = sorted(diary.payments.pop(day_number, []))
+    first_id = diary.payment_count + 1
+    diary.payment_count += len(payments)
+    return [
+        f"{payment_id},{payment.order_id},{payment.kind},{payment.method},{payment.status},"
+        f"{payment.amount_cents},{calendar.format_instant(payment.second)}\n"
+        for payment_id, payment in enumerate(payments, start=first_id)
+    ]
+
+
+def _format_product(calendar: Calendar, product: Product) -> str:
+    launched_on = date.fromordinal(calendar.start.toordinal() + product.launch_day)
+    hour = LAUNCH_SECOND // 3600
+    return (
+        f"{product.product_id},{product.sku},{product.name},"
+        f"{CATEGORIES[product.category].name},{product.brand},{product.price_cents},"
+        f"{product.cost_cents},{launched_on.isoformat()}T{hour:02d}:00:00Z\n"
+    )
+
+
+def describe_package(plan: Plan, contract: Contract, written: list[Written]) -> dict[str, Any]:
+    """Return the manifest: a Frictionless Data Package with how the data was made."""
+    return {
+        "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
+        "name": "synthetic-commerce",
+        "title": f"A synthetic shop: seed {plan.seed}, {plan.users} users",
+        "seed": plan.seed,
+        "users": plan.users,
+        "window": {"start": plan.start.isoformat(), "end": plan.end.isoformat()},
+        "format_version": FORMAT_VERSION,
+        "currency": CURRENCY,
+        "resources": [
+            {
+                "name": table.name,
+                "type": "table",
+                "path": file.path,
+                "format": "csv",
+                "mediatype": "text/csv",
+                "encoding": "utf-8",
+                "bytes": file.bytes,
+                "hash": f"sha256:{file.sha256}",
+                "rows": file.rows,
+                "schema": _describe_schema(table),
+            }
+            for table, file in zip(contract.tables, written, strict=True)
+        ],
+    }
+
+
+def _describe_schema(table: Table) -> dict[str, Any]:
+    """Return the Table Schema of *table*; columns in `_at` hold instants."""
+    schema: dict[str, Any] = {
+        "fields": [
+            {
+                "name": column.name,
+                "type": _field_type(column.name, column.type),
+                "constraints": {"required": column.is_required},
+            }
+            for column in table.columns
+        ],
+        "primaryKey": list(table.key),
+    }
+    if table.foreign_keys:
+        schema["foreignKeys"] = [
+            {
+                "fields": [key.column],
+                "reference": {"resource": key.parent_table, "fields": [key.parent_column]},
+            }
+            for key in table.foreign_keys
+        ]
+    return schema
+
+
+def _field_type(name: str, declared: str) -> str:
+    if name.endswith("_at"):
+        return "datetime"
+    return {"INTEGER": "integer", "TEXT": "string"}[declared]

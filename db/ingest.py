@@ -1,0 +1,404 @@
+"""The fast road: five CSV files into a new database, in one transaction and one swap.
+
+Each file is read once; the very bytes that are parsed are hashed.  Whole columns are
+proved canonical at a time, SQLite does the rest (STRICT types, CHECKs, keys).  Nothing here
+explains a fault: whatever stops this road sends the input down the slow one (`faults`).
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import platform
+import re
+import sqlite3
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from db.digest import dataset_digest, table_digest
+from db.faults import InputFaults, find_faults
+from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, Contract, Table, read_contract
+from utils.helpers import PROJECT_ROOT, DataError, hash_file
+
+DEFAULT_DATABASE = PROJECT_ROOT / "db" / "ecommerce.db"
+MANIFEST_NAME = "datapackage.json"
+
+# Rises when the same input is meant to give another database.
+TOOL_VERSION = "1.0"
+
+# Rows proved and inserted at once.
+CHUNK_ROWS = 5_000
+
+# An integer has one spelling.  SQLite alone would take ' 12', '012', '1e3' and '5.0' too.
+_INTEGER = r"(?:0|-?[1-9][0-9]{0,18})"
+_INTEGER_COLUMN = re.compile(rf"{_INTEGER}(?:\n{_INTEGER})*")
+
+# How long to wait for another program's lock on the old database, in seconds.
+LOCK_TIMEOUT = 5.0
+
+
+class LoadedFile(NamedTuple):
+    """One input as it was read; *manifest* tells how it compares with the manifest.
+
+    That is `matches`, `differs`, `unlisted` (the manifest does not name it) or `absent`
+    (there is no manifest).
+    """
+
+    path: Path
+    table: str
+    sha256: str
+    bytes: int
+    rows: int
+    manifest: str
+
+
+class Refusal(Exception):
+    """The fast road met something it does not take; the slow road will say what."""
+
+
+class HashingReader(io.RawIOBase):
+    """A raw file that hashes and counts the bytes that pass, and refuses NUL among them."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw = raw
+        self._hash = hashlib.sha256()
+        self.byte_count = 0
+
+    def readable(self) -> bool:
+        """Return True: this is a reader."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into *buffer*; return the number of bytes, 0 at the end."""
+        count = self._raw.readinto(buffer) or 0
+        data = memoryview(buffer)[:count]
+        if b"\0" in bytes(data):
+            raise Refusal("a NUL byte")
+        self._hash.update(data)
+        self.byte_count += count
+        return count
+
+    def hexdigest(self) -> str:
+        """Return the SHA-256 of all bytes read so far."""
+        return self._hash.hexdigest()
+
+
+def ingest_folder(
+    data_dir: Path, database: Path = DEFAULT_DATABASE, schema_path: Path = SCHEMA_PATH
+) -> list[LoadedFile]:
+    """Load the CSV files in *data_dir* into a new *database* under the rules of the schema.
+
+    Return the files as they were read.  Raise `DataError` for anything the user can mend
+    (`InputFaults` lists the faults of the files themselves); *database* is then untouched.
+    """
+    contract = read_contract(schema_path)
+    target = Path(os.path.realpath(database))
+    _require_files(contract, data_dir)
+    require_replaceable(target)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        loaded = _build_database(contract, data_dir, partial)
+        publish_database(partial, target)
+    except (Refusal, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError) as error:
+        raise _explain(contract, data_dir, error) from error
+    finally:
+        for leftover in (partial, partial.with_name(f"{partial.name}-journal")):
+            with suppress(OSError):
+                leftover.unlink()
+    return loaded
+
+
+def _require_files(contract: Contract, data_dir: Path) -> None:
+    missing = [
+        f"{table.name}.csv"
+        for table in contract.tables
+        if not (data_dir / f"{table.name}.csv").is_file()
+    ]
+    if missing:
+        raise DataError(
+            f"{data_dir}: missing {', '.join(missing)}. Make them with"
+            " 'python generate_data.py --generate', or name their folder with --data-dir."
+        )
+
+
+def _explain(contract: Contract, data_dir: Path, error: Exception) -> Exception:
+    faults = find_faults(contract, data_dir)
+    if faults:
+        return InputFaults(faults)
+    return RuntimeError(f"the load failed but no fault was found in {data_dir}: {error}")
+
+
+def _build_database(contract: Contract, data_dir: Path, partial: Path) -> list[LoadedFile]:
+    """Fill the new database file *partial* in one transaction and sync it."""
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)
+        connection = sqlite3.connect(partial, isolation_level=None)
+        # Only the finished file counts, so a journal on disk would guard nothing.
+        connection.execute("PRAGMA journal_mode = MEMORY")
+    except (OSError, sqlite3.OperationalError) as error:
+        raise DataError(
+            f"{partial.parent}: cannot make a database here: {error}."
+            " Choose another place with --database."
+        ) from error
+    with closing(connection):
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA foreign_keys = OFF")  # checked as a whole, below
+        connection.execute("BEGIN")
+        manifest = read_manifest(data_dir / MANIFEST_NAME)
+        for statement in contract.table_statements:
+            connection.execute(statement)
+        loaded = [
+            load_table(connection, table, data_dir / f"{table.name}.csv", manifest)
+            for table in contract.tables
+        ]
+        for statement in contract.index_statements:
+            connection.execute(statement)
+        if connection.execute("PRAGMA foreign_key_check").fetchone():
+            raise Refusal("a reference to a row that does not exist")
+        record_provenance(connection, contract, loaded, manifest, data_dir / MANIFEST_NAME)
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode = DELETE")
+    with open(partial, "rb+") as file:
+        os.fsync(file.fileno())
+    return loaded
+
+
+def load_table(
+    connection: sqlite3.Connection, table: Table, path: Path, manifest: dict[str, Any]
+) -> LoadedFile:
+    """Insert the rows of the CSV file *path* into *table*.
+
+    Columns may come in any order.  Raise `Refusal`, `csv.Error`, `UnicodeDecodeError` or
+    `sqlite3.IntegrityError` at the first row that does not fit.
+    """
+    rows = 0
+    with open(path, "rb", buffering=0) as raw:
+        source = HashingReader(raw)
+        text = io.TextIOWrapper(io.BufferedReader(source), encoding="utf-8-sig", newline="")
+        reader = csv.reader(text, strict=True)
+        header = next(reader, [])
+        if sorted(header) != sorted(table.column_names):
+            raise Refusal("a header that is not the contract's")
+        integers = [
+            at
+            for at, name in enumerate(header)
+            if table.columns[table.column_names.index(name)].type == "INTEGER"
+        ]
+        insert = _insert_statement(table, header)
+        while chunk := list(islice(reader, CHUNK_ROWS)):
+            prove_canonical(chunk, len(header), integers)
+            connection.executemany(insert, chunk)
+            rows += len(chunk)
+    return LoadedFile(
+        path=path,
+        table=table.name,
+        sha256=source.hexdigest(),
+        bytes=source.byte_count,
+        rows=rows,
+        manifest=compare_with_manifest(manifest, path.name, source.hexdigest()),
+    )
+
+
+def _insert_statement(table: Table, header: Sequence[str]) -> str:
+    """Return the INSERT for rows in the order of *header*; an empty text is no value.
+
+    The names in *header* have been found in the contract, so they are safe in SQL.
+    """
+    values = ", ".join(
+        "?" if table.columns[table.column_names.index(name)].type == "INTEGER" else
+        "NULLIF(?, '')"
+        for name in header
+    )  # fmt: skip
+    return f"INSERT INTO {table.name} ({', '.join(header)}) VALUES ({values})"
+
+
+def prove_canonical(
+    rows: Sequence[Sequence[str]], width: int, integers: Sequence[int]
+) -> None:
+    """Raise `Refusal` unless every row has *width* cells and its *integers* are canonical.
+
+    One pattern runs over a whole column, with line breaks between the cells; a cell that
+    brings its own line break gives itself away by their number.
+    """
+    try:
+        columns = list(zip(*rows, strict=True))
+    except ValueError as error:
+        raise Refusal("rows of different lengths") from error
+    if len(columns) != width:
+        raise Refusal("rows of another length than the header")
+    for at in integers:
+        column = "\n".join(columns[at])
+        if column.count("\n") != len(rows) - 1 or not _INTEGER_COLUMN.fullmatch(column):
+            raise Refusal("a cell that is not a canonical integer")
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest at *path*, or an empty one if there is no such file."""
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise DataError(
+            f"{path}: not valid JSON: {error}. Mend the manifest, or remove it to load"
+            " the files without one."
+        ) from error
+    if not isinstance(manifest, dict):
+        raise DataError(f"{path}: expected a JSON object. Mend the manifest, or remove it.")
+    return manifest
+
+
+def compare_with_manifest(manifest: dict[str, Any], file_name: str, sha256: str) -> str:
+    """Return how the file's *sha256* compares with the manifest (see `LoadedFile`)."""
+    if not manifest:
+        return "absent"
+    for resource in _listed_resources(manifest):
+        if resource.get("path") == file_name:
+            return "matches" if resource.get("hash") == f"sha256:{sha256}" else "differs"
+    return "unlisted"
+
+
+def _listed_resources(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    resources = manifest.get("resources")
+    if not isinstance(resources, list):
+        return []
+    return [resource for resource in resources if isinstance(resource, dict)]
+
+
+def record_provenance(
+    connection: sqlite3.Connection,
+    contract: Contract,
+    loaded: Sequence[LoadedFile],
+    manifest: dict[str, Any],
+    manifest_path: Path,
+) -> None:
+    """Write what was loaded, under which rules and by what, into the provenance table."""
+    facts: dict[tuple[str, str], Any] = {("schema.sql", "sha256"): contract.sha256}
+    for file in loaded:
+        for name in ("sha256", "bytes", "rows", "manifest"):
+            facts[file.path.name, name] = getattr(file, name)
+    digests = {table.name: table_digest(connection, table) for table in contract.tables}
+    for table_name, digest in digests.items():
+        facts[table_name, "content_sha256"] = digest
+    facts["dataset", "content_sha256"] = dataset_digest(digests)
+    if manifest:
+        facts[MANIFEST_NAME, "sha256"] = hash_file(manifest_path)
+    generator = _read_generator(manifest)
+    facts |= {("generator", name): value for name, value in generator.items()}
+    facts["dataset", "as_of"] = find_as_of(connection, generator.get("window_end"))
+    facts["loader", "tool_version"] = TOOL_VERSION
+    facts["loader", "python_version"] = platform.python_version()
+    facts["loader", "sqlite_version"] = sqlite3.sqlite_version
+    connection.executemany(
+        f"INSERT INTO {PROVENANCE_TABLE} (subject, property, value) VALUES (?, ?, ?)",
+        sorted(
+            (subject, name, str(value))
+            for (subject, name), value in facts.items()
+            if value is not None
+        ),
+    )
+
+
+def _read_generator(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return what *manifest* tells about the data's making; only plain values count."""
+    window = manifest.get("window")
+    stated = {
+        "seed": manifest.get("seed"),
+        "users": manifest.get("users"),
+        "window_start": window.get("start") if isinstance(window, dict) else None,
+        "window_end": window.get("end") if isinstance(window, dict) else None,
+        "format_version": manifest.get("format_version"),
+        "currency": manifest.get("currency"),
+    }
+    return {name: value for name, value in stated.items() if isinstance(value, (int, str))}
+
+
+def find_as_of(connection: sqlite3.Connection, window_end: object) -> str | None:
+    """Return the last day that the data speaks for, YYYY-MM-DD, or None without any.
+
+    That is *window_end*, the manifest's last day, unless something happened after it.
+    """
+    (last_event,) = connection.execute(
+        "SELECT SUBSTR(MAX(last_at), 1, 10) FROM ("
+        " SELECT MAX(signed_up_at) AS last_at FROM users"
+        " UNION ALL SELECT MAX(ordered_at) FROM orders"
+        " UNION ALL SELECT MAX(processed_at) FROM payments)"
+    ).fetchone()
+    is_a_day = isinstance(window_end, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", window_end)
+    stated = str(window_end) if is_a_day else ""
+    return max(stated, last_event or "") or None
+
+
+def require_replaceable(target: Path) -> None:
+    """Raise `DataError` unless *target* is absent or is a database that may be replaced."""
+    if target.is_dir():
+        raise DataError(f"{target}: is a folder. Name a file with --database.")
+    if target.exists():
+        with hold_database(target):
+            pass
+
+
+@contextmanager
+def hold_database(target: Path) -> Iterator[None]:
+    """Keep other writers out of the old database *target* while the block runs.
+
+    A journal or log that a dead program left beside it is played back first: beside a new
+    file it would destroy it.  Windows cannot rename over an open file, so there the hold
+    ends where the block begins.  Raise `DataError` if *target* is in use or no database.
+    """
+    try:
+        connection = sqlite3.connect(target, isolation_level=None, timeout=LOCK_TIMEOUT)
+        with closing(connection):
+            if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+                connection.execute("PRAGMA journal_mode = DELETE")
+            connection.execute("BEGIN IMMEDIATE")
+            if os.name != "nt":
+                yield
+        if os.name == "nt":
+            yield
+    except sqlite3.OperationalError as error:
+        raise DataError(
+            f"{target}: cannot be replaced: {error}. Close the programs that use it and"
+            " try again; it was left as it is."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise DataError(
+            f"{target}: {error}; it was left as it is. Move it away, or name another file"
+            " with --database."
+        ) from error
+
+
+def publish_database(partial: Path, target: Path) -> None:
+    """Swap the finished database *partial* in as *target*; readers see the old or the new."""
+    if not target.exists():
+        os.replace(partial, target)
+    else:
+        os.chmod(partial, stat.S_IMODE(target.stat().st_mode))
+        with hold_database(target):
+            try:
+                os.replace(partial, target)
+            except PermissionError as error:
+                raise DataError(
+                    f"{target}: cannot be replaced: {error.strerror}. Close the programs"
+                    " that use it and try again; it was left as it is."
+                ) from error
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in *folder* last through a power cut, where the system can."""
+    if os.name == "nt":  # Windows cannot open a folder; its renames are journalled
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

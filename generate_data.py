@@ -1,0 +1,113 @@
+"""Make a synthetic shop: five CSV files and their manifest, the same bytes for a seed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
+
+# The default window: 24 whole months.
+DEFAULT_START = date(2024, 1, 1)
+DEFAULT_END = date(2025, 12, 31)
+DEFAULT_USERS = 5_000
+LARGEST_SEED = 2**64 - 1
+MOST_USERS = 100_000_000
+
+
+def parse_seed(text: str) -> int:
+    """Return the seed in *text*, an integer from 0 to 2**64 - 1."""
+    return _parse_integer(text, 0, LARGEST_SEED)
+
+
+def parse_user_count(text: str) -> int:
+    """Return the number of users in *text*."""
+    return _parse_integer(text, 0, MOST_USERS)
+
+
+def _parse_integer(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}, expected a whole number from {least} to {most}"
+        )
+    return int(text)
+
+
+def parse_date(text: str) -> date:
+    """Return the day in *text*, written YYYY-MM-DD, of the years 1900 to 9000."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text or not 1900 <= day.year <= 9000:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a date such as 2025-12-31")
+    return day
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line of this script."""
+    parser = argparse.ArgumentParser(
+        prog="generate_data.py",
+        description="Make a synthetic shop: users, products, orders, order_items and"
+        " payments as CSV files, and datapackage.json, which describes them.",
+        epilog="Next: python ingest.py --ingest",
+    )
+    parser.add_argument("--generate", action="store_true", help="write the files")
+    parser.add_argument(
+        "--seed", type=parse_seed, default=42, metavar="N",
+        help="where chance starts, 0 to 2**64 - 1; the same seed gives the same bytes"
+        " (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--users", type=parse_user_count, default=DEFAULT_USERS, metavar="N",
+        help="customers who sign up in the window (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--start", type=parse_date, default=DEFAULT_START, metavar="DATE",
+        help="first day of the window (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--end", type=parse_date, default=DEFAULT_END, metavar="DATE",
+        help="last day of the window (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out-dir", type=Path, default=PROJECT_ROOT, metavar="DIR",
+        help="folder for the files (default: the project's root)",
+    )  # fmt: skip
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line *argv*; return the exit status."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if not args.generate:
+        parser.print_help(sys.stderr)
+        return 2
+    if args.end < args.start:
+        parser.error(f"--end {args.end} is before --start {args.start}")
+
+    # Imported here so that --help and a mistyped option answer at once.
+    from data_generation.generate_data import MANIFEST_NAME, Plan, generate_shop
+
+    plan = Plan(seed=args.seed, users=args.users, start=args.start, end=args.end)
+    try:
+        written = generate_shop(plan, args.out_dir)
+    except (DataError, OSError) as error:
+        report_error("generate_data", error)
+        return 1
+    except KeyboardInterrupt:
+        report_error("generate_data", KeyboardInterrupt("interrupted; nothing was written"))
+        return 130
+    print_safely(f"Seed {plan.seed}, {plan.start} to {plan.end}, into {args.out_dir}:")
+    for file in written:
+        print_safely(f"  {file.path:<16} {file.rows:>9,} rows  sha256 {file.sha256[:16]}")
+    print_safely(f"  {MANIFEST_NAME}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
