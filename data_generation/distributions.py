@@ -107,7 +107,7 @@ def gamma(shape: str) -> Quantiles:
     with localcontext() as context:
         context.prec = PRECISION
         alpha = Decimal(shape)
-        points = [Decimal("1e-9") * Decimal("1.09") ** step for step in range(298)]
+        points = [64 * (Decimal(step) / 320) ** 4 for step in range(1, 321)]
         totals = [_incomplete_gamma(alpha, point) for point in points]
         return _tabulate(points, totals)
 
@@ -122,7 +122,7 @@ def beta(first: str, second: str) -> Quantiles:
     with localcontext() as context:
         context.prec = PRECISION
         alpha, omega = Decimal(first), Decimal(second)
-        points = [Decimal(step) / 256 for step in range(1, 257)]
+        points = [(Decimal(step) / 256) ** 2 for step in range(1, 257)]
         totals = [_incomplete_beta(alpha, omega, point) for point in points]
         return _tabulate(points, totals)
 
@@ -155,5 +155,10 @@ def _tabulate(points: list[Decimal], totals: list[Decimal]) -> Quantiles:
 
 
 def _without_empty_cells(cuts: list[int], values: list[int]) -> Quantiles:
-    kept = [0] + [at for at in range(1, len(cuts)) if cuts[at] > cuts[at - 1]]
-    return Quantiles([cuts[at] for at in kept], [values[at] for at in kept])
+    """Return the table without cells too narrow for a word, or turned round by rounding."""
+    kept = Quantiles([cuts[0]], [values[0]])
+    for cut, value in zip(cuts, values, strict=True):
+        if cut > kept.cuts[-1]:
+            kept.cuts.append(cut)
+            kept.values.append(value)
+    return kept

@@ -97,7 +97,6 @@ def _read_all(
     )
     scratch.execute(
         "CREATE TEMP TABLE refused (table_name, key, PRIMARY KEY (table_name, key))"
-        " WITHOUT ROWID"
     )
     scratch.execute("BEGIN")
     unread = []
@@ -168,6 +167,7 @@ class _TableReader:
     def _read_record(self, header: Sequence[str], record: _Record) -> Iterator[Fault]:
         if len(record.cells) != len(header):
             yield self._explain_width(header, record)
+            self._remember_refused(dict(zip(header, record.cells, strict=False)))
             return
         cells = dict(zip(header, record.cells, strict=True))
         wrong = [
@@ -239,7 +239,7 @@ class _TableReader:
         """Keep the key of a refused row, so that its children are not called orphans."""
         self._scratch.execute(
             "INSERT OR IGNORE INTO refused VALUES (?, ?)",
-            (self._table.name, cells[self._table.key[0]]),
+            (self._table.name, cells.get(self._table.key[0])),
         )
 
 

@@ -27,6 +27,8 @@ from db.faults import InputFaults, find_faults
 from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, Contract, Table, read_contract
 from utils.helpers import PROJECT_ROOT, DataError, hash_file
 
+IS_WINDOWS = os.name == "nt"
+
 DEFAULT_DATABASE = PROJECT_ROOT / "db" / "ecommerce.db"
 MANIFEST_NAME = "datapackage.json"
 
@@ -39,6 +41,9 @@ CHUNK_ROWS = 5_000
 # An integer has one spelling.  SQLite alone would take ' 12', '012', '1e3' and '5.0' too.
 _INTEGER = r"(?:0|-?[1-9][0-9]{0,18})"
 _INTEGER_COLUMN = re.compile(rf"{_INTEGER}(?:\n{_INTEGER})*")
+
+# Bytes read, hashed and searched for NUL at once.
+BUFFER_BYTES = 1 << 18
 
 # How long to wait for another program's lock on the old database, in seconds.
 LOCK_TIMEOUT = 5.0
@@ -78,8 +83,8 @@ class HashingReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read into *buffer*; return the number of bytes, 0 at the end."""
         count = self._raw.readinto(buffer) or 0
-        data = memoryview(buffer)[:count]
-        if b"\0" in bytes(data):
+        data = bytes(memoryview(buffer)[:count])
+        if b"\0" in data:
             raise Refusal("a NUL byte")
         self._hash.update(data)
         self.byte_count += count
@@ -182,7 +187,9 @@ def load_table(
     rows = 0
     with open(path, "rb", buffering=0) as raw:
         source = HashingReader(raw)
-        text = io.TextIOWrapper(io.BufferedReader(source), encoding="utf-8-sig", newline="")
+        text = io.TextIOWrapper(
+            io.BufferedReader(source, BUFFER_BYTES), encoding="utf-8-sig", newline=""
+        )
         reader = csv.reader(text, strict=True)
         header = next(reader, [])
         if sorted(header) != sorted(table.column_names):
@@ -360,9 +367,9 @@ def hold_database(target: Path) -> Iterator[None]:
             if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
                 connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("BEGIN IMMEDIATE")
-            if os.name != "nt":
+            if not IS_WINDOWS:
                 yield
-        if os.name == "nt":
+        if IS_WINDOWS:
             yield
     except sqlite3.OperationalError as error:
         raise DataError(
@@ -395,7 +402,7 @@ def publish_database(partial: Path, target: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """Make a rename in *folder* last through a power cut, where the system can."""
-    if os.name == "nt":  # Windows cannot open a folder; its renames are journalled
+    if IS_WINDOWS:  # it cannot open a folder; its renames are journalled
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

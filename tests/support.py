@@ -1,0 +1,142 @@
+"""What the tests share: calling a script's main, and shops to call it on."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import io
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import unittest
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import generate_data
+import ingest
+import run_query
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Enough for every kind of order to occur.
+SAMPLE_USERS = 150
+
+# Where CI promises that every tool is there, a test that would skip fails instead.
+IN_CI = os.environ.get("CI") == "true"
+
+
+class Result(NamedTuple):
+    """What a script did: exit status and both streams."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def call(main: Callable[[Sequence[str]], int], *arguments: object) -> Result:
+    """Call *main* with *arguments* as its command line."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as leaving:
+            status = int(leaving.code or 0)
+    return Result(status, stdout.getvalue(), stderr.getvalue())
+
+
+def run_script(
+    script: str, *arguments: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> Result:
+    """Run *script* of the project in a process of its own, with *env* added to ours."""
+    finished = subprocess.run(
+        [sys.executable, ROOT / script, *(str(argument) for argument in arguments)],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        timeout=120,
+        check=False,
+    )
+    return Result(finished.returncode, finished.stdout, finished.stderr)
+
+
+def skip_or_fail(test: unittest.TestCase, reason: str) -> None:
+    """Skip *test* for a missing tool; in CI, where none may be missing, fail it."""
+    if IN_CI:
+        test.fail(reason)
+    test.skipTest(reason)
+
+
+class ShopCase(unittest.TestCase):
+    """A test with a temporary folder, `self.folder`."""
+
+    def setUp(self) -> None:
+        """Make the folder."""
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name).resolve()
+
+    def succeed(self, main: Callable[[Sequence[str]], int], *arguments: object) -> Result:
+        """Call *main*; fail unless it succeeds and complains of nothing."""
+        result = call(main, *arguments)
+        self.assertEqual((result.status, result.stderr), (0, ""), result)
+        return result
+
+    def generate(self, *arguments: object) -> None:
+        """Make a shop in the folder."""
+        self.succeed(generate_data.main, "--generate", "--out-dir", self.folder, *arguments)
+
+    def copy_sample(self) -> None:
+        """Put the CSV files and the manifest of the sample shop into the folder."""
+        for path in [*sample_shop().glob("*.csv"), sample_shop() / "datapackage.json"]:
+            if path.name != "query_result.csv":
+                shutil.copy(path, self.folder)
+
+    @property
+    def database(self) -> Path:
+        """Return where the database of the folder lies."""
+        return self.folder / "shop.db"
+
+    def ingest(self, *arguments: object) -> Result:
+        """Load the folder's files into its database."""
+        return call(
+            ingest.main, "--ingest", "--data-dir", self.folder, "--database", self.database,
+            *arguments,
+        )  # fmt: skip
+
+    def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of *sql* on the folder's database."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    def edit_line(self, name: str, number: int, edit: Callable[[str], str]) -> None:
+        """Replace line *number* (1 is the header) of the folder's file *name*."""
+        path = self.folder / name
+        lines = path.read_bytes().decode("utf-8").split("\n")
+        lines[number - 1] = edit(lines[number - 1])
+        path.write_bytes("\n".join(lines).encode("utf-8"))
+
+
+@cache
+def sample_shop() -> Path:
+    """Return a folder with a small shop taken through the whole path; do not change it."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    steps: list[tuple[Callable[[Sequence[str]], int], list[object]]] = [
+        (generate_data.main, ["--generate", "--users", SAMPLE_USERS, "--out-dir", folder]),
+        (ingest.main, ["--ingest", "--report", "--data-dir", folder,
+                       "--database", folder / "shop.db", "--out-dir", folder]),
+        (run_query.main, ["--database", folder / "shop.db", "--out-dir", folder]),
+    ]  # fmt: skip
+    for main, arguments in steps:
+        result = call(main, *arguments)
+        if result.status != 0:
+            raise AssertionError(result)
+    return folder

@@ -1,0 +1,451 @@
+"""The generator: same seed, same bytes; plausible customers; a manifest that tells the truth."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import hashlib
+import json
+import math
+import os
+import unittest
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from unittest import mock
+
+import generate_data
+from data_generation import catalog, customers, seasons
+from data_generation.distributions import UNIT, Quantiles, beta, exponential, gamma
+from data_generation.streams import WORDS, Streams
+from tests.support import ROOT, ShopCase, call, run_script, sample_shop
+from utils.contract import read_contract
+
+# The promise: these bytes, on every Python, system and processor.  A change here is a new
+# format version.  From: python generate_data.py --generate --seed 42 --users 150
+GOLDEN = {
+    "users.csv": "6c9738c701e9766647293c1439328116070a7675539c0043cd415c96220e02cd",
+    "products.csv": "e7ae3a1aab16b87adc91b040a2582013cc747a1f124a4017e3aaddf11f0b3f72",
+    "orders.csv": "e9036dd89b4b4535249fb9277454915b76dde8c6afb287aae879e70b4aa27ebc",
+    "order_items.csv": "7373e4398f8755685a6ce714d7df91fbbb4485da0c46bfd05ca70676a2d5ce0b",
+    "payments.csv": "2b37d3b3dd3ed5e2475173da9d935fe59874418254588e5eb2b3831a6d814d9a",
+}
+
+
+def hash_folder(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in *folder*, by name."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+    }
+
+
+def read_rows(folder: Path, table: str) -> list[dict[str, str]]:
+    """Return the rows of *table* in *folder*."""
+    with open(folder / f"{table}.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class TheSameSeed(ShopCase):
+    """Gives the same bytes whatever surrounds the run."""
+
+    def test_gives_the_published_checksums(self) -> None:
+        digests = hash_folder(sample_shop())
+        self.assertEqual({name: digests[name] for name in GOLDEN}, GOLDEN)
+
+    def test_gives_the_same_bytes_in_another_surrounding(self) -> None:
+        surroundings = {
+            "hash seed": {"PYTHONHASHSEED": "1"},
+            "other hash seed": {"PYTHONHASHSEED": "987", "PYTHONUTF8": "0"},
+            "time zone and locale": {"TZ": "Asia/Tokyo", "LC_ALL": "C", "LANG": "C"},
+        }
+        expected = {name: digest for name, digest in hash_folder(sample_shop()).items()
+                    if name in GOLDEN or name == "datapackage.json"}  # fmt: skip
+        for name, env in surroundings.items():
+            with self.subTest(name):
+                out_dir = self.folder / name
+                result = run_script(
+                    "generate_data.py", "--generate", "--users", 150, "--out-dir", out_dir,
+                    cwd=self.folder, env=env,
+                )  # fmt: skip
+                self.assertEqual(result.status, 0, result.stderr)
+                self.assertEqual(hash_folder(out_dir), expected)
+
+    def test_overwrites_an_earlier_run_without_a_trace(self) -> None:
+        self.generate("--users", 10)
+        first = hash_folder(self.folder)
+        self.generate("--users", 30)
+        self.generate("--users", 10)
+        self.assertEqual(hash_folder(self.folder), first)
+
+    def test_is_not_the_same_as_its_neighbour(self) -> None:
+        seen = set()
+        for seed in (0, 1, 2, 42, 2**32, 2**63, 2**64 - 1):
+            self.generate("--users", 5, "--seed", seed)
+            seen.add(hash_folder(self.folder)["users.csv"])
+        self.assertEqual(len(seen), 7)
+
+    def test_streams_are_told_apart_by_every_part_of_their_name(self) -> None:
+        streams = Streams(1)
+        draws = [
+            streams.draw("users", "city", "2024-01-01", 4),
+            streams.draw("users", "city", "2024-01-02", 4),
+            streams.draw("users", "cit", "y2024-01-01", 4),
+            streams.draw("orders", "city", "2024-01-01", 4),
+            Streams(11).draw("users", "city", "2024-01-01", 4),
+        ]
+        self.assertEqual(len(set(draws)), len(draws))
+
+    def test_a_longer_draw_begins_with_the_shorter(self) -> None:
+        streams = Streams(7)
+        self.assertEqual(streams.draw("a", "b", 1, 100)[:9], streams.draw("a", "b", 1, 9))
+
+
+class TheOutputPath(unittest.TestCase):
+    """Nothing on it may differ between platforms or runs."""
+
+    FORBIDDEN_MODULES = frozenset({"random", "uuid", "secrets", "time", "math", "locale"})
+    FORBIDDEN_NAMES = frozenset({"hash", "float", "id", "now", "today", "urandom", "utcnow"})
+
+    def test_calls_nothing_that_breaks_the_promise(self) -> None:
+        for path in sorted((ROOT / "data_generation").glob("*.py")):
+            for place, name in self.find_names(path):
+                self.assertNotIn(name, self.FORBIDDEN_MODULES | self.FORBIDDEN_NAMES, place)
+
+    def test_holds_no_float(self) -> None:
+        for path in sorted((ROOT / "data_generation").glob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Constant):
+                    self.assertNotIsInstance(node.value, float, f"{path.name}:{node.lineno}")
+                if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+                    # Only Decimal and Path divide; their files are known.
+                    self.assertIn(path.name, {"distributions.py", "generate_data.py"})
+
+    @staticmethod
+    def find_names(path: Path) -> Iterator[tuple[str, str]]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            place = f"{path.name}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Import):
+                yield from ((place, alias.name.split(".")[0]) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield place, node.module.split(".")[0]
+            elif isinstance(node, ast.Call):
+                if isinstance(node.func, ast.Name):
+                    yield place, node.func.id
+                elif isinstance(node.func, ast.Attribute):
+                    yield place, node.func.attr
+
+
+class TheTables(unittest.TestCase):
+    """Distributions without floats follow their formulas."""
+
+    def quantile_error(self, table: Quantiles, cumulative: object) -> float:
+        """Return the largest gap between the table's and the true cumulative function.
+
+        Values below a ten-thousandth are left out: as a rate they mean never.
+        """
+        assert callable(cumulative)
+        words = range(WORDS // 2000, WORDS, WORDS // 1000)
+        values = {word: table.value_at(word) / UNIT for word in words}
+        return max(
+            abs(cumulative(value) - word / WORDS)
+            for word, value in values.items()
+            if value >= 1e-4
+        )
+
+    def test_exponential_follows_its_formula(self) -> None:
+        error = self.quantile_error(exponential(), lambda x: 1 - math.exp(-x))
+        self.assertLess(error, 1e-4)
+
+    def test_gamma_follows_its_integrated_density(self) -> None:
+        for shape in (customers.RATE_SHAPE, customers.SPEND_Q, "6.25"):
+            with self.subTest(shape):
+                error = self.quantile_error(gamma(shape), partial(gamma_cdf, float(shape)))
+                self.assertLess(error, 5e-4)
+
+    def test_beta_follows_its_integrated_density(self) -> None:
+        a, b = float(customers.DROPOUT_A), float(customers.DROPOUT_B)
+        norm = math.gamma(a) * math.gamma(b) / math.gamma(a + b)
+
+        def cumulative(x: float) -> float:
+            return simpson(lambda y: (1 - y ** (1 / a)) ** (b - 1), x**a) / a / norm
+
+        table = beta(customers.DROPOUT_A, customers.DROPOUT_B)
+        self.assertLess(self.quantile_error(table, cumulative), 5e-4)
+
+    def test_every_table_covers_all_words_and_never_falls(self) -> None:
+        for table in (exponential(), gamma("0.243"), gamma("6.25"), beta("0.793", "2.426"),
+                      seasons.HOURS):  # fmt: skip
+            self.assertEqual((table.cuts[0], table.cuts[-1]), (0, WORDS))
+            self.assertEqual(table.cuts, sorted(set(table.cuts)))
+            self.assertEqual(table.values, sorted(table.values))
+            self.assertGreaterEqual(table.value_at(WORDS - 1), table.value_at(0))
+
+
+def gamma_cdf(shape: float, x: float) -> float:
+    """Return the gamma distribution's cumulative function, by integrating its density.
+
+    Below shape 1 the density has a pole at 0, which y = x**shape removes.
+    """
+    if shape < 1:
+        area = simpson(lambda y: math.exp(-(y ** (1 / shape))), x**shape)
+        return area / math.gamma(shape + 1)
+    return simpson(lambda t: t ** (shape - 1) * math.exp(-t), x) / math.gamma(shape)
+
+
+def simpson(function: object, top: float, steps: int = 400) -> float:
+    """Return the integral of *function* from 0 to *top* by Simpson's rule."""
+    assert callable(function)
+    width = top / steps
+    inner = sum((4 if at % 2 else 2) * function(at * width) for at in range(1, steps))
+    return float((function(0.0) + inner + function(top)) * width / 3)
+
+
+class TheCalendar(unittest.TestCase):
+    """Time runs by the demand of the day, and never back."""
+
+    def test_a_year_of_shop_time_is_nearly_a_year(self) -> None:
+        for year in range(2019, 2031):
+            calendar = seasons.plan_calendar(date(year, 1, 1), date(year, 12, 31))
+            ratio = calendar.ticks[-1] / seasons.DAY_TICKS / len(calendar.days)
+            self.assertAlmostEqual(ratio, 1, delta=0.05)
+
+    def test_ticks_become_seconds_in_order_and_within_their_day(self) -> None:
+        calendar = seasons.plan_calendar(date(2024, 2, 28), date(2024, 3, 1))
+        ticks = [calendar.ticks[-1] * at // 5000 for at in range(5000)]
+        seconds = [calendar.second_at(tick) for tick in ticks]
+        self.assertEqual(seconds, sorted(seconds))
+        self.assertLess(seconds[-1], calendar.end_second)
+        for day, start in enumerate(calendar.ticks[:-1]):
+            self.assertEqual(calendar.second_at(start), day * 86_400)
+
+    def test_instants_are_written_as_the_contract_wants(self) -> None:
+        calendar = seasons.plan_calendar(date(2024, 2, 28), date(2024, 3, 1))
+        self.assertEqual(calendar.format_instant(0), "2024-02-28T00:00:00Z")
+        self.assertEqual(calendar.format_instant(2 * 86_400 - 1), "2024-02-29T23:59:59Z")
+
+    def test_black_friday_follows_the_fourth_thursday_of_november(self) -> None:
+        for year in range(1990, 2060):
+            november = [date(year, 11, 1) + timedelta(days=at) for at in range(30)]
+            thursdays = [day for day in november if day.weekday() == 3]
+            self.assertEqual(
+                seasons.find_black_friday(year), thursdays[3] + timedelta(days=1)
+            )
+
+
+class TheWords(unittest.TestCase):
+    """Rows are joined with commas as they are, so no word may need quotes."""
+
+    def all_words(self) -> Iterator[str]:
+        for country in catalog.COUNTRIES:
+            yield from (*country.cities, *country.given_names, *country.family_names)
+            yield country.code
+        for category in catalog.CATEGORIES:
+            yield from (category.name, *category.nouns)
+        yield from (*catalog.BRANDS, *catalog.STYLES)
+        yield from (channel.replace("_", " ") for channel in catalog.CHANNELS.items)
+
+    def test_no_word_needs_quotes_in_csv(self) -> None:
+        for word in self.all_words():
+            self.assertNotRegex(word, r'[,"\r\n\0_]|^\s|\s$|^$')
+
+    def test_some_words_are_not_ascii(self) -> None:
+        self.assertGreater(sum(not word.isascii() for word in self.all_words()), 50)
+
+    def test_every_name_makes_an_ascii_address_in_a_reserved_domain(self) -> None:
+        for country in catalog.COUNTRIES:
+            for given in country.given_names:
+                for family in country.family_names:
+                    address = customers.make_email(given, family, 5, 0)
+                    self.assertRegex(address, r"^[a-z]{2,}\.[a-z]{2,}\.5@example\.com$")
+
+
+class AGeneratedShop(ShopCase):
+    """The five files agree with the contract, the manifest and one another."""
+
+    def test_has_the_contract_s_headers(self) -> None:
+        for table in read_contract().tables:
+            text = (sample_shop() / f"{table.name}.csv").read_text(encoding="utf-8")
+            self.assertEqual(text.split("\n", 1)[0], ",".join(table.column_names))
+
+    def test_is_described_by_its_manifest(self) -> None:
+        manifest = json.loads((sample_shop() / "datapackage.json").read_text(encoding="utf-8"))
+        self.assertEqual(manifest["seed"], 42)
+        self.assertEqual(manifest["users"], 150)
+        self.assertEqual(manifest["window"], {"start": "2024-01-01", "end": "2025-12-31"})
+        self.assertEqual(manifest["format_version"], 1)
+        contract = read_contract()
+        for table, resource in zip(contract.tables, manifest["resources"], strict=True):
+            data = (sample_shop() / resource["path"]).read_bytes()
+            self.assertEqual(resource["bytes"], len(data))
+            self.assertEqual(resource["rows"], data.count(b"\n") - 1)
+            self.assertEqual(resource["hash"], f"sha256:{hashlib.sha256(data).hexdigest()}")
+            fields = [field["name"] for field in resource["schema"]["fields"]]
+            self.assertEqual(fields, table.column_names)
+            self.assertEqual(resource["schema"]["primaryKey"], list(table.key))
+
+    def test_has_dense_ids_in_time_order(self) -> None:
+        for table, instant in (
+            ("users", "signed_up_at"), ("products", "launched_at"), ("orders", "ordered_at"),
+            ("payments", "processed_at"), ("order_items", "order_id"),
+        ):  # fmt: skip
+            rows = read_rows(sample_shop(), table)
+            ids = [int(next(iter(row.values()))) for row in rows]
+            self.assertEqual(ids, list(range(1, len(rows) + 1)), table)
+            moments = [row[instant].rjust(20) for row in rows]
+            self.assertEqual(moments, sorted(moments), table)
+
+    def test_has_every_status_kind_and_method(self) -> None:
+        self.generate("--users", 1500, "--start", "2025-01-01")
+        orders = Counter(row["status"] for row in read_rows(self.folder, "orders"))
+        payments = read_rows(self.folder, "payments")
+        self.assertEqual(len(orders), 7, orders)
+        self.assertEqual({row["kind"] for row in payments}, {"charge", "refund"})
+        self.assertEqual({row["status"] for row in payments}, {"succeeded", "failed"})
+        self.assertEqual(
+            {row["method"] for row in payments},
+            {"wallet", "credit_card", "debit_card", "bank_transfer", "gift_card"},
+        )
+
+    def test_knows_nothing_of_the_time_after_its_window(self) -> None:
+        self.generate("--users", 300, "--end", "2024-03-31")
+        for table, instant in (("orders", "ordered_at"), ("payments", "processed_at"),
+                               ("users", "signed_up_at")):  # fmt: skip
+            for row in read_rows(self.folder, table):
+                self.assertLess(row[instant], "2024-04-01", row)
+
+    def test_never_puts_a_product_twice_into_a_basket(self) -> None:
+        lines = [
+            (row["order_id"], row["product_id"])
+            for row in read_rows(sample_shop(), "order_items")
+        ]
+        self.assertEqual(len(lines), len(set(lines)))
+
+
+class ACustomerBase(ShopCase):
+    """The first honest model: growth, repeat purchases that die out, season and hours."""
+
+    def setUp(self) -> None:
+        """Make 3,000 users, enough for shares to settle."""
+        super().setUp()
+        self.generate("--users", 3000)
+        self.orders = read_rows(self.folder, "orders")
+        self.counts = Counter(row["user_id"] for row in self.orders)
+
+    def test_has_the_number_of_users_asked_for_and_grows(self) -> None:
+        years = Counter(row["signed_up_at"][:4] for row in read_rows(self.folder, "users"))
+        self.assertEqual(years.total(), 3000)
+        self.assertGreater(years["2025"], 1.3 * years["2024"])
+
+    def test_buys_once_mostly_and_some_often(self) -> None:
+        once = sum(count == 1 for count in self.counts.values()) / len(self.counts)
+        self.assertTrue(0.45 < once < 0.65, once)
+        self.assertGreater(max(self.counts.values()), 15)
+        self.assertLess(len(self.counts), 3000)
+
+    def test_buys_more_in_the_evening_and_on_black_friday(self) -> None:
+        hours = Counter(row["ordered_at"][11:13] for row in self.orders)
+        self.assertGreater(hours["19"], 2.5 * hours["05"])
+        days = Counter(row["ordered_at"][:10] for row in self.orders)
+        for year in (2024, 2025):
+            friday = seasons.find_black_friday(year)
+            before = friday - timedelta(days=7)
+            self.assertGreater(days[str(friday)], 1.8 * days[str(before)], year)
+
+    def test_fails_cancels_splits_and_returns_now_and_then(self) -> None:
+        status = Counter(row["status"] for row in self.orders)
+        share = {name: count / len(self.orders) for name, count in status.items()}
+        self.assertTrue(0.01 < share["cancelled"] < 0.06, share)
+        self.assertTrue(0.08 < share["returned"] + share["partially_returned"] < 0.2, share)
+        payments = read_rows(self.folder, "payments")
+        failed = sum(row["status"] == "failed" for row in payments) / len(payments)
+        self.assertTrue(0.01 < failed < 0.08, failed)
+
+    def test_buys_coats_in_winter_and_swimwear_in_summer(self) -> None:
+        categories = {
+            row["product_id"]: row["category"] for row in read_rows(self.folder, "products")
+        }
+        months = {row["order_id"]: row["ordered_at"][5:7] for row in self.orders}
+        sold = Counter(
+            (categories[row["product_id"]], months[row["order_id"]])
+            for row in read_rows(self.folder, "order_items")
+        )
+        coats, swim = "Coats & Knitwear", "Summer & Swim"
+        self.assertGreater(sold[coats, "12"], 3 * sold[coats, "06"])
+        self.assertGreater(sold[swim, "06"], 2 * sold[swim, "12"])
+
+
+class AnEdgeOfScale(ShopCase):
+    """Small and odd windows work and load."""
+
+    def test_few_users_and_short_windows_load(self) -> None:
+        for arguments in (
+            ("--users", 0), ("--users", 1), ("--users", 2),
+            ("--users", 50, "--start", "2024-02-29", "--end", "2024-02-29"),
+            ("--users", 20, "--start", "2016-01-01", "--end", "2025-12-31"),
+        ):  # fmt: skip
+            with self.subTest(arguments):
+                self.generate(*arguments)
+                result = self.ingest()
+                self.assertEqual((result.status, result.stderr), (0, ""))
+                self.assertEqual(self.query("SELECT COUNT(*) FROM users"), [(arguments[1],)])
+
+
+class TheCommand(ShopCase):
+    """The command line of generate_data.py."""
+
+    def test_without_an_action_prints_help_and_exits_2(self) -> None:
+        result = call(generate_data.main)
+        self.assertEqual(result.status, 2)
+        self.assertIn("--generate", result.stderr)
+
+    def test_refuses_what_is_no_seed_count_or_date(self) -> None:
+        for option, value in (
+            ("--seed", "-1"), ("--seed", str(2**64)), ("--seed", "1.5"), ("--seed", "x"),
+            ("--seed", "１"), ("--users", "-1"), ("--users", "many"), ("--start", "2024-02-30"),
+            ("--start", "20240101"), ("--end", "tomorrow"), ("--end", "2023-12-31"),
+            ("--end", "9999-12-31"),
+        ):  # fmt: skip
+            with self.subTest(option=option, value=value):
+                result = call(
+                    generate_data.main, "--generate", "--out-dir", self.folder, option, value
+                )
+                self.assertEqual(result.status, 2)
+                self.assertIn(option, result.stderr)
+                self.assertEqual(os.listdir(self.folder), [])
+
+    def test_an_unwritable_folder_is_named_and_nothing_is_left(self) -> None:
+        (self.folder / "file").touch()
+        result = call(
+            generate_data.main, "--generate", "--out-dir", self.folder / "file" / "deep"
+        )
+        self.assertEqual(result.status, 1)
+        self.assertIn("cannot be written", result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
+
+    def test_a_failure_or_interruption_leaves_the_old_files_whole(self) -> None:
+        self.generate("--users", 20)
+        before = hash_folder(self.folder)
+        for error, status in ((OSError(28, "No space left on device"), 1), (KeyboardInterrupt(), 130)):
+            with (
+                self.subTest(status),
+                mock.patch("data_generation.generate_data.promote", side_effect=error),
+            ):
+                result = call(
+                    generate_data.main, "--generate", "--users", 50, "--out-dir", self.folder
+                )
+                self.assertEqual(result.status, status)
+                self.assertEqual(hash_folder(self.folder), before)
+
+    def test_says_what_it_wrote(self) -> None:
+        result = self.succeed(
+            generate_data.main, "--generate", "--users", 3, "--out-dir", self.folder
+        )
+        for table in read_contract().tables:
+            self.assertIn(f"{table.name}.csv", result.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
