@@ -76,11 +76,13 @@ def run_ingest(data_dir: Path, database: Path, schema: Path) -> None:
     loaded = ingest_folder(data_dir, database, schema)
     print_safely(f"Loaded {data_dir} into {database}:")
     for file in loaded:
-        print_safely(f"  {file.path.name:<16} {file.rows:>9,} rows  sha256 {file.sha256[:16]}")
+        print_safely(
+            f"  {file.path.name:<16} {file.rows:>9,} rows  sha256 {file.sha256[:16]}"
+        )
     for file in loaded:
         if file.manifest == "differs":
             print_safely(
-                f"ingest: warning: {file.path.name} is not what datapackage.json says it is;"
+                f"ingest: warning: {file.path.name} is not what datapackage.json says;"
                 " it was loaded all the same, and the report tells of it.",
                 file=sys.stderr,
             )

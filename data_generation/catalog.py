@@ -94,7 +94,8 @@ COUNTRIES = (
         _words("Nowy_Brzeg Złotów_Górny Białe_Łąki Kamieńsko Świerkowo"),
         _words("Zofia Małgorzata Łucja Agnieszka Wojciech Paweł Michał Stanisław Kasia"
                " Święto"),
-        _words("Wiśniewski Wójcik Kowalczyk Zieliński Szymański Dąbrowski Kozłowski Jabłoński"),
+        _words("Wiśniewski Wójcik Kowalczyk Zieliński Szymański Dąbrowski Kozłowski"
+               " Jabłoński"),
     ),
     Country(
         "BR", 50, 170, 690,
@@ -142,7 +143,7 @@ CATEGORIES = (
     Category("Tops & Shirts", 17, ALL_YEAR, 1500, 6500, 430,
              _words("Oxford_Shirt Crew_Tee Linen_Blouse Polo Henley Flannel_Shirt Tunic")),
     Category("Trousers & Jeans", 13, ALL_YEAR, 3500, 12000, 450,
-             _words("Slim_Jeans Chinos Cargo_Trousers Wide-Leg_Trousers Corduroys Leggings")),
+             _words("Slim_Jeans Chinos Cargo_Trousers Wide_Trousers Corduroys Leggings")),
     Category("Coats & Knitwear", 12, WINTER, 4500, 24000, 440,
              _words("Wool_Coat Parka Cable-Knit_Jumper Cardigan Down_Jacket Trench_Coat")),
     Category("Summer & Swim", 9, SUMMER, 1800, 7500, 410,
@@ -152,9 +153,9 @@ CATEGORIES = (
     Category("Bags & Accessories", 10, GIFTS, 1200, 15000, 400,
              _words("Tote_Bag Leather_Belt Weekend_Bag Card_Holder Scarf Backpack")),
     Category("Home & Kitchen", 11, GIFTS, 900, 9500, 500,
-             _words("Stoneware_Mug Cast-Iron_Pan Table_Runner Storage_Jar Bread_Knife Tray")),
+             _words("Stoneware_Mug Iron_Pan Table_Runner Storage_Jar Bread_Knife Tray")),
     Category("Beauty & Care", 9, ALL_YEAR, 700, 5500, 330,
-             _words("Hand_Cream Face_Oil Bath_Salts Shaving_Soap Lip_Balm_Set Shampoo_Bar")),
+             _words("Hand_Cream Face_Oil Bath_Salts Shaving_Soap Lip_Balm Shampoo_Bar")),
     Category("Toys & Games", 7, GIFTS, 900, 7000, 520,
              _words("Puzzle Wooden_Train Card_Game Plush_Bear Building_Blocks Paint_Set")),
 )  # fmt: skip
@@ -221,7 +222,13 @@ _CATEGORY_CHOICE = weigh_choice(
 
 
 def _make_product(
-    number: int, category: int, noun: int, style: int, brand: int, price: int, popularity: int
+    number: int,
+    category: int,
+    noun: int,
+    style: int,
+    brand: int,
+    price: int,
+    popularity: int,
 ) -> Product:
     shelf_number = _CATEGORY_CHOICE.item_at(category)
     shelf = CATEGORIES[shelf_number]
@@ -272,7 +279,10 @@ def stock_shelves(products: list[Product], day: int, month: int) -> Shelves | No
     return Shelves(
         weigh_choice(
             numbers,
-            [CATEGORIES[number].weight * CATEGORIES[number].season[month - 1] for number in numbers],
+            [
+                CATEGORIES[number].weight * CATEGORIES[number].season[month - 1]
+                for number in numbers
+            ],
         ),
         {
             number: weigh_choice(shelf, [product.popularity for product in shelf])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, pairwise
 from typing import NamedTuple
 
 from data_generation.catalog import (
@@ -88,10 +88,12 @@ def plan_signups(streams: Streams, calendar: Calendar, user_count: int) -> list[
     for number, day in enumerate(calendar.days):
         (chance,) = streams.draw("users", "signup_count", day, 1)
         weight = (365 + number) * WEEKDAY_PER_CENT[day.weekday()]
-        weight = weight * (100 + MONTH_PER_CENT[day.month - 1]) * scale_word(chance, 60, 140)
+        weight = (
+            weight * (100 + MONTH_PER_CENT[day.month - 1]) * scale_word(chance, 60, 140)
+        )
         totals.append(totals[-1] + weight)
     marks = [user_count * total // totals[-1] for total in totals]
-    return [after - before for before, after in zip(marks, marks[1:], strict=False)]
+    return [after - before for before, after in pairwise(marks)]
 
 
 def sign_up_users(
@@ -176,7 +178,9 @@ def find_spending_level(word: int) -> int:
     return SPEND_Q_MINUS_1_PER_CENT * UNIT // 100 * UNIT // draw
 
 
-def find_purchases(streams: Streams, calendar: Calendar, user: User, unit: str) -> list[Purchase]:
+def find_purchases(
+    streams: Streams, calendar: Calendar, user: User, unit: str
+) -> list[Purchase]:
     """Return the moments within *calendar* at which *user* buys, in time order.
 
     *unit* names the customer's own stream.  The first purchase follows the sign-up.  After

@@ -204,7 +204,9 @@ def _format_product(calendar: Calendar, product: Product) -> str:
     )
 
 
-def describe_package(plan: Plan, contract: Contract, written: list[Written]) -> dict[str, Any]:
+def describe_package(
+    plan: Plan, contract: Contract, written: list[Written]
+) -> dict[str, Any]:
     """Return the manifest: a Frictionless Data Package with how the data was made."""
     return {
         "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",

@@ -173,7 +173,9 @@ def make_order_day(
     ):
         chance = Chance(*words)
         amounts = add_up(lines, purchase, chance.coupon)
-        status, payments = live_order(purchase.second, amounts, lines, chance, calendar.end_second)
+        status, payments = live_order(
+            purchase.second, amounts, lines, chance, calendar.end_second
+        )
         yield Order(
             row=f"{order_id},{purchase.user_id},{calendar.format_instant(purchase.second)},"
             f"{status},{amounts.subtotal},{amounts.discount},{amounts.shipping},"
@@ -196,12 +198,16 @@ def _fill_baskets(
     promotions: Sequence[int],
 ) -> Iterator[list[Line]]:
     count = len(purchases)
-    sizes = [LINE_COUNTS.item_at(w) for w in streams.draw("orders", "line_count", day, count)]
+    sizes = [
+        LINE_COUNTS.item_at(w) for w in streams.draw("orders", "line_count", day, count)
+    ]
     values = streams.draw("orders", "basket_value", day, count)
     line_total = sum(sizes)
     quantities = iter(streams.draw("order_items", "quantity", day, line_total))
     categories = iter(streams.draw("order_items", "category", day, 2 * line_total))
-    candidates = iter(streams.draw("order_items", "product_id", day, CANDIDATES * line_total))
+    candidates = iter(
+        streams.draw("order_items", "product_id", day, CANDIDATES * line_total)
+    )
     for purchase, size, value in zip(purchases, sizes, values, strict=True):
         budget = order_value(purchase.spending_level, value) // size
         lines: list[Line] = []
@@ -248,7 +254,7 @@ def _pick_product(
 
 
 def add_up(lines: Sequence[Line], purchase: Purchase, coupon: int) -> Amounts:
-    """Return the money of an order: coupon, shipping with a free threshold, tax on goods."""
+    """Return an order's money: coupon, shipping with a free threshold, tax on goods."""
     subtotal = sum(line.total_cents for line in lines)
     discount = 0
     if purchase.number == 0 and is_chosen(coupon, WELCOME_COUPON_PER_MILLE):
@@ -288,11 +294,15 @@ Episode = tuple[int, str, list[Payment]]
 def _tell_story(
     second: int, amounts: Amounts, lines: Sequence[Line], chance: Chance
 ) -> Iterator[Episode]:
-    """Yield what happens to an order, in time order: when, its status then, payments made."""
+    """Yield what happens to an order in time order: when, its status then, payments."""
     method = METHODS.item_at(chance.method)
     paid_at = second + _payment_delay(method, chance.pay_delay)
     is_split = is_chosen(chance.split, SPLIT_PER_MILLE)
-    if not is_split and method != "bank_transfer" and is_chosen(chance.fails, FAILED_PER_MILLE):
+    if (
+        not is_split
+        and method != "bank_transfer"
+        and is_chosen(chance.fails, FAILED_PER_MILLE)
+    ):
         yield paid_at, "pending", [_charge(paid_at, method, amounts.total, "failed")]
         if not is_chosen(chance.retries, RETRIED_PER_MILLE):
             yield paid_at + UNPAID_DAYS * DAY_SECONDS, "cancelled", []

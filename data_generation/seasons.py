@@ -46,7 +46,7 @@ _SECONDS = [f"{second:02d}Z" for second in range(60)]
 
 
 class Calendar(NamedTuple):
-    """A window of days; *ticks* has the shop time at each midnight, the last one included."""
+    """A window of days; *ticks* is the shop time at each midnight, the last included."""
 
     start: date
     days: list[date]

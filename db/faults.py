@@ -50,11 +50,11 @@ class Faults(NamedTuple):
     """The faults of an input: the first ones, and how many there are in all."""
 
     first: list[Fault]
-    count: int
+    total: int
 
     def __bool__(self) -> bool:
         """Tell whether there are any."""
-        return self.count > 0
+        return self.total > 0
 
 
 class InputFaults(DataError):
@@ -62,11 +62,11 @@ class InputFaults(DataError):
 
     def __init__(self, faults: Faults) -> None:
         lines = [str(fault) for fault in faults.first]
-        if faults.count > len(lines):
-            lines.append(f"… and {faults.count - len(lines):,} more")
-        noun = "fault" if faults.count == 1 else "faults"
+        if faults.total > len(lines):
+            lines.append(f"… and {faults.total - len(lines):,} more")
+        noun = "fault" if faults.total == 1 else "faults"
         super().__init__(
-            f"{faults.count:,} {noun} in the input; the database was left as it is.\n"
+            f"{faults.total:,} {noun} in the input; the database was left as it is.\n"
             + "\n".join(lines)
         )
         self.faults = faults
@@ -75,13 +75,13 @@ class InputFaults(DataError):
 def find_faults(contract: Contract, data_dir: Path) -> Faults:
     """Return the faults of the contract's CSV files in *data_dir*, in reading order."""
     first: list[Fault] = []
-    count = 0
+    total = 0
     with closing(sqlite3.connect("", isolation_level=None)) as scratch:
         for fault in _read_all(scratch, contract, data_dir):
-            count += 1
-            if count <= MOST_FAULTS:
+            total += 1
+            if total <= MOST_FAULTS:
                 first.append(fault)
-    return Faults(first, count)
+    return Faults(first, total)
 
 
 def _read_all(
@@ -92,8 +92,8 @@ def _read_all(
     for statement in (*contract.table_statements, *contract.index_statements):
         scratch.execute(statement)
     scratch.execute(
-        "CREATE TEMP TABLE places (table_name, row_id, line, PRIMARY KEY (table_name, row_id))"
-        " WITHOUT ROWID"
+        "CREATE TEMP TABLE places"
+        " (table_name, row_id, line, PRIMARY KEY (table_name, row_id)) WITHOUT ROWID"
     )
     scratch.execute(
         "CREATE TEMP TABLE refused (table_name, key, PRIMARY KEY (table_name, key))"
@@ -184,7 +184,9 @@ class _TableReader:
 
     def _explain_width(self, header: Sequence[str], record: _Record) -> Fault:
         if not record.cells:
-            return self._fault(record.line, 0, "E_BLANK_LINE", "the line is blank, remove it")
+            return self._fault(
+                record.line, 0, "E_BLANK_LINE", "the line is blank, remove it"
+            )
         return self._fault(
             record.line, 0, "E_FIELDS",
             f"{len(record.cells)} fields, expected {len(header)} as in the header",
@@ -264,9 +266,14 @@ class _Records(Iterator[_Record]):
 
 
 def _find_encoding_fault(data: bytes) -> tuple[int, int, str, str] | None:
-    """Return line, field (unknown: 0), code and message of the first byte that is no text."""
+    """Return line, field (0: unknown), code and message of the first byte not text."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return 1, 0, "E_ENCODING", "the file looks like UTF-16, expected UTF-8; save it as that"
+        return (
+            1,
+            0,
+            "E_ENCODING",
+            "the file looks like UTF-16, expected UTF-8; save it as that",
+        )
     nul = data.find(b"\0")
     if nul >= 0:
         return _line_of(data, nul), 0, "E_NUL", f"a NUL at byte {nul}, expected text"
@@ -337,7 +344,8 @@ def _find_orphans(
             f" LEFT JOIN refused ON refused.table_name = ?"
             f" AND refused.key = CAST(child.{key.column} AS TEXT)"
             f" WHERE places.table_name = ? AND child.{key.column} IS NOT NULL"
-            f" AND parent.{key.parent_column} IS NULL AND refused.key IS NULL ORDER BY line",
+            f" AND parent.{key.parent_column} IS NULL AND refused.key IS NULL"
+            f" ORDER BY line",
             (key.parent_table, table.name),
         )
         field = table.column_names.index(key.column) + 1

@@ -384,7 +384,7 @@ def hold_database(target: Path) -> Iterator[None]:
 
 
 def publish_database(partial: Path, target: Path) -> None:
-    """Swap the finished database *partial* in as *target*; readers see the old or the new."""
+    """Swap the finished *partial* in as *target*; readers see the old or the new."""
     if not target.exists():
         os.replace(partial, target)
     else:

@@ -89,7 +89,9 @@ def read_contract(schema_path: Path = SCHEMA_PATH) -> Contract:
             raise DataError(f"{schema_path}: not a valid SQLite schema: {error}") from error
         contract = _describe(connection, hashlib.sha256(source).hexdigest())
     if not contract.tables:
-        raise DataError(f"{schema_path}: creates no table. Expected CREATE TABLE statements.")
+        raise DataError(
+            f"{schema_path}: creates no table. Expected CREATE TABLE statements."
+        )
     return contract
 
 
@@ -111,10 +113,11 @@ def _describe(connection: sqlite3.Connection, sha256: str) -> Contract:
 
 def _describe_table(connection: sqlite3.Connection, name: str) -> Table:
     described = connection.execute(
-        "SELECT name, type, \"notnull\", pk FROM pragma_table_info(?) ORDER BY cid", (name,)
+        'SELECT name, type, "notnull", pk FROM pragma_table_info(?) ORDER BY cid', (name,)
     ).fetchall()
     references = connection.execute(
-        'SELECT "from", "table", "to" FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq',
+        'SELECT "from", "table", "to" FROM pragma_foreign_key_list(?)'
+        " ORDER BY id DESC, seq",
         (name,),
     ).fetchall()
     in_key_order = sorted((pk, column) for column, _, _, pk in described if pk)

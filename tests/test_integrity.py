@@ -1,0 +1,241 @@
+"""The promise first: from the seed to the last number, nothing is wrong or hides."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sqlite3
+import unittest
+from collections import defaultdict
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import generate_data
+import ingest
+import run_query
+from tests.support import ShopCase, call, run_script, sample_shop
+from utils.contract import read_contract
+
+# What a reader who trusts nobody would ask, written without a look at db/checks.  Each
+# question returns the rows that prove the data wrong.
+HOSTILE_QUESTIONS = {
+    "an order of nobody": """
+        SELECT order_id FROM orders WHERE user_id NOT IN (SELECT user_id FROM users)""",
+    "an item of no order": """
+        SELECT order_item_id FROM order_items
+        WHERE order_id NOT IN (SELECT order_id FROM orders)""",
+    "an item of no product": """
+        SELECT order_item_id FROM order_items
+        WHERE product_id NOT IN (SELECT product_id FROM products)""",
+    "a payment of no order": """
+        SELECT payment_id FROM payments
+        WHERE order_id NOT IN (SELECT order_id FROM orders)""",
+    "an order without items": """
+        SELECT order_id FROM orders
+        WHERE order_id NOT IN (SELECT order_id FROM order_items)""",
+    "an address used twice": """
+        SELECT LOWER(email) FROM users GROUP BY LOWER(email) HAVING COUNT(*) > 1""",
+    "a product twice in a basket": """
+        SELECT order_id FROM order_items
+        GROUP BY order_id, product_id HAVING COUNT(*) > 1""",
+    "a line that does not add up": """
+        SELECT order_item_id FROM order_items
+        WHERE line_total_cents <> quantity * unit_price_cents - discount_cents""",
+    "items that do not make the subtotal": """
+        SELECT orders.order_id FROM orders JOIN order_items USING (order_id)
+        GROUP BY orders.order_id HAVING SUM(line_total_cents) <> MAX(subtotal_cents)""",
+    "a total that does not add up": """
+        SELECT order_id FROM orders
+        WHERE total_cents
+            <> subtotal_cents - discount_cents + shipping_cents + tax_cents""",
+    "an order before its sign-up": """
+        SELECT order_id FROM orders JOIN users USING (user_id)
+        WHERE ordered_at < signed_up_at""",
+    "a product sold before its launch": """
+        SELECT order_item_id FROM order_items JOIN orders USING (order_id)
+        JOIN products USING (product_id) WHERE ordered_at < launched_at""",
+    "a payment before its order": """
+        SELECT payment_id FROM payments JOIN orders USING (order_id)
+        WHERE processed_at < ordered_at""",
+    "a refund before the charge": """
+        SELECT refund.payment_id FROM payments AS refund
+        WHERE refund.kind = 'refund' AND NOT EXISTS (
+            SELECT 1 FROM payments AS charge WHERE charge.order_id = refund.order_id
+            AND charge.kind = 'charge' AND charge.status = 'succeeded'
+            AND charge.processed_at <= refund.processed_at)""",
+    "something after the window": """
+        SELECT order_id FROM orders WHERE ordered_at > '2025-12-31T23:59:59Z'
+        UNION ALL
+        SELECT payment_id FROM payments WHERE processed_at > '2025-12-31T23:59:59Z'""",
+    "an order that is finished and not paid for, or paid for twice": """
+        SELECT order_id FROM orders JOIN (
+            SELECT order_id, SUM(amount_cents) AS paid FROM payments
+            WHERE kind = 'charge' AND status = 'succeeded' GROUP BY order_id
+        ) USING (order_id)
+        WHERE status <> 'pending' AND paid <> total_cents""",
+    "money that does not fit the status": """
+        SELECT order_id FROM orders LEFT JOIN (
+            SELECT order_id,
+                SUM(CASE kind WHEN 'charge' THEN amount_cents ELSE 0 END) AS charged,
+                SUM(CASE kind WHEN 'refund' THEN amount_cents ELSE 0 END) AS refunded
+            FROM payments WHERE status = 'succeeded' GROUP BY order_id
+        ) USING (order_id)
+        WHERE NOT CASE status
+            WHEN 'pending' THEN COALESCE(charged, 0) = 0
+            WHEN 'cancelled' THEN COALESCE(charged, 0) = COALESCE(refunded, 0)
+            WHEN 'returned' THEN charged = total_cents AND refunded = total_cents
+            WHEN 'partially_returned'
+                THEN charged = total_cents AND refunded > 0 AND refunded < total_cents
+            ELSE charged = total_cents AND refunded = 0 END""",
+}
+
+OUTPUTS = (
+    "users.csv", "products.csv", "orders.csv", "order_items.csv", "payments.csv",
+    "datapackage.json", "shop.db", "report.json", "report.md", "query_result.csv",
+    "query_result.json",
+)  # fmt: skip
+
+
+class AHostileReader(ShopCase):
+    """Asks SQL questions and finds nothing, over several seeds."""
+
+    def test_finds_no_row_that_proves_the_data_wrong(self) -> None:
+        for seed in (1, 42, 2**64 - 1):
+            self.generate("--seed", seed, "--users", 400)
+            self.assertEqual(self.ingest().status, 0)
+            for name, sql in HOSTILE_QUESTIONS.items():
+                with self.subTest(name, seed=seed):
+                    self.assertEqual(self.query(sql), [])
+
+    def test_is_told_sound_by_the_report(self) -> None:
+        report = json.loads((sample_shop() / "report.json").read_text(encoding="utf-8"))
+        self.assertEqual(report["verdict"]["errors"], 0, report["verdict"])
+        self.assertEqual(report["verdict"]["status"], "pass", report["verdict"])
+
+
+class AChangedCell(ShopCase):
+    """Wherever it is, the next step finds it."""
+
+    def test_in_a_file_is_refused_or_told(self) -> None:
+        for table in read_contract().tables:
+            for at, name in enumerate(table.column_names):
+                with self.subTest(table=table.name, column=name):
+                    self.copy_sample()
+                    self.edit_line(f"{table.name}.csv", 5, partial(_change, at))
+                    result = self.ingest()
+                    self.assertIn(f"{table.name}.csv", result.stderr)
+                    self.assertNotIn("Traceback", result.stderr)
+
+    def test_in_the_database_turns_the_verdict(self) -> None:
+        for table in read_contract().tables:
+            for column in table.columns:
+                with self.subTest(table=table.name, column=column.name):
+                    shutil.copy(sample_shop() / "shop.db", self.database)
+                    self.set_cell(table.name, column.name, column.type)
+                    result = call(
+                        ingest.main, "--report", "--database", self.database,
+                        "--out-dir", self.folder,
+                    )  # fmt: skip
+                    self.assertEqual(result.status, 0, result.stderr)
+                    report = json.loads((self.folder / "report.json").read_text("utf-8"))
+                    self.assertEqual(report["verdict"]["status"], "fail", report["verdict"])
+
+    def set_cell(self, table: str, column: str, type_name: str) -> None:
+        """Change one cell of the folder's database by force, unless that is impossible."""
+        change = f"{column} + 1000000" if type_name == "INTEGER" else f"{column} || 'x'"
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            connection.execute("PRAGMA foreign_keys = OFF")
+            connection.execute(f"UPDATE {table} SET {column} = {change} WHERE rowid = 3")
+            connection.commit()
+
+
+def _change(at: int, line: str) -> str:
+    cells = line.split(",")
+    cells[at] = f"{int(cells[at]) + 1}" if cells[at].isdigit() else f"{cells[at]}x"
+    return ",".join(cells)
+
+
+class TheChain(unittest.TestCase):
+    """From seed to page, each link names the one before."""
+
+    def test_report_and_query_result_name_the_database_they_read(self) -> None:
+        database = (sample_shop() / "shop.db").read_bytes()
+        expected = {"sha256": hashlib.sha256(database).hexdigest(), "bytes": len(database)}
+        for name in ("report.json", "query_result.json"):
+            document = json.loads((sample_shop() / name).read_text(encoding="utf-8"))
+            self.assertEqual(document["database"], expected, name)
+
+    def test_the_money_of_report_and_query_result_is_the_same(self) -> None:
+        report = json.loads((sample_shop() / "report.json").read_text(encoding="utf-8"))
+        result = json.loads(
+            (sample_shop() / "query_result.json").read_text(encoding="utf-8")
+        )
+        for report_name, query_name in (
+            ("gross_cents", "gross_cents"), ("discount_cents", "discount_cents"),
+            ("refund_cents", "refund_cents"), ("order_count", "order_count"),
+        ):  # fmt: skip
+            total = sum(cell[query_name] for cell in result["cells"])
+            self.assertEqual(report["kpis"][report_name], total, report_name)
+        months: dict[str, int] = defaultdict(int)
+        for cell in result["cells"]:
+            months[cell["period_month"]] += cell["net_cents"]
+        trend = report["trends"]["revenue_by_month"]["rows"]
+        self.assertEqual({row["month"]: row["net_cents"] for row in trend}, months)
+
+
+class TheWholePath(ShopCase):
+    """Runs in real processes and gives the same bytes each time, wherever it runs."""
+
+    def run_path(self, folder: Path, cwd: Path, env: dict[str, str]) -> dict[str, str]:
+        """Run the four commands into *folder*; return the SHA-256 of each output."""
+        database = folder / "shop.db"
+        for script, *arguments in (
+            ("generate_data.py", "--generate", "--users", 60, "--out-dir", folder),
+            ("ingest.py", "--ingest", "--data-dir", folder, "--database", database),
+            ("ingest.py", "--report", "--database", database, "--out-dir", folder),
+            ("run_query.py", "--database", database, "--out-dir", folder),
+        ):
+            result = run_script(str(script), *arguments, cwd=cwd, env=env)
+            self.assertEqual((result.status, result.stderr), (0, ""), result)
+        self.assertEqual({path.name for path in folder.iterdir()}, set(OUTPUTS))
+        return {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in OUTPUTS
+        }
+
+    def test_gives_identical_outputs_in_another_surrounding(self) -> None:
+        expected = self.run_path(
+            self.make_folder("first"), self.folder, {"PYTHONHASHSEED": "0"}
+        )
+        other = {
+            "PYTHONHASHSEED": "1234", "TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONUTF8": "0",
+            "COLUMNS": "40",
+        }  # fmt: skip
+        self.assertEqual(
+            self.run_path(self.make_folder("second"), Path("/"), other), expected
+        )
+
+    def make_folder(self, name: str) -> Path:
+        """Return a new folder."""
+        folder = self.folder / name
+        folder.mkdir()
+        return folder
+
+
+class TheScripts(unittest.TestCase):
+    """Answer --help, and refuse unknown options, the way command lines do."""
+
+    def test_help_exits_0_and_a_wrong_option_exits_2(self) -> None:
+        for script in (generate_data, ingest, run_query):
+            with self.subTest(script.__name__):
+                helped = call(script.main, "--help")
+                self.assertEqual((helped.status, helped.stderr), (0, ""))
+                self.assertIn("usage:", helped.stdout)
+                self.assertEqual(call(script.main, "--no-such-option").status, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
