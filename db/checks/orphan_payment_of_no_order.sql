@@ -1,0 +1,12 @@
+-- Question: which payments name an order that does not exist?
+-- Key: payment_id.
+-- Title: Every payment belongs to an order
+-- Severity: error
+SELECT
+    payments.payment_id,
+    payments.order_id
+FROM payments
+LEFT JOIN orders
+    ON payments.order_id = orders.order_id
+WHERE orders.order_id IS NULL
+ORDER BY payments.payment_id;

@@ -1,0 +1,246 @@
+"""The ratios of the report, all made here, from the whole numbers that the SQL returns.
+
+Rows in, rows out.  A ratio without a meaning, because nothing divides it, is None.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+# Longer gaps than a century are a mistyped year; filling them would only bury the rest.
+LONGEST_FILLED_SPAN = 1200
+
+Row = dict[str, Any]
+
+
+def derive_trend(name: str, rows: list[Row], as_of: str | None) -> list[Row]:
+    """Return the *rows* of the trend *name* with the ratios that belong to it.
+
+    A trend by month gets a row for every month, and `is_complete`.
+    """
+    if not rows:
+        return rows
+    if "month" in rows[0]:
+        rows = [
+            {**row, "is_complete": is_complete(row["month"], as_of)}
+            for row in fill_months(rows, as_of)
+        ]
+    derive = DERIVATIONS.get(name)
+    return derive(rows) if derive else rows
+
+
+def ratio(numerator: int, denominator: int) -> float | None:
+    """Return the quotient rounded half up to four decimals; None unless it has a meaning.
+
+    >>> ratio(1, 3), ratio(1, 2), ratio(0, 5), ratio(5, 0)
+    (0.3333, 0.5, 0.0, None)
+    """
+    rounded = quotient(numerator * 10_000, denominator)
+    return None if rounded is None else rounded / 10_000
+
+
+def quotient(numerator: int, denominator: int) -> int | None:
+    """Return the whole quotient, rounded half away from zero; None if nothing divides.
+
+    >>> quotient(5, 2), quotient(-5, 2), quotient(7, 3), quotient(1, 0)
+    (3, -3, 2, None)
+    """
+    if denominator <= 0:
+        return None
+    rounded = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return rounded if numerator >= 0 else -rounded
+
+
+def derive_revenue(rows: list[Row]) -> list[Row]:
+    """Return the months with AOV and refund rate."""
+    return [
+        {
+            **row,
+            "aov_cents": quotient(row["net_cents"], row["order_count"]),
+            "refund_rate": ratio(
+                row["refund_cents"], row["gross_cents"] - row["discount_cents"]
+            ),
+        }
+        for row in rows
+    ]
+
+
+def derive_cancellations(rows: list[Row]) -> list[Row]:
+    """Return the months with their rates of cancellation and return."""
+    return [
+        {
+            **row,
+            "cancellation_rate": ratio(row["cancelled_count"], row["placed_count"]),
+            "return_rate": ratio(
+                row["partially_returned_count"] + row["returned_count"], row["order_count"]
+            ),
+        }
+        for row in rows
+    ]
+
+
+def derive_payments(rows: list[Row]) -> list[Row]:
+    """Return the payment methods with failure rate and share of the money charged."""
+    total = sum(row["charged_cents"] for row in rows)
+    return [
+        {
+            **row,
+            "failure_rate": ratio(row["failed_count"], row["charge_count"]),
+            "charged_share": ratio(row["charged_cents"], total),
+        }
+        for row in rows
+    ]
+
+
+def derive_origins(rows: list[Row]) -> list[Row]:
+    """Return countries or channels with conversion, AOV and share of net revenue."""
+    total = sum(row["net_cents"] for row in rows)
+    return [
+        {
+            **row,
+            "conversion_rate": ratio(row["customer_count"], row["user_count"]),
+            "aov_cents": quotient(row["net_cents"], row["order_count"]),
+            "net_share": ratio(row["net_cents"], total),
+        }
+        for row in rows
+    ]
+
+
+def derive_categories(rows: list[Row]) -> list[Row]:
+    """Return the categories with their share of gross revenue."""
+    total = sum(row["gross_cents"] for row in rows)
+    return [{**row, "gross_share": ratio(row["gross_cents"], total)} for row in rows]
+
+
+def derive_frequencies(rows: list[Row]) -> list[Row]:
+    """Return the numbers of orders per customer with their share of the customers."""
+    total = sum(row["customer_count"] for row in rows)
+    return [{**row, "customer_share": ratio(row["customer_count"], total)} for row in rows]
+
+
+def fill_hours(rows: list[Row]) -> list[Row]:
+    """Return one row for each of the week's 168 hours, 0 where nobody ordered."""
+    counts = {(row["weekday"], row["hour"]): row["order_count"] for row in rows}
+    return [
+        {"weekday": weekday, "hour": hour, "order_count": counts.get((weekday, hour), 0)}
+        for weekday in range(7)
+        for hour in range(24)
+    ]
+
+
+DERIVATIONS: dict[str, Callable[[list[Row]], list[Row]]] = {
+    "category_mix": derive_categories,
+    "channels": derive_origins,
+    "countries": derive_origins,
+    "orders_per_customer": derive_frequencies,
+    "payment_methods": derive_payments,
+    "refunds_and_cancellations": derive_cancellations,
+    "revenue_by_month": derive_revenue,
+    "weekday_by_hour": fill_hours,
+}
+
+
+def fill_months(rows: list[Row], as_of: str | None) -> list[Row]:
+    """Return *rows* with a row of zeros for each month between them, and up to *as_of*.
+
+    Months that no calendar has are left as they are found.
+    """
+    by_month = {row["month"]: row for row in rows}
+    known = sorted([*by_month, as_of[:7]] if as_of else by_month)
+    if not all(re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month) for month in known):
+        return rows
+    first, last = month_number(known[0]), month_number(known[-1])
+    if last - first >= LONGEST_FILLED_SPAN:
+        return rows
+    zeros = dict.fromkeys(rows[0], 0)
+    months = [month_text(number) for number in range(first, last + 1)]
+    return [by_month.get(month, {**zeros, "month": month}) for month in months]
+
+
+def month_number(month: str) -> int:
+    """Return the number of the month YYYY-MM, counted so that the next one is one more."""
+    return int(month[:4]) * 12 + int(month[5:7]) - 1
+
+
+def month_text(number: int) -> str:
+    """Return the month with *number* as YYYY-MM.
+
+    >>> month_text(month_number("2024-12") + 1)
+    '2025-01'
+    """
+    return f"{number // 12:04}-{number % 12 + 1:02}"
+
+
+def is_complete(month: str, as_of: str | None) -> int:
+    """Return 1 if *as_of* is the last day of *month* or later, else 0.
+
+    >>> is_complete("2024-02", "2024-02-28"), is_complete("2024-02", "2024-02-29")
+    (0, 1)
+    """
+    if as_of is None:
+        return 0
+    last_day = calendar.monthrange(int(as_of[:4]), int(as_of[5:7]))[1]
+    is_over = int(as_of[8:]) == last_day
+    return int(month < as_of[:7] or (month == as_of[:7] and is_over))
+
+
+def derive_kpis(trends: Mapping[str, Row], tables: Sequence[Row]) -> Row:
+    """Return the headline figures: sums over *trends* and *tables*, and their ratios."""
+    gross, discount, refund, net = (
+        sum_column(trends["revenue_by_month"], column)
+        for column in ("gross_cents", "discount_cents", "refund_cents", "net_cents")
+    )
+    by_frequency = trends["orders_per_customer"]
+    order_count = sum_column(by_frequency, "order_count")
+    customer_count = sum_column(by_frequency, "customer_count")
+    repeat_count = customer_count - sum(
+        row["customer_count"]
+        for row in by_frequency["rows"]
+        if row["orders_per_customer"] == 1
+    )
+    placed, cancelled, returned, returned_in_part = (
+        sum_column(trends["refunds_and_cancellations"], f"{word}_count")
+        for word in ("placed", "cancelled", "returned", "partially_returned")
+    )
+    failed, charged = (
+        sum_column(trends["payment_methods"], column)
+        for column in ("failed_count", "charge_count")
+    )
+    kpis: Row = {
+        "gross_cents": gross,
+        "discount_cents": discount,
+        "refund_cents": refund,
+        "revenue_cents": net,
+        "order_count": order_count,
+        "placed_count": placed,
+        "user_count": next(row["rows"] for row in tables if row["table"] == "users"),
+        "customer_count": customer_count,
+        "repeat_customer_count": repeat_count,
+        "aov_cents": quotient(net, order_count),
+        "net_per_customer_cents": quotient(net, customer_count),
+        "repeat_rate": ratio(repeat_count, customer_count),
+        "refund_rate": ratio(refund, gross - discount),
+        "cancellation_rate": ratio(cancelled, placed),
+        "return_rate": ratio(returned + returned_in_part, order_count),
+        "failed_payment_rate": ratio(failed, charged),
+        "last_complete_month": find_last_complete_month(trends["revenue_by_month"]["rows"]),
+    }
+    if trends["revenue_by_month"]["note"]:
+        kpis |= dict.fromkeys(name for name in kpis if name.endswith("_cents"))
+        kpis["refund_rate"] = None
+    return kpis
+
+
+def sum_column(trend: Row, column: str) -> int:
+    """Return the sum of *column* over the rows of *trend*."""
+    return sum(row[column] for row in trend["rows"])
+
+
+def find_last_complete_month(rows: Sequence[Row]) -> Row | None:
+    """Return the figures of the last month that is over, or None if none is."""
+    complete = [row for row in rows if row["is_complete"]]
+    columns = ("month", "net_cents", "order_count", "new_customers", "returning_customers")
+    return {column: complete[-1][column] for column in columns} if complete else None

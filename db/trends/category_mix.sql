@@ -1,0 +1,30 @@
+-- Question: which categories sell?
+-- Grain: one row per category with a valid order.
+-- Title: Category mix
+-- Gross is before any discount; only the discount on lines can be told by category.
+WITH product_sales AS (
+    SELECT
+        order_items.product_id,
+        SUM(order_items.quantity) AS unit_count,
+        SUM(order_items.quantity * order_items.unit_price_cents) AS gross_cents,
+        SUM(order_items.discount_cents) AS line_discount_cents
+    FROM order_items
+    INNER JOIN orders
+        ON order_items.order_id = orders.order_id
+    WHERE orders.status IN (
+        'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
+    )
+    GROUP BY order_items.product_id
+)
+
+SELECT
+    products.category,
+    COUNT(*) AS product_count,
+    SUM(product_sales.unit_count) AS unit_count,
+    SUM(product_sales.gross_cents) AS gross_cents,
+    SUM(product_sales.line_discount_cents) AS line_discount_cents
+FROM product_sales
+INNER JOIN products
+    ON product_sales.product_id = products.product_id
+GROUP BY products.category
+ORDER BY gross_cents DESC, products.category;

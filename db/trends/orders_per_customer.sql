@@ -1,0 +1,31 @@
+-- Question: how many customers came once, twice, three times?
+-- Grain: one row per number of valid orders; 10 stands for ten or more.
+-- Title: Orders per customer
+WITH customer_orders AS (
+    SELECT
+        orders.user_id,
+        COUNT(*) AS order_count
+    FROM orders
+    WHERE orders.status IN (
+        'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
+    )
+    GROUP BY orders.user_id
+),
+
+capped_orders AS (
+    SELECT
+        CASE
+            WHEN customer_orders.order_count > 10 THEN 10
+            ELSE customer_orders.order_count
+        END AS orders_per_customer,
+        customer_orders.order_count
+    FROM customer_orders
+)
+
+SELECT
+    capped_orders.orders_per_customer,
+    COUNT(*) AS customer_count,
+    SUM(capped_orders.order_count) AS order_count
+FROM capped_orders
+GROUP BY capped_orders.orders_per_customer
+ORDER BY capped_orders.orders_per_customer;

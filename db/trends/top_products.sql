@@ -1,0 +1,31 @@
+-- Question: which ten products bring in most?
+-- Grain: one row per product, the ten with the highest gross.
+-- Title: Top products by gross revenue
+WITH product_sales AS (
+    SELECT
+        order_items.product_id,
+        SUM(order_items.quantity) AS unit_count,
+        SUM(order_items.quantity * order_items.unit_price_cents) AS gross_cents,
+        SUM(order_items.discount_cents) AS line_discount_cents
+    FROM order_items
+    INNER JOIN orders
+        ON order_items.order_id = orders.order_id
+    WHERE orders.status IN (
+        'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
+    )
+    GROUP BY order_items.product_id
+)
+
+SELECT
+    products.product_id,
+    products.sku,
+    products.product_name,
+    products.category,
+    product_sales.unit_count,
+    product_sales.gross_cents,
+    product_sales.line_discount_cents
+FROM product_sales
+INNER JOIN products
+    ON product_sales.product_id = products.product_id
+ORDER BY product_sales.gross_cents DESC, products.product_id
+LIMIT 10;

@@ -1,0 +1,68 @@
+-- Question: at what time of the week do customers order?
+-- Grain: one row per weekday (0 = Monday) and hour (UTC) with a valid order.
+-- Title: Orders by weekday and hour
+-- The weekday comes from the number of days since 0000-03-01, a Wednesday: counted from
+-- March, a leap day ends its year, and every five months have 153 days.
+-- The form (x - x % y) / y is the same whole number under every engine's division.
+WITH hours AS (
+    SELECT
+        SUBSTR(orders.ordered_at, 1, 13) AS date_hour,
+        COUNT(*) AS order_count
+    FROM orders
+    WHERE orders.status IN (
+        'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
+    )
+    GROUP BY SUBSTR(orders.ordered_at, 1, 13)
+),
+
+parts AS (
+    SELECT
+        CAST(SUBSTR(hours.date_hour, 1, 4) AS BIGINT) AS calendar_year,
+        CAST(SUBSTR(hours.date_hour, 6, 2) AS BIGINT) AS calendar_month,
+        CAST(SUBSTR(hours.date_hour, 9, 2) AS BIGINT) AS day_of_month,
+        CAST(SUBSTR(hours.date_hour, 12, 2) AS BIGINT) AS hour_of_day,
+        hours.order_count
+    FROM hours
+),
+
+from_march AS (
+    SELECT
+        CASE
+            WHEN parts.calendar_month > 2 THEN parts.calendar_year
+            ELSE parts.calendar_year - 1
+        END AS march_year,
+        153 * ((parts.calendar_month + 9) % 12) + 2 AS month_fifths,
+        parts.day_of_month,
+        parts.hour_of_day,
+        parts.order_count
+    FROM parts
+),
+
+day_numbers AS (
+    SELECT
+        from_march.march_year * 365
+        + CAST((from_march.march_year - from_march.march_year % 4) / 4 AS BIGINT)
+        - CAST((from_march.march_year - from_march.march_year % 100) / 100 AS BIGINT)
+        + CAST((from_march.march_year - from_march.march_year % 400) / 400 AS BIGINT)
+        + CAST((from_march.month_fifths - from_march.month_fifths % 5) / 5 AS BIGINT)
+        + from_march.day_of_month - 1 AS day_number,
+        from_march.hour_of_day,
+        from_march.order_count
+    FROM from_march
+),
+
+weekdays AS (
+    SELECT
+        (day_numbers.day_number + 2) % 7 AS weekday,
+        day_numbers.hour_of_day AS hour,
+        day_numbers.order_count
+    FROM day_numbers
+)
+
+SELECT
+    weekdays.weekday,
+    weekdays.hour,
+    SUM(weekdays.order_count) AS order_count
+FROM weekdays
+GROUP BY weekdays.weekday, weekdays.hour
+ORDER BY weekdays.weekday, weekdays.hour;

@@ -1,0 +1,168 @@
+"""A shop small enough to work out by hand, for the tests of report and query.
+
+Four users, four products, eight orders, as of 2024-03-15: January and February 2024 are
+over, March still runs.  Every order status is there.
+
+    order  user  ordered     status              subtotal discount shipping  tax  total
+    1      1     2024-01-10  delivered               3800      300      500  700   4700
+    2      2     2024-01-20  partially_returned      5000        0        0 1000   6000
+    3      1     2024-02-14  returned                1000        0      500  300   1800
+    4      2     2024-02-15  cancelled, paid back    2000        0        0  400   2400
+    5      3     2024-02-29  paid                    3000        0        0  600   3600
+    6      3     2024-03-10  pending                 5000        0        0 1000   6000
+    7      1     2024-03-12  shipped                 7000     1000        0 1200   7200
+    8      2     2024-03-14  cancelled, never paid   1000        0        0  200   1200
+
+Valid are 1, 2, 3, 5 and 7.  Gross is before discounts: order 1 is 1 x 2000 + 2 x 1000 =
+4000, its discount 200 on the mugs' line + 300 on the order = 500.  Refunds count in the
+month they are paid, with the share that goods have in the total, rounded down:
+
+    order 2, 2024-02-05: 1000 * 5000 / 6000 = 833.3 -> 833
+    order 3, 2024-02-20:  700 * 1000 / 1800 = 388.8 -> 388
+    order 3, 2024-03-02: 1100 * 1000 / 1800 = 611.1 -> 611
+
+    month    gross discount refund   net orders  new customers  returning
+    2024-01   9000      500      0  8500  2      2 (1 and 2)    0
+    2024-02   4000        0   1221  2779  2      1 (3)          1 (1)
+    2024-03   7000     1000    611  5389  1      0              1 (1)
+    all      20000     1500   1832 16668  5      3, one of them repeat (1)
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from db.digest import dataset_digest, table_digest
+from utils.contract import SCHEMA_PATH, Table, read_contract
+
+Row = tuple[int | str, ...]
+
+# user_id, email, full_name, country_code, city, acquisition_channel, signed_up_at
+USERS: list[Row] = [
+    (1, "ann@example.com", "Ann Ångman", "SE", "Malmö", "organic", "2024-01-01T08:00:00Z"),
+    (2, "bob@example.com", "Bob Brown", "GB", "Leeds", "email", "2024-01-05T00:00:00Z"),
+    (3, "eve@example.com", "Eve O'Neil", "IE", "Cork", "organic", "2024-02-10T12:00:00Z"),
+    (4, "zoe@example.com", "Zoë Null", "SE", "Lund", "paid_search", "2024-03-01T10:00:00Z"),
+]
+
+# product_id, sku, product_name, category, brand, price_cents, cost_cents, launched_at
+PRODUCTS: list[Row] = [
+    (1, "SKU-1", "Teapot", "kitchen", "Örn", 2000, 1200, "2023-12-01T00:00:00Z"),
+    (2, "SKU-2", "Mug", "kitchen", "Örn", 1000, 400, "2023-12-01T00:00:00Z"),
+    (3, "SKU-3", "Lamp", "home", "Lux", 5000, 3000, "2024-01-15T00:00:00Z"),
+    (4, "SKU-4", "Rug", "home", "Lux", 9000, 6000, "2024-01-15T00:00:00Z"),
+]
+
+# In cents: order_id, user_id, ordered_at, status, subtotal, discount, shipping, tax, total
+ORDERS: list[Row] = [
+    (1, 1, "2024-01-10T09:00:00Z", "delivered", 3800, 300, 500, 700, 4700),
+    (2, 2, "2024-01-20T20:15:00Z", "partially_returned", 5000, 0, 0, 1000, 6000),
+    (3, 1, "2024-02-14T20:30:00Z", "returned", 1000, 0, 500, 300, 1800),
+    (4, 2, "2024-02-15T11:00:00Z", "cancelled", 2000, 0, 0, 400, 2400),
+    (5, 3, "2024-02-29T23:59:59Z", "paid", 3000, 0, 0, 600, 3600),
+    (6, 3, "2024-03-10T12:00:00Z", "pending", 5000, 0, 0, 1000, 6000),
+    (7, 1, "2024-03-12T20:00:00Z", "shipped", 7000, 1000, 0, 1200, 7200),
+    (8, 2, "2024-03-14T00:00:00Z", "cancelled", 1000, 0, 0, 200, 1200),
+]
+
+# In cents: order_item_id, order_id, product_id, quantity, unit_price, discount, line_total
+ORDER_ITEMS: list[Row] = [
+    (1, 1, 1, 1, 2000, 0, 2000),
+    (2, 1, 2, 2, 1000, 200, 1800),
+    (3, 2, 3, 1, 5000, 0, 5000),
+    (4, 3, 2, 1, 1000, 0, 1000),
+    (5, 4, 1, 1, 2000, 0, 2000),
+    (6, 5, 2, 3, 1000, 0, 3000),
+    (7, 6, 3, 1, 5000, 0, 5000),
+    (8, 7, 1, 1, 2000, 0, 2000),
+    (9, 7, 3, 1, 5000, 0, 5000),
+    (10, 8, 2, 1, 1000, 0, 1000),
+]
+
+# In cents: payment_id, order_id, kind, method, status, amount, processed_at
+PAYMENTS: list[Row] = [
+    (1, 1, "charge", "card", "succeeded", 4700, "2024-01-10T09:00:30Z"),
+    (2, 2, "charge", "wallet", "succeeded", 6000, "2024-01-20T20:15:10Z"),
+    (3, 2, "refund", "wallet", "succeeded", 1000, "2024-02-05T10:00:00Z"),
+    (4, 3, "charge", "card", "succeeded", 1800, "2024-02-14T20:31:00Z"),
+    (5, 4, "charge", "card", "succeeded", 2400, "2024-02-15T11:00:20Z"),
+    (6, 4, "refund", "card", "succeeded", 2400, "2024-02-16T08:00:00Z"),
+    (7, 3, "refund", "card", "succeeded", 700, "2024-02-20T09:00:00Z"),
+    (8, 5, "charge", "card", "failed", 3600, "2024-02-29T23:59:59Z"),
+    (9, 5, "charge", "gift_card", "succeeded", 2000, "2024-03-01T00:00:40Z"),
+    (10, 5, "charge", "card", "succeeded", 1600, "2024-03-01T00:00:50Z"),
+    (11, 3, "refund", "card", "succeeded", 1100, "2024-03-02T09:00:00Z"),
+    (12, 6, "charge", "wallet", "failed", 6000, "2024-03-10T12:00:05Z"),
+    (13, 7, "charge", "card", "succeeded", 7200, "2024-03-12T20:00:10Z"),
+]
+
+AS_OF = "2024-03-15"
+
+
+def create_shop(
+    path: Path,
+    *,
+    users: Sequence[Row] = USERS,
+    products: Sequence[Row] = PRODUCTS,
+    orders: Sequence[Row] = ORDERS,
+    order_items: Sequence[Row] = ORDER_ITEMS,
+    payments: Sequence[Row] = PAYMENTS,
+    as_of: str = AS_OF,
+) -> Path:
+    """Make the database *path* as the loader would, with rows in the schema's column order.
+
+    An empty *as_of* is left out, as for a shop in which nothing ever happened.
+    """
+    rows_by_table = {
+        "users": users,
+        "products": products,
+        "orders": orders,
+        "order_items": order_items,
+        "payments": payments,
+    }
+    tables = read_contract().tables
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SCHEMA_PATH.read_text(encoding="utf-8"))
+        for table in tables:
+            _insert_rows(connection, table, rows_by_table[table.name])
+        record_provenance(connection, as_of=as_of)
+        connection.commit()
+    return path
+
+
+def create_empty_shop(path: Path) -> Path:
+    """Make a database that was loaded from five files with a header and no rows."""
+    return create_shop(
+        path, users=[], products=[], orders=[], order_items=[], payments=[], as_of=""
+    )
+
+
+def record_provenance(connection: sqlite3.Connection, *, as_of: str = AS_OF) -> None:
+    """Write into `submission_meta` what the loader would, replacing what is there."""
+    tables = read_contract().tables
+    digests = {table.name: table_digest(connection, table) for table in tables}
+    facts = [
+        ("dataset", "as_of", as_of),
+        ("dataset", "content_sha256", dataset_digest(digests)),
+        ("generator", "currency", "EUR"),
+        ("generator", "seed", "7"),
+    ]
+    for name, digest in digests.items():
+        count = connection.execute(f"SELECT COUNT(*) FROM {name}").fetchone()[0]
+        facts += [
+            (name, "content_sha256", digest),
+            (f"{name}.csv", "manifest", "matches"),
+            (f"{name}.csv", "rows", str(count)),
+        ]
+    connection.executemany(
+        "INSERT OR REPLACE INTO submission_meta VALUES (?, ?, ?)",
+        [fact for fact in facts if fact[2]],
+    )
+
+
+def _insert_rows(connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> None:
+    marks = ", ".join("?" * len(table.columns))
+    connection.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows)

@@ -1,0 +1,714 @@
+"""Each rule that the report checks: kept by a sound shop, found when one row breaks it."""
+
+from __future__ import annotations
+
+import random
+import re
+import sqlite3
+import tempfile
+import unittest
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from db.digest import table_digest
+from db.report import (
+    CHECKS_DIR,
+    SAMPLE_ROWS,
+    TRENDS_DIR,
+    Row,
+    judge,
+    read_provenance,
+    read_queries,
+    run_checks,
+)
+from tests.shop import create_shop, record_provenance
+from utils.contract import SCHEMA_PATH, read_contract
+
+# Found by the checks with severity `info` in the sound shop: the rug, and Zoë.
+SOUND_FACTS = {"coverage_products_never_sold": 1, "coverage_users_without_orders": 1}
+
+# Lets a NULL into a column that must not have one.
+FORGET_NOT_NULL = """
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = replace(sql, 'city TEXT NOT NULL', 'city TEXT');
+    PRAGMA schema_version = 1000;
+    UPDATE users SET city = NULL WHERE user_id = 4;
+    UPDATE sqlite_schema SET sql = replace(sql, 'city TEXT', 'city TEXT NOT NULL');
+    PRAGMA schema_version = 1001;
+"""
+
+
+class Break(NamedTuple):
+    """One row broken by *sql*: the check must show *keys*, and *also* fail with it.
+
+    A key of several columns is a tuple.  Unless *is_edit*, provenance is recorded after, as
+    if the row had been loaded like that.
+    """
+
+    sql: str
+    keys: tuple[Any, ...] = ()
+    also: tuple[str, ...] = ()
+    is_edit: bool = False
+
+
+BREAKS: dict[str, list[Break]] = {
+    "causality_charge_before_refund": [
+        Break(
+            "UPDATE payments SET processed_at = '2024-01-20T20:15:05Z'"
+            " WHERE payment_id = 3",
+            (3,),
+        ),
+    ],
+    "causality_launch_before_order": [
+        Break(
+            "UPDATE products SET launched_at = '2024-01-20T20:15:01Z' WHERE product_id = 3",
+            (3,),
+        ),
+    ],
+    "causality_nothing_after_as_of": [
+        Break(
+            "UPDATE users SET signed_up_at = '2024-03-16T00:00:00Z' WHERE user_id = 4",
+            (("users", 4),),
+        ),
+        Break(
+            "UPDATE orders SET ordered_at = '2024-03-16T00:00:00Z' WHERE order_id = 8",
+            (("orders", 8),),
+        ),
+        Break(
+            "UPDATE payments SET processed_at = '2024-03-16T00:00:00Z'"
+            " WHERE payment_id = 13",
+            (("payments", 13),),
+        ),
+    ],
+    "causality_order_before_payment": [
+        Break(
+            "UPDATE payments SET processed_at = '2024-03-10T11:59:59Z'"
+            " WHERE payment_id = 12",
+            (12,),
+        ),
+    ],
+    "causality_sign_up_before_order": [
+        Break(
+            "UPDATE users SET signed_up_at = '2024-03-01T00:00:00Z' WHERE user_id = 3",
+            (5,),
+        ),
+    ],
+    "coverage_orders_without_items": [
+        Break("DELETE FROM order_items WHERE order_item_id = 10", (8,)),
+    ],
+    "coverage_products_never_sold": [
+        Break(
+            "INSERT INTO products SELECT 5, 'SKU-5', product_name, category, brand,"
+            " price_cents, cost_cents, launched_at FROM products WHERE product_id = 4",
+            (4, 5),
+        ),
+    ],
+    "coverage_users_without_orders": [
+        Break(
+            "INSERT INTO users SELECT 5, 'ulf@example.com', full_name, country_code, city,"
+            " acquisition_channel, signed_up_at FROM users WHERE user_id = 4",
+            (4, 5),
+        ),
+    ],
+    "database_is_whole": [
+        Break(FORGET_NOT_NULL, ("NULL value in users.city",)),
+    ],
+    "duplicate_email": [
+        Break(
+            "DROP INDEX users_email_idx;"
+            "UPDATE users SET email = 'ann@example.com' WHERE user_id = 4",
+            ("ann@example.com",),
+        ),
+    ],
+    "duplicate_email_in_other_case": [
+        Break(
+            "UPDATE users SET email = 'Ann@Example.com' WHERE user_id = 4",
+            ("ann@example.com",),
+        ),
+    ],
+    "duplicate_key": [
+        Break(
+            "DROP INDEX products_sku_idx; CREATE TABLE copies AS SELECT * FROM products;"
+            "DROP TABLE products; ALTER TABLE copies RENAME TO products;"
+            "INSERT INTO products SELECT 4, 'SKU-5', product_name, category, brand,"
+            " price_cents, cost_cents, launched_at FROM products WHERE product_id = 4",
+            (("products", 4),),
+            also=("coverage_products_never_sold",),
+        ),
+    ],
+    "duplicate_product_in_order": [
+        Break(
+            "UPDATE order_items SET product_id = 2, quantity = 2, unit_price_cents = 1000"
+            " WHERE order_item_id = 1",
+            ((1, 2),),
+        ),
+    ],
+    "duplicate_sku": [
+        Break(
+            "DROP INDEX products_sku_idx;"
+            "UPDATE products SET sku = 'SKU-1' WHERE product_id = 4",
+            ("SKU-1",),
+        ),
+    ],
+    "files_content_as_loaded": [
+        Break("UPDATE users SET city = 'Lund' WHERE user_id = 1", ("users",), is_edit=True),
+    ],
+    "files_differ_from_manifest": [
+        Break(
+            "UPDATE submission_meta SET value = 'differs'"
+            " WHERE subject = 'orders.csv' AND property = 'manifest'",
+            ("orders.csv",),
+            is_edit=True,
+        ),
+    ],
+    "files_rows_in_table": [
+        Break(
+            "UPDATE submission_meta SET value = '5'"
+            " WHERE subject = 'users.csv' AND property = 'rows'",
+            ("users",),
+            is_edit=True,
+        ),
+        Break(
+            "DELETE FROM submission_meta"
+            " WHERE subject = 'orders.csv' AND property = 'rows'",
+            ("orders",),
+            is_edit=True,
+        ),
+        Break(
+            "DELETE FROM users WHERE user_id = 4",
+            ("users",),
+            also=("coverage_users_without_orders", "files_content_as_loaded"),
+            is_edit=True,
+        ),
+    ],
+    "files_without_manifest": [
+        Break(
+            f"UPDATE submission_meta SET value = '{word}'"
+            " WHERE subject = 'users.csv' AND property = 'manifest'",
+            ("users.csv",),
+            is_edit=True,
+        )
+        for word in ("absent", "unlisted")
+    ],
+    "key_is_positive": [
+        Break("UPDATE users SET user_id = 0 WHERE user_id = 4", (("users", 0),)),
+    ],
+    "money_discount_within_line": [
+        Break(
+            "UPDATE order_items SET discount_cents = 1001 WHERE order_item_id = 10",
+            (10,),
+            also=("money_line_total",),
+        ),
+    ],
+    "money_discount_within_order": [
+        Break(
+            "UPDATE orders SET discount_cents = 1001, total_cents = 199 WHERE order_id = 8",
+            (8,),
+        ),
+    ],
+    "money_items_make_subtotal": [
+        Break(
+            "UPDATE orders SET subtotal_cents = 1001, total_cents = 1201"
+            " WHERE order_id = 8",
+            (8,),
+        ),
+    ],
+    "money_line_total": [
+        Break(
+            "UPDATE order_items SET quantity = 2 WHERE order_item_id = 10",
+            (10,),
+        ),
+    ],
+    "money_never_negative": [
+        Break(
+            "UPDATE orders SET tax_cents = -1, total_cents = 999 WHERE order_id = 8",
+            (("orders", 8),),
+        ),
+    ],
+    "money_order_total": [
+        Break(
+            "UPDATE orders SET total_cents = 1201 WHERE order_id = 8",
+            (8,),
+        ),
+    ],
+    "orphan_item_of_no_order": [
+        Break("INSERT INTO order_items VALUES (11, 99, 2, 1, 1000, 0, 1000)", (11,)),
+    ],
+    "orphan_item_of_no_product": [
+        Break("UPDATE order_items SET product_id = 99 WHERE order_item_id = 10", (10,)),
+    ],
+    "orphan_order_of_no_user": [
+        Break("UPDATE orders SET user_id = 99 WHERE order_id = 8", (8,)),
+    ],
+    "orphan_payment_of_no_order": [
+        Break(
+            "INSERT INTO payments SELECT 14, 99, kind, method, status, amount_cents,"
+            " processed_at FROM payments WHERE payment_id = 12",
+            (14,),
+        ),
+    ],
+    "payments_cancelled_order": [
+        Break("DELETE FROM payments WHERE payment_id = 6", (4,)),
+        Break("UPDATE payments SET status = 'failed' WHERE payment_id = 6", (4,)),
+        Break("UPDATE payments SET amount_cents = 2000 WHERE payment_id IN (5, 6)", (4,)),
+    ],
+    "payments_paid_order": [
+        Break("UPDATE payments SET amount_cents = 1599 WHERE payment_id = 10", (5,)),
+        Break("UPDATE orders SET status = 'delivered' WHERE order_id = 6", (6,)),
+        Break("UPDATE orders SET status = 'shipped' WHERE order_id = 3", (3,)),
+    ],
+    "payments_partially_returned_order": [
+        Break("DELETE FROM payments WHERE payment_id = 3", (2,)),
+        Break("UPDATE payments SET amount_cents = 6000 WHERE payment_id = 3", (2,)),
+        Break("UPDATE payments SET amount_cents = 5999 WHERE payment_id = 2", (2,)),
+    ],
+    "payments_pending_order": [
+        Break("UPDATE payments SET status = 'succeeded' WHERE payment_id = 12", (6,)),
+    ],
+    "payments_refund_within_charges": [
+        Break(
+            "UPDATE payments SET amount_cents = 6001 WHERE payment_id = 3",
+            (2,),
+            also=("payments_partially_returned_order",),
+        ),
+        Break(
+            "UPDATE payments SET kind = 'refund', status = 'succeeded'"
+            " WHERE payment_id = 12",
+            (6,),
+            also=("payments_pending_order",),
+        ),
+    ],
+    "payments_returned_order": [
+        Break("DELETE FROM payments WHERE payment_id = 11", (3,)),
+    ],
+    "price_below_cost": [
+        Break("UPDATE products SET cost_cents = 901 WHERE product_id = 2", (2,)),
+    ],
+    "price_differs_from_list": [
+        Break(
+            "UPDATE order_items SET quantity = 2, unit_price_cents = 500"
+            " WHERE order_item_id = 10",
+            (10,),
+        ),
+    ],
+    "words_country_code": [
+        Break(f"UPDATE users SET country_code = '{code}' WHERE user_id = 4", (4,))
+        for code in ("se", "S", "SWE", "S1", "", "ÅL")
+    ],
+    "words_email": [
+        Break(f"UPDATE users SET email = '{email}' WHERE user_id = 4", (4,))
+        for email in ("zoe", "zoe@", "zoe@home@example.com", "")
+    ]
+    + [
+        Break(
+            "UPDATE users SET email = '@example.com' WHERE user_id = 4",
+            (4,),
+            also=("words_look_like_formulas",),
+        ),
+    ],
+    "words_instant": [
+        Break(
+            "UPDATE products SET launched_at = '2023-02-30T00:00:00Z' WHERE product_id = 4",
+            (("products", 4),),
+        ),
+        Break(
+            "UPDATE payments SET processed_at = '2024-03-12 20:00:10Z'"
+            " WHERE payment_id = 13",
+            (("payments", 13),),
+            also=("causality_order_before_payment",),
+        ),
+    ],
+    "words_look_like_formulas": [
+        Break(
+            "UPDATE users SET full_name = '=1+1' WHERE user_id = 4",
+            (("users", 4),),
+        ),
+        Break(
+            "UPDATE products SET brand = '@SUM(A1)' WHERE product_id = 4",
+            (("products", 4),),
+        ),
+    ],
+    "words_order_status": [
+        Break(
+            "UPDATE orders SET status = 'lost' WHERE order_id = 8",
+            (8,),
+        ),
+    ],
+    "words_payment_kind_and_status": [
+        Break(
+            "UPDATE payments SET kind = 'gift' WHERE payment_id = 12",
+            (12,),
+        ),
+        Break(
+            "UPDATE payments SET status = 'late' WHERE payment_id = 12",
+            (12,),
+        ),
+    ],
+}
+
+
+# For each CHECK of the schema a change that it refuses, and the check that finds it.
+BROKEN_CONSTRAINTS = {
+    "user_id_is_positive": ("users", "user_id = 0", "key_is_positive"),
+    "email_has_one_at_sign": ("users", "email = 'ann'", "words_email"),
+    "country_code_is_two_capitals": ("users", "country_code = 'se'", "words_country_code"),
+    "signed_up_at_is_a_utc_instant": ("users", "signed_up_at = '2024'", "words_instant"),
+    "product_id_is_positive": ("products", "product_id = -1", "key_is_positive"),
+    "price_cents_is_not_negative": ("products", "price_cents = -1", "money_never_negative"),
+    "cost_cents_is_not_negative": ("products", "cost_cents = -1", "money_never_negative"),
+    "launched_at_is_a_utc_instant": ("products", "launched_at = ''", "words_instant"),
+    "order_id_is_positive": ("orders", "order_id = 0", "key_is_positive"),
+    "ordered_at_is_a_utc_instant": ("orders", "ordered_at = 'now'", "words_instant"),
+    "status_is_known": ("orders", "status = 'Paid'", "words_order_status"),
+    "subtotal_cents_is_not_negative": (
+        "orders",
+        "subtotal_cents = -1, discount_cents = 0, total_cents = 1199",
+        "money_never_negative",
+    ),
+    "discount_cents_is_within_subtotal": (
+        "orders",
+        "discount_cents = 3801, total_cents = 1199",
+        "money_discount_within_order",
+    ),
+    "shipping_cents_is_not_negative": (
+        "orders",
+        "shipping_cents = -1, total_cents = 4199",
+        "money_never_negative",
+    ),
+    "tax_cents_is_not_negative": (
+        "orders",
+        "tax_cents = -1, total_cents = 3999",
+        "money_never_negative",
+    ),
+    "total_cents_is_subtotal_minus_discount_plus_shipping_plus_tax": (
+        "orders",
+        "total_cents = 4699",
+        "money_order_total",
+    ),
+    "order_item_id_is_positive": ("order_items", "order_item_id = 0", "key_is_positive"),
+    "quantity_is_positive": (
+        "order_items",
+        "quantity = 0, line_total_cents = 0",
+        "money_never_negative",
+    ),
+    "unit_price_cents_is_not_negative": (
+        "order_items",
+        "unit_price_cents = -1",
+        "money_never_negative",
+    ),
+    "discount_cents_is_within_the_line": (
+        "order_items",
+        "discount_cents = 2001, line_total_cents = -1",
+        "money_discount_within_line",
+    ),
+    "line_total_cents_is_quantity_times_unit_price_minus_discount": (
+        "order_items",
+        "line_total_cents = 1999",
+        "money_line_total",
+    ),
+    "payment_id_is_positive": ("payments", "payment_id = 0", "key_is_positive"),
+    "kind_is_charge_or_refund": (
+        "payments",
+        "kind = 'tip'",
+        "words_payment_kind_and_status",
+    ),
+    "status_is_succeeded_or_failed": (
+        "payments",
+        "status = 'open'",
+        "words_payment_kind_and_status",
+    ),
+    "amount_cents_is_not_negative": (
+        "payments",
+        "amount_cents = -1",
+        "money_never_negative",
+    ),
+    "processed_at_is_a_utc_instant": (
+        "payments",
+        "processed_at = '2024-01-10T09:00:30'",
+        "words_instant",
+    ),
+}
+
+INSTANTS = [
+    "2024-02-29T23:59:59Z", "2023-02-29T00:00:00Z", "1900-02-29T00:00:00Z",
+    "2000-02-29T00:00:00Z", "2024-04-31T12:00:00Z", "2024-12-31T24:00:00Z",
+    "2024-06-30T23:59:60Z", "2024-01-01T00:00:00Z", "0999-10-10T10:10:10Z",
+]  # fmt: skip
+
+
+class CheckCase(unittest.TestCase):
+    """A test with a sound shop in memory, copied for every fault."""
+
+    image: sqlite3.Connection
+    found: dict[Break, dict[str, Row]]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Make the sound shop once."""
+        cls.image = sqlite3.connect(":memory:")
+        cls.addClassCleanup(cls.image.close)
+        cls.found = {}
+        with tempfile.TemporaryDirectory() as folder:
+            path = create_shop(Path(folder, "shop.db"))
+            with closing(sqlite3.connect(path)) as connection:
+                connection.backup(cls.image)
+
+    def check(self, fault: Break | None = None) -> dict[str, Row]:
+        """Return what the checks find in the sound shop after *fault*, by name."""
+        if fault is None:
+            return check_shop(self.image)
+        if fault not in self.found:
+            with closing(sqlite3.connect(":memory:")) as connection:
+                self.image.backup(connection)
+                connection.execute("PRAGMA ignore_check_constraints = ON")
+                connection.executescript(fault.sql)
+                if not fault.is_edit:
+                    record_provenance(connection)
+                connection.commit()
+                connection.execute("PRAGMA ignore_check_constraints = OFF")
+                self.found[fault] = check_shop(connection)
+        return self.found[fault]
+
+
+def check_shop(connection: sqlite3.Connection) -> dict[str, Row]:
+    """Return what the checks find in the database of *connection*, by name."""
+    tables = read_contract().tables
+    digests = {table.name: table_digest(connection, table) for table in tables}
+    checks = run_checks(connection, read_provenance(connection), digests)
+    return {check["check"]: check for check in checks}
+
+
+def list_keys(check: Row) -> list[Any]:
+    """Return the keys in the sample of *check*; of several columns, as tuples."""
+    at = [check["columns"].index(name) for name in check["key"]]
+    keys = [tuple(row[index] for index in at) for row in check["sample"]]
+    return keys if len(at) > 1 else [key for (key,) in keys]
+
+
+class ASoundShop(CheckCase):
+    """Nothing is found where nothing is wrong."""
+
+    def test_every_check_finds_nothing_in_a_sound_shop(self) -> None:
+        found = {name: check["count"] for name, check in self.check().items()}
+        self.assertEqual(found, dict.fromkeys(sorted(BREAKS), 0) | SOUND_FACTS)
+
+    def test_coverage_is_information_and_no_fault(self) -> None:
+        self.assertEqual(
+            judge(list(self.check().values())),
+            {
+                "status": "pass",
+                "errors": 0,
+                "warnings": 0,
+                "checks": len(BREAKS),
+                "text": f"Sound. {len(BREAKS)} checks, 0 errors, 0 warnings.",
+            },
+        )
+
+
+class ABrokenShop(CheckCase):
+    """One broken row is found, by its key, and blamed on nothing else."""
+
+    def test_every_check_finds_the_row_that_breaks_it(self) -> None:
+        for name, faults in BREAKS.items():
+            for fault in faults:
+                with self.subTest(name, sql=fault.sql):
+                    check = self.check(fault)[name]
+                    self.assertEqual(list_keys(check), list(fault.keys))
+                    self.assertEqual(check["count"], len(fault.keys))
+
+    def test_a_broken_row_is_blamed_on_its_own_rule_only(self) -> None:
+        for name, faults in BREAKS.items():
+            for fault in faults:
+                with self.subTest(name, sql=fault.sql):
+                    found = {
+                        other
+                        for other, check in self.check(fault).items()
+                        if check["count"] != SOUND_FACTS.get(other, 0)
+                    }
+                    self.assertEqual(found, {name, *fault.also})
+
+    def test_no_check_is_without_a_row_that_breaks_it(self) -> None:
+        self.assertEqual(list(self.check()), sorted(BREAKS))
+
+    def test_the_key_comes_first_among_the_columns(self) -> None:
+        for name, check in self.check().items():
+            with self.subTest(name):
+                self.assertEqual(check["columns"][: len(check["key"])], check["key"])
+
+    def test_severity_decides_between_fail_warn_and_info(self) -> None:
+        statuses = {"error": "fail", "warning": "warn", "info": "info"}
+        for name, faults in BREAKS.items():
+            with self.subTest(name):
+                check = self.check(faults[0])[name]
+                self.assertEqual(check["status"], statuses[check["severity"]])
+
+    def test_a_negative_number_is_found_in_every_column_that_holds_an_amount(self) -> None:
+        # The two totals follow from the rest, and a line's total has its own check.
+        totals = {"line_total_cents", "total_cents"}
+        for table in read_contract().tables:
+            for column in sorted(set(table.column_names) - totals):
+                if not column.endswith(("_cents", "quantity")):
+                    continue
+                with self.subTest(column, table=table.name):
+                    sql = f"UPDATE {table.name} SET {column} = -1 WHERE {table.key[0]} = 1"
+                    check = self.check(Break(sql))["money_never_negative"]
+                    self.assertEqual(check["sample"], [[table.name, 1, column]])
+
+    def test_a_key_that_is_there_twice_is_found_in_every_table(self) -> None:
+        for table in read_contract().tables:
+            with self.subTest(table.name):
+                name, key = table.name, table.key[0]
+                sql = (
+                    f"CREATE TABLE copies AS SELECT * FROM {name}; DROP TABLE {name};"
+                    f"ALTER TABLE copies RENAME TO {name};"
+                    f"INSERT INTO {name} SELECT * FROM {name} WHERE {key} = 2"
+                )
+                check = self.check(Break(sql))["duplicate_key"]
+                self.assertEqual(check["sample"], [[name, 2, 2]])
+
+    def test_a_text_that_starts_a_formula_is_found_in_every_text_column(self) -> None:
+        for table in ("products", "users"):
+            columns = next(t for t in read_contract().tables if t.name == table).columns
+            for column in columns:
+                if column.type != "TEXT" or column.name.endswith(("_at", "country_code")):
+                    continue
+                with self.subTest(column.name):
+                    sql = f"UPDATE {table} SET {column.name} = '-2@x' WHERE rowid = 1"
+                    check = self.check(Break(sql))["words_look_like_formulas"]
+                    self.assertEqual(check["sample"], [[table, 1, "-2@x"]])
+
+    def test_all_rows_are_counted_and_only_the_first_few_are_kept(self) -> None:
+        fault = Break("UPDATE order_items SET unit_price_cents = unit_price_cents + 1")
+        check = self.check(fault)["price_differs_from_list"]
+        self.assertEqual(check["count"], 10)
+        self.assertEqual([row[0] for row in check["sample"]], [1, 2, 3, 4, 5])
+        self.assertEqual(len(check["sample"]), SAMPLE_ROWS)
+
+    def test_a_long_text_in_a_sample_is_cut(self) -> None:
+        fault = Break("UPDATE users SET city = '=' || printf('%9999d', 1)")
+        sample = self.check(fault)["words_look_like_formulas"]["sample"]
+        self.assertEqual({len(row[2]) for row in sample}, {120})
+
+    def test_a_sum_that_overflows_is_said_and_the_other_checks_still_run(self) -> None:
+        # Two lines of 2 ** 62 cents each: their sum is one more than SQLite can hold.
+        fault = Break(
+            f"UPDATE order_items SET line_total_cents = {2**62} WHERE order_id = 7"
+        )
+        checks = self.check(fault)
+        self.assertEqual(
+            (checks["money_items_make_subtotal"]["count"],
+             checks["money_items_make_subtotal"]["status"],
+             checks["money_items_make_subtotal"]["note"]),
+            (None, "fail", "the amounts are too large to add up in 64 bits"),
+        )  # fmt: skip
+        self.assertEqual(checks["money_line_total"]["count"], 2)
+
+    def test_any_cell_edited_by_hand_is_found(self) -> None:
+        for table in read_contract().tables:
+            for column in table.columns:
+                if column.name in table.key:
+                    continue
+                change = "|| 'x'" if column.type == "TEXT" else "+ 1"
+                with self.subTest(column.name, table=table.name):
+                    sql = f"UPDATE {table.name} SET {column.name} = {column.name} {change}"
+                    fault = Break(f"{sql} WHERE {table.key[0]} = 3", is_edit=True)
+                    check = self.check(fault)["files_content_as_loaded"]
+                    self.assertEqual([row[0] for row in check["sample"]], [table.name])
+
+
+class TheContract(CheckCase):
+    """What `schema.sql` demands of a row, the report finds broken, without the schema."""
+
+    def test_every_named_check_of_the_schema_has_a_check_here(self) -> None:
+        schema = SCHEMA_PATH.read_text(encoding="utf-8")
+        named = re.findall(r"CONSTRAINT (\w+)\s+CHECK", schema)
+        self.assertEqual(len(named), schema.count("CHECK ("))
+        self.assertEqual(set(named), set(BROKEN_CONSTRAINTS))
+        for constraint, (table, change, name) in BROKEN_CONSTRAINTS.items():
+            sql = f"UPDATE {table} SET {change} WHERE rowid = 1"
+            with self.subTest(constraint):
+                with closing(sqlite3.connect(":memory:")) as connection:
+                    self.image.backup(connection)
+                    with self.assertRaisesRegex(sqlite3.IntegrityError, constraint):
+                        connection.execute(sql)
+                self.assertEqual(self.check(Break(sql))[name]["status"], "fail")
+
+    def test_an_instant_is_one_that_the_calendar_has(self) -> None:
+        chance = random.Random(3)  # noqa: S311
+        texts = [*INSTANTS, *(mistype(chance, text) for text in INSTANTS * 40)]
+        users = [
+            (n, f"{n}@x", "N", "SE", "C", "a", text) for n, text in enumerate(texts, 1)
+        ]
+        with closing(sqlite3.connect(":memory:")) as connection:
+            self.image.backup(connection)
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            connection.execute("DELETE FROM users")
+            connection.executemany("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", users)
+            sql = next(q.sql for q in read_queries(CHECKS_DIR) if q.name == "words_instant")
+            found = {row[2] for row in connection.execute(sql)}
+        self.assertEqual(found, {text for text in texts if not is_instant(text)})
+
+
+def is_instant(text: str) -> bool:
+    """Return whether Python's calendar has *text*, in the one form that is allowed."""
+    form = "%Y-%m-%dT%H:%M:%SZ"
+    try:
+        instant = datetime.strptime(text, form).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return instant.strftime(form).rjust(20, "0") == text
+
+
+def mistype(chance: random.Random, text: str) -> str:
+    """Return *text* with one character replaced, dropped or added."""
+    at, letter = chance.randrange(len(text) + 1), chance.choice("0123456789-T:Zz ٣")
+    return (
+        text[:at] + chance.choice([letter, "", letter + text[at : at + 1]]) + text[at + 1 :]
+    )
+
+
+class TheFiles(unittest.TestCase):
+    """A check or a trend is one SQL file that says what it is."""
+
+    def test_every_file_says_its_question_title_and_key_or_grain(self) -> None:
+        for folder, words in [
+            (CHECKS_DIR, {"Question", "Key", "Title", "Severity"}),
+            (TRENDS_DIR, {"Question", "Grain", "Title"}),
+        ]:
+            for query in read_queries(folder):
+                with self.subTest(query.name):
+                    self.assertLessEqual(words, set(query.header))
+                    self.assertTrue(query.header["Question"].endswith("?"))
+
+    def test_every_severity_is_a_known_word(self) -> None:
+        for query in read_queries(CHECKS_DIR):
+            with self.subTest(query.name):
+                self.assertIn(query.header["Severity"], ("error", "warning", "info"))
+
+    def test_rows_come_in_the_order_of_their_key(self) -> None:
+        for query in read_queries(CHECKS_DIR):
+            with self.subTest(query.name):
+                self.assertRegex(query.sql, r"\nORDER BY\s[^;]+;\n$")
+
+    def test_no_file_uses_what_only_sqlite_has(self) -> None:
+        sqlite_only = re.compile(
+            r"(?i)\b(date|datetime|strftime|julianday|unixepoch|glob|ifnull|iif|printf|rowid"
+            r"|group_concat|total|typeof|instr|pragma|now|current_\w+)\b\s*\(?",
+        )
+        for query in read_queries(CHECKS_DIR) + read_queries(TRENDS_DIR):
+            code = re.sub(r"--.*|'[^']*'", "", query.sql)
+            with self.subTest(query.name):
+                self.assertEqual(sqlite_only.findall(code), [])
+
+    def test_every_trend_means_the_same_by_a_valid_order(self) -> None:
+        valid = "'paid', 'shipped', 'delivered', 'partially_returned', 'returned'"
+        for query in read_queries(TRENDS_DIR):
+            for statuses in re.findall(r"status IN \(\s*([^)]+?)\s*\)", query.sql):
+                with self.subTest(query.name):
+                    self.assertEqual(statuses, valid)
+
+
+if __name__ == "__main__":
+    unittest.main()

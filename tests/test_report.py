@@ -1,0 +1,801 @@
+"""The report: its figures, its words, and what it says when it cannot be made."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import re
+import sqlite3
+import tempfile
+import unittest
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from db import report as report_module
+from db.digest import table_digest
+from db.ratios import is_complete
+from db.report import Report, read_report, render_markdown, render_summary, report_database
+from db.report_markdown import escape, render_plot
+from tests.shop import (
+    ORDER_ITEMS,
+    ORDERS,
+    PAYMENTS,
+    PRODUCTS,
+    USERS,
+    Row,
+    create_empty_shop,
+    create_shop,
+)
+from utils.contract import read_contract
+from utils.helpers import DataError, hash_file
+
+# The SQL files, and the two checks that are made in Python.
+CHECK_COUNT = len(list(report_module.CHECKS_DIR.glob("*.sql"))) + 2
+
+VALID = {"paid", "shipped", "delivered", "partially_returned", "returned"}
+
+
+class FolderCase(unittest.TestCase):
+    """A test with a temporary folder, `self.folder`."""
+
+    def setUp(self) -> None:
+        """Make the folder."""
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name).resolve()
+
+    def make_shop(self, **rows: Any) -> Path:
+        """Make a shop in the folder, the one worked by hand but for *rows*."""
+        path = self.folder / "shop.db"
+        path.unlink(missing_ok=True)
+        return create_shop(path, **rows)
+
+    def report_shop(self, **rows: Any) -> Report:
+        """Return the report on a shop with *rows*, as a reader of the JSON has it."""
+        document: Report = json.loads(json.dumps(read_report(self.make_shop(**rows))))
+        return document
+
+    def trend(self, name: str, **rows: Any) -> list[dict[str, Any]]:
+        """Return the rows of the trend *name* for a shop with *rows*."""
+        found: list[dict[str, Any]] = self.report_shop(**rows)["trends"][name]["rows"]
+        return found
+
+
+class TheFigures(FolderCase):
+    """The trends of the small shop, worked by hand in `shop.py`."""
+
+    def test_revenue_by_month_is_what_was_worked_by_hand(self) -> None:
+        columns = (
+            "month", "gross_cents", "discount_cents", "refund_cents", "net_cents",
+            "order_count", "new_customers", "returning_customers", "aov_cents",
+            "refund_rate", "is_complete",
+        )  # fmt: skip
+        # AOV is net / orders: 2779 / 2 = 1389.5, rounded half up.  Refund rate is refund
+        # / (gross - discount): 1221 / 4000 = .30525, 611 / 6000 = .10183.
+        expected = [
+            ("2024-01", 9000, 500, 0, 8500, 2, 2, 0, 4250, 0.0, 1),
+            ("2024-02", 4000, 0, 1221, 2779, 2, 1, 1, 1390, 0.3053, 1),
+            ("2024-03", 7000, 1000, 611, 5389, 1, 0, 1, 5389, 0.1018, 0),
+        ]
+        self.assertEqual(
+            self.trend("revenue_by_month"),
+            [dict(zip(columns, row, strict=True)) for row in expected],
+        )
+
+    def test_key_figures_are_what_was_worked_by_hand(self) -> None:
+        self.assertEqual(
+            self.report_shop()["kpis"],
+            {
+                "gross_cents": 20000,
+                "discount_cents": 1500,
+                "refund_cents": 1832,
+                "revenue_cents": 16668,
+                "order_count": 5,
+                "placed_count": 8,
+                "user_count": 4,
+                "customer_count": 3,
+                "repeat_customer_count": 1,
+                "aov_cents": 3334,  # 16668 / 5 = 3333.6
+                "net_per_customer_cents": 5556,
+                "repeat_rate": 0.3333,
+                "refund_rate": 0.099,  # 1832 / 18500 = .09903
+                "cancellation_rate": 0.25,  # orders 4 and 8 of 8
+                "return_rate": 0.4,  # orders 2 and 3 of 5
+                "failed_payment_rate": 0.2222,  # payments 8 and 12 of 9 charges
+                "last_complete_month": {
+                    "month": "2024-02",
+                    "net_cents": 2779,
+                    "order_count": 2,
+                    "new_customers": 1,
+                    "returning_customers": 1,
+                },
+            },
+        )
+
+    def test_category_mix_tells_gross_and_the_discount_on_lines(self) -> None:
+        # Home: lamps of orders 2 and 7.  Kitchen: pots of 1 and 7, mugs of 1, 3 and 5.
+        self.assertEqual(
+            [tuple(row.values()) for row in self.trend("category_mix")],
+            [("home", 1, 2, 10000, 0, 0.5), ("kitchen", 2, 8, 10000, 200, 0.5)],
+        )
+
+    def test_top_products_are_ranked_by_gross(self) -> None:
+        self.assertEqual(
+            [tuple(row.values()) for row in self.trend("top_products")],
+            [
+                (3, "SKU-3", "Lamp", "home", 2, 10000, 0),
+                (2, "SKU-2", "Mug", "kitchen", 6, 6000, 200),
+                (1, "SKU-1", "Teapot", "kitchen", 2, 4000, 0),
+            ],
+        )
+
+    def test_top_products_are_ten_at_most_and_equals_come_by_number(self) -> None:
+        products = [(n, f"SKU-{n}", "Mug", *PRODUCTS[1][3:]) for n in range(1, 13)]
+        items = [(n, 1, n, 1, 1000, 0, 1000) for n in range(1, 13)]
+        rows = self.trend("top_products", products=products, order_items=items)
+        self.assertEqual([row["product_id"] for row in rows], list(range(1, 11)))
+
+    def test_payment_methods_count_attempts_of_all_orders(self) -> None:
+        # Card: charges 1, 4, 5, 8 (failed), 10, 13; refunds 6, 7, 11.
+        self.assertEqual(
+            [tuple(row.values()) for row in self.trend("payment_methods")],
+            [
+                ("card", 6, 1, 17700, 4200, 0.1667, 0.6887),
+                ("wallet", 2, 1, 6000, 1000, 0.5, 0.2335),
+                ("gift_card", 1, 0, 2000, 0, 0.0, 0.0778),
+            ],
+        )
+
+    def test_cancellations_and_returns_count_in_the_month_of_the_order(self) -> None:
+        self.assertEqual(
+            [tuple(row.values()) for row in self.trend("refunds_and_cancellations")],
+            [
+                ("2024-01", 2, 0, 0, 2, 1, 0, 1, 0.0, 0.5),
+                ("2024-02", 3, 0, 1, 2, 0, 1, 1, 0.3333, 0.5),
+                ("2024-03", 3, 1, 1, 1, 0, 0, 0, 0.3333, 0.0),
+            ],
+        )
+
+    def test_countries_add_up_to_the_whole(self) -> None:
+        # Sweden: orders 1, 3 and 7 of Ann; Zoë never bought.
+        self.assertEqual(
+            [tuple(row.values()) for row in self.trend("countries")],
+            [
+                ("SE", 2, 1, 3, 12000, 1500, 999, 9501, 0.5, 3167, 0.57),
+                ("GB", 1, 1, 1, 5000, 0, 833, 4167, 1.0, 4167, 0.25),
+                ("IE", 1, 1, 1, 3000, 0, 0, 3000, 1.0, 3000, 0.18),
+            ],
+        )
+
+    def test_a_channel_that_sold_nothing_is_there_all_the_same(self) -> None:
+        self.assertEqual(
+            [tuple(row.values()) for row in self.trend("channels")],
+            [
+                ("organic", 2, 2, 4, 15000, 1500, 999, 12501, 1.0, 3125, 0.75),
+                ("email", 1, 1, 1, 5000, 0, 833, 4167, 1.0, 4167, 0.25),
+                ("paid_search", 1, 0, 0, 0, 0, 0, 0, 0.0, None, 0.0),
+            ],
+        )
+
+    def test_orders_per_customer_end_with_ten_or_more(self) -> None:
+        self.assertEqual(
+            [tuple(row.values()) for row in self.trend("orders_per_customer")],
+            [(1, 2, 2, 0.6667), (3, 1, 3, 0.3333)],
+        )
+        orders = [(n, 1 + n // 14, *ORDERS[0][2:]) for n in range(1, 15)]
+        self.assertEqual(
+            [
+                tuple(row.values())
+                for row in self.trend("orders_per_customer", orders=orders)
+            ],
+            [(1, 1, 1, 0.5), (10, 1, 13, 0.5)],
+        )
+
+    def test_an_order_without_a_total_gives_no_refund_of_goods(self) -> None:
+        free = (1, 1, "2024-01-10T09:00:00Z", "returned", 1000, 1000, 0, 0, 0)
+        row = self.trend("revenue_by_month", orders=[free])[0]
+        self.assertEqual((row["net_cents"], row["refund_cents"]), (3800 + 200 - 1200, 0))
+
+
+class TheSecondRoad(FolderCase):
+    """The same figures by plain Python, on shops that chance made."""
+
+    def test_revenue_agrees_with_plain_python(self) -> None:
+        for seed in range(4):
+            shop = make_random_shop(random.Random(seed))  # noqa: S311
+            trends = self.report_shop(**shop)["trends"]
+            with self.subTest("by month", seed=seed):
+                expected = sum_by(shop, lambda _, at: at[:7])
+                for row in trends["revenue_by_month"]["rows"]:
+                    self.assertEqual(pick_money(row), expected[row["month"]], row)
+            with self.subTest("by country", seed=seed):
+                countries = {user[0]: str(user[3]) for user in shop["users"]}
+                expected = sum_by(shop, partial(find_country, countries))
+                for row in trends["countries"]["rows"]:
+                    self.assertEqual(pick_money(row), expected[row["country_code"]], row)
+
+    def test_the_parts_add_up_to_the_whole(self) -> None:
+        for seed in range(4):
+            shop = make_random_shop(random.Random(seed))  # noqa: S311
+            report = self.report_shop(**shop)
+            kpis = report["kpis"]
+            for trend, column, whole in [
+                ("revenue_by_month", "net_cents", "revenue_cents"),
+                ("countries", "net_cents", "revenue_cents"),
+                ("channels", "net_cents", "revenue_cents"),
+                ("category_mix", "gross_cents", "gross_cents"),
+                ("revenue_by_month", "order_count", "order_count"),
+                ("revenue_by_month", "new_customers", "customer_count"),
+                ("refunds_and_cancellations", "order_count", "order_count"),
+                ("refunds_and_cancellations", "placed_count", "placed_count"),
+                ("countries", "customer_count", "customer_count"),
+                ("channels", "user_count", "user_count"),
+                ("weekday_by_hour", "order_count", "order_count"),
+            ]:
+                with self.subTest(seed=seed, trend=trend, column=column):
+                    rows = report["trends"][trend]["rows"]
+                    self.assertEqual(sum(row[column] for row in rows), kpis[whole])
+
+    def test_the_weekday_is_the_calendars_on_every_day_of_many_years(self) -> None:
+        days = [
+            first + timedelta(days=number)
+            for first, count in [
+                (date(1896, 1, 1), 3660),  # over 1900, which has no 29 February
+                (date(1999, 1, 1), 800),  # over 2000, which has one
+                (date(2019, 1, 1), 3660),
+                (date(2096, 1, 1), 3660),  # over 2100, which has none
+            ]
+            for number in range(count)
+        ]
+        orders = [
+            (n, 1, f"{day}T{day.day % 24:02}:59:59Z", *ORDERS[0][3:])
+            for n, day in enumerate(days, start=1)
+        ]
+        rows = self.trend("weekday_by_hour", orders=orders, order_items=[], payments=[])
+        self.assertEqual(
+            {(row["weekday"], row["hour"]): row["order_count"] for row in rows},
+            {(weekday, hour): 0 for weekday in range(7) for hour in range(24)}
+            | Counter((day.weekday(), day.day % 24) for day in days),
+        )
+
+    def test_a_digest_is_the_sha256_of_the_rows_as_sqlite_quotes_them(self) -> None:
+        # The sha256sum of a shell over the line that begins 3,'SKU''3','Mug','k','Ö',5,2,
+        rows = [(3, "SKU'3", "Mug", "k", "Ö", 5, 2, "2024-01-01T00:00:00Z")]
+        path = self.make_shop(products=rows, order_items=[])
+        products = next(t for t in read_contract().tables if t.name == "products")
+        with closing(sqlite3.connect(path)) as connection:
+            digest = table_digest(connection, products)
+        self.assertEqual(
+            digest, "59efa0c20a3142ba54b18ab97be939bf649e1da89eb3edb6fdc4fac34f71af33"
+        )
+
+
+class TheCalendar(FolderCase):
+    """Months are calendar months: none is missing, and one that still runs is marked."""
+
+    def test_a_month_in_which_nothing_happened_is_there_with_zeros(self) -> None:
+        rows = self.trend("revenue_by_month", orders=[ORDERS[0], ORDERS[6]])
+        self.assertEqual([row["month"] for row in rows], ["2024-01", "2024-02", "2024-03"])
+        self.assertEqual(
+            (rows[1]["order_count"], rows[1]["net_cents"], rows[1]["aov_cents"]),
+            (0, 0, None),
+        )
+
+    def test_months_go_on_to_the_last_day_of_the_data(self) -> None:
+        rows = self.trend("revenue_by_month", as_of="2024-05-02")
+        self.assertEqual([row["month"] for row in rows][-2:], ["2024-04", "2024-05"])
+        self.assertEqual([row["is_complete"] for row in rows], [1, 1, 1, 1, 0])
+
+    def test_a_month_is_complete_from_its_last_day_on(self) -> None:
+        for as_of, expected in [
+            ("2024-02-28", 0),
+            ("2024-02-29", 1),
+            ("2024-03-01", 1),
+            ("2024-01-31", 0),
+            (None, 0),
+        ]:
+            with self.subTest(as_of):
+                self.assertEqual(is_complete("2024-02", as_of), expected)
+
+    def test_a_mistyped_year_does_not_make_thousands_of_months(self) -> None:
+        early = (8, 2, "0024-03-14T00:00:00Z", "paid", *ORDERS[7][4:])
+        rows = self.trend("revenue_by_month", orders=[*ORDERS[:7], early])
+        self.assertEqual(
+            [row["month"] for row in rows], ["0024-03", "2024-01", "2024-02", "2024-03"]
+        )
+
+    def test_a_last_day_that_is_no_day_is_refused(self) -> None:
+        with self.assertRaisesRegex(DataError, "as_of is '2024-02-30', expected a day"):
+            read_report(self.make_shop(as_of="2024-02-30"))
+
+
+class SmallShops(FolderCase):
+    """Nothing at all, one row, one day: words instead of a crash."""
+
+    def test_a_shop_without_rows_is_sound_and_says_there_is_nothing(self) -> None:
+        report = read_report(create_empty_shop(self.folder / "shop.db"))
+        self.assertEqual(report["verdict"]["status"], "pass")
+        self.assertIsNone(report["as_of"])
+        text = render_markdown(report)
+        self.assertIn("No data yet", text)
+        self.assertEqual(text.count("there is nothing to tell yet"), len(report["trends"]))
+        self.assertNotRegex(text, r"(?i)\b(nan|inf|infinity|none|null)\b")
+
+    def test_rates_of_nothing_are_null_and_sums_are_zero(self) -> None:
+        kpis = read_report(create_empty_shop(self.folder / "shop.db"))["kpis"]
+        for name, value in kpis.items():
+            with self.subTest(name):
+                is_share = name.endswith("_rate") or name.startswith(
+                    ("aov", "net_per", "last")
+                )
+                self.assertEqual(value, None if is_share else 0)
+
+    def test_one_user_is_a_shop(self) -> None:
+        report = self.report_shop(
+            users=USERS[3:], products=[], orders=[], order_items=[], payments=[]
+        )
+        self.assertEqual(report["verdict"]["status"], "pass")
+        self.assertIn("No rows", render_markdown(report))
+
+    def test_one_day_is_a_shop(self) -> None:
+        report = self.report_shop(
+            orders=ORDERS[:1], order_items=ORDER_ITEMS[:2], payments=PAYMENTS[:1],
+            users=USERS[:1], products=PRODUCTS[:2], as_of="2024-01-10",
+        )  # fmt: skip
+        self.assertEqual(report["verdict"]["status"], "pass")
+        self.assertIsNone(report["kpis"]["last_complete_month"])
+        self.assertIn("| Jan\u00a02024 \\* |", render_markdown(report))
+
+    def test_amounts_that_do_not_fit_are_said_and_the_report_survives(self) -> None:
+        huge = 2**62
+        for quantity in (1, 4):  # the sum overflows, then already the product
+            with self.subTest(quantity=quantity):
+                items = [(n, n, 1, quantity, huge, 0, huge) for n in (1, 2, 3)]
+                path = self.make_shop(order_items=[])
+                with closing(sqlite3.connect(path)) as connection:
+                    connection.execute("PRAGMA ignore_check_constraints = ON")
+                    connection.executemany(
+                        "INSERT INTO order_items VALUES (?, ?, ?, ?, ?, ?, ?)", items
+                    )
+                    connection.commit()
+                report = report_database(path, self.folder)
+                self.assertEqual(report["verdict"]["status"], "fail")
+                self.assertIn("too large", report["trends"]["revenue_by_month"]["note"])
+                self.assertEqual(report["trends"]["revenue_by_month"]["rows"], [])
+                self.assertIsNone(report["kpis"]["revenue_cents"])
+                self.assertEqual(report["kpis"]["order_count"], 5)
+                self.assertIn("Net revenue –", render_summary(report))
+
+
+class TheMarkdown(FolderCase):
+    """`report.md` is pleasant, and nothing in the data can break it."""
+
+    def test_the_verdict_comes_first(self) -> None:
+        lines = render_markdown(self.report_shop()).splitlines()
+        self.assertEqual(
+            lines[2], f"✅ **Sound.** {CHECK_COUNT} checks, 0 errors, 0 warnings."
+        )
+        self.assertRegex(
+            lines[4],
+            r"^Data as of 2024-03-15 · seed 7 · content `[0-9a-f]{12}` · amounts in EUR$",
+        )
+
+    def test_a_broken_shop_says_so_and_shows_the_rows(self) -> None:
+        orders = [*ORDERS[:7], (8, 2, "2024-01-01T00:00:00Z", "paid", *ORDERS[7][4:])]
+        text = render_markdown(self.report_shop(orders=orders))
+        self.assertIn(
+            f"❌ **Not sound.** {CHECK_COUNT} checks, 2 errors, 0 warnings.", text
+        )
+        self.assertIn("## What to look at", text)
+        self.assertIn(
+            "❌ **No order is placed before its user signs up**: 1 row"
+            " (`causality_sign_up_before_order`)\n\n"
+            "| order_id | user_id | signed_up_at | ordered_at |\n"
+            "| --- | --- | --- | --- |\n"
+            "| 8 | 2 | 2024-01-05T00:00:00Z | 2024-01-01T00:00:00Z |\n",
+            text,
+        )
+
+    def test_a_warning_leaves_the_shop_sound(self) -> None:
+        users = [*USERS[:3], (4, "ANN@example.com", *USERS[3][2:])]
+        text = render_markdown(self.report_shop(users=users))
+        self.assertIn(f"⚠️ **Sound.** {CHECK_COUNT} checks, 0 errors, 1 warning.", text)
+
+    def test_figures_stand_to_the_right_with_thousands_separators(self) -> None:
+        rich = [(1, 1, 1, 1, 123456789, 0, 123456789)]
+        text = render_markdown(self.report_shop(order_items=rich))
+        self.assertIn("| Month | Gross | Discount |", text)
+        self.assertIn("| --- | ---: | ---: |", text)
+        self.assertIn("| 1,234,567.89 |", text)
+        self.assertIn("1,234,567.89\u00a0EUR", text)
+
+    def test_hostile_words_cannot_break_a_table(self) -> None:
+        words = list(enumerate(HOSTILE_WORDS, start=1))
+        text = render_markdown(
+            self.report_shop(
+                users=[(n, f"{n}@x", w, "SE", w, w, USERS[0][6]) for n, w in words],
+                products=[(n, w, w, w, w, *PRODUCTS[0][5:]) for n, w in words],
+                order_items=[(n, 1, n, 1, 2000, 0, 2000) for n, _ in words],
+                payments=[(n, 1, "charge", w, *PAYMENTS[0][4:]) for n, w in words],
+            )
+        )
+        self.assert_is_whole(text)
+        self.assertIn(r"new\\nline\\r\\n\| --- \|", text)
+
+    def test_hostile_words_in_the_manifest_cannot_break_a_table(self) -> None:
+        path = self.make_shop()
+        for word in HOSTILE_WORDS:
+            with self.subTest(word=word):
+                with closing(sqlite3.connect(path)) as connection:
+                    connection.execute("UPDATE submission_meta SET value = ?"
+                                       " WHERE subject = 'generator'", (word,))  # fmt: skip
+                    connection.commit()
+                report = read_report(path)
+                self.assertIsNone(report["currency"])
+                self.assert_is_whole(render_markdown(report))
+                self.assertTrue(render_summary(report).replace("\n", "").isprintable())
+
+    def assert_is_whole(self, text: str) -> None:
+        """Fail unless every table of *text* is a table and nothing else became markup."""
+        self.assertTrue(text.replace("\n", "").replace("\u00a0", "").isprintable())
+        self.assertNotRegex(text, "<(?!check>)")
+        for block in re.split(r"\n\n+", text):
+            lines = block.splitlines()
+            if lines[0].startswith("|"):
+                widths = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in lines}
+                self.assertEqual(len(widths), 1, block)
+                self.assertTrue(all(line.endswith(" |") for line in lines), block)
+        headings = {line for line in text.splitlines() if line.startswith("#")}
+        self.assertEqual(len(headings - {"## What to look at"}), 13, headings)
+        self.assertEqual(len(re.findall("^```", text, flags=re.MULTILINE)), 4)
+
+    def test_escaped_words_show_what_they_are(self) -> None:
+        for word, shown in [
+            ("a|b", r"a\|b"),
+            ("line\nbreak\r\n", r"line\\nbreak\\r\\n"),
+            ("`code`", r"\`code\`"),
+            ("<b>&amp;", "&lt;b&gt;&amp;amp;"),
+            ("*_x_* a_b", r"\*\_x\_\* a_b"),
+            ("[x](y)", r"\[x\](y)"),
+            ("\u202eevil\x00", r"\\u202eevil\\x00"),
+            ("$x$ ~y~ #1 !", r"\$x\$ \~y\~ \#1 \!"),
+            ("x" * 200, "x" * 159 + "…"),
+            (None, "–"),
+        ]:
+            with self.subTest(word=word):
+                self.assertEqual(escape(word), shown)
+
+    def test_the_plot_finds_room_for_any_number_of_months(self) -> None:
+        for count, bars, title in [
+            (2, 2, "month"),
+            (24, 24, "month"),
+            (25, 9, "quarter"),
+            (60, 20, "quarter"),
+            (120, 10, "year"),
+            (600, 24, "year"),
+        ]:
+            with self.subTest(count=count):
+                rows = [
+                    {"month": f"{2000 + n // 12}-{n % 12 + 1:02}", "net_cents": 12345 * n}
+                    for n in range(count)
+                ]
+                plot = render_plot(rows, "EUR")
+                self.assertIn(f'title "Net revenue by {title}"', plot)
+                labels = re.findall(r'"([^"]+)"', next(
+                    line for line in plot.splitlines() if "x-axis" in line))  # fmt: skip
+                self.assertEqual((len(labels), len(set(labels))), (bars, bars))
+
+    def test_a_month_that_lost_money_is_below_the_axis(self) -> None:
+        rows = [
+            {"month": "2024-01", "net_cents": 30050},
+            {"month": "2024-02", "net_cents": -12300},
+        ]
+        plot = render_plot(rows, "EUR")
+        self.assertIn('y-axis "EUR" -123.0 --> 300.5', plot)
+        self.assertIn("bar [300.5, -123.0]", plot)
+
+    def test_one_month_needs_no_plot(self) -> None:
+        self.assertEqual(render_plot([{"month": "2024-01", "net_cents": 5}], None), "")
+
+    def test_the_summary_is_short_and_says_the_verdict_first(self) -> None:
+        lines = render_summary(self.report_shop()).splitlines()
+        self.assertEqual(
+            lines,
+            [
+                f"Sound. {CHECK_COUNT} checks, 0 errors, 0 warnings.",
+                "As of 2024-03-15: 5 valid orders of 3 customers, repeat rate 33.3%",
+                "Net revenue 166.68 EUR, AOV 33.34 EUR",
+                "Refund rate 9.9%, cancellation rate 25.0%, failed payments 22.2%",
+                (
+                    "Feb 2024, the last complete month, brought 27.79 EUR net from 2 orders"
+                    " of 1 new and 1 returning customers"
+                ),
+            ],
+        )
+
+    def test_the_summary_names_the_worst_findings_and_counts_the_rest(self) -> None:
+        path = self.make_shop()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("DELETE FROM payments")
+            connection.execute("DELETE FROM order_items")
+            connection.execute("UPDATE submission_meta SET value = 'differs'"
+                               " WHERE property = 'manifest'")  # fmt: skip
+            connection.commit()
+        lines = render_summary(read_report(path)).splitlines()
+        self.assertEqual(lines[0], f"Not sound. {CHECK_COUNT} checks, 6 errors, 1 warning.")
+        self.assertEqual(lines[1], "  error: Every order has at least one item: 8 rows")
+        self.assertEqual(lines[7], "  and 1 more, in the report")
+        self.assertLessEqual(len(lines), 12)
+
+
+class TheFiles(FolderCase):
+    """What is written, where, and that it is the same each time."""
+
+    def test_both_files_are_written_and_nothing_else(self) -> None:
+        out_dir = self.folder / "out"
+        with mock.patch.object(report_module, "PUBLISHED_DIR", self.folder / "published"):
+            report = report_database(self.make_shop(), out_dir)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["out", "shop.db"])
+        self.assertEqual(sorted(os.listdir(out_dir)), ["report.json", "report.md"])
+        self.assertEqual(json.loads((out_dir / "report.json").read_bytes()), report)
+
+    def test_without_a_folder_the_page_gets_a_copy(self) -> None:
+        root, published = self.folder / "root", self.folder / "root" / "page"
+        with (
+            mock.patch.object(report_module, "PROJECT_ROOT", root),
+            mock.patch.object(report_module, "PUBLISHED_DIR", published),
+        ):
+            report_database(self.make_shop())
+        self.assertEqual(
+            (root / "report.json").read_bytes(), (published / "report.json").read_bytes()
+        )
+        self.assertEqual(sorted(os.listdir(root)), ["page", "report.json", "report.md"])
+
+    def test_the_markdown_is_made_from_the_json_alone(self) -> None:
+        report_database(self.make_shop(), self.folder)
+        document = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
+        self.assertEqual(
+            (self.folder / "report.md").read_bytes(), render_markdown(document).encode()
+        )
+
+    def test_two_runs_write_the_same_bytes(self) -> None:
+        path = self.make_shop()
+        for name in ("one", "two"):
+            report_database(path, self.folder / name)
+        for file in ("report.json", "report.md"):
+            one, two = (self.folder / name / file for name in ("one", "two"))
+            self.assertEqual(one.read_bytes(), two.read_bytes())
+
+    def test_the_document_has_the_keys_that_its_readers_rely_on(self) -> None:
+        report = self.report_shop()
+        self.assertEqual(
+            list(report),
+            [
+                "schema_version", "as_of", "currency", "database", "dataset", "verdict",
+                "kpis", "definitions", "checks", "tables", "trends", "provenance",
+            ],
+        )  # fmt: skip
+        self.assertEqual(
+            list(report["checks"][0]),
+            ["check", "title", "severity", "status", "count", "key", "columns", "sample",
+             "note"],
+        )  # fmt: skip
+        self.assertEqual(report["provenance"]["orders.csv"]["rows"], "8")
+        self.assertEqual(
+            [(row["table"], row["rows"]) for row in report["tables"]],
+            [("users", 4), ("products", 4), ("orders", 8), ("order_items", 10),
+             ("payments", 13)],
+        )  # fmt: skip
+
+    def test_the_report_names_the_file_that_was_read_and_leaves_it_alone(self) -> None:
+        path = self.make_shop()
+        before = hash_file(path)
+        report = report_database(path, self.folder / "out")
+        self.assertEqual(
+            report["database"], {"sha256": before, "bytes": path.stat().st_size}
+        )
+        self.assertEqual(hash_file(path), before)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["out", "shop.db"])
+
+    def test_a_path_full_of_marks_that_a_uri_uses_is_found(self) -> None:
+        folder = self.folder / "50% #1 & a b Ü+"
+        folder.mkdir()
+        path = create_shop(folder / "shop;mode=rw.db")
+        self.assertEqual(read_report(path)["kpis"]["order_count"], 5)
+
+
+class Refusals(FolderCase):
+    """A file that cannot be reported on is named, with what to do; nothing is written."""
+
+    def assert_refused(self, path: Path, *words: str) -> None:
+        """Fail unless reporting on *path* is refused with all *words*."""
+        with self.assertRaises(DataError) as caught:
+            report_database(path, self.folder / "out")
+        for word in (str(path), *words):
+            self.assertIn(word, str(caught.exception))
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_a_missing_database_is_named_and_not_made(self) -> None:
+        path = self.folder / "none.db"
+        self.assert_refused(path, "no such file", "python ingest.py --ingest")
+        self.assertFalse(path.exists())
+
+    def test_a_folder_is_no_database(self) -> None:
+        self.assert_refused(self.folder, "is a folder")
+
+    def test_a_text_file_is_no_database(self) -> None:
+        path = self.folder / "users.csv"
+        path.write_text("user_id,email\n" * 100, encoding="utf-8")
+        self.assert_refused(path, "is not a SQLite database", "python ingest.py --ingest")
+
+    def test_an_empty_file_has_none_of_the_tables(self) -> None:
+        path = self.folder / "empty.db"
+        path.touch()
+        self.assert_refused(path, "has no users, products, orders", "submission_meta")
+
+    def test_a_missing_table_and_a_missing_column_are_named(self) -> None:
+        path = self.make_shop()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(
+                "DROP TABLE payments; ALTER TABLE users RENAME COLUMN city TO town;"
+            )
+        self.assert_refused(path, "has no users.city, payments.", "--ingest")
+
+    def test_a_database_that_is_being_written_is_not_waited_for_for_ever(self) -> None:
+        path = self.make_shop()
+        with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+            writer.execute("BEGIN EXCLUSIVE")
+            with mock.patch.object(report_module, "LOCK_TIMEOUT", 0):
+                self.assert_refused(path, "is being written by another program")
+
+    def test_a_damaged_database_is_refused_or_found_not_whole(self) -> None:
+        for page in range(1, 12):
+            with self.subTest(page=page):
+                path = self.make_shop()
+                with open(path, "rb+") as file:
+                    file.seek(page * 4096)
+                    file.write(b"\xa5" * 4096)
+                try:
+                    checks = read_report(path)["checks"]
+                except DataError as error:
+                    self.assertIn(str(path), str(error))
+                    continue
+                found = {check["check"] for check in checks if check["status"] == "fail"}
+                self.assertIn("database_is_whole", found)
+
+    def test_a_database_that_is_replaced_meanwhile_is_not_mixed_with_the_new_one(
+        self,
+    ) -> None:
+        path, other = self.make_shop(), create_empty_shop(self.folder / "other.db")
+
+        def replace_database(*_: object) -> str:
+            with contextlib.suppress(PermissionError):  # Windows keeps the file in place
+                os.replace(other, path)
+            return "0" * 64
+
+        with mock.patch.object(report_module, "hash_file", replace_database):
+            if os.name != "nt":
+                self.assert_refused(path, "was replaced meanwhile")
+
+
+# ---- Helpers -----------------------------------------------------------------------------
+
+MONEY = ("gross_cents", "discount_cents", "refund_cents", "net_cents", "order_count")
+
+HOSTILE_WORDS = [
+    "a|b||c",
+    "back\\|slash\\",
+    "new\nline\r\n| --- |",
+    "`tick` ``` fence",
+    "<script>alert(1)</script><!-- ",
+    "&lt;b&gt;",
+    "**bold** _it_ ~~no~~ [link](javascript:alert(1)) ![x](y)",
+    "# heading",
+    "\u202eright to left\u2028\x1b[31m\x00",
+    "$math$ $$",
+    "x" * 5000,
+    "Ünïcödé 日本語 🛍️",
+]
+
+
+def make_random_shop(chance: random.Random) -> dict[str, list[Row]]:
+    """Return a shop of users, orders, items and payments that keeps only the CHECKs."""
+    users: list[Row] = [
+        (n, f"{n}@x.example", "N", chance.choice(["SE", "GB", "IE"]), "C",
+         chance.choice(["a", "b"]), "2023-01-01T00:00:00Z")
+        for n in range(1, 13)
+    ]  # fmt: skip
+    orders: list[Row] = []
+    items: list[Row] = []
+    payments: list[Row] = []
+    for order_id in range(1, 61):
+        subtotal = 0
+        for _ in range(chance.randint(1, 3)):
+            quantity, price = chance.randint(1, 4), chance.randint(0, 9999)
+            discount = chance.randint(0, quantity * price)
+            line = quantity * price - discount
+            items.append(
+                (
+                    len(items) + 1,
+                    order_id,
+                    chance.randint(1, 4),
+                    quantity,
+                    price,
+                    discount,
+                    line,
+                )
+            )
+            subtotal += line
+        discount, shipping, tax = chance.randint(0, subtotal), chance.randint(0, 900), 77
+        total = subtotal - discount + shipping + tax
+        status = chance.choice([*sorted(VALID), "pending", "cancelled"])
+        user_id = chance.randint(1, 12)
+        money = (subtotal, discount, shipping, tax, total)
+        orders.append((order_id, user_id, random_instant(chance), status, *money))
+        for _ in range(chance.randint(0, 3)):
+            payments.append((
+                len(payments) + 1, order_id, chance.choice(["charge", "refund"]), "card",
+                chance.choice(["succeeded", "succeeded", "failed"]),
+                chance.randint(0, total), random_instant(chance),
+            ))  # fmt: skip
+    return {"users": users, "orders": orders, "order_items": items, "payments": payments}
+
+
+def random_instant(chance: random.Random) -> str:
+    """Return an instant of the thirteen months before 15 March 2024."""
+    day = date(2023, 2, 15) + timedelta(days=chance.randrange(394))
+    return f"{day}T{chance.randrange(24):02}:30:00Z"
+
+
+def pick_money(row: dict[str, Any]) -> dict[str, int]:
+    """Return the columns of MONEY in *row*."""
+    return {column: row[column] for column in MONEY}
+
+
+def find_country(countries: dict[Any, str], order: Row, _: str) -> str:
+    """Return the country of the user of *order*."""
+    return countries[order[1]]
+
+
+def sum_by(
+    shop: dict[str, list[Row]], label: Callable[[Row, str], str]
+) -> dict[str, dict[str, int]]:
+    """Return the sums of MONEY by *label* of an order and an instant."""
+    sums: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(MONEY, 0))
+    valid = {order[0]: order for order in shop["orders"] if order[3] in VALID}
+    for order in valid.values():
+        group = sums[label(order, str(order[2]))]
+        group["order_count"] += 1
+        group["discount_cents"] += int(order[5])
+        group["net_cents"] -= int(order[5])
+    for _, order_id, _, quantity, price, discount, _ in of_orders(
+        shop["order_items"], valid
+    ):
+        group = sums[label(valid[order_id], str(valid[order_id][2]))]
+        group["gross_cents"] += quantity * price
+        group["discount_cents"] += discount
+        group["net_cents"] += quantity * price - discount
+    for _, order_id, kind, _, status, amount, at in of_orders(shop["payments"], valid):
+        if (kind, status) == ("refund", "succeeded"):
+            order = valid[order_id]
+            share = amount * (int(order[4]) - int(order[5])) // int(order[8])
+            sums[label(order, at)]["refund_cents"] += share
+            sums[label(order, at)]["net_cents"] -= share
+    return sums
+
+
+def of_orders(rows: Sequence[Row], orders: dict[Any, Row]) -> Iterator[Any]:
+    """Yield the *rows* whose second cell is the key of one of *orders*."""
+    return (row for row in rows if row[1] in orders)
+
+
+if __name__ == "__main__":
+    unittest.main()
