@@ -1,0 +1,370 @@
+"""Serve the page's files and the result files, by allow-list, to this machine only.
+
+No folder is ever walked: a URL path answers only when it stands in `FILES`, letter for
+letter, so `..`, percent signs, backslashes and NULs need no cleaning: they match nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.server
+import ipaddress
+import os
+import signal
+import socket
+import socketserver
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from utils.helpers import DataError, print_safely
+
+DEFAULT_PORT = 8000
+PORTS_TO_TRY = 20
+
+PAGE_DIR = Path(__file__).resolve().parent
+HOME = "/frontend/"
+
+
+class ServedFile(NamedTuple):
+    """A file that may leave: its name, its type, and the command that makes a result."""
+
+    name: str
+    content_type: str
+    made_by: str | None = None
+
+
+# Types are stated here: the host's own table differs between machines, and on Windows
+# a registry entry can turn a script into plain text.
+INDEX = ServedFile("index.html", "text/html; charset=utf-8")
+REPORT = ServedFile(
+    "report.json", "application/json; charset=utf-8", "python ingest.py --report"
+)
+QUERY_RESULT = ServedFile(
+    "query_result.json", "application/json; charset=utf-8", "python run_query.py"
+)
+FILES = {
+    HOME: INDEX,
+    "/frontend/index.html": INDEX,
+    "/frontend/dashboard.css": ServedFile("dashboard.css", "text/css; charset=utf-8"),
+    "/frontend/dashboard.js": ServedFile("dashboard.js", "text/javascript; charset=utf-8"),
+    "/frontend/data/report.json": REPORT,
+    "/frontend/data/query_result.json": QUERY_RESULT,
+    "/report.json": REPORT,
+    "/query_result.json": QUERY_RESULT,
+    "/report.md": ServedFile(
+        "report.md", "text/markdown; charset=utf-8", "python ingest.py --report"
+    ),
+    "/query_result.csv": ServedFile(
+        "query_result.csv", "text/csv; charset=utf-8", "python run_query.py"
+    ),
+}
+REDIRECTS = {"/": HOME, "/frontend": HOME}
+
+# The page repeats this policy in a <meta>, for servers that send no headers;
+# frame-ancestors works only here.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    " img-src 'self' data:; base-uri 'none'; form-action 'none'"
+)
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class DashboardServer(http.server.ThreadingHTTPServer):
+    """A server of the page; `results_dir` holds the result files."""
+
+    # On POSIX this lets a restart take the port at once.  On Windows it would let two
+    # servers share one port; `server_bind` asks for the contrary there.
+    allow_reuse_address = os.name == "posix"
+    allow_reuse_port = False
+
+    def __init__(self, address: tuple[str, int], results_dir: Path) -> None:
+        self.results_dir = results_dir
+        self.host = address[0]
+        self.moved_from_busy_port = False
+        self.address_family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        super().__init__(address, PageRequestHandler)
+
+    def server_bind(self) -> None:
+        """Bind without `HTTPServer`'s reverse name lookup, which can take seconds."""
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        socketserver.TCPServer.server_bind(self)
+        self.server_name = self.host
+        self.server_port = self.server_address[1]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep quiet about a browser that left; show any other error as a bug."""
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+    @property
+    def url(self) -> str:
+        """The page's address as a browser on this machine types it."""
+        is_plain = self.host == "127.0.0.1" or is_wildcard(self.host)
+        name = "localhost" if is_plain else bracketed(self.host)
+        return f"http://{name}:{self.server_port}{HOME}"
+
+
+class PageRequestHandler(http.server.BaseHTTPRequestHandler):
+    """Answer GET and HEAD for the paths in `FILES` and `REDIRECTS`, and refuse the rest."""
+
+    server: DashboardServer
+    timeout = 30  # seconds; a silent connection must not hold its thread for ever
+
+    def do_GET(self) -> None:
+        """Answer with a file, a redirect, or the reason why not."""
+        if not is_own_host(self.headers.get_all("Host", []), self.server):
+            self.respond(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                f"This server answers as {self.server.url} only.",
+            )
+            return
+        path = self.path.partition("?")[0]
+        if path in REDIRECTS:
+            self.respond(HTTPStatus.FOUND, REDIRECTS[path], Location=REDIRECTS[path])
+        elif path == "/favicon.ico":
+            self.respond(HTTPStatus.NO_CONTENT)
+        elif path in FILES:
+            self.send_file(FILES[path])
+        else:
+            self.respond(HTTPStatus.NOT_FOUND, f"Nothing here. The page is at {HOME}")
+
+    def do_HEAD(self) -> None:
+        """Answer as to GET; `respond` leaves the body out."""
+        self.do_GET()
+
+    def send_file(self, file: ServedFile) -> None:
+        """Send *file*, or say which command makes it."""
+        folder = PAGE_DIR if file.made_by is None else self.server.results_dir
+        try:
+            content = read_plain_file(folder / file.name)
+        except OSError:
+            if file.made_by is None:
+                text = f"{file.name} cannot be read."
+            else:
+                text = f"{file.name} is not there yet. Make it with: {file.made_by}"
+            self.respond(HTTPStatus.NOT_FOUND, text)
+            return
+        self.respond(HTTPStatus.OK, content, file.content_type)
+
+    def respond(
+        self,
+        status: HTTPStatus | int,
+        content: str | bytes = b"",
+        content_type: str = "text/plain; charset=utf-8",
+        **headers: str,
+    ) -> None:
+        """Send a whole response; for HEAD the same without its body."""
+        if isinstance(content, str):
+            content = f"{content}\n".encode()
+        self.send_response(status)
+        if status != HTTPStatus.NO_CONTENT:
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(content)))
+        for name, value in (HEADERS | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def send_error(
+        self, code: int, message: str | None = None, explain: str | None = None
+    ) -> None:
+        """Answer a malformed request as plain text, under the same headers as all else."""
+        if code == HTTPStatus.NOT_IMPLEMENTED:  # what the base class says of other methods
+            self.respond(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                "This server only reads: use GET or HEAD.",
+                Allow="GET, HEAD",
+            )
+            return
+        self.respond(code, explain or message or HTTPStatus(code).phrase)
+
+    def version_string(self) -> str:
+        """Return the Server header, without the versions of what is underneath."""
+        return "dashboard"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log refusals only: a page that works needs no lines."""
+        if isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST:
+            super().log_request(int(code), size)
+
+
+def read_plain_file(path: Path) -> bytes:
+    """Return the bytes of the regular file at *path*; refuse a link, folder or pipe."""
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise FileNotFoundError(errno.ENOENT, "not a plain file", str(path))
+    with open(path, "rb", opener=open_without_links) as file:
+        return file.read()
+
+
+def open_without_links(path: str, flags: int) -> int:
+    """Open *path*, also refusing a link that took its place since it was looked at."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
+
+
+def is_own_host(host_headers: list[str], server: DashboardServer) -> bool:
+    """Tell whether a request was meant for *server*.
+
+    A page elsewhere can point its own name at 127.0.0.1 and so read what is served here
+    (DNS rebinding); its requests carry that name in the Host header.
+    """
+    if len(host_headers) != 1:
+        return False
+    given = host_headers[0].strip().lower()
+    name, _, port = given.rpartition(":")
+    if not port.isdigit():
+        name, port = given, "80"
+    # On all addresses any address will do, under any port: rebinding needs a name, and
+    # a container's port may be mapped to another.
+    if is_wildcard(server.host) and is_address(name.strip("[]")):
+        return True
+    own_names = {"localhost", "127.0.0.1", "[::1]", bracketed(server.host.lower())}
+    return name in own_names and port == str(server.server_port)
+
+
+def bracketed(host: str) -> str:
+    """Return *host* as a URL writes it.
+
+    >>> bracketed("::1"), bracketed("localhost")
+    ('[::1]', 'localhost')
+    """
+    return f"[{host}]" if ":" in host else host
+
+
+def is_address(host: str) -> bool:
+    """Tell whether *host* is an IP address rather than a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_wildcard(host: str) -> bool:
+    """Tell whether *host* stands for all addresses of this machine."""
+    return host == "" or (is_address(host) and ipaddress.ip_address(host).is_unspecified)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach *host*.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
+    (True, False)
+    """
+    if is_address(host):
+        return ipaddress.ip_address(host).is_loopback
+    return host.lower() == "localhost"
+
+
+def open_server(results_dir: Path, *, host: str, port: int | None) -> DashboardServer:
+    """Return a server that listens on *host* and *port*; nothing is answered yet.
+
+    Without a *port* the first free one from `DEFAULT_PORT` on is taken; a *port* that
+    was asked for is never exchanged for another.  Raise `DataError` with the next step.
+    """
+    if not results_dir.is_dir():
+        raise DataError(
+            f"{results_dir}: no such folder. Give --results-dir the folder that holds"
+            f" {REPORT.name} and {QUERY_RESULT.name}."
+        )
+    results_dir = results_dir.resolve()
+    first = DEFAULT_PORT if port is None else port
+    last = first + (PORTS_TO_TRY - 1 if port is None else 0)
+    for candidate in range(first, last + 1):
+        try:
+            server = DashboardServer((host, candidate), results_dir)
+        except (OSError, UnicodeError) as error:
+            if is_port_taken(error) and candidate < last:
+                continue
+            raise DataError(explain_refusal(error, host, first, last)) from error
+        server.moved_from_busy_port = candidate > first
+        return server
+    raise AssertionError("the last candidate either listens or raises")
+
+
+def is_port_taken(error: Exception) -> bool:
+    """Tell whether *error* says that another program has the port.
+
+    Windows says "access denied" of a port held exclusively or reserved by the system.
+    """
+    return isinstance(error, OSError) and (
+        error.errno == errno.EADDRINUSE or (os.name == "nt" and error.errno == errno.EACCES)
+    )
+
+
+def explain_refusal(error: Exception, host: str, first: int, last: int) -> str:
+    """Return why no port from *first* to *last* could be opened, with the next step."""
+    if is_port_taken(error):
+        ports = f"port {first} is" if first == last else f"ports {first} to {last} are"
+        other = last + 1 if last < 65535 else 0
+        return f"{ports} in use by another program. Choose another: --port {other}"
+    reason = getattr(error, "strerror", None) or error
+    if isinstance(error, PermissionError):
+        return f"port {first} may not be opened: {reason}. Choose one above 1023."
+    return f"cannot listen on {host}, port {first}: {reason}. Leave out --host."
+
+
+def startup_notes(server: DashboardServer) -> list[str]:
+    """Return what the user should know before the page is opened."""
+    notes = []
+    if server.moved_from_busy_port:
+        notes.append(f"port {DEFAULT_PORT} is busy, port {server.server_port} is used.")
+    if not is_loopback(server.host):
+        notes.append(
+            f"warning: with --host {server.host} other machines can read the results."
+        )
+    notes += [
+        f"{file.name} is not there yet. Make it with: {file.made_by}"
+        for file in (REPORT, QUERY_RESULT)
+        if not (server.results_dir / file.name).is_file()
+    ]
+    return notes
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM or Ctrl-Break end the block as if it were done.
+
+    Handlers are set even where SIGINT was ignored: a shell starts background jobs so.
+    """
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = {}
+    # Python allows handlers in the main thread only.
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # the last on Windows only
+            if hasattr(signal, name):
+                number = getattr(signal, name)
+                previous[number] = signal.signal(number, stop)
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def open_browser(url: str) -> None:
+    """Open *url* beside the server: some browsers return only when they are closed."""
+    import webbrowser
+
+    def open_page() -> None:
+        if not webbrowser.open(url):
+            print_safely("serve_frontend: no browser was found.", file=sys.stderr)
+
+    threading.Thread(target=open_page, daemon=True).start()

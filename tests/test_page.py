@@ -1,0 +1,281 @@
+"""The page: what its three files promise as they are, and what a real browser shows.
+
+The browser test needs node, Chromium and the package puppeteer-core.  SHOP_NODE_MODULES
+names the folder that holds the package, CHROMIUM the browser.  Without them the test is
+skipped; where CI is "true" it fails instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import unittest
+from functools import partial
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from unittest import mock
+
+from frontend import server
+from tests.support import ROOT, skip_or_fail
+
+FRONTEND = ROOT / "frontend"
+PAGE_FILES = ("index.html", "dashboard.css", "dashboard.js")
+BROWSER_CHECKS = ROOT / "tests" / "browser"
+
+MOST_BYTES = 60_000
+HEAT_STEPS = 9
+
+# WCAG 2.2, 1.4.3 and 1.4.11: at least so much contrast for text and for graphics.
+TEXT_CONTRAST = 4.5
+GRAPHICS_CONTRAST = 3.0
+
+
+def read_page(name: str) -> str:
+    """Return the text of one of the page's files."""
+    return (FRONTEND / name).read_text(encoding="utf-8")
+
+
+class Tags(HTMLParser):
+    """The start tags of a document, in `tags`, as (name, attributes)."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the tag."""
+        self.tags.append((tag, dict(attrs)))
+
+
+class ThePageKeepsItsPromisesOnPaper(unittest.TestCase):
+    """What can be told from the three files without a browser."""
+
+    def test_it_is_small(self) -> None:
+        total = sum((FRONTEND / name).stat().st_size for name in PAGE_FILES)
+        self.assertLessEqual(total, MOST_BYTES)
+
+    def test_it_is_three_files(self) -> None:
+        found = {path.name for path in FRONTEND.iterdir() if path.is_file()}
+        self.assertEqual(found - {"__init__.py", "server.py"}, set(PAGE_FILES))
+
+    def test_it_names_no_other_site(self) -> None:
+        for name in PAGE_FILES:
+            with self.subTest(name=name):
+                text = read_page(name).replace("http://www.w3.org/2000/svg", "")
+                self.assertNotRegex(text, r"(?i)https?:|\b(?:ws|ftp):|@import|//cdn")
+
+    def test_text_from_the_data_never_becomes_markup(self) -> None:
+        self.assertNotRegex(
+            read_page("dashboard.js"),
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|Function\("
+            r"|createContextualFragment|DOMParser|setHTML|srcdoc|javascript:",
+        )
+
+    def test_the_policy_is_the_servers(self) -> None:
+        policies = [
+            attributes.get("content")
+            for tag, attributes in Tags(read_page("index.html")).tags
+            if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+        ]
+        self.assertEqual(policies, [server.CONTENT_SECURITY_POLICY])
+
+    def test_nothing_in_the_page_needs_a_weaker_policy(self) -> None:
+        scripts = []
+        for tag, attributes in Tags(read_page("index.html")).tags:
+            self.assertNotEqual(tag, "style")
+            self.assertNotIn("style", attributes)
+            self.assertEqual([name for name in attributes if name.startswith("on")], [])
+            if tag == "script":
+                scripts.append(attributes)
+        self.assertEqual(scripts, [{"src": "dashboard.js", "defer": None}])
+        self.assertNotIn('setAttribute("style"', read_page("dashboard.js"))
+
+    def test_every_place_the_script_looks_for_is_in_the_page(self) -> None:
+        ids = {attributes.get("id") for _, attributes in Tags(read_page("index.html")).tags}
+        wanted = set(re.findall(r'find\("#([a-z-]+)', read_page("dashboard.js")))
+        self.assertGreater(len(wanted), 10)
+        self.assertEqual(wanted - ids, set())
+
+    def test_the_commands_it_names_are_the_servers(self) -> None:
+        script = read_page("dashboard.js")
+        for file in (server.REPORT, server.QUERY_RESULT):
+            self.assertIn(f'name: "{file.name}", command: "{file.made_by}"', script)
+
+    def test_nothing_moves_where_motion_is_unwanted(self) -> None:
+        self.assertNotRegex(
+            read_page("dashboard.css"), r"\b(?:animation|transition|@keyframes)\b"
+        )
+        self.assertIn("prefers-reduced-motion: reduce", read_page("dashboard.css"))
+
+    def test_focus_stays_visible(self) -> None:
+        style = read_page("dashboard.css")
+        self.assertNotRegex(style, r"outline:\s*(?:none|0)")
+        self.assertIn(":focus-visible", style)
+
+
+class EveryColourCanBeRead(unittest.TestCase):
+    """The contrast of each pair of colours, computed from the style sheet."""
+
+    def setUp(self) -> None:
+        """Read the custom properties of both schemes."""
+        style = read_page("dashboard.css")
+        light, dark = re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL)
+        pattern = r"(--[\w-]+): (#[0-9a-f]{6});"
+        self.schemes = {
+            "light": dict(re.findall(pattern, light)),
+            "dark": dict(re.findall(pattern, dark)),
+        }
+
+    def expect(self, foreground: str, background: str, least: float) -> None:
+        """Fail unless two properties differ enough in both schemes."""
+        for scheme, colours in self.schemes.items():
+            with self.subTest(scheme=scheme, foreground=foreground, background=background):
+                found = contrast(colours[foreground], colours[background])
+                self.assertGreaterEqual(found, least)
+
+    def test_both_schemes_name_the_same_colours(self) -> None:
+        self.assertEqual(set(self.schemes["light"]), set(self.schemes["dark"]))
+
+    def test_figures_can_be_read_on_every_step_of_the_heat_map(self) -> None:
+        for step in range(HEAT_STEPS):
+            self.expect(f"--heat-{step}-ink", f"--heat-{step}", TEXT_CONTRAST)
+            self.assertIn(
+                f".h{step} {{ background: var(--heat-{step});"
+                f" color: var(--heat-{step}-ink); fill: var(--heat-{step}); }}",
+                read_page("dashboard.css"),
+            )
+
+    def test_words_can_be_read_on_page_and_card(self) -> None:
+        for name in ("--ink", "--soft", "--accent", "--pass", "--warn", "--fail"):
+            for background in ("--page", "--card"):
+                self.expect(name, background, TEXT_CONTRAST)
+        # The bars behind the names of a table, and the hatching of a running month.
+        self.expect("--ink", "--heat-1", TEXT_CONTRAST)
+        self.expect("--ink", "--line", TEXT_CONTRAST)
+
+    def test_bars_and_lines_stand_out_from_the_card(self) -> None:
+        for number in range(1, 5):
+            self.expect(f"--series-{number}", "--card", GRAPHICS_CONTRAST)
+
+    def test_each_step_of_the_heat_map_differs_from_the_one_before(self) -> None:
+        for scheme, colours in self.schemes.items():
+            shades = [luminance(colours[f"--heat-{step}"]) for step in range(HEAT_STEPS)]
+            with self.subTest(scheme=scheme):
+                self.assertEqual(shades, sorted(shades, reverse=scheme == "light"))
+                self.assertEqual(len(set(shades)), HEAT_STEPS)
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of *colour* as WCAG 2.2 defines it.
+
+    >>> luminance("#000000"), luminance("#ffffff")
+    (0.0, 1.0)
+    """
+    total = 0.0
+    for start, weight in ((1, 0.2126), (3, 0.7152), (5, 0.0722)):
+        part = int(colour[start : start + 2], 16) / 255
+        linear = part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        total += weight * linear
+    return round(total, 12)
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours as WCAG 2.2 defines it.
+
+    >>> contrast("#000000", "#ffffff")
+    21.0
+    """
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+class QuietRequestHandler(SimpleHTTPRequestHandler):
+    """What `python -m http.server` answers, without its log."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+class ABrowserShowsTheJson(unittest.TestCase):
+    """The page in node and in a real Chromium."""
+
+    def setUp(self) -> None:
+        """Make a folder for results and for a copy of the page; find node."""
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name).resolve()
+        self.node = shutil.which("node") or ""
+        if not self.node:
+            skip_or_fail(self, "node is not installed")
+
+    def test_the_pure_functions_keep_their_word(self) -> None:
+        checks = self.run_node("check_functions.js")
+        self.assertEqual((checks.returncode, checks.stderr), (0, ""), checks.stderr)
+
+    def test_every_check_in_the_browser_holds(self) -> None:
+        settings = self.serve_page()
+        checks = self.run_node("check_page.js", json.dumps(settings))
+        self.assertEqual((checks.returncode, checks.stderr), (0, ""), checks.stderr)
+        results = [json.loads(line) for line in checks.stdout.splitlines()]
+        self.assertGreater(len(results), 20)
+        for result in results:
+            with self.subTest(check=result["name"]):
+                self.assertIsNone(result["fault"], result["fault"])
+
+    def serve_page(self) -> dict[str, str]:
+        """Serve the page by our server and a plain one; return the browser's settings."""
+        modules = os.environ.get("SHOP_NODE_MODULES", "")
+        if not (Path(modules) / "puppeteer-core").is_dir():
+            skip_or_fail(self, "SHOP_NODE_MODULES names no folder with puppeteer-core")
+        names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser")
+        chromium = next(filter(None, map(shutil.which, names)), "")
+        if not chromium:
+            skip_or_fail(self, "chromium is not installed; CHROMIUM may name it")
+        results, static = self.folder / "results", self.folder / "static"
+        results.mkdir()
+        static.mkdir()
+        for name in PAGE_FILES:
+            shutil.copy(FRONTEND / name, static)
+        self.run_node("sample_results.js", str(static / "data")).check_returncode()
+        # Missing files are part of the checks: their lines in the log are no news.
+        silence = mock.patch.object(server.PageRequestHandler, "log_message")
+        silence.start()
+        self.addCleanup(silence.stop)
+        ours = server.open_server(results, host="127.0.0.1", port=0)
+        handler = partial(QuietRequestHandler, directory=str(static))
+        plain = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        for each in (ours, plain):
+            self.addCleanup(each.server_close)
+            thread = threading.Thread(target=each.serve_forever, args=(0.05,))
+            thread.start()
+            self.addCleanup(thread.join)
+            self.addCleanup(each.shutdown)
+        return {
+            "modules": modules,
+            "chromium": chromium,
+            "url": ours.url,
+            "resultsDir": str(results),
+            "staticUrl": f"http://localhost:{plain.server_port}/",
+            "fileUrl": (static / "index.html").as_uri(),
+        }
+
+    def run_node(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a script of `tests/browser` and return how it ended."""
+        return subprocess.run(
+            [self.node, str(BROWSER_CHECKS / script), *arguments],
+            capture_output=True,
+            encoding="utf-8",
+            timeout=300,
+            check=False,
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()
