@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
+from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error, show_path
 
 # The default window: 24 whole months.
 DEFAULT_START = date(2024, 1, 1)
@@ -102,10 +102,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         report_error("generate_data", KeyboardInterrupt("interrupted; nothing was written"))
         return 130
-    print_safely(f"Seed {plan.seed}, {plan.start} to {plan.end}, into {args.out_dir}:")
+    print_safely(f"Seed {plan.seed}, {plan.users:,} users, {plan.start} to {plan.end}:")
     for file in written:
-        print_safely(f"  {file.path:<16} {file.rows:>9,} rows  sha256 {file.sha256[:16]}")
-    print_safely(f"  {MANIFEST_NAME}")
+        path = show_path(args.out_dir / file.path)
+        print_safely(f"  {path:<16} {file.rows:>9,} rows  sha256 {file.sha256[:16]}")
+    print_safely(f"  {show_path(args.out_dir / MANIFEST_NAME)}")
     return 0
 
 

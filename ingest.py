@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from utils.contract import SCHEMA_PATH
-from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
+from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error, show_path
 
 DEFAULT_DATABASE = PROJECT_ROOT / "db" / "ecommerce.db"
 
@@ -74,11 +74,10 @@ def run_ingest(data_dir: Path, database: Path, schema: Path) -> None:
     from db.ingest import ingest_folder
 
     loaded = ingest_folder(data_dir, database, schema)
-    print_safely(f"Loaded {data_dir} into {database}:")
+    print_safely(f"Loaded into {show_path(database)}:")
     for file in loaded:
-        print_safely(
-            f"  {file.path.name:<16} {file.rows:>9,} rows  sha256 {file.sha256[:16]}"
-        )
+        path = show_path(file.path)
+        print_safely(f"  {path:<16} {file.rows:>9,} rows  sha256 {file.sha256[:16]}")
     for file in loaded:
         if file.manifest == "differs":
             print_safely(
@@ -95,7 +94,8 @@ def run_report(database: Path, out_dir: Path | None) -> None:
     report = report_database(database, out_dir)
     print_safely(render_summary(report))
     folder = out_dir if out_dir is not None else PROJECT_ROOT
-    print_safely(f"Written: {folder / 'report.md'} and {folder / 'report.json'}")
+    for name in ("report.md", "report.json"):
+        print_safely(f"Written: {show_path(folder / name)}")
 
 
 if __name__ == "__main__":

@@ -61,6 +61,13 @@ def write_whole(path: Path, text: str) -> None:
         file.write(text.encode("utf-8"))
 
 
+def show_path(path: Path) -> str:
+    """Return *path* as a reader wants it: from the working folder if it lies below it."""
+    with suppress(ValueError):
+        return path.resolve().relative_to(Path.cwd().resolve()).as_posix()
+    return str(path)
+
+
 def render_json(document: Any) -> str:
     """Return *document* as JSON text that two runs write alike; refuse NaN and infinity."""
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"

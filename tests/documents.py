@@ -1,0 +1,119 @@
+"""The documents as the commands make them: run in a fresh copy, printed, compared.
+
+`python -m tests.documents` writes the real output into README.md and example_run.md; the
+tests only compare.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support import ROOT
+
+WITH_OUTPUT = ("README.md", "example_run.md")
+
+# What the commands leave in the project's root and folders.
+OUTPUTS = {
+    "users.csv", "products.csv", "orders.csv", "order_items.csv", "payments.csv",
+    "datapackage.json", "report.json", "report.md", "query_result.csv",
+    "query_result.json", "db/ecommerce.db", "frontend/data/report.json",
+    "frontend/data/query_result.json",
+}  # fmt: skip
+
+_CONSOLE = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+_EXCERPT = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def render_document(text: str, run: Callable[[str], str], folder: Path) -> str:
+    """Return *text* with the output of its commands and the heads of its files renewed.
+
+    *run* returns what a command prints.  A block ```` ```csv users.csv ```` holds as many
+    first lines of the file in *folder* as it held before.
+    """
+
+    def renew_console(block: re.Match[str]) -> str:
+        commands = re.findall(r"^\$ (.*)$", block[0], re.MULTILINE)
+        return "".join(f"$ {command}\n{run(command)}" for command in commands)
+
+    def renew_excerpt(block: re.Match[str]) -> str:
+        language, name, old = block.groups()
+        lines = (folder / name).read_text(encoding="utf-8").splitlines()
+        head = "".join(f"{line}\n" for line in lines[: old.count("\n")])
+        return f"```{language} {name}\n{head}```"
+
+    return _EXCERPT.sub(renew_excerpt, _CONSOLE.sub(renew_console, text))
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy the project without its history, caches and outputs; return the copy."""
+    copy = folder / "shop"
+
+    def leave_out(place: str, names: list[str]) -> set[str]:
+        inside = Path(place).relative_to(ROOT)
+        return {
+            name
+            for name in names
+            if name in {".git", ".venv", "__pycache__"}
+            or name.endswith("_cache")
+            or (inside / name).as_posix() in OUTPUTS
+        }
+
+    shutil.copytree(ROOT, copy, ignore=leave_out)
+    return copy
+
+
+def run_command(command: str, folder: Path) -> str:
+    """Run *command*, `python` and a script, in *folder*; return what a person sees.
+
+    The server is stopped once it has said where it is; 8000 may be taken, so that another
+    port counts as 8000.
+    """
+    python, *arguments = command.split()
+    if python != "python":
+        raise ValueError(command)
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "80"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    with process:
+        if arguments[0] != "serve_frontend.py":
+            return process.communicate(timeout=60)[0]
+        assert process.stdout is not None
+        said = next((line for line in process.stdout if "Server running" in line), "")
+        process.kill()
+    return re.sub(r"localhost:\d+", "localhost:8000", said)
+
+
+def renew_documents(documents: dict[str, str], scratch: Path) -> dict[str, str]:
+    """Return *documents*, texts by name, as their commands make them in a fresh copy."""
+    copy = copy_project(scratch)
+    seen: dict[str, str] = {}
+
+    def run(command: str) -> str:
+        if command not in seen:
+            seen[command] = run_command(command, copy)
+        return seen[command]
+
+    return {name: render_document(text, run, copy) for name, text in documents.items()}
+
+
+def read_documents() -> dict[str, str]:
+    """Return the texts of the documents that show output, by name."""
+    return {name: (ROOT / name).read_text(encoding="utf-8") for name in WITH_OUTPUT}
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, text in renew_documents(read_documents(), Path(temporary)).items():
+            (ROOT / name).write_text(text, encoding="utf-8", newline="\n")

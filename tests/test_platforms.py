@@ -1,0 +1,135 @@
+"""Windows, macOS, Linux and a 32-bit processor: one behaviour, the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+from tests.support import ROOT, SAMPLE_USERS, Result, ShopCase, sample_shop, skip_or_fail
+
+# What the standard library lacks on Windows.
+POSIX_MODULES = (
+    "fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios",
+    "tty",
+)  # fmt: skip
+POSIX_NAMES = ("fork", "forkpty", "getuid", "geteuid", "O_DIRECTORY", "sysconf", "wait4")
+
+WITHOUT_POSIX = f"""
+import os, runpy, signal, sys
+for name in {POSIX_MODULES!r}:
+    sys.modules[name] = None
+for name in {POSIX_NAMES!r}:
+    if hasattr(os, name):
+        delattr(os, name)
+for name in ("SIGKILL", "SIGALRM", "SIGHUP", "alarm", "pthread_sigmask"):
+    if hasattr(signal, name):
+        delattr(signal, name)
+script, *sys.argv = sys.argv[1:]
+sys.argv.insert(0, script)
+sys.path.insert(0, os.path.dirname(script))
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+class WithoutPosix(ShopCase):
+    """No script needs a module or call that Windows does not have."""
+
+    def run_without_posix(self, script: str, *arguments: object) -> Result:
+        """Run *script* where the POSIX modules are gone and the console is cp1252."""
+        finished = subprocess.run(
+            [sys.executable, "-c", WITHOUT_POSIX, ROOT / script, *map(str, arguments)],
+            env={**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"},
+            capture_output=True,
+            encoding="cp1252",
+            timeout=60,
+            check=False,
+        )
+        return Result(finished.returncode, finished.stdout, finished.stderr)
+
+    def test_the_path_runs(self) -> None:
+        for script, *arguments in (
+            ("generate_data.py", "--generate", "--users", 20, "--out-dir", self.folder),
+            ("ingest.py", "--ingest", "--report", "--data-dir", self.folder,
+             "--database", self.database, "--out-dir", self.folder),
+            ("run_query.py", "--database", self.database, "--out-dir", self.folder),
+            ("serve_frontend.py", "--help"),
+        ):  # fmt: skip
+            result = self.run_without_posix(str(script), *arguments)
+            self.assertEqual((result.status, result.stderr), (0, ""), result)
+
+    def test_a_name_that_the_console_lacks_is_escaped(self) -> None:
+        folder = self.folder / "łódź ✓"
+        result = self.run_without_posix("ingest.py", "--ingest", "--data-dir", folder)
+        self.assertEqual(result.status, 1)
+        self.assertIn("\\u0142ód\\u017a \\u2713", result.stderr)
+
+
+class TheSourceText(unittest.TestCase):
+    """Files are opened with their encoding and newlines said; nothing is left to a locale."""
+
+    def test_no_warning_of_a_default_encoding_on_the_whole_path(self) -> None:
+        script = (
+            "import sys, warnings; warnings.simplefilter('error', EncodingWarning);"
+            " sys.path.insert(0, '.'); import tests.support as s; s.sample_shop()"
+        )
+        finished = subprocess.run(
+            [sys.executable, "-X", "warn_default_encoding", "-c", script],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        self.assertEqual((finished.returncode, finished.stderr), (0, ""))
+
+
+class OnWebAssembly(ShopCase):
+    """CPython 3.14, 32-bit, musl, without processes, under node."""
+
+    def test_the_path_gives_the_same_bytes(self) -> None:
+        modules = os.environ.get("SHOP_NODE_MODULES")
+        pyodide = Path(modules or "") / "pyodide"
+        if shutil.which("node") is None or not modules or not pyodide.is_dir():
+            skip_or_fail(self, "needs node, and SHOP_NODE_MODULES with the package pyodide")
+        self.run_in_node(
+            pyodide,
+            ["generate_data", "--generate", "--users", SAMPLE_USERS, "--out-dir", "/out"],
+            ["ingest", "--ingest", "--report", "--data-dir", "/out",
+             "--database", "/out/shop.db", "--out-dir", "/out"],
+            ["run_query", "--database", "/out/shop.db", "--out-dir", "/out"],
+        )  # fmt: skip
+        here, there = sample_shop(), self.folder
+        for name in ("users.csv", "products.csv", "orders.csv", "order_items.csv",
+                     "payments.csv", "datapackage.json", "query_result.csv"):  # fmt: skip
+            self.assertEqual(_hash(here / name), _hash(there / name), name)
+        reports = [json.loads((at / "report.json").read_text("utf-8")) for at in (here, there)]
+        for key in ("dataset", "kpis", "trends", "verdict"):
+            self.assertEqual(reports[0][key], reports[1][key], key)
+
+    def run_in_node(self, pyodide: Path, *commands: list[object]) -> None:
+        """Run *commands*, each a script's module with its arguments, in WebAssembly."""
+        lines = "\n".join(json.dumps([str(part) for part in command]) for command in commands)
+        finished = subprocess.run(
+            ["node", ROOT / "tests" / "wasm" / "run_path.mjs", pyodide, ROOT, self.folder],
+            input=lines,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=300,
+            check=False,
+        )
+        self.assertEqual(finished.returncode, 0, finished.stderr + finished.stdout)
+        print(finished.stdout.splitlines()[-1], file=sys.stderr)
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    unittest.main()
