@@ -1,0 +1,338 @@
+-- Question: what has each cohort of customers been worth, month by month?
+-- Grain: one row per cohort month x months since, from 0 to the month of the as-of day.
+--     A month in the future has no row; an observed month without activity holds 0.
+-- Units: integer cents and whole counts; ratios are made by queries/run_query.py.
+--
+-- Valid orders were paid and not cancelled: paid, shipped, delivered,
+-- partially_returned, returned.  A customer is a user with a valid order, the cohort is
+-- the month of the first one.  An order counts in the month it was placed, a refund in
+-- the month it was paid out (one dated before its order, in the month of the order).
+--
+-- gross = quantity x unit price.  discount = on the lines and on the order.  refund =
+-- of each succeeded refund of a valid order the share that goods have in the order's
+-- total, rounded down.  net = gross - discount - refund.  margin = net - cost; the cost
+-- of a returned unit stays.
+--
+-- Each child is brought to the grain of its order before it meets another, so that
+-- nothing is counted twice.  A month is a number, 12 x year + month - 1.  All is in the
+-- part of SQL that SQLite 3.37, DuckDB, PostgreSQL and Spark share: (x - x % y) / y is
+-- the same in whole numbers and in fractions, and '' || number is text, in each.
+
+-- One row: the day the data speak for, as numbers; no row when the day is not known.
+WITH as_of_days AS (
+    SELECT
+        CAST(SUBSTR(submission_meta.value, 1, 4) AS INTEGER) AS year_number,
+        CAST(SUBSTR(submission_meta.value, 6, 2) AS INTEGER) AS month_number,
+        CAST(SUBSTR(submission_meta.value, 9, 2) AS INTEGER) AS day_number
+    FROM submission_meta
+    WHERE
+        submission_meta.subject = 'dataset'
+        AND submission_meta.property = 'as_of'
+),
+
+-- One row: the last month observed, and how many days it has.
+as_of_months AS (
+    SELECT
+        year_number * 12 + month_number - 1 AS month_index,
+        day_number,
+        CASE
+            WHEN month_number IN (4, 6, 9, 11) THEN 30
+            WHEN month_number <> 2 THEN 31
+            WHEN year_number % 400 = 0 THEN 29
+            WHEN year_number % 100 = 0 THEN 28
+            WHEN year_number % 4 = 0 THEN 29
+            ELSE 28
+        END AS day_count
+    FROM as_of_days
+),
+
+-- One row per valid order: its lines summed.  An order without lines is kept.
+order_totals AS (
+    SELECT
+        orders.order_id,
+        orders.user_id,
+        CAST(SUBSTR(orders.ordered_at, 1, 4) AS INTEGER) * 12
+        + CAST(SUBSTR(orders.ordered_at, 6, 2) AS INTEGER) - 1 AS month_index,
+        COALESCE(SUM(order_items.quantity), 0) AS unit_count,
+        COALESCE(SUM(order_items.quantity * order_items.unit_price_cents), 0)
+        AS gross_cents,
+        orders.discount_cents + COALESCE(SUM(order_items.discount_cents), 0)
+        AS discount_cents,
+        COALESCE(SUM(order_items.quantity * products.cost_cents), 0) AS cost_cents
+    FROM orders
+    LEFT JOIN order_items
+        ON orders.order_id = order_items.order_id
+    LEFT JOIN products
+        ON order_items.product_id = products.product_id
+    WHERE orders.status IN (
+        'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
+    )
+    GROUP BY
+        orders.order_id,
+        orders.user_id,
+        orders.ordered_at,
+        orders.discount_cents
+),
+
+-- One row per succeeded refund of a valid order.  amount x goods / total is the goods'
+-- share of it; the rest of the total is shipping and tax.
+refund_payments AS (
+    SELECT
+        orders.order_id,
+        orders.user_id,
+        CASE
+            WHEN payments.processed_at < orders.ordered_at THEN orders.ordered_at
+            ELSE payments.processed_at
+        END AS counted_at,
+        CAST(payments.amount_cents AS BIGINT)
+        * (orders.subtotal_cents - orders.discount_cents) AS amount_times_goods,
+        orders.total_cents
+    FROM payments
+    INNER JOIN orders
+        ON payments.order_id = orders.order_id
+    WHERE
+        payments.kind = 'refund'
+        AND payments.status = 'succeeded'
+        AND orders.total_cents > 0
+        AND orders.status IN (
+            'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
+        )
+),
+
+-- One row per valid order and month in which some of it was refunded.  The quarter keeps
+-- a quotient that an engine has made in floating point from falling below its cent,
+-- whether that engine casts by rounding or by cutting off.
+order_refunds AS (
+    SELECT
+        order_id,
+        user_id,
+        CAST(SUBSTR(counted_at, 1, 4) AS INTEGER) * 12
+        + CAST(SUBSTR(counted_at, 6, 2) AS INTEGER) - 1 AS month_index,
+        SUM(
+            CAST(
+                (amount_times_goods - amount_times_goods % total_cents) / total_cents
+                + 0.25 AS BIGINT
+            )
+        ) AS refund_cents
+    FROM refund_payments
+    GROUP BY
+        order_id,
+        user_id,
+        CAST(SUBSTR(counted_at, 1, 4) AS INTEGER) * 12
+        + CAST(SUBSTR(counted_at, 6, 2) AS INTEGER) - 1
+),
+
+-- One row per valid order, and one per month in which some of it was refunded.
+order_events AS (
+    SELECT
+        user_id,
+        month_index,
+        1 AS order_count,
+        unit_count,
+        gross_cents,
+        discount_cents,
+        0 AS refund_cents,
+        cost_cents
+    FROM order_totals
+    UNION ALL
+    SELECT
+        user_id,
+        month_index,
+        0 AS order_count,
+        0 AS unit_count,
+        0 AS gross_cents,
+        0 AS discount_cents,
+        refund_cents,
+        0 AS cost_cents
+    FROM order_refunds
+),
+
+-- One row per user and month with a valid order or a refund of one.
+user_months AS (
+    SELECT
+        user_id,
+        month_index,
+        SUM(order_count) AS order_count,
+        SUM(unit_count) AS unit_count,
+        SUM(gross_cents) AS gross_cents,
+        SUM(discount_cents) AS discount_cents,
+        SUM(refund_cents) AS refund_cents,
+        SUM(cost_cents) AS cost_cents
+    FROM order_events
+    GROUP BY
+        user_id,
+        month_index
+),
+
+-- One row per customer and month, with the cohort and the orders so far.  No refund
+-- comes before its order, so the first month is that of the first order.
+customer_months AS (
+    SELECT
+        users.user_id,
+        user_months.month_index,
+        user_months.order_count,
+        user_months.unit_count,
+        user_months.gross_cents,
+        user_months.discount_cents,
+        user_months.refund_cents,
+        user_months.cost_cents,
+        MIN(user_months.month_index) OVER (
+            PARTITION BY users.user_id
+            ORDER BY user_months.month_index
+        ) AS cohort_index,
+        SUM(user_months.order_count) OVER (
+            PARTITION BY users.user_id
+            ORDER BY user_months.month_index
+        ) AS orders_so_far
+    FROM user_months
+    INNER JOIN users
+        ON user_months.user_id = users.user_id
+),
+
+-- One row per cohort and month with an order or a refund.
+cohort_months AS (
+    SELECT
+        cohort_index,
+        month_index,
+        SUM(CASE WHEN order_count > 0 THEN 1 ELSE 0 END) AS active_customers,
+        SUM(
+            CASE
+                WHEN orders_so_far >= 2 AND orders_so_far - order_count < 2 THEN 1
+                ELSE 0
+            END
+        ) AS new_repeat_customers,
+        SUM(order_count) AS order_count,
+        SUM(unit_count) AS unit_count,
+        SUM(gross_cents) AS gross_cents,
+        SUM(discount_cents) AS discount_cents,
+        SUM(refund_cents) AS refund_cents,
+        SUM(cost_cents) AS cost_cents
+    FROM customer_months
+    GROUP BY
+        cohort_index,
+        month_index
+),
+
+-- One row per cohort and month with an order or a refund, with the month of the next
+-- such row (none after the last).  In the cohort's own month all of it is active.
+-- cohort_months is used once: used twice, it would make SQLite write each step before
+-- it into a table of its own.
+cohort_spans AS (
+    SELECT
+        cohort_index,
+        month_index,
+        active_customers,
+        new_repeat_customers,
+        order_count,
+        unit_count,
+        gross_cents,
+        discount_cents,
+        refund_cents,
+        cost_cents,
+        FIRST_VALUE(active_customers) OVER (
+            PARTITION BY cohort_index
+            ORDER BY month_index
+        ) AS cohort_size,
+        LEAD(month_index) OVER (
+            PARTITION BY cohort_index
+            ORDER BY month_index
+        ) AS next_month_index
+    FROM cohort_months
+),
+
+-- Ten rows: 0 to 9.
+digits AS (
+    SELECT 0 AS digit
+    UNION ALL SELECT 1 AS digit
+    UNION ALL SELECT 2 AS digit
+    UNION ALL SELECT 3 AS digit
+    UNION ALL SELECT 4 AS digit
+    UNION ALL SELECT 5 AS digit
+    UNION ALL SELECT 6 AS digit
+    UNION ALL SELECT 7 AS digit
+    UNION ALL SELECT 8 AS digit
+    UNION ALL SELECT 9 AS digit
+),
+
+-- One row per step of 0 to 9,999 months, more than any shop has seen.  The whole
+-- hundreds stand apart so that a loop ends as soon as they are too many.
+steps AS (
+    SELECT
+        thousands.digit * 1000 + hundreds.digit * 100 AS whole_hundreds,
+        thousands.digit * 1000 + hundreds.digit * 100 + tens.digit * 10 + ones.digit
+        AS step,
+        CASE
+            WHEN thousands.digit + hundreds.digit + tens.digit + ones.digit = 0 THEN 1
+            ELSE 0
+        END AS is_first
+    FROM digits AS thousands
+    CROSS JOIN digits AS hundreds
+    CROSS JOIN digits AS tens
+    CROSS JOIN digits AS ones
+),
+
+-- One row per cohort and observed month: a span's first step is the month in which
+-- something happened, the others are the quiet months before the next span.
+cells AS (
+    SELECT
+        cohort_spans.cohort_index,
+        cohort_spans.month_index + steps.step AS month_index,
+        cohort_spans.cohort_size,
+        CASE
+            WHEN cohort_spans.month_index + steps.step < as_of_months.month_index THEN 1
+            WHEN as_of_months.day_number = as_of_months.day_count THEN 1
+            ELSE 0
+        END AS is_complete,
+        cohort_spans.active_customers * steps.is_first AS active_customers,
+        cohort_spans.new_repeat_customers * steps.is_first AS new_repeat_customers,
+        cohort_spans.order_count * steps.is_first AS order_count,
+        cohort_spans.unit_count * steps.is_first AS unit_count,
+        cohort_spans.gross_cents * steps.is_first AS gross_cents,
+        cohort_spans.discount_cents * steps.is_first AS discount_cents,
+        cohort_spans.refund_cents * steps.is_first AS refund_cents,
+        cohort_spans.cost_cents * steps.is_first AS cost_cents
+    FROM cohort_spans
+    CROSS JOIN as_of_months
+    INNER JOIN steps
+        ON
+            steps.whole_hundreds
+            < COALESCE(cohort_spans.next_month_index, as_of_months.month_index + 1)
+            - cohort_spans.month_index
+            AND steps.step
+            < COALESCE(cohort_spans.next_month_index, as_of_months.month_index + 1)
+            - cohort_spans.month_index
+)
+
+SELECT
+    SUBSTR('' || (120000 + cohort_index - cohort_index % 12) / 12, 2, 4)
+    || '-' || SUBSTR('' || (101 + cohort_index % 12), 2, 2) AS cohort_month,
+    month_index - cohort_index AS months_since,
+    SUBSTR('' || (120000 + month_index - month_index % 12) / 12, 2, 4)
+    || '-' || SUBSTR('' || (101 + month_index % 12), 2, 2) AS period_month,
+    cohort_size,
+    active_customers,
+    SUM(new_repeat_customers) OVER (
+        PARTITION BY cohort_index
+        ORDER BY month_index
+    ) AS repeat_customers,
+    order_count,
+    unit_count,
+    gross_cents,
+    discount_cents,
+    refund_cents,
+    gross_cents - discount_cents - refund_cents AS net_cents,
+    cost_cents,
+    gross_cents - discount_cents - refund_cents - cost_cents AS margin_cents,
+    SUM(gross_cents - discount_cents - refund_cents) OVER (
+        PARTITION BY cohort_index
+        ORDER BY month_index
+    ) AS cum_net_cents,
+    SUM(gross_cents - discount_cents - refund_cents - cost_cents) OVER (
+        PARTITION BY cohort_index
+        ORDER BY month_index
+    ) AS cum_margin_cents,
+    is_complete
+FROM cells
+ORDER BY
+    cohort_index,
+    month_index;
