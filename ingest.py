@@ -9,9 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from utils.contract import SCHEMA_PATH
-from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error, show_path
-
-DEFAULT_DATABASE = PROJECT_ROOT / "db" / "ecommerce.db"
+from utils.helpers import (
+    DATABASE_PATH,
+    PROJECT_ROOT,
+    DataError,
+    print_safely,
+    report_error,
+    show_path,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder of the CSV files (default: the project's root)",
     )  # fmt: skip
     parser.add_argument(
-        "--database", type=Path, default=DEFAULT_DATABASE, metavar="FILE",
+        "--database", type=Path, default=DATABASE_PATH, metavar="FILE",
         help="the database to make or to report on (default: db/ecommerce.db)",
     )  # fmt: skip
     parser.add_argument(

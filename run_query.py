@@ -9,9 +9,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error, show_path
+from utils.helpers import (
+    DATABASE_PATH,
+    PROJECT_ROOT,
+    DataError,
+    print_safely,
+    report_error,
+    show_path,
+)
 
-DEFAULT_DATABASE = PROJECT_ROOT / "db" / "ecommerce.db"
 DEFAULT_QUERY = PROJECT_ROOT / "queries" / "join_query.sql"
 
 
@@ -25,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Before: python ingest.py --ingest.  Next: python serve_frontend.py",
     )
     parser.add_argument(
-        "--database", type=Path, default=DEFAULT_DATABASE, metavar="FILE",
+        "--database", type=Path, default=DATABASE_PATH, metavar="FILE",
         help="the database to read (default: db/ecommerce.db)",
     )  # fmt: skip
     parser.add_argument(
@@ -57,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_query(database: Path, query_path: Path, out_dir: Path | None) -> None:
     """Query *database*, write the results and print their summary."""
     # Imported here so that --help and a mistyped option answer at once.
-    from queries.run_query import query_database, render_summary
+    from queries.run_query import query_database
+    from queries.summary import render_summary
 
     outcome = query_database(database, query_path=query_path, out_dir=out_dir)
     width = shutil.get_terminal_size().columns

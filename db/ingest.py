@@ -25,11 +25,10 @@ from typing import Any, NamedTuple
 from db.digest import dataset_digest, table_digest
 from db.faults import InputFaults, find_faults
 from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, Contract, Table, read_contract
-from utils.helpers import PROJECT_ROOT, DataError, hash_file
+from utils.helpers import DATABASE_PATH, DataError, hash_file
 
 IS_WINDOWS = os.name == "nt"
 
-DEFAULT_DATABASE = PROJECT_ROOT / "db" / "ecommerce.db"
 MANIFEST_NAME = "datapackage.json"
 
 # Rises when the same input is meant to give another database.
@@ -96,7 +95,7 @@ class HashingReader(io.RawIOBase):
 
 
 def ingest_folder(
-    data_dir: Path, database: Path = DEFAULT_DATABASE, schema_path: Path = SCHEMA_PATH
+    data_dir: Path, database: Path = DATABASE_PATH, schema_path: Path = SCHEMA_PATH
 ) -> list[LoadedFile]:
     """Load the CSV files in *data_dir* into a new *database* under the rules of the schema.
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from utils.ratios import quotient, ratio
+
 # Longer gaps than a century are a mistyped year; filling them would only bury the rest.
 LONGEST_FILLED_SPAN = 1200
 
@@ -30,28 +32,6 @@ def derive_trend(name: str, rows: list[Row], as_of: str | None) -> list[Row]:
         ]
     derive = DERIVATIONS.get(name)
     return derive(rows) if derive else rows
-
-
-def ratio(numerator: int, denominator: int) -> float | None:
-    """Return the quotient rounded half up to four decimals; None unless it has a meaning.
-
-    >>> ratio(1, 3), ratio(1, 2), ratio(0, 5), ratio(5, 0)
-    (0.3333, 0.5, 0.0, None)
-    """
-    rounded = quotient(numerator * 10_000, denominator)
-    return None if rounded is None else rounded / 10_000
-
-
-def quotient(numerator: int, denominator: int) -> int | None:
-    """Return the whole quotient, rounded half away from zero; None if nothing divides.
-
-    >>> quotient(5, 2), quotient(-5, 2), quotient(7, 3), quotient(1, 0)
-    (3, -3, 2, None)
-    """
-    if denominator <= 0:
-        return None
-    rounded = (2 * abs(numerator) + denominator) // (2 * denominator)
-    return rounded if numerator >= 0 else -rounded
 
 
 def derive_revenue(rows: list[Row]) -> list[Row]:

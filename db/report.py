@@ -10,24 +10,22 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from datetime import date
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from db.digest import dataset_digest, table_digest
 from db.ratios import derive_kpis, derive_trend
 from db.report_markdown import render_markdown, render_summary
-from utils.contract import PROVENANCE_TABLE, Contract, read_contract
-from utils.helpers import (
-    PROJECT_ROOT,
-    PUBLISHED_DIR,
-    DataError,
-    hash_file,
-    render_json,
-    write_whole,
+from utils.contract import Contract, read_contract
+from utils.database import (
+    describe_file,
+    find_as_of,
+    find_currency,
+    open_database,
+    read_provenance,
 )
+from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, render_json, write_whole
 
 __all__ = ["build_report", "render_markdown", "render_summary", "report_database"]
 
@@ -40,10 +38,6 @@ SCHEMA_VERSION = "1.0"
 SAMPLE_ROWS = 5
 SAMPLE_CHARACTERS = 120
 
-REMEDY = "Make it with 'python ingest.py --ingest', or name another with --database."
-
-# How long to wait for another program's lock on the database, in seconds.
-LOCK_TIMEOUT = 5.0
 
 # What the words of the report mean, for readers of both files.
 DEFINITIONS = {
@@ -116,84 +110,8 @@ def report_database(database: Path, out_dir: Path | None = None) -> Report:
 
 def read_report(database: Path) -> Report:
     """Return the report about the file *database*, which is opened read-only."""
-    contract = read_contract()
     with open_database(database) as connection:
-        require_tables(connection, contract, database)
-        file = {"sha256": hash_file(database), "bytes": database.stat().st_size}
-        return build_report(connection, contract, file=file)
-
-
-@contextmanager
-def open_database(database: Path) -> Iterator[sqlite3.Connection]:
-    """Open *database* read-only, as one unchanging picture for the whole block.
-
-    Raise `DataError` for whatever SQLite says about the file rather than about the SQL, and
-    if another file takes its place meanwhile.
-    """
-    if not database.is_file():
-        kind = "is a folder" if database.is_dir() else "no such file"
-        raise DataError(f"{database}: {kind}. {REMEDY}")
-    before = database.stat()
-    try:
-        with closing(connect_read_only(database)) as connection:
-            connection.execute("BEGIN")
-            yield connection
-    except sqlite3.DatabaseError as error:
-        reason = explain_refusal(error)
-        if reason is None:
-            raise
-        raise DataError(f"{database}: {reason}") from error
-    after = database.stat()
-    if (before.st_ino, before.st_mtime_ns) != (after.st_ino, after.st_mtime_ns):
-        raise DataError(f"{database}: was replaced meanwhile. Run the report again.")
-
-
-def connect_read_only(database: Path) -> sqlite3.Connection:
-    """Return a connection that cannot change *database*, nor make it by a mistyped path."""
-    uri = database.resolve().as_uri()
-    # SQLite takes no host in the URI of a Windows share, only an empty one before it.
-    if not uri.startswith("file:///"):
-        uri = uri.replace("file://", "file:////", 1)
-    connection = sqlite3.connect(
-        f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=LOCK_TIMEOUT
-    )
-    # A text that is not UTF-8 is a finding, not the end of the report.
-    connection.text_factory = lambda data: data.decode("utf-8", "replace")
-    return connection
-
-
-def explain_refusal(error: sqlite3.Error) -> str | None:
-    """Return what the user can do about *error*, or None if it is a fault of ours."""
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return "is being written by another program. Let it finish, then run again."
-    if name.startswith("SQLITE_NOTADB"):
-        return f"is not a SQLite database. {REMEDY}"
-    if name.startswith("SQLITE_CORRUPT"):
-        return f"is damaged: {error}. {REMEDY}"
-    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR")):
-        return f"cannot be read: {error}. {REMEDY}"
-    return None
-
-
-def require_tables(
-    connection: sqlite3.Connection, contract: Contract, database: Path
-) -> None:
-    """Raise `DataError` naming the tables and columns of *contract* that are not there."""
-    expected = {table.name: table.column_names for table in contract.tables}
-    expected[PROVENANCE_TABLE] = ["subject", "property", "value"]
-    missing = []
-    for table, columns in expected.items():
-        found = {
-            name
-            for (name,) in connection.execute(
-                "SELECT name FROM pragma_table_info(?)", (table,)
-            )
-        }
-        absent = [f"{table}.{column}" for column in columns if column not in found]
-        missing += absent if found else [table]
-    if missing:
-        raise DataError(f"{database}: has no {', '.join(missing)}. {REMEDY}")
+        return build_report(connection, read_contract(), file=describe_file(database))
 
 
 def build_report(
@@ -201,7 +119,7 @@ def build_report(
 ) -> Report:
     """Return the report about the database of *connection*; *file* tells its digest."""
     provenance = read_provenance(connection)
-    as_of = read_as_of(provenance)
+    as_of = find_as_of(provenance)
     digests = {table.name: table_digest(connection, table) for table in contract.tables}
     checks = run_checks(connection, provenance, digests)
     trends = run_trends(connection, as_of)
@@ -209,7 +127,7 @@ def build_report(
     return {
         "schema_version": SCHEMA_VERSION,
         "as_of": as_of,
-        "currency": read_currency(provenance),
+        "currency": find_currency(provenance),
         "database": dict(file),
         "dataset": {"content_sha256": dataset_digest(digests)},
         "verdict": judge(checks),
@@ -220,45 +138,6 @@ def build_report(
         "trends": trends,
         "provenance": provenance,
     }
-
-
-def read_provenance(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
-    """Return all of `submission_meta`, as subject → property → value."""
-    provenance: dict[str, dict[str, str]] = {}
-    for subject, name, value in connection.execute(
-        "SELECT subject, property, value FROM submission_meta ORDER BY subject, property"
-    ):
-        provenance.setdefault(subject, {})[name] = value
-    return provenance
-
-
-def read_as_of(provenance: Mapping[str, Mapping[str, str]]) -> str | None:
-    """Return the last day that the data speak for, or None when there is no data."""
-    as_of = provenance.get("dataset", {}).get("as_of")
-    if as_of and not is_date(as_of):
-        raise DataError(
-            f"submission_meta: dataset as_of is {as_of!r}, expected a day as YYYY-MM-DD."
-            " Load the data again with 'python ingest.py --ingest'."
-        )
-    return as_of or None
-
-
-def read_currency(provenance: Mapping[str, Mapping[str, str]]) -> str | None:
-    """Return the ISO 4217 code of the amounts, or None if the manifest tells none."""
-    code = provenance.get("generator", {}).get("currency", "")
-    return code if re.fullmatch(r"[A-Z]{3}", code) else None
-
-
-def is_date(text: str) -> bool:
-    """Return whether *text* is a day of the calendar, written YYYY-MM-DD.
-
-    >>> is_date("2024-02-29"), is_date("2023-02-29"), is_date("20240229")
-    (True, False, False)
-    """
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
 
 
 def count_rows(connection: sqlite3.Connection, contract: Contract) -> list[Row]:

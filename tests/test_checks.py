@@ -19,12 +19,12 @@ from db.report import (
     TRENDS_DIR,
     Row,
     judge,
-    read_provenance,
     read_queries,
     run_checks,
 )
 from tests.shop import create_shop, record_provenance
 from utils.contract import SCHEMA_PATH, read_contract
+from utils.database import read_provenance
 
 # Found by the checks with severity `info` in the sound shop: the rug, and Zoë.
 SOUND_FACTS = {"coverage_products_never_sold": 1, "coverage_users_without_orders": 1}

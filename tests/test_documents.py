@@ -22,6 +22,10 @@ PACKAGES = ("data_generation", "db", "queries", "utils", "frontend")
 SCRIPTS = (generate_data, ingest, run_query, serve_frontend)
 
 
+# A file named in a document, with its folder or a pattern for its name.
+FILE_NAME = r"`([\w.-]+(?:/[\w.*-]+)*\.(?:py|sql|md|js|css|html))`"
+
+
 def list_files(folder: Path) -> set[str]:
     """Return the files below *folder*, caches left out."""
     return {
@@ -67,14 +71,15 @@ class TheDocuments(unittest.TestCase):
     def test_name_only_files_and_folders_that_exist(self) -> None:
         for document in DOCUMENTS:
             text = (ROOT / document).read_text(encoding="utf-8")
-            for name in re.findall(r"`([\w.-]+(?:/[\w.*-]+)*\.(?:py|sql|md|js|css|html))`", text):
+            for name in re.findall(FILE_NAME, text):
                 found = [*ROOT.glob(name), *ROOT.glob(f"*/{name}")]
                 self.assertTrue(found or name in OUTPUTS, f"{document}: {name}")
 
     def test_the_readme_s_options_are_those_of_the_scripts(self) -> None:
         text = (ROOT / "README.md").read_text(encoding="utf-8")
+        flags = re.MULTILINE | re.DOTALL
         for script in SCRIPTS:
-            section = re.search(rf"^### `{script.__name__}\.py`\n(.*?)^##", text, re.M | re.S)
+            section = re.search(rf"^### `{script.__name__}\.py`\n(.*?)^##", text, flags)
             assert section is not None, script.__name__
             told = set(re.findall(r"^\| `(--[a-z-]+)", section[1], re.MULTILINE))
             self.assertEqual(told, _find_options(script.build_parser()), script.__name__)
@@ -84,9 +89,9 @@ class TheDocuments(unittest.TestCase):
         for package in PACKAGES:
             for path in sorted((ROOT / package).iterdir()):
                 name = path.relative_to(ROOT).as_posix()
-                if path.suffix in {".py", ".sql", ".js", ".css", ".html"}:
-                    if path.name != "__init__.py":
-                        self.assertIn(path.name, notes, name)
+                is_told = path.suffix in {".py", ".sql", ".js", ".css", ".html"}
+                if is_told and path.name != "__init__.py":
+                    self.assertIn(path.name, notes, name)
 
 
 def _find_options(parser: argparse.ArgumentParser) -> set[str]:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import os
+import tempfile
 import unittest
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -331,15 +332,22 @@ class AGeneratedShop(ShopCase):
         self.assertEqual(len(lines), len(set(lines)))
 
 
-class ACustomerBase(ShopCase):
+class ACustomerBase(unittest.TestCase):
     """The first honest model: growth, repeat purchases that die out, season and hours."""
 
-    def setUp(self) -> None:
+    folder: Path
+    orders: list[dict[str, str]]
+    counts: Counter[str]
+
+    @classmethod
+    def setUpClass(cls) -> None:
         """Make 3,000 users, enough for shares to settle."""
-        super().setUp()
-        self.generate("--users", 3000)
-        self.orders = read_rows(self.folder, "orders")
-        self.counts = Counter(row["user_id"] for row in self.orders)
+        temporary = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(temporary.cleanup)
+        cls.folder = Path(temporary.name)
+        call(generate_data.main, "--generate", "--users", 3000, "--out-dir", cls.folder)
+        cls.orders = read_rows(cls.folder, "orders")
+        cls.counts = Counter(row["user_id"] for row in cls.orders)
 
     def test_has_the_number_of_users_asked_for_and_grows(self) -> None:
         years = Counter(row["signed_up_at"][:4] for row in read_rows(self.folder, "users"))

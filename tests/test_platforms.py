@@ -20,6 +20,12 @@ POSIX_MODULES = (
 )  # fmt: skip
 POSIX_NAMES = ("fork", "forkpty", "getuid", "geteuid", "O_DIRECTORY", "sysconf", "wait4")
 
+# The outputs that name no version of Python or SQLite.
+SAME_BYTES = (
+    "users.csv", "products.csv", "orders.csv", "order_items.csv", "payments.csv",
+    "datapackage.json", "query_result.csv",
+)  # fmt: skip
+
 WITHOUT_POSIX = f"""
 import os, runpy, signal, sys
 for name in {POSIX_MODULES!r}:
@@ -71,9 +77,9 @@ class WithoutPosix(ShopCase):
 
 
 class TheSourceText(unittest.TestCase):
-    """Files are opened with their encoding and newlines said; nothing is left to a locale."""
+    """Says encoding and newlines wherever it opens a file."""
 
-    def test_no_warning_of_a_default_encoding_on_the_whole_path(self) -> None:
+    def test_no_warning_of_a_default_encoding(self) -> None:
         script = (
             "import sys, warnings; warnings.simplefilter('error', EncodingWarning);"
             " sys.path.insert(0, '.'); import tests.support as s; s.sample_shop()"
@@ -105,16 +111,18 @@ class OnWebAssembly(ShopCase):
             ["run_query", "--database", "/out/shop.db", "--out-dir", "/out"],
         )  # fmt: skip
         here, there = sample_shop(), self.folder
-        for name in ("users.csv", "products.csv", "orders.csv", "order_items.csv",
-                     "payments.csv", "datapackage.json", "query_result.csv"):  # fmt: skip
+        for name in SAME_BYTES:
             self.assertEqual(_hash(here / name), _hash(there / name), name)
-        reports = [json.loads((at / "report.json").read_text("utf-8")) for at in (here, there)]
+        one, other = (
+            json.loads((folder / "report.json").read_text(encoding="utf-8"))
+            for folder in (here, there)
+        )
         for key in ("dataset", "kpis", "trends", "verdict"):
-            self.assertEqual(reports[0][key], reports[1][key], key)
+            self.assertEqual(one[key], other[key], key)
 
     def run_in_node(self, pyodide: Path, *commands: list[object]) -> None:
         """Run *commands*, each a script's module with its arguments, in WebAssembly."""
-        lines = "\n".join(json.dumps([str(part) for part in command]) for command in commands)
+        lines = "\n".join(json.dumps([*map(str, command)]) for command in commands)
         finished = subprocess.run(
             ["node", ROOT / "tests" / "wasm" / "run_path.mjs", pyodide, ROOT, self.folder],
             input=lines,
@@ -124,7 +132,7 @@ class OnWebAssembly(ShopCase):
             check=False,
         )
         self.assertEqual(finished.returncode, 0, finished.stderr + finished.stdout)
-        print(finished.stdout.splitlines()[-1], file=sys.stderr)
+        sys.stderr.write(finished.stdout)
 
 
 def _hash(path: Path) -> str:

@@ -23,11 +23,13 @@ from unittest import mock
 
 import run_query
 from queries import run_query as query
+from queries.summary import render_summary
 from tests import shop
 from tests.recount import COLUMNS, recount_cohorts
 from tests.shop import Row, create_empty_shop, create_shop
 from tests.support import Result, ShopCase, call, run_script, sample_shop, skip_or_fail
 from utils.contract import PROVENANCE_TABLE, read_contract
+from utils.ratios import ratio
 
 # The shop of tests/shop.py, worked out by hand from the rows told there.  January's
 # cohort is users 1 and 2, February's is user 3.  Unit costs: teapot 1200, mug 400, lamp
@@ -378,7 +380,7 @@ class TheRatios(QueryCase):
             (10**15 + 1, 2, 500000000000000.5), (0, 5, 0.0), (5, 0, None), (None, 5, None),
         ):  # fmt: skip
             with self.subTest(numerator=numerator, denominator=denominator):
-                self.assertEqual(query.ratio(numerator, denominator, digits=2), expected)
+                self.assertEqual(ratio(numerator, denominator, digits=2), expected)
 
 
 class TheDocument(QueryCase):
@@ -621,11 +623,9 @@ class ADatabase(RefusalCase):
 
     def test_that_is_no_database_of_ours_is_refused(self) -> None:
         spoilers: dict[str, Callable[[Path], object]] = {
-            "no such database": lambda path: path.unlink(),
-            "file is not a database": lambda path: path.write_text("user_id\n" * 999),
-            "has no table order_items, orders, payments": lambda path: path.write_bytes(
-                b""
-            ),
+            "no such file": lambda path: path.unlink(),
+            "is not a SQLite database": lambda path: path.write_text("user_id\n" * 999),
+            "has no users, products, orders": lambda path: path.write_bytes(b""),
         }
         for expected, spoil in spoilers.items():
             with self.subTest(expected):
@@ -642,7 +642,9 @@ class ADatabase(RefusalCase):
             connection.executescript(
                 "DROP TABLE orders; CREATE TABLE orders (order_id, user_id, status);"
             )
-        self.assert_refused("no such column", "discount_cents", "python ingest.py --ingest")
+        self.assert_refused(
+            "has no orders.ordered_at", "orders.discount_cents", "python ingest.py --ingest"
+        )
 
     def test_whose_orders_are_of_nobody_is_refused(self) -> None:
         with closing(sqlite3.connect(self.database)) as connection:
@@ -668,23 +670,23 @@ class ADatabase(RefusalCase):
     def test_that_is_being_written_is_refused(self) -> None:
         with (
             closing(sqlite3.connect(self.database, isolation_level=None)) as writer,
-            mock.patch.object(query, "LOCK_TIMEOUT", 0.0),
+            mock.patch("utils.database.LOCK_TIMEOUT", 0.0),
         ):
             writer.execute("BEGIN EXCLUSIVE")
-            self.assert_refused(str(self.database), "another program writes")
+            self.assert_refused(str(self.database), "is being written by another program")
 
     def test_that_is_replaced_meanwhile_is_refused(self) -> None:
         def replace(path: Path) -> str:
             os.utime(path, (1, 1))
             return ""
 
-        with mock.patch.object(query, "hash_file", replace):
-            self.assert_refused(str(self.database), "changed while it was read")
+        with mock.patch("utils.database.hash_file", replace):
+            self.assert_refused(str(self.database), "was replaced meanwhile")
 
     def test_that_does_not_say_until_when_it_was_observed_is_refused(self) -> None:
         for as_of, expected in {
-            "15 March": "as_of is 15 March, expected YYYY-MM-DD",
-            "2023-02-30": "as_of is 2023-02-30, expected YYYY-MM-DD",
+            "15 March": "as_of is '15 March', expected a day",
+            "2023-02-30": "as_of is '2023-02-30', expected a day",
             "": "as_of is missing",
             "2024-03-11": "as_of is 2024-03-11, yet the last order or refund is of",
         }.items():
@@ -733,7 +735,6 @@ class AQueryOfTheUser(RefusalCase):
             "SELECT 1 FROM shops": "no such table: shops",
             "DELETE FROM orders": "readonly",
             "PRAGMA user_version = 5": "readonly",
-            "SELECT x'ff' || CAST(x'ff' AS TEXT)": "Could not decode",
         }.items():
             with self.subTest(sql):
                 path = self.write_query(sql)
@@ -875,7 +876,7 @@ class TheScript(QueryCase):
         document = json.loads((sample_shop() / "query_result.json").read_bytes())
         for width in (40, 72, 80, 132):
             with self.subTest(width=width):
-                lines = query.render_summary(document, width=width).splitlines()
+                lines = render_summary(document, width=width).splitlines()
                 table = lines[lines.index("") + 6 :]
                 self.assertLessEqual(max(map(len, table[2:])), width)
                 self.assertEqual(lines[-1], "Not shown: 12 older cohorts.")
@@ -900,7 +901,7 @@ class TheDocuments(unittest.TestCase):
     """Hold what they say."""
 
     def test_of_the_modules_are_right_in_every_example(self) -> None:
-        for name in ("queries.run_query", "tests.recount", "tests.cdnow"):
+        for name in ("tests.recount", "tests.cdnow"):
             with self.subTest(name):
                 result = doctest.testmod(importlib.import_module(name))
                 self.assertGreater(result.attempted, 0)

@@ -653,7 +653,7 @@ class Refusals(FolderCase):
         path = self.make_shop()
         with closing(sqlite3.connect(path, isolation_level=None)) as writer:
             writer.execute("BEGIN EXCLUSIVE")
-            with mock.patch.object(report_module, "LOCK_TIMEOUT", 0):
+            with mock.patch("utils.database.LOCK_TIMEOUT", 0):
                 self.assert_refused(path, "is being written by another program")
 
     def test_a_damaged_database_is_refused_or_found_not_whole(self) -> None:
@@ -681,7 +681,7 @@ class Refusals(FolderCase):
                 os.replace(other, path)
             return "0" * 64
 
-        with mock.patch.object(report_module, "hash_file", replace_database):
+        with mock.patch("utils.database.hash_file", replace_database):
             if os.name != "nt":
                 self.assert_refused(path, "was replaced meanwhile")
 

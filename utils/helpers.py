@@ -14,6 +14,8 @@ from typing import IO, Any
 # Every default path starts here, whatever folder a script is started from.
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+DATABASE_PATH = PROJECT_ROOT / "db" / "ecommerce.db"
+
 # The static page reads its two JSON files here, also from a plain static host.
 PUBLISHED_DIR = PROJECT_ROOT / "frontend" / "data"
 
