@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import generate_data
 import ingest
@@ -67,11 +68,33 @@ def run_script(
     return Result(finished.returncode, finished.stdout, finished.stderr)
 
 
-def skip_or_fail(test: unittest.TestCase, reason: str) -> None:
+_skipped: Counter[str] = Counter()
+
+
+def skip(reason: str) -> NoReturn:
+    """Skip the running test or class; when all is done, say why."""
+    if not _skipped:
+        atexit.register(_tell_skipped)
+    _skipped[reason] += 1
+    raise unittest.SkipTest(reason)
+
+
+def skip_on_windows(reason: str) -> None:
+    """Skip the running test on Windows."""
+    if os.name == "nt":
+        skip(reason)
+
+
+def skip_or_fail(test: unittest.TestCase, reason: str) -> NoReturn:
     """Skip *test* for a missing tool; in CI, where none may be missing, fail it."""
     if IN_CI:
-        test.fail(reason)
-    test.skipTest(reason)
+        raise test.failureException(reason)
+    skip(reason)
+
+
+def _tell_skipped() -> None:
+    for reason, count in _skipped.items():
+        sys.stderr.write(f"skipped {count}: {reason}\n")
 
 
 class ShopCase(unittest.TestCase):

@@ -14,7 +14,15 @@ from unittest import mock
 
 import ingest
 from db import faults
-from tests.support import ROOT, SAMPLE_USERS, ShopCase, call, run_script
+from tests.support import (
+    ROOT,
+    SAMPLE_USERS,
+    ShopCase,
+    call,
+    run_script,
+    skip,
+    skip_on_windows,
+)
 from utils.contract import SCHEMA_PATH, read_contract
 
 
@@ -440,8 +448,8 @@ class ATarget(LoadCase):
             self.refuse("shop.db: cannot be replaced: database is locked")
         self.assertEqual(self.database.read_bytes(), before)
 
-    @unittest.skipIf(os.name == "nt", "Windows does not rename over an open file")
     def test_that_a_program_reads_keeps_serving_its_reader(self) -> None:
+        skip_on_windows("Windows does not rename over an open file")
         self.load()
         with closing(sqlite3.connect(self.database)) as reader:
             rows = reader.execute("SELECT user_id FROM users ORDER BY user_id")
@@ -465,8 +473,8 @@ class ATarget(LoadCase):
         self.assertEqual(self.query("PRAGMA integrity_check"), [("ok",)])
         self.assertEqual(self.query("SELECT 1 FROM users WHERE city = 'Elsewhere'"), [])
 
-    @unittest.skipIf(os.name == "nt", "needs POSIX permissions and links")
     def test_keeps_its_permissions_and_its_link(self) -> None:
+        skip_on_windows("Windows has other permissions and links")
         self.load()
         self.database.chmod(0o640)
         link = self.folder / "link.db"
@@ -598,7 +606,7 @@ class OtherPeoplesFiles(unittest.TestCase):
         )
         paths = sorted(corpora.rglob("*.csv"))
         if not paths:
-            self.skipTest(f"no CSV corpora in {corpora}")
+            skip(f"no CSV corpora in {corpora}")
         contract = read_contract()
         table = contract.tables[0]
         for path in paths:

@@ -132,7 +132,7 @@ class OnWebAssembly(ShopCase):
             check=False,
         )
         self.assertEqual(finished.returncode, 0, finished.stderr + finished.stdout)
-        sys.stderr.write(finished.stdout)
+        sys.stderr.write(finished.stdout.splitlines()[-1] + "\n")
 
 
 def _hash(path: Path) -> str:

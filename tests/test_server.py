@@ -23,7 +23,7 @@ from unittest import mock
 
 import serve_frontend
 from frontend import server
-from tests.support import ROOT, call
+from tests.support import ROOT, call, skip, skip_on_windows
 from utils.helpers import DataError
 
 # How long a started script may take to speak or to end before a test gives up, seconds.
@@ -216,7 +216,7 @@ class NothingElseIsHandedOut(ServerCase):
                 try:
                     link.symlink_to(target)
                 except OSError as error:
-                    self.skipTest(f"no symbolic links here: {error}")
+                    skip(f"no symbolic links here: {error}")
                 self.assertEqual(self.ask("/report.json").status, 404)
 
     def test_a_folder_in_place_of_a_result_is_refused(self) -> None:
@@ -505,14 +505,14 @@ class TheScriptStartsAndStops(unittest.TestCase):
         self.assertEqual(self.read("stdout").splitlines()[1:], [b"Server stopped."])
         self.assertNotIn(b"Traceback", self.read("stderr"))
 
-    @unittest.skipIf(os.name == "nt", "Windows cannot send these signals to a process")
     def test_ctrl_c_and_sigterm_end_it_cleanly(self) -> None:
+        skip_on_windows("Windows cannot send these signals to a process")
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(signal=number.name):
                 self.stop(self.start(), number)
 
-    @unittest.skipIf(os.name == "nt", "Windows has no ignored SIGINT to inherit")
     def test_ctrl_c_ends_it_even_when_it_was_started_with_sigint_ignored(self) -> None:
+        skip_on_windows("Windows has no ignored SIGINT to inherit")
         ignoring = (
             "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
             " os.execv(sys.argv[1], sys.argv[1:])"
