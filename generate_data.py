@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from data_generation.streams import LARGEST_SEED
 from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error, show_path
 
 # The default window: 24 whole months.
 DEFAULT_START = date(2024, 1, 1)
 DEFAULT_END = date(2025, 12, 31)
 DEFAULT_USERS = 5_000
-LARGEST_SEED = 2**64 - 1
 MOST_USERS = 100_000_000
 
 
@@ -91,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--end {args.end} is before --start {args.start}")
 
     # Imported here so that --help and a mistyped option answer at once.
-    from data_generation.generate_data import MANIFEST_NAME, Plan, generate_shop
+    from data_generation.generate_data import Plan, generate_shop
+    from utils.contract import MANIFEST_NAME
 
     plan = Plan(seed=args.seed, users=args.users, start=args.start, end=args.end)
     try:
@@ -100,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report_error("generate_data", error)
         return 1
     except KeyboardInterrupt:
-        report_error("generate_data", KeyboardInterrupt("interrupted; nothing was written"))
+        report_error("generate_data", "interrupted")
         return 130
     print_safely(f"Seed {plan.seed}, {plan.users:,} users, {plan.start} to {plan.end}:")
     for file in written:

@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report_error("ingest", error)
         return 1
     except KeyboardInterrupt:
-        report_error("ingest", KeyboardInterrupt("interrupted; the database is as it was"))
+        report_error("ingest", "interrupted")
         return 130
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,13 +27,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             print_safely(f"🔌 Server running at {shop.url}")
             sys.stdout.flush()
             if args.open:
-                server.open_browser(shop.url)
+                open_browser(shop.url)
             shop.serve_forever()
     except (DataError, OSError) as error:
         report_error("serve_frontend", error)
         return 1
     print_safely("Server stopped.")
     return 0
+
+
+def open_browser(url: str) -> None:
+    """Open *url* beside the server: some browsers return only when they are closed."""
+    import webbrowser
+
+    def open_page() -> None:
+        if not webbrowser.open(url):
+            print_safely("serve_frontend: no browser was found.", file=sys.stderr)
+
+    threading.Thread(target=open_page, daemon=True).start()
 
 
 def build_parser() -> argparse.ArgumentParser:

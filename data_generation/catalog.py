@@ -19,7 +19,7 @@ OPENING_PRODUCTS = 240
 OPENING_DAYS = 3 * 365
 # … and gains one at this pace, in days.
 LAUNCH_PACE = 12
-# Launches happen at six in the morning, before most of the day's orders.
+# Launches happen at six in the morning; sales begin on the next day.
 LAUNCH_SECOND = 6 * 3600
 
 # Draws for products come in blocks of this many rows.
@@ -256,8 +256,8 @@ def _make_price(shelf: Category, word: int) -> int:
 
 
 def _popularity(word: int) -> int:
-    """Return a weight with a long tail: proportional to 1 ÷ (rank share + 0.003)."""
-    return (WORDS << 16) // (word + WORDS * 3 // 1000)
+    """Return a weight with a long tail: proportional to 1 ÷ (rank share + 0.0015)."""
+    return (WORDS << 16) // (word + WORDS * 3 // 2000)
 
 
 class Shelves(NamedTuple):
@@ -267,14 +267,15 @@ class Shelves(NamedTuple):
     products: dict[int, Choice[Product]]
 
 
-def stock_shelves(products: list[Product], day: int, month: int) -> Shelves | None:
-    """Return the choice on *day* in calendar *month* (1 to 12); None before any launch."""
+def stock_shelves(products: list[Product], day: int, month: int) -> Shelves:
+    """Return the choice on *day* in calendar *month* (1 to 12): what was launched before.
+
+    There always is some: the catalogue opens before the window does.
+    """
     by_category: dict[int, list[Product]] = {}
     for product in products:
         if product.launch_day < day:
             by_category.setdefault(product.category, []).append(product)
-    if not by_category:
-        return None
     numbers = sorted(by_category)
     return Shelves(
         weigh_choice(

@@ -20,9 +20,7 @@ from data_generation.catalog import (
 )
 from data_generation.distributions import UNIT, beta, exponential, gamma
 from data_generation.seasons import (
-    DAY_SECONDS,
     DAY_TICKS,
-    HOURS,
     MONTH_PER_CENT,
     WEEKDAY_PER_CENT,
     Calendar,
@@ -40,7 +38,7 @@ SPEND_Q = "3.74"
 SPEND_Q_MINUS_1_PER_CENT = 274
 
 # Of those who sign up, how many ever buy, and how many of them in the same visit; the
-# others come back after a week on average.
+# others come back later, after eight days on average.
 BUYER_PER_MILLE = 860
 SAME_VISIT_PER_MILLE = 640
 FIRST_DELAY_TICKS = 8 * DAY_TICKS
@@ -51,7 +49,7 @@ MOMENT_WORDS = 32
 
 
 class User(NamedTuple):
-    """A customer: *row* is the line of users.csv, the rest is what the shop cannot see.
+    """A customer: *row* is the line of users.csv, the rest is what orders are made from.
 
     *second* and *tick* are the moment of sign-up in calendar and in shop time; *rate* and
     *spending_level* are fixed-point numbers, *dropout* is a word.
@@ -137,8 +135,10 @@ def _make_user(
     country = COUNTRY_CHOICE.item_at(country_word)
     given = country.given_names[scale_word(given_name, 0, len(country.given_names))]
     family = country.family_names[scale_word(family_name, 0, len(country.family_names))]
-    second = day_number * DAY_SECONDS + HOURS.value_at(moment)
     day_start, day_stop = calendar.ticks[day_number : day_number + 2]
+    # The same mapping as a purchase's, so that none comes out before the sign-up.
+    tick = day_start + ((day_stop - day_start) * moment >> WORD_BITS)
+    second = calendar.second_at(tick)
     row = (
         f"{user_id},{make_email(given, family, user_id, domain)},{given} {family},"
         f"{country.code},{country.cities[scale_word(city, 0, len(country.cities))]},"
@@ -149,7 +149,7 @@ def _make_user(
         user_id=user_id,
         country=country,
         second=second,
-        tick=day_start + ((day_stop - day_start) * moment >> WORD_BITS),
+        tick=tick,
         buys=is_chosen(is_buyer, BUYER_PER_MILLE),
         rate=gamma(RATE_SHAPE).value_at(rate),
         dropout=beta(DROPOUT_A, DROPOUT_B).value_at(dropout),

@@ -77,7 +77,7 @@ def exponential() -> Quantiles:
     """Return the exponential distribution with mean 1, in fixed point.
 
     Each octave of the tail has 32 cells of equal probability, so the tail is as exact as
-    the body; the last word is 22 means away.
+    the body; the last word is some 22 means away.
     """
     with localcontext() as context:
         context.prec = PRECISION
@@ -117,7 +117,7 @@ def beta(first: str, second: str) -> Quantiles:
     """Return the beta distribution (*first*, *second*: decimal texts), in fixed point.
 
     The cumulative function is the power series of the incomplete beta function
-    (NIST DLMF 8.17.7 with Euler's transformation undone), normed at 1.
+    (NIST DLMF 8.17.7), normed at 1; 300 terms leave less than a millionth there.
     """
     with localcontext() as context:
         context.prec = PRECISION

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -27,10 +26,8 @@ from data_generation.customers import Purchase, find_purchases, plan_signups, si
 from data_generation.orders import Payment, make_order_day, promote
 from data_generation.seasons import DAY_SECONDS, Calendar, plan_calendar
 from data_generation.streams import FORMAT_VERSION, Streams
-from utils.contract import Contract, Table, read_contract
-from utils.helpers import open_whole, render_json
-
-MANIFEST_NAME = "datapackage.json"
+from utils.contract import MANIFEST_NAME, Contract, Table, read_contract
+from utils.helpers import open_all_whole, render_json
 
 
 class Plan(NamedTuple):
@@ -92,13 +89,11 @@ def generate_shop(plan: Plan, out_dir: Path) -> list[Written]:
     cannot be written to; the files of an earlier run then stay as they are.
     """
     contract = read_contract()
-    with ExitStack() as stack:
-        manifest = stack.enter_context(open_whole(out_dir / MANIFEST_NAME))
+    names = [*(f"{table.name}.csv" for table in contract.tables), MANIFEST_NAME]
+    with open_all_whole([out_dir / name for name in names]) as (*opened, manifest):
         files = {
-            table.name: TableFile(
-                table, stack.enter_context(open_whole(out_dir / f"{table.name}.csv"))
-            )
-            for table in contract.tables
+            table.name: TableFile(table, file)
+            for table, file in zip(contract.tables, opened, strict=True)
         }
         fill_files(plan, {name: file.write_rows for name, file in files.items()})
         written = [file.describe() for file in files.values()]
@@ -157,9 +152,9 @@ def _order_day(
     diary: _Diary,
     write: dict[str, Callable[[list[str]], None]],
 ) -> None:
-    shelves = stock_shelves(products, day_number, calendar.days[day_number].month)
     purchases = sorted(diary.purchases.pop(day_number, []), key=lambda made: made[:3])
-    if shelves is not None and purchases:
+    if purchases:
+        shelves = stock_shelves(products, day_number, calendar.days[day_number].month)
         orders = list(
             make_order_day(
                 streams,

@@ -24,13 +24,16 @@ SPEND_P = "6.25"
 SPEND_P_PER_CENT = 625
 MEAN_ORDER_CENTS = 7800
 
-# Distinct products in a basket, and units of each.
-LINE_COUNTS: Choice[int] = weigh_choice((1, 2, 3, 4, 5, 6), (560, 235, 110, 55, 25, 15))
-QUANTITIES: Choice[int] = weigh_choice((1, 2, 3, 4), (840, 115, 30, 15))
+# Distinct products that a customer would like; the budget bounds them from both sides.
+LINE_COUNTS: Choice[int] = weigh_choice((1, 2, 3, 4, 5, 6), (500, 240, 130, 70, 35, 25))
+LEAST_CENTS_PER_LINE = 2400
+MOST_CENTS_PER_LINE = 9000
+# Units of a product that a customer would take at the most.
+MOST_UNITS: Choice[int] = weigh_choice((1, 2, 3, 4), (550, 250, 120, 80))
 # A further product comes from the first one's category this often.
 SAME_CATEGORY_PER_MILLE = 550
 # Products that a customer looks at before taking the one nearest to the budget.
-CANDIDATES = 3
+CANDIDATES = 6
 
 # Promotions: share of the products on offer in a week, and how deep.
 PROMOTED_PER_MILLE = 60
@@ -198,31 +201,47 @@ def _fill_baskets(
     promotions: Sequence[int],
 ) -> Iterator[list[Line]]:
     count = len(purchases)
-    sizes = [
-        LINE_COUNTS.item_at(w) for w in streams.draw("orders", "line_count", day, count)
+    budgets = [
+        order_value(purchase.spending_level, word)
+        for purchase, word in zip(
+            purchases, streams.draw("orders", "basket_value", day, count), strict=True
+        )
     ]
-    values = streams.draw("orders", "basket_value", day, count)
+    sizes = [
+        _count_lines(budget, LINE_COUNTS.item_at(word))
+        for budget, word in zip(
+            budgets, streams.draw("orders", "line_count", day, count), strict=True
+        )
+    ]
     line_total = sum(sizes)
-    quantities = iter(streams.draw("order_items", "quantity", day, line_total))
+    most_units = iter(streams.draw("order_items", "quantity", day, line_total))
     categories = iter(streams.draw("order_items", "category", day, 2 * line_total))
     candidates = iter(
         streams.draw("order_items", "product_id", day, CANDIDATES * line_total)
     )
-    for purchase, size, value in zip(purchases, sizes, values, strict=True):
-        budget = order_value(purchase.spending_level, value) // size
+    for budget, size in zip(budgets, sizes, strict=True):
         lines: list[Line] = []
-        for _ in range(size):
-            quantity = QUANTITIES.item_at(next(quantities))
+        left = budget
+        for place in range(size):
+            most = MOST_UNITS.item_at(next(most_units))
             words = [next(candidates) for _ in range(CANDIDATES)]
             category = _pick_category(shelves, lines, next(categories), next(categories))
-            product = _pick_product(
-                shelves.products[category], words, budget // quantity, lines
-            )
+            shelf = shelves.products[category]
+            product = _pick_product(shelf, words, left // (size - place), most, lines)
             if product is not None:
+                quantity = _count_units(product, left // (size - place), most)
                 price = quantity * product.price_cents
+                left = max(left - price, 0)
                 per_cent = promotions[product.product_id - 1]
                 lines.append(Line(product, quantity, price * per_cent // 100))
         yield lines
+
+
+def _count_lines(budget: int, wanted: int) -> int:
+    """Return how many lines *budget* makes of the number *wanted*, at least 1."""
+    most = 1 + budget // LEAST_CENTS_PER_LINE
+    least = min(budget // MOST_CENTS_PER_LINE, LINE_COUNTS.items[-1])
+    return max(least, min(wanted, most))
 
 
 def order_value(spending_level: int, word: int) -> int:
@@ -238,19 +257,28 @@ def _pick_category(shelves: Shelves, lines: list[Line], stays: int, word: int) -
 
 
 def _pick_product(
-    shelf: Choice[Product], words: Sequence[int], budget: int, lines: list[Line]
+    shelf: Choice[Product], words: Sequence[int], budget: int, most: int, lines: list[Line]
 ) -> Product | None:
-    """Return the candidate nearest to *budget* that is not in the basket yet, if any.
+    """Return the candidate whose units come nearest to *budget*, not yet in the basket.
 
-    The first product of a basket always has one.
+    *most* units are taken of it.  The first product of a basket always has one; later there
+    may be none.
     """
     taken = {line.product.product_id for line in lines}
     candidates = [shelf.item_at(word) for word in words]
     return min(
         (product for product in candidates if product.product_id not in taken),
-        key=lambda product: abs(product.price_cents - budget),
+        key=lambda product: abs(
+            _count_units(product, budget, most) * product.price_cents - budget
+        ),
         default=None,
     )
+
+
+def _count_units(product: Product, budget: int, most: int) -> int:
+    """Return how many units come nearest to *budget*, from 1 to *most*."""
+    price = product.price_cents
+    return max(1, min((budget + price // 2) // price, most))
 
 
 def add_up(lines: Sequence[Line], purchase: Purchase, coupon: int) -> Amounts:
@@ -355,9 +383,9 @@ def _return_goods(
     chance: Chance,
     charges: Sequence[Payment],
 ) -> Episode:
-    """Return the refund of the whole order, or of its last line with its tax."""
+    """Return the refund of the whole order, or of its last line's share in it."""
     last = charges[-1]
-    refund = (amounts.total - amounts.shipping) * lines[-1].total_cents // amounts.subtotal
+    refund = amounts.total * lines[-1].total_cents // amounts.subtotal
     is_whole = len(lines) == 1 or is_chosen(chance.return_whole, RETURNED_WHOLE_PER_MILLE)
     if is_whole or not 0 < refund < last.amount_cents:
         return second, "returned", _refund_all(second, charges)

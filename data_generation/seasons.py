@@ -21,8 +21,8 @@ DAY_TICKS = 1 << 24
 
 DAY_SECONDS = 86_400
 
-# Orders by hour of the day, per mille: the hourly profile of a public retail demo shop
-# (theLook), lowest at five in the morning, highest at seven in the evening.
+# Orders by hour of the day, as weights: the hourly profile of a public retail demo shop
+# (theLook), lowest at five and six in the morning, highest at seven in the evening.
 HOUR_WEIGHTS = (
     36, 30, 24, 20, 18, 17, 17, 18, 20, 22, 27, 34,
     40, 46, 51, 57, 64, 72, 76, 78, 75, 62, 52, 45,

@@ -2,7 +2,8 @@
 
 The bits come from a standard (SHAKE-128, FIPS 202), not from an implementation, and they
 are read as little-endian integers whatever the machine.  A stream is addressed by name:
-seed, table, column and unit, where the unit is a day or a block of rows.  So a new column
+seed, table, column and unit, where the unit is a day, a week, a block of rows or one
+customer.  So a new column
 or table takes nothing from the others, and any unit can be made alone, in any order.
 """
 

@@ -24,12 +24,20 @@ from typing import Any, NamedTuple
 
 from db.digest import dataset_digest, table_digest
 from db.faults import InputFaults, find_faults
-from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, Contract, Table, read_contract
+from utils.contract import (
+    MANIFEST_NAME,
+    PROVENANCE_TABLE,
+    SCHEMA_PATH,
+    Column,
+    Contract,
+    Table,
+    read_contract,
+)
+from utils.database import LOCK_TIMEOUT, is_date
 from utils.helpers import DATABASE_PATH, DataError, hash_file
 
 IS_WINDOWS = os.name == "nt"
 
-MANIFEST_NAME = "datapackage.json"
 
 # Rises when the same input is meant to give another database.
 TOOL_VERSION = "1.0"
@@ -39,13 +47,11 @@ CHUNK_ROWS = 5_000
 
 # An integer has one spelling.  SQLite alone would take ' 12', '012', '1e3' and '5.0' too.
 _INTEGER = r"(?:0|-?[1-9][0-9]{0,18})"
-_INTEGER_COLUMN = re.compile(rf"{_INTEGER}(?:\n{_INTEGER})*")
+_REQUIRED_INTEGERS = re.compile(rf"{_INTEGER}(?:\n{_INTEGER})*")
+_OPTIONAL_INTEGERS = re.compile(rf"{_INTEGER}?(?:\n{_INTEGER}?)*")
 
 # Bytes read, hashed and searched for NUL at once.
 BUFFER_BYTES = 1 << 18
-
-# How long to wait for another program's lock on the old database, in seconds.
-LOCK_TIMEOUT = 5.0
 
 
 class LoadedFile(NamedTuple):
@@ -193,14 +199,10 @@ def load_table(
         header = next(reader, [])
         if sorted(header) != sorted(table.column_names):
             raise Refusal("a header that is not the contract's")
-        integers = [
-            at
-            for at, name in enumerate(header)
-            if table.columns[table.column_names.index(name)].type == "INTEGER"
-        ]
-        insert = _insert_statement(table, header)
+        columns = [table.columns[table.column_names.index(name)] for name in header]
+        insert = _insert_statement(table, columns)
         while chunk := list(islice(reader, CHUNK_ROWS)):
-            prove_canonical(chunk, len(header), integers)
+            prove_canonical(chunk, columns)
             connection.executemany(insert, chunk)
             rows += len(chunk)
     return LoadedFile(
@@ -213,37 +215,35 @@ def load_table(
     )
 
 
-def _insert_statement(table: Table, header: Sequence[str]) -> str:
-    """Return the INSERT for rows in the order of *header*; an empty text is no value.
-
-    The names in *header* have been found in the contract, so they are safe in SQL.
-    """
-    values = ", ".join(
-        "?" if table.columns[table.column_names.index(name)].type == "INTEGER" else
-        "NULLIF(?, '')"
-        for name in header
-    )  # fmt: skip
-    return f"INSERT INTO {table.name} ({', '.join(header)}) VALUES ({values})"
+def _insert_statement(table: Table, columns: Sequence[Column]) -> str:
+    """Return the INSERT for rows with *columns* in that order; '' is no value."""
+    # Integers that are required have been proved not to be empty.
+    values = [
+        "?" if column.type == "INTEGER" and column.is_required else "NULLIF(?, '')"
+        for column in columns
+    ]
+    names = ", ".join(column.name for column in columns)
+    return f"INSERT INTO {table.name} ({names}) VALUES ({', '.join(values)})"
 
 
-def prove_canonical(
-    rows: Sequence[Sequence[str]], width: int, integers: Sequence[int]
-) -> None:
-    """Raise `Refusal` unless every row has *width* cells and its *integers* are canonical.
+def prove_canonical(rows: Sequence[Sequence[str]], columns: Sequence[Column]) -> None:
+    """Raise `Refusal` unless every row has *columns* and its integers are canonical.
 
     One pattern runs over a whole column, with line breaks between the cells; a cell that
     brings its own line break gives itself away by their number.
     """
     try:
-        columns = list(zip(*rows, strict=True))
+        cells_by_column = list(zip(*rows, strict=True))
     except ValueError as error:
         raise Refusal("rows of different lengths") from error
-    if len(columns) != width:
+    if len(cells_by_column) != len(columns):
         raise Refusal("rows of another length than the header")
-    for at in integers:
-        column = "\n".join(columns[at])
-        if column.count("\n") != len(rows) - 1 or not _INTEGER_COLUMN.fullmatch(column):
-            raise Refusal("a cell that is not a canonical integer")
+    for column, cells in zip(columns, cells_by_column, strict=True):
+        if column.type == "INTEGER":
+            pattern = _REQUIRED_INTEGERS if column.is_required else _OPTIONAL_INTEGERS
+            text = "\n".join(cells)
+            if text.count("\n") != len(rows) - 1 or not pattern.fullmatch(text):
+                raise Refusal("a cell that is not a canonical integer")
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -299,7 +299,7 @@ def record_provenance(
         facts[MANIFEST_NAME, "sha256"] = hash_file(manifest_path)
     generator = _read_generator(manifest)
     facts |= {("generator", name): value for name, value in generator.items()}
-    facts["dataset", "as_of"] = find_as_of(connection, generator.get("window_end"))
+    facts["dataset", "as_of"] = choose_as_of(connection, generator.get("window_end"))
     facts["loader", "tool_version"] = TOOL_VERSION
     facts["loader", "python_version"] = platform.python_version()
     facts["loader", "sqlite_version"] = sqlite3.sqlite_version
@@ -314,20 +314,32 @@ def record_provenance(
 
 
 def _read_generator(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return what *manifest* tells about the data's making; only plain values count."""
+    """Return what *manifest* tells about the data's making; only plain values count.
+
+    Raise `DataError` if a day of its window never was.
+    """
     window = manifest.get("window")
+    if not isinstance(window, dict):
+        window = {}
     stated = {
         "seed": manifest.get("seed"),
         "users": manifest.get("users"),
-        "window_start": window.get("start") if isinstance(window, dict) else None,
-        "window_end": window.get("end") if isinstance(window, dict) else None,
+        "window_start": window.get("start"),
+        "window_end": window.get("end"),
         "format_version": manifest.get("format_version"),
         "currency": manifest.get("currency"),
     }
+    for name in ("window_start", "window_end"):
+        day = stated[name]
+        if day is not None and not (isinstance(day, str) and is_date(day)):
+            raise DataError(
+                f"{MANIFEST_NAME}: {name} is {day!r}, expected a day as YYYY-MM-DD."
+                " Mend the manifest, or remove it to load the files without one."
+            )
     return {name: value for name, value in stated.items() if isinstance(value, (int, str))}
 
 
-def find_as_of(connection: sqlite3.Connection, window_end: object) -> str | None:
+def choose_as_of(connection: sqlite3.Connection, window_end: object) -> str | None:
     """Return the last day that the data speaks for, YYYY-MM-DD, or None without any.
 
     That is *window_end*, the manifest's last day, unless something happened after it.
@@ -338,9 +350,7 @@ def find_as_of(connection: sqlite3.Connection, window_end: object) -> str | None
         " UNION ALL SELECT MAX(ordered_at) FROM orders"
         " UNION ALL SELECT MAX(processed_at) FROM payments)"
     ).fetchone()
-    is_a_day = isinstance(window_end, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", window_end)
-    stated = str(window_end) if is_a_day else ""
-    return max(stated, last_event or "") or None
+    return max(str(window_end or ""), last_event or "") or None
 
 
 def require_replaceable(target: Path) -> None:

@@ -22,7 +22,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from utils.helpers import DataError, print_safely
+from utils.helpers import DataError
 
 DEFAULT_PORT = 8000
 PORTS_TO_TRY = 20
@@ -357,14 +357,3 @@ def stop_on_signals() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def open_browser(url: str) -> None:
-    """Open *url* beside the server: some browsers return only when they are closed."""
-    import webbrowser
-
-    def open_page() -> None:
-        if not webbrowser.open(url):
-            print_safely("serve_frontend: no browser was found.", file=sys.stderr)
-
-    threading.Thread(target=open_page, daemon=True).start()

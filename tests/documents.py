@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,20 +53,17 @@ def render_document(text: str, run: Callable[[str], str], folder: Path) -> str:
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy the project without its history, caches and outputs; return the copy."""
+    """Copy what the commands need, without outputs and caches; return the copy."""
     copy = folder / "shop"
-
-    def leave_out(place: str, names: list[str]) -> set[str]:
-        inside = Path(place).relative_to(ROOT)
-        return {
-            name
-            for name in names
-            if name in {".git", ".venv", "__pycache__"}
-            or name.endswith("_cache")
-            or (inside / name).as_posix() in OUTPUTS
-        }
-
-    shutil.copytree(ROOT, copy, ignore=leave_out)
+    copy.mkdir()
+    for script in ROOT.glob("*.py"):
+        shutil.copy(script, copy)
+    for room in ("data_generation", "db", "queries", "utils", "frontend"):
+        shutil.copytree(
+            ROOT / room,
+            copy / room,
+            ignore=shutil.ignore_patterns("__pycache__", "*ecommerce.db*", "data"),
+        )
     return copy
 
 
@@ -90,7 +88,11 @@ def run_command(command: str, folder: Path) -> str:
         if arguments[0] != "serve_frontend.py":
             return process.communicate(timeout=60)[0]
         assert process.stdout is not None
+        # A server that says nothing is stopped, which ends the reading.
+        deadline = threading.Timer(30, process.kill)
+        deadline.start()
         said = next((line for line in process.stdout if "Server running" in line), "")
+        deadline.cancel()
         process.kill()
     return re.sub(r"localhost:\d+", "localhost:8000", said)
 

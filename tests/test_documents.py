@@ -14,7 +14,7 @@ import generate_data
 import ingest
 import run_query
 import serve_frontend
-from tests.documents import OUTPUTS, read_documents, renew_documents
+from tests.documents import OUTPUTS, copy_project, read_documents, renew_documents
 from tests.support import ROOT, ShopCase
 
 DOCUMENTS = ("README.md", "example_run.md", "design_notes.md", "grading_guide.md")
@@ -44,9 +44,16 @@ class ANewUser(ShopCase):
         for name, text in shown.items():
             with self.subTest(name):
                 self.assertEqual(text.splitlines(), renewed[name].splitlines())
-        left = list_files(self.folder / "shop") - list_files(ROOT)
-        self.assertEqual(left - OUTPUTS, set())
-        self.assertLessEqual(OUTPUTS, list_files(self.folder / "shop"))
+        made = list_files(self.folder / "shop") - list_files(
+            copy_project(self.make_folder("untouched"))
+        )
+        self.assertEqual(made, OUTPUTS)
+
+    def make_folder(self, name: str) -> Path:
+        """Return a new folder."""
+        folder = self.folder / name
+        folder.mkdir()
+        return folder
 
     def test_finds_only_outputs_that_git_ignores(self) -> None:
         rules = (ROOT / ".gitignore").read_text(encoding="utf-8").split()

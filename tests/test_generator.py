@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
+from statistics import correlation, mean
 from unittest import mock
 
 import generate_data
@@ -29,9 +30,9 @@ from utils.contract import read_contract
 GOLDEN = {
     "users.csv": "6c9738c701e9766647293c1439328116070a7675539c0043cd415c96220e02cd",
     "products.csv": "c0a2ffe39cdd9af287742443c265b7aea7eb34da2c2065c1a458ddd56152768f",
-    "orders.csv": "e9036dd89b4b4535249fb9277454915b76dde8c6afb287aae879e70b4aa27ebc",
-    "order_items.csv": "7373e4398f8755685a6ce714d7df91fbbb4485da0c46bfd05ca70676a2d5ce0b",
-    "payments.csv": "2b37d3b3dd3ed5e2475173da9d935fe59874418254588e5eb2b3831a6d814d9a",
+    "orders.csv": "0a623eb1433d2cfff536d504d6aa6b5b7629120c19bb65c0854f78e0557a9e7e",
+    "order_items.csv": "1dfc248dd6aee3a2139668701563c01c216ed94c16ff77aff996dd6c26a8f8d7",
+    "payments.csv": "2ee57234ea855ad8b44c00b285e5c7518d1d05a6018d68ff7e876da035138d56",
 }
 
 
@@ -217,6 +218,12 @@ class TheCalendar(unittest.TestCase):
             ratio = calendar.ticks[-1] / seasons.DAY_TICKS / len(calendar.days)
             self.assertAlmostEqual(ratio, 1, delta=0.05)
 
+    def test_a_purchase_without_delay_is_not_before_its_sign_up(self) -> None:
+        streams = Streams(3)
+        calendar = seasons.plan_calendar(date(2024, 11, 28), date(2024, 12, 3))
+        for user in customers.sign_up_users(streams, calendar, 2, 1, 5000):
+            self.assertLessEqual(user.second, calendar.second_at(user.tick))
+
     def test_ticks_become_seconds_in_order_and_within_their_day(self) -> None:
         calendar = seasons.plan_calendar(date(2024, 2, 28), date(2024, 3, 1))
         ticks = [calendar.ticks[-1] * at // 5000 for at in range(5000)]
@@ -332,6 +339,22 @@ class AGeneratedShop(ShopCase):
         self.assertEqual(len(lines), len(set(lines)))
 
 
+def find_spending_levels(user_count: int) -> dict[int, int]:
+    """Return the hidden spending level of each user of the default shop, by id."""
+    streams = Streams(42)
+    calendar = seasons.plan_calendar(generate_data.DEFAULT_START, generate_data.DEFAULT_END)
+    levels: dict[int, int] = {}
+    for day, count in enumerate(customers.plan_signups(streams, calendar, user_count)):
+        users = customers.sign_up_users(streams, calendar, day, len(levels) + 1, count)
+        levels |= {user.user_id: user.spending_level for user in users}
+    return levels
+
+
+def count_share(rows: list[dict[str, str]], column: str) -> float:
+    """Return the share of *rows* in which *column* is not 0."""
+    return sum(row[column] != "0" for row in rows) / len(rows)
+
+
 class ACustomerBase(unittest.TestCase):
     """The first honest model: growth, repeat purchases that die out, season and hours."""
 
@@ -360,16 +383,44 @@ class ACustomerBase(unittest.TestCase):
         self.assertGreater(max(self.counts.values()), 15)
         self.assertLess(len(self.counts), 3000)
 
-    def test_buys_more_in_the_evening_and_on_black_friday(self) -> None:
+    def test_buys_more_in_the_evening_and_on_black_friday_and_cyber_monday(self) -> None:
         hours = Counter(row["ordered_at"][11:13] for row in self.orders)
         self.assertGreater(hours["19"], 2.5 * hours["05"])
         days = Counter(row["ordered_at"][:10] for row in self.orders)
         for year in (2024, 2025):
-            friday = seasons.find_black_friday(year)
-            before = friday - timedelta(days=7)
-            self.assertGreater(days[str(friday)], 1.8 * days[str(before)], year)
+            for peak in (0, 3):  # Black Friday and Cyber Monday
+                day = seasons.find_black_friday(year) + timedelta(days=peak)
+                before = day - timedelta(days=7)
+                self.assertGreater(days[str(day)], 1.8 * days[str(before)], day)
 
-    def test_fails_cancels_splits_and_returns_now_and_then(self) -> None:
+    def test_spends_by_its_hidden_level(self) -> None:
+        levels = find_spending_levels(3000)
+        spent = sorted(
+            (levels[int(row["user_id"])], int(row["subtotal_cents"])) for row in self.orders
+        )
+        fifth = len(spent) // 5
+        low = mean(cents for _, cents in spent[:fifth])
+        high = mean(cents for _, cents in spent[-fifth:])
+        self.assertGreater(high, 2.4 * low)
+        logs = [(math.log(level), math.log(cents)) for level, cents in spent]
+        self.assertGreater(correlation(*zip(*logs, strict=True)), 0.5)
+        self.assertTrue(7000 < mean(cents for _, cents in spent) < 9000)
+
+    def test_uses_coupons_promotions_and_gift_cards(self) -> None:
+        items = read_rows(self.folder, "order_items")
+        charges = [
+            row for row in read_rows(self.folder, "payments") if row["kind"] == "charge"
+        ]
+        for name, share, low, high in (
+            ("coupons", count_share(self.orders, "discount_cents"), 0.08, 0.2),
+            ("promotions", count_share(items, "discount_cents"), 0.04, 0.12),
+        ):
+            self.assertTrue(low < share < high, (name, share))
+        orders = Counter(row["order_id"] for row in charges if row["status"] == "succeeded")
+        split = sum(count == 2 for count in orders.values()) / len(orders)
+        self.assertTrue(0.015 < split < 0.045, split)
+
+    def test_fails_cancels_and_returns_now_and_then(self) -> None:
         status = Counter(row["status"] for row in self.orders)
         share = {name: count / len(self.orders) for name, count in status.items()}
         self.assertTrue(0.01 < share["cancelled"] < 0.06, share)
@@ -469,6 +520,28 @@ class TheCommand(ShopCase):
                 )
                 self.assertEqual(result.status, status)
                 self.assertEqual(hash_folder(self.folder), before)
+
+    def test_a_refused_rename_puts_every_old_file_back(self) -> None:
+        self.generate("--users", 20)
+        before = hash_folder(self.folder)
+        replace = os.replace
+        new_suffix = f".{os.getpid()}.partial"
+        arguments = ("--generate", "--users", 50, "--out-dir", self.folder)
+
+        def refuse_orders(source: Path, target: Path) -> None:
+            if target.name == "orders.csv" and source.name.endswith(new_suffix):
+                raise PermissionError(13, "in use", str(source), None, str(target))
+            replace(source, target)
+
+        for link in (os.link, mock.Mock(side_effect=OSError(95, "no links here"))):
+            with (
+                mock.patch("utils.helpers.os.replace", refuse_orders),
+                mock.patch("utils.helpers.os.link", link),
+            ):
+                result = call(generate_data.main, *arguments)
+            self.assertEqual(result.status, 1)
+            self.assertIn("orders.csv: cannot be written: in use", result.stderr)
+            self.assertEqual(hash_folder(self.folder), before)
 
     def test_says_what_it_wrote(self) -> None:
         result = self.succeed(

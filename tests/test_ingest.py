@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import unittest
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -184,6 +185,14 @@ class TheManifest(LoadCase):
         )
         self.load()
         self.assertEqual(self.compare("users.csv"), "unlisted")
+
+    def test_a_window_that_never_was_is_refused(self) -> None:
+        for day in ("2025-13-45", "2026-02-31", "tomorrow", "٢٠٢٥-١٢-٣١", 7):
+            with self.subTest(day):
+                manifest = {"window": {"start": "2024-01-01", "end": day}}
+                text = json.dumps(manifest)
+                (self.folder / "datapackage.json").write_text(text, encoding="utf-8")
+                self.refuse(f"datapackage.json: window_end is {day!r}, expected a day")
 
     def test_a_broken_manifest_is_named(self) -> None:
         for text in ("{", "[]", "\udcff"):
@@ -539,6 +548,21 @@ class ASchema(LoadCase):
             result.stderr,
         )
 
+    def test_with_a_column_that_may_be_empty_stores_nothing_there(self) -> None:
+        schema = self.folder / "schema.sql"
+        text = SCHEMA_PATH.read_text(encoding="utf-8")
+        for at, declared in ((6, "cost_cents INTEGER"), (4, "brand TEXT")):
+            with self.subTest(declared):
+                self.copy_sample()
+                optional = text.replace(f"{declared} NOT NULL", declared)
+                schema.write_text(optional, encoding="utf-8")
+                self.edit_line("products.csv", 3, partial(_set_cell, at=at, value=""))
+                result = self.ingest("--schema", schema)
+                self.assertEqual(result.status, 0, result.stderr)
+                column = declared.split()[0]
+                rows = self.query(f"SELECT product_id FROM products WHERE {column} IS NULL")
+                self.assertEqual(rows, [(2,)])
+
     def test_names_a_column_in_every_rule(self) -> None:
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.executescript(SCHEMA_PATH.read_text(encoding="utf-8"))
@@ -598,9 +622,9 @@ class TheCommand(ShopCase):
 
 
 class OtherPeoplesFiles(unittest.TestCase):
-    """CSV files that others wrote give the right data or the right fault, never a crash."""
+    """CSV files of other forms, as others wrote them."""
 
-    def test_the_slow_reader_agrees_with_the_csv_module_or_names_a_fault(self) -> None:
+    def test_get_a_fault_with_a_place_and_never_a_crash(self) -> None:
         corpora = Path(
             os.environ.get("SHOP_CORPORA_DIR", ROOT.parent / "shared" / "corpora")
         )

@@ -66,30 +66,76 @@ HOSTILE_QUESTIONS = {
             AND charge.kind = 'charge' AND charge.status = 'succeeded'
             AND charge.processed_at <= refund.processed_at)""",
     "something after the window": """
+        SELECT user_id FROM users WHERE signed_up_at > '2025-12-31T23:59:59Z'
+        UNION ALL
         SELECT order_id FROM orders WHERE ordered_at > '2025-12-31T23:59:59Z'
         UNION ALL
         SELECT payment_id FROM payments WHERE processed_at > '2025-12-31T23:59:59Z'""",
-    "an order that is finished and not paid for, or paid for twice": """
-        SELECT order_id FROM orders JOIN (
-            SELECT order_id, SUM(amount_cents) AS paid FROM payments
-            WHERE kind = 'charge' AND status = 'succeeded' GROUP BY order_id
-        ) USING (order_id)
-        WHERE status <> 'pending' AND paid <> total_cents""",
     "money that does not fit the status": """
         SELECT order_id FROM orders LEFT JOIN (
             SELECT order_id,
-                SUM(CASE kind WHEN 'charge' THEN amount_cents ELSE 0 END) AS charged,
-                SUM(CASE kind WHEN 'refund' THEN amount_cents ELSE 0 END) AS refunded
+                SUM(CASE kind WHEN 'charge' THEN amount_cents ELSE 0 END) AS charges,
+                SUM(CASE kind WHEN 'refund' THEN amount_cents ELSE 0 END) AS refunds
             FROM payments WHERE status = 'succeeded' GROUP BY order_id
         ) USING (order_id)
-        WHERE NOT CASE status
-            WHEN 'pending' THEN COALESCE(charged, 0) = 0
-            WHEN 'cancelled' THEN COALESCE(charged, 0) = COALESCE(refunded, 0)
-            WHEN 'returned' THEN charged = total_cents AND refunded = total_cents
-            WHEN 'partially_returned'
-                THEN charged = total_cents AND refunded > 0 AND refunded < total_cents
-            ELSE charged = total_cents AND refunded = 0 END""",
+        WHERE CASE status
+            WHEN 'pending' THEN COALESCE(charges, 0) = 0
+            WHEN 'cancelled' THEN COALESCE(charges, 0) = COALESCE(refunds, 0)
+            WHEN 'returned' THEN COALESCE(charges, 0) = total_cents
+                AND COALESCE(refunds, 0) = total_cents
+            WHEN 'partially_returned' THEN COALESCE(charges, 0) = total_cents
+                AND COALESCE(refunds, 0) BETWEEN 1 AND total_cents - 1
+            ELSE COALESCE(charges, 0) = total_cents AND COALESCE(refunds, 0) = 0
+        END = 0""",
 }
+
+# One change by hand for each question, which it must find.
+BREAKS = {
+    "an order of nobody": "UPDATE orders SET user_id = 0 WHERE order_id = 3",
+    "an item of no order": "UPDATE order_items SET order_id = 0 WHERE order_item_id = 3",
+    "an item of no product": "UPDATE order_items SET product_id = 0 WHERE order_id = 3",
+    "a payment of no order": "UPDATE payments SET order_id = 0 WHERE payment_id = 3",
+    "an order without items": "DELETE FROM order_items WHERE order_id = 3",
+    "an address used twice": """
+        UPDATE users SET email = (SELECT UPPER(email) FROM users WHERE user_id = 4)
+        WHERE user_id = 3""",
+    "a product twice in a basket": """
+        INSERT INTO order_items SELECT 900000, order_id, product_id, quantity,
+            unit_price_cents, discount_cents, line_total_cents
+        FROM order_items WHERE order_item_id = 3""",
+    "a line that does not add up": """
+        UPDATE order_items SET line_total_cents = line_total_cents + 1
+        WHERE order_item_id = 3""",
+    "items that do not make the subtotal": """
+        UPDATE order_items SET quantity = quantity + 1,
+            line_total_cents = line_total_cents + unit_price_cents
+        WHERE order_item_id = 3""",
+    "a total that does not add up":
+        "UPDATE orders SET total_cents = total_cents - 1 WHERE order_id = 3",
+    "an order before its sign-up":
+        "UPDATE orders SET ordered_at = '2001-01-01T00:00:00Z' WHERE order_id = 3",
+    "a product sold before its launch":
+        "UPDATE products SET launched_at = '2025-12-31T00:00:00Z'",
+    "a payment before its order":
+        "UPDATE payments SET processed_at = '2001-01-01T00:00:00Z' WHERE payment_id = 3",
+    "a refund before the charge": """
+        UPDATE payments SET processed_at = '2025-12-31T00:00:00Z'
+        WHERE kind = 'charge' AND order_id
+            IN (SELECT order_id FROM payments WHERE kind = 'refund')""",
+    "something after the window":
+        "UPDATE users SET signed_up_at = '2026-01-01T00:00:00Z' WHERE user_id = 3",
+    "money that does not fit the status": "DELETE FROM payments WHERE kind = 'charge'",
+}  # fmt: skip
+
+# Columns in which a small change makes a value that is as possible as the old one.
+FREE_COLUMNS = {
+    "users.email", "users.full_name", "users.city", "users.acquisition_channel",
+    "products.sku", "products.product_name", "products.category", "products.brand",
+    "products.price_cents", "products.cost_cents",
+    "order_items.order_id", "order_items.product_id",
+    "payments.order_id", "payments.method", "payments.amount_cents",
+    "orders.user_id",
+}  # fmt: skip
 
 OUTPUTS = (
     "users.csv", "products.csv", "orders.csv", "order_items.csv", "payments.csv",
@@ -109,6 +155,18 @@ class AHostileReader(ShopCase):
                 with self.subTest(name, seed=seed):
                     self.assertEqual(self.query(sql), [])
 
+    def test_finds_each_change_by_hand(self) -> None:
+        self.assertEqual(set(BREAKS), set(HOSTILE_QUESTIONS))
+        for name, change in BREAKS.items():
+            with self.subTest(name):
+                shutil.copy(sample_shop() / "shop.db", self.database)
+                with closing(sqlite3.connect(self.database)) as connection:
+                    connection.execute("PRAGMA ignore_check_constraints = ON")
+                    connection.execute("DROP INDEX users_email_idx")
+                    connection.execute(change)
+                    connection.commit()
+                self.assertNotEqual(self.query(HOSTILE_QUESTIONS[name]), [])
+
     def test_is_told_sound_by_the_report(self) -> None:
         report = json.loads((sample_shop() / "report.json").read_text(encoding="utf-8"))
         self.assertEqual(report["verdict"]["errors"], 0, report["verdict"])
@@ -119,6 +177,7 @@ class AChangedCell(ShopCase):
     """Wherever it is, the next step finds it."""
 
     def test_in_a_file_is_refused_or_told(self) -> None:
+        told_only = set()
         for table in read_contract().tables:
             for at, name in enumerate(table.column_names):
                 with self.subTest(table=table.name, column=name):
@@ -127,6 +186,10 @@ class AChangedCell(ShopCase):
                     result = self.ingest()
                     self.assertIn(f"{table.name}.csv", result.stderr)
                     self.assertNotIn("Traceback", result.stderr)
+                    if result.status == 0:
+                        told_only.add(f"{table.name}.{name}")
+        # Where no rule can know better, only the manifest tells that the file has changed.
+        self.assertEqual(told_only, FREE_COLUMNS)
 
     def test_in_the_database_turns_the_verdict(self) -> None:
         for table in read_contract().tables:

@@ -16,6 +16,9 @@ from utils.helpers import PROJECT_ROOT, DataError
 
 SCHEMA_PATH = PROJECT_ROOT / "db" / "schema.sql"
 
+# What the generator writes beside the files, and the loader compares them with.
+MANIFEST_NAME = "datapackage.json"
+
 # The one table that is not a CSV file: where the data came from.
 PROVENANCE_TABLE = "submission_meta"
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+# Without this an older Python ends in a traceback about something else.
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.exit("This needs Python 3.11 or newer; this is " + sys.version.split()[0] + ".")
 
 # Every default path starts here, whatever folder a script is started from.
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -31,30 +36,77 @@ def hash_file(path: Path) -> str:
 
 
 @contextmanager
-def open_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open *path* for writing bytes so that it appears only when it is whole.
+def open_all_whole(paths: Sequence[Path]) -> Iterator[Sequence[IO[bytes]]]:
+    """Open *paths* for writing bytes so that all of them appear, whole, or none does.
 
-    The bytes go to a hidden file beside *path*, which is synced and renamed over it when
-    the block ends well, and removed when it does not.  Missing folders are made.
-    Raise `DataError` naming *path* when the system refuses.
+    The bytes go to hidden files beside *paths*.  When the block ends well these are synced
+    and renamed over *paths* in order; if a rename is refused, those before it are undone.
+    Missing folders are made.  Raise `DataError` naming the path that the system refuses.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partials = [_hide(path, "partial") for path in paths]
+    current = paths[0]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException as error:
-        with suppress(OSError):
-            partial.unlink()
-        if isinstance(error, OSError):
-            raise DataError(
-                f"{path}: cannot be written: {error.strerror or error}."
-                " Close programs that hold it, or choose a folder that you may write to."
-            ) from error
-        raise
+        with ExitStack() as stack:
+            files = []
+            for path, partial in zip(paths, partials, strict=True):
+                current = path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                files.append(stack.enter_context(open(partial, "wb")))
+            yield files
+            for path, file in zip(paths, files, strict=True):
+                current = path
+                file.flush()
+                os.fsync(file.fileno())
+        _swap_in(partials, paths)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename2 or current}: cannot be written: {error.strerror or error}."
+            " Close programs that hold it, or choose a folder that you may write to."
+        ) from error
+    finally:
+        for partial in partials:
+            with suppress(OSError):
+                partial.unlink()
+
+
+def _hide(path: Path, purpose: str) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{purpose}")
+
+
+def _swap_in(partials: Sequence[Path], paths: Sequence[Path]) -> None:
+    """Rename *partials* over *paths*; if one is refused, put the old files back."""
+    olds = [_hide(path, "old.partial") for path in paths]
+    try:
+        with ExitStack() as undoing:
+            for partial, path, old in zip(partials, paths, olds, strict=True):
+                was_there = path.exists()
+                if was_there:
+                    _keep(path, old)
+                os.replace(partial, path)
+                if was_there:
+                    undoing.callback(os.replace, old, path)
+                else:
+                    undoing.callback(path.unlink)
+            undoing.pop_all()
+    finally:
+        for old in olds:
+            old.unlink(missing_ok=True)
+
+
+def _keep(path: Path, old: Path) -> None:
+    """Give the content of *path* the second name *old*, without copying it if possible."""
+    old.unlink(missing_ok=True)
+    try:
+        os.link(path, old)
+    except OSError:  # not every file system has links
+        shutil.copy2(path, old)
+
+
+@contextmanager
+def open_whole(path: Path) -> Iterator[IO[bytes]]:
+    """Open *path* for writing bytes so that it appears only when it is whole."""
+    with open_all_whole([path]) as (file,):
+        yield file
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -75,7 +127,7 @@ def render_json(document: Any) -> str:
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
-def report_error(program: str, error: BaseException) -> None:
+def report_error(program: str, error: Exception | str) -> None:
     """Print *error* on stderr the way all four scripts do, on any terminal's encoding."""
     print_safely(f"{program}: error: {error}", file=sys.stderr)
 
