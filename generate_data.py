@@ -29,9 +29,11 @@ def parse_user_count(text: str) -> int:
 
 
 def _parse_integer(text: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+    if not (
+        text.isascii() and text.isdigit() and len(text) < 30 and least <= int(text) <= most
+    ):
         raise argparse.ArgumentTypeError(
-            f"{text!r}, expected a whole number from {least} to {most}"
+            f"{text[:30]!r}, expected a whole number from {least} to {most}"
         )
     return int(text)
 
@@ -43,7 +45,9 @@ def parse_date(text: str) -> date:
     except ValueError:
         day = None
     if day is None or day.isoformat() != text or not 1900 <= day.year <= 9000:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a date such as 2025-12-31")
+        raise argparse.ArgumentTypeError(
+            f"{text[:30]!r}, expected a date such as 2025-12-31, of the years 1900 to 9000"
+        )
     return day
 
 

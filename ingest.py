@@ -12,6 +12,7 @@ from utils.contract import SCHEMA_PATH
 from utils.helpers import (
     DATABASE_PATH,
     PROJECT_ROOT,
+    PUBLISHED_DIR,
     DataError,
     print_safely,
     report_error,
@@ -99,8 +100,11 @@ def run_report(database: Path, out_dir: Path | None) -> None:
     report = report_database(database, out_dir)
     print_safely(render_summary(report))
     folder = out_dir if out_dir is not None else PROJECT_ROOT
-    for name in ("report.md", "report.json"):
-        print_safely(f"Written: {show_path(folder / name)}")
+    written = [folder / "report.md", folder / "report.json"]
+    if out_dir is None:
+        written.append(PUBLISHED_DIR / "report.json")
+    for path in written:
+        print_safely(f"Written: {show_path(path)}")
 
 
 if __name__ == "__main__":

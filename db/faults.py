@@ -212,13 +212,13 @@ class _TableReader:
     ) -> Fault:
         kind, _, subject = str(error).partition(" constraint failed: ")
         cells = dict(zip(header, record.cells, strict=True))
-        if kind == "UNIQUE":
-            columns = [name.rpartition(".")[2] for name in subject.split(", ")]
+        columns = [name.rpartition(".")[2] for name in subject.split(", ")]
+        if kind == "UNIQUE" and set(columns) <= set(header):
             values = ", ".join(f"{name} {show(cells[name])}" for name in columns)
-            line = self._find_line(columns, [cells[name] for name in columns])
+            place = self._find_line(columns, [cells[name] for name in columns])
             return self._fault(
                 record.line, header.index(columns[0]) + 1, "E_DUPLICATE",
-                f"{values} is already in line {line}, expected it once",
+                f"{values} is already {place}, expected it once",
             )  # fmt: skip
         column = find_named_column(subject, header)
         if column is None:
@@ -228,14 +228,15 @@ class _TableReader:
             f"{column} is {show(cells[column])}, which breaks the rule {subject}",
         )  # fmt: skip
 
-    def _find_line(self, columns: Sequence[str], values: Sequence[str]) -> int:
+    def _find_line(self, columns: Sequence[str], values: Sequence[str]) -> str:
         where = " AND ".join(f"{name} = ?" for name in columns)
-        (line,) = self._scratch.execute(
+        found = self._scratch.execute(
             f"SELECT line FROM places JOIN {self._table.name} AS earlier"
             f" ON row_id = earlier.rowid WHERE table_name = ? AND {where}",
             (self._table.name, *values),
         ).fetchone()
-        return int(line)
+        # An index may call values the same that are not equal, such as 'A' and 'a'.
+        return f"in line {found[0]}" if found else "there in another spelling"
 
     def _remember_refused(self, cells: dict[str, str]) -> None:
         """Keep the key of a refused row, so that its children are not called orphans."""

@@ -42,6 +42,9 @@ IS_WINDOWS = os.name == "nt"
 # Rises when the same input is meant to give another database.
 TOOL_VERSION = "1.0"
 
+# How a SQLite database begins; an empty file is an empty database too.
+SQLITE_MAGIC = b"SQLite format 3\0"
+
 # Rows proved and inserted at once.
 CHUNK_ROWS = 5_000
 
@@ -112,12 +115,23 @@ def ingest_folder(
     target = Path(os.path.realpath(database))
     _require_files(contract, data_dir)
     require_replaceable(target)
+    before = _identify_files(contract, data_dir)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         loaded = _build_database(contract, data_dir, partial)
+        _require_unchanged(contract, data_dir, before)
         publish_database(partial, target)
     except (Refusal, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError) as error:
-        raise _explain(contract, data_dir, error) from error
+        faults = find_faults(contract, data_dir)
+        _require_unchanged(contract, data_dir, before)
+        if faults:
+            raise InputFaults(faults) from error
+        raise RuntimeError(f"the load failed, yet no fault was found: {error}") from error
+    except sqlite3.OperationalError as error:
+        raise DataError(
+            f"{target}: cannot be made: {error}; it was left as it is. Free some space, or"
+            " choose another place with --database."
+        ) from error
     finally:
         for leftover in (partial, partial.with_name(f"{partial.name}-journal")):
             with suppress(OSError):
@@ -126,11 +140,17 @@ def ingest_folder(
 
 
 def _require_files(contract: Contract, data_dir: Path) -> None:
-    missing = [
-        f"{table.name}.csv"
-        for table in contract.tables
-        if not (data_dir / f"{table.name}.csv").is_file()
-    ]
+    """Raise `DataError` naming every file of *contract* that *data_dir* lacks."""
+    if data_dir.exists() and not data_dir.is_dir():
+        raise DataError(
+            f"{data_dir}: not a folder. Name the files' folder with --data-dir."
+        )
+    names = [f"{table.name}.csv" for table in contract.tables]
+    odd = [name for name in names if (data_dir / name).exists()]
+    odd = [name for name in odd if not (data_dir / name).is_file()]
+    if odd:
+        raise DataError(f"{data_dir}: {', '.join(odd)} is no file. Put the data there.")
+    missing = [name for name in names if not (data_dir / name).is_file()]
     if missing:
         raise DataError(
             f"{data_dir}: missing {', '.join(missing)}. Make them with"
@@ -138,11 +158,20 @@ def _require_files(contract: Contract, data_dir: Path) -> None:
         )
 
 
-def _explain(contract: Contract, data_dir: Path, error: Exception) -> Exception:
-    faults = find_faults(contract, data_dir)
-    if faults:
-        return InputFaults(faults)
-    return RuntimeError(f"the load failed but no fault was found in {data_dir}: {error}")
+def _identify_files(contract: Contract, data_dir: Path) -> list[tuple[int, int]]:
+    """Return what changes when one of the input files does."""
+    found = [(data_dir / f"{table.name}.csv").stat() for table in contract.tables]
+    return [(status.st_size, status.st_mtime_ns) for status in found]
+
+
+def _require_unchanged(
+    contract: Contract, data_dir: Path, before: list[tuple[int, int]]
+) -> None:
+    if _identify_files(contract, data_dir) != before:
+        raise DataError(
+            f"{data_dir}: a file changed while it was read; the database was left as it"
+            " is. Wait until the files are finished, then run again."
+        )
 
 
 def _build_database(contract: Contract, data_dir: Path, partial: Path) -> list[LoadedFile]:
@@ -248,11 +277,15 @@ def prove_canonical(rows: Sequence[Sequence[str]], columns: Sequence[Column]) ->
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest at *path*, or an empty one if there is no such file."""
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except ValueError as error:
+    if not path.is_file():
+        raise DataError(f"{path}: is no file. Remove it to load the files without it.")
+    try:
+        text = path.read_text(encoding="utf-8")
+        manifest = json.loads(text)
+        json.dumps(manifest, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
         raise DataError(
             f"{path}: not valid JSON: {error}. Mend the manifest, or remove it to load"
             " the files without one."
@@ -354,12 +387,35 @@ def choose_as_of(connection: sqlite3.Connection, window_end: object) -> str | No
 
 
 def require_replaceable(target: Path) -> None:
-    """Raise `DataError` unless *target* is absent or is a database that may be replaced."""
-    if target.is_dir():
+    """Raise `DataError` unless *target* is absent or is a database that may be replaced.
+
+    It is only looked at here; `hold_database` looks into it.
+    """
+    if not target.exists():
+        # SQLite would play what a vanished database left behind into the new one.
+        for suffix in ("-journal", "-wal", "-shm"):
+            leftover = target.with_name(target.name + suffix)
+            if leftover.exists():
+                raise DataError(
+                    f"{leftover}: left by a database that is gone, it would spoil the new"
+                    " one. Move it away, or name another file with --database."
+                )
+    elif target.is_dir():
         raise DataError(f"{target}: is a folder. Name a file with --database.")
-    if target.exists():
-        with hold_database(target):
-            pass
+    elif not target.is_file():
+        raise DataError(f"{target}: is no regular file. Name one with --database.")
+    elif not os.access(target, os.W_OK):
+        raise DataError(
+            f"{target}: is read-only. Allow writing, or name another with --database."
+        )
+    else:
+        with open(target, "rb") as file:
+            head = file.read(len(SQLITE_MAGIC))
+        if head not in (b"", SQLITE_MAGIC):
+            raise DataError(
+                f"{target}: file is not a database; it was left as it is. Move it away, or"
+                " name another file with --database."
+            )
 
 
 @contextmanager
@@ -376,6 +432,7 @@ def hold_database(target: Path) -> Iterator[None]:
             if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
                 connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("BEGIN IMMEDIATE")
+            _require_own(connection, target)
             if not IS_WINDOWS:
                 yield
         if IS_WINDOWS:
@@ -392,9 +449,21 @@ def hold_database(target: Path) -> Iterator[None]:
         ) from error
 
 
+def _require_own(connection: sqlite3.Connection, target: Path) -> None:
+    """Raise `DataError` if the database holds tables, yet none of ours."""
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    names = {name for (name,) in tables}
+    if names and PROVENANCE_TABLE not in names:
+        raise DataError(
+            f"{target}: holds other tables ({', '.join(sorted(names)[:3])}), so it was left"
+            " as it is. Move it away, or name another file with --database."
+        )
+
+
 def publish_database(partial: Path, target: Path) -> None:
     """Swap the finished *partial* in as *target*; readers see the old or the new."""
     if not target.exists():
+        require_replaceable(target)
         os.replace(partial, target)
     else:
         os.chmod(partial, stat.S_IMODE(target.stat().st_mode))

@@ -974,15 +974,20 @@ async function showResults() {
   const loaded = {};
   const notices = {};
   const settle = async (kind, render) => {
+    const { name, command } = FILES[kind];
     const { document: read, notice } = await loadFile(FILES[kind]);
-    notices[kind] = notice ?? emptyNotice(kind, read);
-    if (!read) {
+    notices[kind] = notice;
+    if (!read) return hidePanels(kind);
+    try {
+      notices[kind] = emptyNotice(kind, read);
+      if (read.as_of) find("#as-of").textContent = `Figures as of ${dateLabel(read.as_of)}`;
+      render(read);
+      loaded[kind] = read;
+    } catch {
+      notices[kind] = { text: `${name} cannot be drawn. Make it again with`,
+        commands: [command], kind: "bad" };
       hidePanels(kind);
-      return;
     }
-    loaded[kind] = read;
-    if (read.as_of) find("#as-of").textContent = `Figures as of ${dateLabel(read.as_of)}`;
-    render(read);
   };
   await Promise.all([settle("report", renderReport), settle("query", renderQuery)]);
   notices.mismatch = mismatchNotice(loaded.report, loaded.query);

@@ -7,14 +7,18 @@ import json
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import unittest
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import ingest
 from db import faults
+from db import ingest as ingest_module
 from tests.support import (
     ROOT,
     SAMPLE_USERS,
@@ -195,8 +199,8 @@ class TheManifest(LoadCase):
                 self.refuse(f"datapackage.json: window_end is {day!r}, expected a day")
 
     def test_a_broken_manifest_is_named(self) -> None:
-        for text in ("{", "[]", "\udcff"):
-            with self.subTest(text):
+        for text in ("{", "[]", "\udcff", '{"seed": "\\ud800"}', "[" * 100_000):
+            with self.subTest(text[:20]):
                 data = text.encode("utf-8", "surrogateescape")
                 (self.folder / "datapackage.json").write_bytes(data)
                 self.refuse("datapackage.json: ", "Mend the manifest")
@@ -394,6 +398,28 @@ class AFaultInAFile(LoadCase):
         self.break_cell("users.csv", 6, 4, "a\0b")
         self.refuse("users.csv:6: E_NUL")
 
+    def test_a_file_that_changes_while_it_is_read(self) -> None:
+        read = ingest_module.load_table
+        path = self.folder / "users.csv"
+
+        def read_and_touch(*arguments: Any) -> Any:
+            loaded = read(*arguments)
+            path.write_bytes(path.read_bytes() + b"\n")
+            return loaded
+
+        with mock.patch("db.ingest.load_table", read_and_touch):
+            self.refuse("a file changed while it was read", "run again")
+
+    def test_a_folder_in_the_place_of_a_file(self) -> None:
+        (self.folder / "orders.csv").unlink()
+        (self.folder / "orders.csv").mkdir()
+        self.refuse("orders.csv is no file")
+
+    def test_a_file_in_the_place_of_the_folder(self) -> None:
+        result = call(ingest.main, "--ingest", "--data-dir", self.folder / "users.csv")
+        self.assertEqual(result.status, 1)
+        self.assertIn("users.csv: not a folder", result.stderr)
+
     def test_a_table_file_that_is_missing(self) -> None:
         (self.folder / "orders.csv").unlink()
         (self.folder / "users.csv").unlink()
@@ -426,6 +452,43 @@ class ATarget(LoadCase):
         self.database.write_text("my shopping list " * 100, encoding="utf-8")
         before = self.database.read_bytes()
         self.refuse("shop.db: file is not a database; it was left as it is")
+        self.assertEqual(self.database.read_bytes(), before)
+
+    def test_that_holds_other_tables_is_left_alone(self) -> None:
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.execute("CREATE TABLE recipes (name)")
+        before = self.database.read_bytes()
+        self.refuse("shop.db: holds other tables (recipes), so it was left as it is")
+        self.assertEqual(self.database.read_bytes(), before)
+
+    def test_that_is_read_only_is_left_alone(self) -> None:
+        self.load()
+        with mock.patch("db.ingest.os.access", return_value=False):
+            self.refuse("shop.db: is read-only")
+
+    def test_that_is_gone_but_left_its_log_is_named(self) -> None:
+        for suffix in ("-journal", "-wal", "-shm"):
+            with self.subTest(suffix):
+                leftover = self.folder / f"shop.db{suffix}"
+                leftover.write_bytes(b"left")
+                self.refuse(f"shop.db{suffix}: left by a database that is gone")
+                leftover.unlink()
+
+    def test_that_is_a_device_is_left_alone(self) -> None:
+        skip_on_windows("Windows has no device files")
+        result = call(
+            ingest.main, "--ingest", "--data-dir", self.folder, "--database", os.devnull
+        )
+        self.assertEqual(result.status, 1)
+        self.assertIn("is no regular file", result.stderr)
+        self.assertFalse(Path(os.devnull).is_file())
+
+    def test_that_does_not_fit_on_the_disk_is_named(self) -> None:
+        self.load()
+        before = self.database.read_bytes()
+        full = sqlite3.OperationalError("database or disk is full")
+        with mock.patch("db.ingest.load_table", side_effect=full):
+            self.refuse("shop.db: cannot be made: database or disk is full", "--database")
         self.assertEqual(self.database.read_bytes(), before)
 
     def test_that_is_a_folder_is_named(self) -> None:
@@ -537,6 +600,45 @@ class ASchema(LoadCase):
                 self.assertEqual(result.status, 1)
                 self.assertIn("schema.sql: ", result.stderr)
 
+    def test_that_csv_files_cannot_fill_is_named(self) -> None:
+        schema = self.folder / "schema.sql"
+        elsewhere = self.folder / "elsewhere.db"
+        key = "INTEGER PRIMARY KEY"
+        trigger = "CREATE TRIGGER t AFTER INSERT ON users BEGIN SELECT 1; END;"
+        for text, fault in (
+            (f"ATTACH '{elsewhere}' AS other;", "too many attached databases"),
+            ("CREATE TABLE users (user_id INT PRIMARY KEY);", "user_id is INT, expected"),
+            ("CREATE TABLE users (user_id REAL PRIMARY KEY);", "user_id is REAL, expected"),
+            ("CREATE TABLE users (user_id INTEGER);", "users, expected a PRIMARY KEY"),
+            ("CREATE TABLE users (a TEXT PRIMARY KEY) WITHOUT ROWID;", "no WITHOUT ROWID"),
+            (f'CREATE TABLE "a b" (user_id {key});', "table name 'a b'"),
+            (f'CREATE TABLE users ("a b" {key});', "column name 'a b'"),
+            (f"CREATE TABLE users (user_id {key}); CREATE TRIGGER t AFTER INSERT ON users"
+              " BEGIN SELECT 1; END;", "trigger t"),
+        ):  # fmt: skip
+            with self.subTest(fault):
+                schema.write_text(text, encoding="utf-8")
+                result = self.ingest("--schema", schema)
+                self.assertEqual(result.status, 1)
+                self.assertIn("schema.sql: ", result.stderr)
+                self.assertIn(fault, result.stderr)
+                self.assertFalse(elsewhere.exists())
+
+    def test_whose_keys_are_the_same_in_other_letters_names_the_duplicate(self) -> None:
+        schema = self.folder / "schema.sql"
+        text = SCHEMA_PATH.read_text(encoding="utf-8")
+        self.edit_line("users.csv", 3, partial(_set_cell, at=1, value="Same@example.com"))
+        self.edit_line("users.csv", 8, partial(_set_cell, at=1, value="same@example.com"))
+        for index in ("email COLLATE NOCASE", "LOWER(email)"):
+            with self.subTest(index):
+                schema.write_text(
+                    text.replace("ON users (email)", f"ON users ({index})"),
+                    encoding="utf-8",
+                )
+                result = self.ingest("--schema", schema)
+                self.assertEqual(result.status, 1)
+                self.assertIn("users.csv:8", result.stderr)
+
     def test_with_another_rule_is_obeyed(self) -> None:
         schema = self.folder / "schema.sql"
         text = SCHEMA_PATH.read_text(encoding="utf-8")
@@ -606,6 +708,29 @@ class TheCommand(ShopCase):
         self.assertEqual((result.status, result.stdout), (1, ""))
         self.assertTrue(result.stderr.startswith("ingest: error: "), result.stderr)
         self.assertNotIn("Traceback", result.stderr)
+
+    def test_does_its_work_when_nobody_reads_what_it_says(self) -> None:
+        self.copy_sample()
+        process = subprocess.Popen(
+            [
+                sys.executable, "-u", ROOT / "ingest.py", "--ingest", "--report",
+                "--data-dir", self.folder, "--database", self.database,
+                "--out-dir", self.folder,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        with process.stderr:
+            self.assertEqual(process.stderr.read(), b"")
+        self.assertEqual(process.wait(), 0)
+        self.assertTrue((self.folder / "report.md").is_file())
+
+    def test_a_path_with_control_characters_is_escaped(self) -> None:
+        result = call(ingest.main, "--report", "--database", self.folder / "a\x1b]0;b\x07")
+        self.assertIn("a\\x1b]0;b\\x07: no such file", result.stderr)
 
     def test_help_names_every_option_of_the_script(self) -> None:
         result = call(ingest.main, "--help")

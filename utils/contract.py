@@ -7,6 +7,7 @@ memory, and its catalogue answers what the tables, columns and keys are.
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +22,8 @@ MANIFEST_NAME = "datapackage.json"
 
 # The one table that is not a CSV file: where the data came from.
 PROVENANCE_TABLE = "submission_meta"
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # STRICT tables came with SQLite 3.37.
 OLDEST_SQLITE = (3, 37, 0)
@@ -81,26 +84,59 @@ def read_contract(schema_path: Path = SCHEMA_PATH) -> Contract:
         )
     try:
         source = schema_path.read_bytes()
-    except FileNotFoundError as error:
+    except OSError as error:
         raise DataError(
-            f"{schema_path}: no such file. Name the schema with --schema."
+            f"{schema_path}: cannot be read: {error.strerror}. Name a schema with --schema."
         ) from error
     with closing(sqlite3.connect(":memory:")) as connection:
+        # A schema may not reach out for other files.
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         try:
             connection.executescript(source.decode("utf-8"))
         except (sqlite3.Error, UnicodeDecodeError, ValueError) as error:
-            raise DataError(f"{schema_path}: not a valid SQLite schema: {error}") from error
+            raise DataError(
+                f"{schema_path}: not a valid SQLite schema: {error}. Mend it, or leave"
+                " --schema away."
+            ) from error
         contract = _describe(connection, hashlib.sha256(source).hexdigest())
-    if not contract.tables:
-        raise DataError(
-            f"{schema_path}: creates no table. Expected CREATE TABLE statements."
-        )
+        fault = _find_unsupported(connection, contract)
+    if fault is not None:
+        raise DataError(f"{schema_path}: {fault}. Mend it, or leave --schema away.")
     return contract
+
+
+def _find_unsupported(connection: sqlite3.Connection, contract: Contract) -> str | None:
+    """Return what keeps *contract* from being filled from CSV files, if anything does."""
+    if not contract.tables:
+        return "creates no table, expected CREATE TABLE statements"
+    triggers = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
+    for (name,) in triggers:
+        return f"trigger {name} would change what was loaded, expected tables and indexes"
+    for table in contract.tables:
+        if not _PLAIN_NAME.fullmatch(table.name):
+            return f"table name {table.name!r}, expected letters, digits and underscores"
+        if not table.key or table.name in _list_without_rowid(connection):
+            return f"table {table.name}, expected a PRIMARY KEY and no WITHOUT ROWID"
+        for column in table.columns:
+            if not _PLAIN_NAME.fullmatch(column.name):
+                return f"column name {column.name!r} in {table.name}, expected a plain one"
+            if column.type not in ("INTEGER", "TEXT"):
+                return (
+                    f"{table.name}.{column.name} is {column.type or 'without a type'},"
+                    " expected INTEGER or TEXT"
+                )
+    return None
+
+
+def _list_without_rowid(connection: sqlite3.Connection) -> list[str]:
+    names = connection.execute("SELECT name FROM pragma_table_list WHERE wr = 1")
+    return [name for (name,) in names]
 
 
 def _describe(connection: sqlite3.Connection, sha256: str) -> Contract:
     catalogue = connection.execute(
-        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid"
+        "SELECT type, name, sql FROM sqlite_schema"
+        " WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite^_%' ESCAPE '^' ORDER BY rowid"
     ).fetchall()
     return Contract(
         tables=tuple(
@@ -131,5 +167,9 @@ def _describe_table(connection: sqlite3.Connection, name: str) -> Table:
             for column, type_name, notnull, _ in described
         ),
         key=tuple(column for _, column in in_key_order),
-        foreign_keys=tuple(ForeignKey(*reference) for reference in references),
+        foreign_keys=tuple(
+            # A reference without a column means the parent's key, of the same name here.
+            ForeignKey(column, parent, parent_column or column)
+            for column, parent, parent_column in references
+        ),
     )

@@ -117,7 +117,7 @@ def write_whole(path: Path, text: str) -> None:
 
 def show_path(path: Path) -> str:
     """Return *path* as a reader wants it: from the working folder if it lies below it."""
-    with suppress(ValueError):
+    with suppress(ValueError, OSError):
         return path.resolve().relative_to(Path.cwd().resolve()).as_posix()
     return str(path)
 
@@ -128,15 +128,30 @@ def render_json(document: Any) -> str:
 
 
 def report_error(program: str, error: Exception | str) -> None:
-    """Print *error* on stderr the way all four scripts do, on any terminal's encoding."""
-    print_safely(f"{program}: error: {error}", file=sys.stderr)
+    """Print *error* on stderr the way all four scripts do, on any terminal's encoding.
+
+    Control characters, which a path or a value may hold, are escaped.
+    """
+    text = "".join(
+        character
+        if character.isprintable() or character == "\n"
+        else ascii(character)[1:-1]
+        for character in str(error)
+    )
+    print_safely(f"{program}: error: {text}", file=sys.stderr)
 
 
 def print_safely(text: str, *, file: IO[str] | None = None) -> None:
     """Print *text*, escaping the characters that the terminal's encoding does not have.
 
-    A Windows console may be cp1252 and a container's ASCII: neither may end a run.
+    A Windows console may be cp1252 and a container's ASCII, and the reader of a pipe may
+    have gone: none of them may end a run.
     """
     stream = file if file is not None else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+        stream.flush()
+    except BrokenPipeError:
+        # Nobody reads on: what is still to be said goes nowhere, the work goes on.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -230,6 +230,18 @@ const checks = {
     assert.equal(await isShown(tab, "#revenue"), true);
   },
 
+  async a_file_of_another_shape_is_named_and_harms_no_other() {
+    const [report, query] = realistic();
+    for (const change of [{ cohorts: "none" }, { cohorts: [null] }, { cells: true }]) {
+      putResults(report, { ...query, ...change });
+      const { tab } = await open(settings.url);
+      await expectWords(tab, ["query_result.json cannot be drawn", "python run_query.py"]);
+      assert.equal(await isShown(tab, "#cohorts"), false);
+      assert.equal(await isShown(tab, "#revenue"), true);
+      await tab.close();
+    }
+  },
+
   async files_of_two_databases_are_told_apart() {
     const [report, query] = realistic();
     query.database.sha256 = "9".repeat(64);
