@@ -11,14 +11,11 @@ from pathlib import Path
 
 from utils.helpers import (
     DATABASE_PATH,
-    PROJECT_ROOT,
     DataError,
     print_safely,
     report_error,
     show_path,
 )
-
-DEFAULT_QUERY = PROJECT_ROOT / "queries" / "join_query.sql"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="the database to read (default: db/ecommerce.db)",
     )  # fmt: skip
     parser.add_argument(
-        "--query", type=Path, default=DEFAULT_QUERY, metavar="FILE",
+        "--query", type=Path, default=None, metavar="FILE",
         help="one SELECT with the columns of the default (default: queries/join_query.sql)",
     )  # fmt: skip
     parser.add_argument(
@@ -55,18 +52,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         report_error("run_query", error)
         return 1
     except KeyboardInterrupt:
-        report_error("run_query", KeyboardInterrupt("interrupted; nothing was written"))
+        report_error("run_query", "interrupted")
         return 130
     return 0
 
 
-def run_query(database: Path, query_path: Path, out_dir: Path | None) -> None:
+def run_query(database: Path, query_path: Path | None, out_dir: Path | None) -> None:
     """Query *database*, write the results and print their summary."""
     # Imported here so that --help and a mistyped option answer at once.
-    from queries.run_query import query_database
+    from queries.run_query import QUERY_PATH, query_database
     from queries.summary import render_summary
 
-    outcome = query_database(database, query_path=query_path, out_dir=out_dir)
+    outcome = query_database(database, query_path=query_path or QUERY_PATH, out_dir=out_dir)
     width = shutil.get_terminal_size().columns
     print_safely(render_summary(outcome.document, width=width))
     print_safely("")

@@ -1,4 +1,4 @@
-"""The ratios of the report, all made here, from the whole numbers that the SQL returns.
+"""What the report derives from the whole numbers of the SQL: ratios, months, periods.
 
 Rows in, rows out.  A ratio without a meaning, because nothing divides it, is None.
 """
@@ -8,14 +8,29 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from utils.ratios import quotient, ratio
 
 # Longer gaps than a century are a mistyped year; filling them would only bury the rest.
 LONGEST_FILLED_SPAN = 1200
 
+# Each period that months are put together to, and its label from a month YYYY-MM.
+PERIOD_LABELS: dict[str, Callable[[str], str]] = {
+    "month": lambda month: month,
+    "quarter": lambda month: f"{month[:4]} Q{(int(month[5:]) + 2) // 3}",
+    "year": lambda month: month[:4],
+}
+
 Row = dict[str, Any]
+
+
+class Period(NamedTuple):
+    """A month, quarter or year; not *is_complete* while one of its months is to come."""
+
+    label: str
+    net_cents: int
+    is_complete: bool
 
 
 def derive_trend(name: str, rows: list[Row], as_of: str | None) -> list[Row]:
@@ -165,6 +180,32 @@ def is_complete(month: str, as_of: str | None) -> int:
     last_day = calendar.monthrange(int(as_of[:4]), int(as_of[5:7]))[1]
     is_over = int(as_of[8:]) == last_day
     return int(month < as_of[:7] or (month == as_of[:7] and is_over))
+
+
+def group_by_period(
+    rows: Sequence[Mapping[str, Any]], *, at_most: int
+) -> tuple[str, list[Period]]:
+    """Return what the periods are called, and the months *rows* put together to them.
+
+    They are the shortest of which there are *at_most*, or years, which may be more.
+    """
+    noun = next(
+        (
+            noun
+            for noun, label in PERIOD_LABELS.items()
+            if len({label(row["month"]) for row in rows}) <= at_most
+        ),
+        "year",
+    )
+    label = PERIOD_LABELS[noun]
+    sums: dict[str, int] = {}
+    for row in rows:
+        period = label(row["month"])
+        sums[period] = sums.get(period, 0) + row["net_cents"]
+    next_month = month_text(month_number(rows[-1]["month"]) + 1)
+    running = {label(row["month"]) for row in rows if not row["is_complete"]}
+    running.add(label(next_month))
+    return noun, [Period(name, net, name not in running) for name, net in sums.items()]
 
 
 def derive_kpis(trends: Mapping[str, Row], tables: Sequence[Row]) -> Row:

@@ -1,8 +1,8 @@
 """The report: what is wrong with a loaded database, and what it says about the shop.
 
 Every check is one SQL file in `checks/` that returns the rows that break a rule, every
-trend one in `trends/` that returns whole numbers; here they are run, and the ratios are
-made.  `report.json` is the whole result; `report.md` is rendered from it alone.
+trend one in `trends/` that returns whole numbers; here they are run.  The ratios are made
+in `ratios.py`.  `report.json` is the whole result; `report.md` is rendered from it alone.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from typing import Any, NamedTuple
 
 from db.digest import dataset_digest, table_digest
 from db.ratios import derive_kpis, derive_trend
-from db.report_markdown import render_markdown, render_summary
+from db.report_markdown import describe_verdict, render_markdown, render_summary
 from utils.contract import Contract, read_contract
 from utils.database import (
     describe_file,
     find_as_of,
     find_currency,
+    find_inexact_refund,
     open_database,
     read_provenance,
 )
-from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, render_json, write_whole
+from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, open_all_whole, render_json
 
 __all__ = ["build_report", "render_markdown", "render_summary", "report_database"]
 
@@ -95,16 +96,19 @@ class Findings(NamedTuple):
 def report_database(database: Path, out_dir: Path | None = None) -> Report:
     """Write `report.json` and `report.md` about *database*; return the report.
 
-    They go to *out_dir*, or to the project's root and then a copy of the JSON to where the
-    page reads it.  Raise `DataError` if *database* is missing, locked, or not one of ours.
+    They go to *out_dir*, or to the project's root and a copy of the JSON to where the page
+    reads it: all of them or none.  Raise `DataError` if *database* is missing, locked, or
+    not one of ours.
     """
     text = render_json(read_report(database))
     report: Report = json.loads(text)
     folder = PROJECT_ROOT if out_dir is None else out_dir
-    write_whole(folder / "report.json", text)
-    write_whole(folder / "report.md", render_markdown(report))
+    texts = {folder / "report.json": text, folder / "report.md": render_markdown(report)}
     if out_dir is None:
-        write_whole(PUBLISHED_DIR / "report.json", text)
+        texts[PUBLISHED_DIR / "report.json"] = text
+    with open_all_whole(list(texts)) as files:
+        for file, content in zip(files, texts.values(), strict=True):
+            file.write(content.encode("utf-8"))
     return report
 
 
@@ -283,17 +287,14 @@ def judge(checks: Sequence[Row]) -> Row:
     """Return the verdict on *checks*: it passes unless a warning or an error found rows."""
     errors = sum(check["status"] == "fail" for check in checks)
     warnings = sum(check["status"] == "warn" for check in checks)
-    nouns = {"check": len(checks), "error": errors, "warning": warnings}
-    counts = ", ".join(
-        f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in nouns.items()
-    )
-    return {
+    verdict = {
         "status": "fail" if errors else "warn" if warnings else "pass",
         "errors": errors,
         "warnings": warnings,
         "checks": len(checks),
-        "text": f"{'Not sound' if errors else 'Sound'}. {counts}.",
     }
+    word, counts = describe_verdict(verdict)
+    return {**verdict, "text": f"{word}. {counts}."}
 
 
 # ---- Trends ------------------------------------------------------------------------------
@@ -302,8 +303,11 @@ def judge(checks: Sequence[Row]) -> Row:
 def run_trends(connection: sqlite3.Connection, as_of: str | None) -> dict[str, Row]:
     """Return every trend with its ratios, by the name of its file."""
     trends = {}
+    inexact_refund = find_inexact_refund(connection)
     for query in read_queries(TRENDS_DIR):
         rows, note = select_rows(connection, query)
+        if inexact_refund is not None and rows and "refund_cents" in rows[0]:
+            rows, note = [], f"the refund of payment_id {inexact_refund} is too large"
         trends[query.name] = {
             "title": query.header["Title"],
             "note": note,

@@ -1,13 +1,18 @@
 """The report in words: Markdown for GitHub, a few lines for the terminal.
 
-Both are made from the report document alone; no figure is computed here, only written.
+Both are made from the report document alone.  Figures are only written here; those of the
+plot, where months become quarters or years, are summed in `ratios.py`.
 """
 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
+
+from db.ratios import group_by_period
 
 Row = Mapping[str, Any]
 
@@ -25,15 +30,11 @@ TABLE_ROWS = 60
 # Findings named on the terminal; the report has them all.
 SUMMARY_FINDINGS = 6
 
+# Columns of the narrowest terminal that people use.
+SUMMARY_COLUMNS = 80
+
 # The plot's bars: more do not find room for their labels.
 PLOT_BARS = 24
-
-# Each period the plot may have, and its bar's label from a month YYYY-MM.
-PERIOD_LABELS: dict[str, Callable[[str], str]] = {
-    "month": lambda month: month[2:],
-    "quarter": lambda month: f"{month[2:4]} Q{(int(month[5:]) + 2) // 3}",
-    "year": lambda month: month[:4],
-}
 
 PLOT_STYLE = (
     '%%{init: {"xyChart": {"width": 900, "height": 320, "xAxis": {"labelFontSize": 11}},'
@@ -157,6 +158,8 @@ def render_summary(report: Row) -> str:
         f" repeat rate {write_percent(kpis['repeat_rate'])}"
     )
     revenue = f"Net revenue {money(kpis['revenue_cents'])}, AOV {money(kpis['aov_cents'])}"
+    if note := report["trends"]["revenue_by_month"]["note"]:
+        revenue += f": {note}"
     rates = (
         f"Refund rate {write_percent(kpis['refund_rate'])},"
         f" cancellation rate {write_percent(kpis['cancellation_rate'])},"
@@ -165,7 +168,15 @@ def render_summary(report: Row) -> str:
     lines = [report["verdict"]["text"], *findings, customers, revenue, rates]
     if last := kpis["last_complete_month"]:
         lines.append(describe_month(last, money))
-    return "\n".join(lines).replace(NO_BREAK, " ")
+    return "\n".join(map(wrap_line, lines)).replace(NO_BREAK, " ")
+
+
+def wrap_line(line: str) -> str:
+    """Return *line* in as many as a terminal needs for it, the further ones indented."""
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.fill(
+        line, SUMMARY_COLUMNS, subsequent_indent=indent, break_on_hyphens=False
+    )
 
 
 # ---- Sections ----------------------------------------------------------------------------
@@ -173,7 +184,7 @@ def render_summary(report: Row) -> str:
 
 def render_opening(report: Row) -> str:
     """Return the title, the verdict as one line, and which data it is about."""
-    word, counts = report["verdict"]["text"].split(". ", 1)
+    word, counts = describe_verdict(report["verdict"])
     mark = MARKS[report["verdict"]["status"]]
     facts = [f"Data as of {report['as_of']}" if report["as_of"] else "No data yet"]
     if seed := report["provenance"].get("generator", {}).get("seed"):
@@ -181,7 +192,18 @@ def render_opening(report: Row) -> str:
     facts.append(f"content `{report['dataset']['content_sha256'][:12]}`")
     if report["currency"]:
         facts.append(f"amounts in {escape(report['currency'])}")
-    return f"# Integrity and trends\n\n{mark} **{word}.** {counts}\n\n{' · '.join(facts)}"
+    return f"# Integrity and trends\n\n{mark} **{word}.** {counts}.\n\n{' · '.join(facts)}"
+
+
+def describe_verdict(verdict: Row) -> tuple[str, str]:
+    """Return the word for the *verdict*, and what it counts.
+
+    >>> describe_verdict({"status": "warn", "checks": 44, "errors": 0, "warnings": 1})
+    ('Sound', '44 checks, 0 errors, 1 warning')
+    """
+    word = "Not sound" if verdict["status"] == "fail" else "Sound"
+    nouns = ("check", "error", "warning")
+    return word, ", ".join(count_noun(verdict[f"{noun}s"], noun) for noun in nouns)
 
 
 def render_findings(checks: Sequence[Row]) -> str:
@@ -222,9 +244,10 @@ def describe_month(last: Row, money: Callable[[int | None], str]) -> str:
     """Return what the last complete month brought, as half a sentence."""
     return (
         f"{write_month(last['month'])}, the last complete month, brought"
-        f" {money(last['net_cents'])} net from {write_count(last['order_count'])} orders of"
-        f" {write_count(last['new_customers'])} new and"
-        f" {write_count(last['returning_customers'])} returning customers"
+        f" {money(last['net_cents'])} net from"
+        f" {write_count(last['order_count'])}{NO_BREAK}orders of"
+        f" {write_count(last['new_customers'])}{NO_BREAK}new and"
+        f" {write_count(last['returning_customers'])}{NO_BREAK}returning customers"
     )
 
 
@@ -279,38 +302,40 @@ def render_rows(name: str, rows: Sequence[Row]) -> list[str]:
 
 
 def render_plot(rows: Sequence[Row], currency: str | None) -> str:
-    """Return net revenue over time as a Mermaid plot, in as many bars as find room."""
+    """Return net revenue over time as a Mermaid plot, in as many bars as find room.
+
+    A period that still runs carries a star; that and what is left out is said below.
+    """
     if len(rows) < 2 or not all(is_month(row["month"]) for row in rows):
         return ""
-    period, bars = group_by_period(rows)
-    unit, divisor = choose_unit(bars.values())
-    values = [f"{cents / divisor:.1f}" for cents in bars.values()]
-    top, bottom = max(0, *bars.values()) / divisor, min(0, *bars.values()) / divisor
+    noun, periods = group_by_period(rows, at_most=PLOT_BARS)
+    bars = periods[-PLOT_BARS:]
+    amounts = [bar.net_cents for bar in bars]
+    unit, divisor = choose_unit(amounts)
+    values = [f"{cents / divisor:.1f}" for cents in amounts]
+    top, bottom = max(0, *amounts) / divisor, min(0, *amounts) / divisor
     axis = " ".join(word for word in (unit, currency) if word)
-    labels = ", ".join(f'"{label}"' for label in bars)
+    short = {bar.label[2:] for bar in bars}
+    # Without its century, unless two bars would then have the same label.
+    start = 2 if noun != "year" and len(short) == len(bars) else 0
+    labels = [f'"{bar.label[start:]}{"" if bar.is_complete else " *"}"' for bar in bars]
     lines = [
         "```mermaid",
         PLOT_STYLE,
         "xychart-beta",
-        f'    title "Net revenue by {period}"',
-        f"    x-axis [{labels}]",
+        f'    title "Net revenue by {noun}"',
+        f"    x-axis [{', '.join(labels)}]",
         f'    y-axis "{axis or "amount"}" {bottom:.1f} --> {top or 1:.1f}',
         f"    bar [{', '.join(values)}]",
         "```",
     ]
-    return "\n".join(lines)
-
-
-def group_by_period(rows: Sequence[Row]) -> tuple[str, dict[str, int]]:
-    """Return net revenue by month, by quarter or by year: the finest that finds room."""
-    for period, label in PERIOD_LABELS.items():
-        bars: dict[str, int] = {}
-        for row in rows:
-            key = label(row["month"])
-            bars[key] = bars.get(key, 0) + row["net_cents"]
-        if len(bars) <= PLOT_BARS:
-            return period, bars
-    return period, dict(list(bars.items())[-PLOT_BARS:])
+    notes = []
+    if not all(bar.is_complete for bar in bars):
+        notes.append(f"\\* the data do not cover the whole {noun}.")
+    if len(bars) < len(periods):
+        hidden = count_noun(len(periods) - len(bars), f"earlier {noun}")
+        notes.append(f"Not shown: {hidden}.")
+    return "\n".join(lines) + ("\n\n" + " ".join(notes) if notes else "")
 
 
 def choose_unit(amounts: Iterable[int]) -> tuple[str, int]:
@@ -450,7 +475,16 @@ def words_for_count(check: Row) -> str:
     """Return how many rows *check* found, or why that is not known."""
     if check["count"] is None:
         return f"not known, {escape(check['note'])}"
-    return f"{check['count']:,} row" + ("" if check["count"] == 1 else "s")
+    return count_noun(check["count"], "row").replace(" ", NO_BREAK)
+
+
+def count_noun(count: int, noun: str) -> str:
+    """Return *count* and its *noun*.
+
+    >>> count_noun(1, "row"), count_noun(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def is_figure(key: str, rows: Sequence[Row]) -> bool:
@@ -522,12 +556,17 @@ def write_count(count: int | None) -> str:
 
 
 def write_percent(share: float | None) -> str:
-    """Return *share* of one in percent.
+    """Return *share* of one in percent, halves rounded away from zero.
 
-    >>> write_percent(0.1234), write_percent(None)
-    ('12.3%', '–')
+    Through the decimal that the JSON shows, as the page does.
+
+    >>> write_percent(0.1234), write_percent(0.0625), write_percent(None)
+    ('12.3%', '6.3%', '–')
     """
-    return NO_FIGURE if share is None else f"{share:.1%}"
+    if share is None:
+        return NO_FIGURE
+    percent = Decimal(repr(share)) * 100
+    return f"{percent.quantize(Decimal('0.1'), rounding=ROUND_HALF_UP)}%"
 
 
 def render_table(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> str:

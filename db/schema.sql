@@ -106,10 +106,11 @@ CREATE TABLE order_items (
 
     CONSTRAINT order_item_id_is_positive
     CHECK (order_item_id > 0),
-    CONSTRAINT quantity_is_positive
-    CHECK (quantity > 0),
-    CONSTRAINT unit_price_cents_is_not_negative
-    CHECK (unit_price_cents >= 0),
+    -- Bounds within which no product leaves 64 bits, where it would lose its exactness.
+    CONSTRAINT quantity_is_from_1_to_a_million
+    CHECK (quantity BETWEEN 1 AND 1000000),
+    CONSTRAINT unit_price_cents_is_from_0_to_a_trillion
+    CHECK (unit_price_cents BETWEEN 0 AND 1000000000000),
     CONSTRAINT discount_cents_is_within_the_line
     CHECK (discount_cents BETWEEN 0 AND quantity * unit_price_cents),
     CONSTRAINT line_total_cents_is_quantity_times_unit_price_minus_discount

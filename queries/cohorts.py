@@ -24,6 +24,7 @@ SUMMED_COLUMNS = (
     "cum_net_cents",
     "cum_margin_cents",
 )
+NEVER_NULL_COLUMNS = (*KEY_COLUMNS, "is_complete")
 NEEDED_COLUMNS = tuple(dict.fromkeys((*KEY_COLUMNS, *SUMMED_COLUMNS, "is_complete")))
 
 Cell = dict[str, Any]
@@ -85,18 +86,20 @@ def _check_cell(cell: Cell, place: str) -> None:
     """
     for name, value in cell.items():
         if name == "cohort_month":
+            kind = "text"
             fits = isinstance(value, str)
         elif name in NEEDED_COLUMNS:
-            may_lack = name not in KEY_COLUMNS and not cell["is_complete"]
+            kind = "a whole number"
+            may_lack = name not in NEVER_NULL_COLUMNS and not cell["is_complete"]
             fits = isinstance(value, int) or (value is None and may_lack)
         else:
+            kind = "text, a finite number or NULL"
             fits = (
                 value is None
                 or isinstance(value, (int, str))
                 or (isinstance(value, float) and math.isfinite(value))
             )
         if not fits:
-            kind = "text" if name == "cohort_month" else "a whole number"
             raise DataError(f"{place}: {name} is {value!r}, expected {kind}.")
 
 

@@ -1,7 +1,7 @@
 -- Question: what has each cohort of customers been worth, month by month?
 -- Grain: one row per cohort month x months since, from 0 to the month of the as-of day.
 --     A month in the future has no row; an observed month without activity holds 0.
--- Units: integer cents and whole counts; ratios are made by queries/run_query.py.
+-- Units: integer cents and whole counts; ratios are made by queries/cohorts.py.
 --
 -- Valid orders were paid and not cancelled: paid, shipped, delivered,
 -- partially_returned, returned.  A customer is a user with a valid order, the cohort is
@@ -304,10 +304,10 @@ cells AS (
 )
 
 SELECT
-    SUBSTR('' || (120000 + cohort_index - cohort_index % 12) / 12, 2, 4)
+    SUBSTR('' || ((120000 + cohort_index - cohort_index % 12) / 12), 2, 4)
     || '-' || SUBSTR('' || (101 + cohort_index % 12), 2, 2) AS cohort_month,
     month_index - cohort_index AS months_since,
-    SUBSTR('' || (120000 + month_index - month_index % 12) / 12, 2, 4)
+    SUBSTR('' || ((120000 + month_index - month_index % 12) / 12), 2, 4)
     || '-' || SUBSTR('' || (101 + month_index % 12), 2, 2) AS period_month,
     cohort_size,
     active_customers,

@@ -7,7 +7,6 @@ import hashlib
 import io
 import sqlite3
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from utils.database import (
     describe_file,
     find_as_of,
     find_currency,
+    find_inexact_refund,
     open_database,
     read_provenance,
 )
@@ -25,7 +25,7 @@ from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,
     DataError,
-    open_whole,
+    open_all_whole,
     render_json,
 )
 
@@ -33,9 +33,6 @@ SCHEMA_VERSION = "1.0"
 QUERY_PATH = Path(__file__).resolve().with_name("join_query.sql")
 CSV_NAME = "query_result.csv"
 JSON_NAME = "query_result.json"
-
-# SQLite turns a larger product into a floating-point number, and says nothing.
-LARGEST_INTEGER = 2**63 - 1
 
 # Paid and not cancelled.  Said a second time, as the check must not lean on the query.
 _VALID = """
@@ -51,6 +48,8 @@ _ORDERS_SQL = f"""
     WHERE {_VALID}
 """
 
+# Of a CROSS JOIN SQLite, which alone runs these, reads the first table through and looks
+# the other one up by its key: once down the file, not to and fro by an index.
 _LINES_SQL = f"""
     SELECT COALESCE(SUM(order_items.line_total_cents), 0)
     FROM order_items
@@ -158,6 +157,8 @@ def read_database(database: Path, sql: str, query_path: Path) -> Reading:
         try:
             result = fetch_result(connection, sql)
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+            if "overflow" in str(error):
+                raise _refuse_amounts(database) from error
             raise DataError(
                 f"{query_path}: SQLite refuses it on {database}: {error}."
                 " Expected one SELECT; mend it, or leave --query away."
@@ -174,30 +175,33 @@ def fetch_result(connection: sqlite3.Connection, sql: str) -> Result:
 
 
 def sum_tables(connection: sqlite3.Connection) -> Totals:
-    """Sum the valid orders table by table; refunds one by one, in Python's integers.
-
-    Raise `OverflowError` if one is too large for the query's integers.
-    """
+    """Sum the valid orders table by table; refunds one by one, in Python's integers."""
     buyer_count, discount_cents, last_event_at = connection.execute(_ORDERS_SQL).fetchone()
     (net_cents,) = connection.execute(_LINES_SQL).fetchone()
     net_cents -= discount_cents
     for amount, goods, total, processed_at in connection.execute(_REFUNDS_SQL):
-        if amount * goods > LARGEST_INTEGER:
-            raise OverflowError
         net_cents -= amount * goods // total
         last_event_at = max(last_event_at, processed_at)
     return Totals(buyer_count, net_cents, last_event_at)
 
 
 def _sum_safely(connection: sqlite3.Connection, database: Path) -> Totals:
+    inexact_refund = find_inexact_refund(connection)
+    if inexact_refund is not None:
+        raise DataError(
+            f"{database}: the refund of payment_id {inexact_refund} is too large to reckon"
+            " with in 64 bits."
+        )
     try:
         return sum_tables(connection)
-    except (sqlite3.OperationalError, OverflowError) as error:
-        if isinstance(error, OverflowError) or "overflow" in str(error):
-            raise DataError(
-                f"{database}: its amounts are too large to reckon with in 64 bits."
-            ) from error
+    except sqlite3.OperationalError as error:
+        if "overflow" in str(error):
+            raise _refuse_amounts(database) from error
         raise
+
+
+def _refuse_amounts(database: Path) -> DataError:
+    return DataError(f"{database}: its amounts are too large to reckon with in 64 bits.")
 
 
 def require_references(database: Path) -> None:
@@ -242,15 +246,15 @@ def find_differences(
 def write_result(
     result: Result, document: Mapping[str, Any], out_dir: Path | None
 ) -> list[Path]:
-    """Write CSV and JSON; return their paths.  None is swapped in before all are whole."""
+    """Write CSV and JSON, all of them or none; return their paths."""
     json_text = render_json(document)
     folder = PROJECT_ROOT if out_dir is None else out_dir
     texts = {folder / CSV_NAME: render_csv(result), folder / JSON_NAME: json_text}
     if out_dir is None:
         texts[PUBLISHED_DIR / JSON_NAME] = json_text
-    with ExitStack() as stack:
-        for path, text in texts.items():
-            stack.enter_context(open_whole(path)).write(text.encode("utf-8"))
+    with open_all_whole(list(texts)) as files:
+        for file, text in zip(files, texts.values(), strict=True):
+            file.write(text.encode("utf-8"))
     return list(texts)
 
 

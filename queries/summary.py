@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from queries.cohorts import CLV_MONTHS, Cell
@@ -36,7 +38,7 @@ def _render_clv(summary: Mapping[str, Any], currency: str | None) -> list[str]:
         if cents is None:
             lines.append(f"  {months:>2} months   no cohort is old enough")
             continue
-        money = f"{cents / 100:,.2f}" + (f" {currency}" if currency else "")
+        money = _money(cents) + (f" {currency}" if currency else "")
         cohorts = _count(summary[f"clv_{months}m_cohort_count"], "cohort")
         lines.append(f"  {months:>2} months   {money:>14}   {cohorts}")
     return lines
@@ -45,12 +47,20 @@ def _render_clv(summary: Mapping[str, Any], currency: str | None) -> list[str]:
 def _render_triangle(document: Mapping[str, Any], width: int) -> list[str]:
     """Return the latest cohorts' retention as a table of at most *width* columns."""
     cohorts = document["cohorts"][-_MOST_ROWS:]
-    hidden_count = len(document["cohorts"]) - len(cohorts)
     name_width = max(len("average"), *(len(cohort["cohort_month"]) for cohort in cohorts))
     sizes = [f"{cohort['cohort_size']:,}" for cohort in cohorts]
     size_width = max(len("size"), *map(len, sizes)) + 2
     room = max(1, (width - name_width - size_width) // _CELL_WIDTH)
-    ages = sorted({cell["months_since"] for cell in document["cells"]})[:room]
+    ages = sorted({cell["months_since"] for cell in document["cells"]})
+    hidden = [
+        _count(number, noun)
+        for number, noun in (
+            (len(document["cohorts"]) - len(cohorts), "older cohort"),
+            (len(ages[room:]), "later month"),
+        )
+        if number
+    ]
+    ages = ages[:room]
     marks = {(c["cohort_month"], c["months_since"]): _mark(c) for c in document["cells"]}
     means = {age["months_since"]: _percent(age["retention"]) for age in document["average"]}
     rows = [["cohort", "size", *(f"{age} " for age in ages)]]
@@ -64,7 +74,7 @@ def _render_triangle(document: Mapping[str, Any], width: int) -> list[str]:
             f"{name:<{name_width}}{size:>{size_width}}{_render_cells(cells)}".rstrip()
             for name, size, *cells in rows
         ),
-        *([f"Not shown: {_count(hidden_count, 'older cohort')}."] if hidden_count else []),
+        *(textwrap.wrap(f"Not shown: {', '.join(hidden)}.", width) if hidden else []),
     ]
 
 
@@ -79,11 +89,26 @@ def _mark(cell: Cell) -> str:
     return text if cell["is_complete"] else text.rstrip() + "*"
 
 
+def _money(cents: float) -> str:
+    """Return *cents* as an amount, half a cent rounded away from zero.
+
+    Through the decimal that the JSON shows: in binary, 110.5 cents are 1.10499….
+
+    >>> _money(110.5), _money(33333.5), _money(-0.5), _money(123456)
+    ('1.11', '333.34', '-0.01', '1,234.56')
+    """
+    return f"{_round(Decimal(repr(cents)).scaleb(-2), '0.01'):,}"
+
+
 def _percent(share: float | None) -> str:
     """Return *share* in whole percent, with room for a mark: `15 `, `<1 `, `0 `."""
     if share is None:
         return ""
-    return "<1 " if 0 < share < 0.005 else f"{share * 100:.0f} "
+    return "<1 " if 0 < share < 0.005 else f"{_round(Decimal(repr(share)) * 100, '1')} "
+
+
+def _round(number: Decimal, unit: str) -> Decimal:
+    return number.quantize(Decimal(unit), rounding=ROUND_HALF_UP)
 
 
 def _count(number: int, noun: str) -> str:

@@ -30,7 +30,7 @@ MASTER = (
 )
 
 
-class Published(NamedTuple):
+class Known(NamedTuple):
     """What is known of one cohort; dollars per customer are so far, rounded to 4 places."""
 
     cohort_size: int
@@ -42,18 +42,18 @@ class Published(NamedTuple):
     dollars: dict[int, str]
 
 
-# Cohorts by calendar month of the whole master file, recounted twice from the source when
-# this project's reference on cohort analytics was written; "so far" includes the month.
-PUBLISHED = {
-    "1997-01": Published(
+# Cohorts by calendar month of the whole master file, counted from CDNOW_master.txt by a
+# program other than this project's; "so far" includes the month.
+KNOWN = {
+    "1997-01": Known(
         7846, 29_906_017, 1157, 720, 528, 17,
         {0: "38.1163", 3: "57.5377", 6: "71.6062", 12: "95.7529", 17: "113.0713"},
     ),
-    "1997-02": Published(
+    "1997-02": Known(
         8476, 31_854_834, 1312, 626, 568, 16,
         {0: "37.5824", 3: "55.2961", 6: "68.6358", 12: "90.9418", 16: "104.6026"},
     ),
-    "1997-03": Published(
+    "1997-03": Known(
         7248, 27_988_449, 1032, 561, 678, 15,
         {0: "38.6154", 3: "55.5866", 6: "68.0634", 12: "91.8592", 15: "100.2409"},
     ),
@@ -61,7 +61,7 @@ PUBLISHED = {
 
 
 class RealPurchases(unittest.TestCase):
-    """Go through the whole path and come out as the figures that are known of them."""
+    """Go through the whole path and come out as what another program found."""
 
     folder: Path
     document: dict[str, Any]
@@ -104,39 +104,39 @@ class RealPurchases(unittest.TestCase):
         self.assertEqual(self.document["as_of"], "1998-06-30")
         ages = {
             (cohort, months_since)
-            for cohort, published in PUBLISHED.items()
-            for months_since in range(published.last_months_since + 1)
+            for cohort, known in KNOWN.items()
+            for months_since in range(known.last_months_since + 1)
         }
         self.assertEqual(len(ages), 18 + 17 + 16)
         self.assertEqual(set(self.cells), ages)
         self.assertEqual({cell["is_complete"] for cell in self.cells.values()}, {1})
 
-    def test_have_the_published_customers(self) -> None:
-        for cohort, published in PUBLISHED.items():
+    def test_have_the_known_customers(self) -> None:
+        for cohort, known in KNOWN.items():
             with self.subTest(cohort):
                 active = [self.cells[cohort, k]["active_customers"] for k in (0, 1, 6, 12)]
                 self.assertEqual(
                     active,
-                    [published.cohort_size, published.active_in_month_1,
-                     published.active_in_month_6, published.active_in_month_12],
+                    [known.cohort_size, known.active_in_month_1,
+                     known.active_in_month_6, known.active_in_month_12],
                 )  # fmt: skip
         self.assertEqual(self.document["summary"]["customer_count"], 23_570)
 
-    def test_have_the_published_value_to_the_cent(self) -> None:
-        for cohort, published in PUBLISHED.items():
+    def test_have_the_known_value_to_the_cent(self) -> None:
+        for cohort, known in KNOWN.items():
             first = self.cells[cohort, 0]["net_cents"]
-            self.assertEqual(first, published.first_month_cents, cohort)
-            for months_since, dollars in published.dollars.items():
+            self.assertEqual(first, known.first_month_cents, cohort)
+            for months_since, dollars in known.dollars.items():
                 with self.subTest(cohort, months_since=months_since):
                     cell = self.cells[cohort, months_since]
-                    exact = Fraction(cell["cum_net_cents"], published.cohort_size * 100)
+                    exact = Fraction(cell["cum_net_cents"], known.cohort_size * 100)
                     self.assertEqual(f"{float(round(exact, 4)):.4f}", dollars)
                     cents = cell["cum_net_per_customer_cents"]
                     self.assertEqual(f"{cents / 100:.4f}", dollars)
 
-    def test_have_the_published_clv_at_3_6_and_12_months(self) -> None:
+    def test_have_the_known_clv_at_3_6_and_12_months(self) -> None:
         for cohort in self.document["cohorts"]:
-            dollars = PUBLISHED[cohort["cohort_month"]].dollars
+            dollars = KNOWN[cohort["cohort_month"]].dollars
             for months in (3, 6, 12):
                 with self.subTest(cohort["cohort_month"], months=months):
                     clv = cohort[f"clv_{months}m_cents"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import random
 import re
 import sqlite3
 import tempfile
 import unittest
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,13 +20,15 @@ from db.report import (
     CHECKS_DIR,
     SAMPLE_ROWS,
     TRENDS_DIR,
+    Query,
     Row,
     judge,
     read_queries,
     run_checks,
 )
 from tests.shop import create_shop, record_provenance
-from utils.contract import SCHEMA_PATH, read_contract
+from tests.support import ShopCase, sample_shop, skip_or_fail
+from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, read_contract
 from utils.database import read_provenance
 
 # Found by the checks with severity `info` in the sound shop: the rug, and Zoë.
@@ -38,6 +43,9 @@ FORGET_NOT_NULL = """
     UPDATE sqlite_schema SET sql = replace(sql, 'city TEXT', 'city TEXT NOT NULL');
     PRAGMA schema_version = 1001;
 """
+
+# Lets the manifest state the last day {} of the data.
+STATE_WINDOW_END = "INSERT INTO submission_meta VALUES ('generator', 'window_end', '{}')"
 
 
 class Break(NamedTuple):
@@ -79,6 +87,19 @@ BREAKS: dict[str, list[Break]] = {
         Break(
             "UPDATE payments SET processed_at = '2024-03-16T00:00:00Z'"
             " WHERE payment_id = 13",
+            (("payments", 13),),
+        ),
+    ],
+    "causality_nothing_after_window_end": [
+        Break(STATE_WINDOW_END.format("2024-03-13"), (("orders", 8),)),
+        Break(
+            f"{STATE_WINDOW_END.format('2024-03-14')}; UPDATE users"
+            " SET signed_up_at = '2024-03-15T00:00:00Z' WHERE user_id = 4",
+            (("users", 4),),
+        ),
+        Break(
+            f"{STATE_WINDOW_END.format('2024-03-14')}; UPDATE payments"
+            " SET processed_at = '2024-03-15T00:00:00Z' WHERE payment_id = 13",
             (("payments", 13),),
         ),
     ],
@@ -388,12 +409,12 @@ BROKEN_CONSTRAINTS = {
         "money_order_total",
     ),
     "order_item_id_is_positive": ("order_items", "order_item_id = 0", "key_is_positive"),
-    "quantity_is_positive": (
+    "quantity_is_from_1_to_a_million": (
         "order_items",
         "quantity = 0, line_total_cents = 0",
         "money_never_negative",
     ),
-    "unit_price_cents_is_not_negative": (
+    "unit_price_cents_is_from_0_to_a_trillion": (
         "order_items",
         "unit_price_cents = -1",
         "money_never_negative",
@@ -434,7 +455,8 @@ BROKEN_CONSTRAINTS = {
 INSTANTS = [
     "2024-02-29T23:59:59Z", "2023-02-29T00:00:00Z", "1900-02-29T00:00:00Z",
     "2000-02-29T00:00:00Z", "2024-04-31T12:00:00Z", "2024-12-31T24:00:00Z",
-    "2024-06-30T23:59:60Z", "2024-01-01T00:00:00Z", "0999-10-10T10:10:10Z",
+    "2024-06-30T23:59:60Z", "2024-06-30T23:60:00Z", "2024-01-01T00:00:00Z",
+    "0999-10-10T10:10:10Z",
 ]  # fmt: skip
 
 
@@ -460,16 +482,22 @@ class CheckCase(unittest.TestCase):
         if fault is None:
             return check_shop(self.image)
         if fault not in self.found:
-            with closing(sqlite3.connect(":memory:")) as connection:
-                self.image.backup(connection)
-                connection.execute("PRAGMA ignore_check_constraints = ON")
-                connection.executescript(fault.sql)
-                if not fault.is_edit:
-                    record_provenance(connection)
-                connection.commit()
-                connection.execute("PRAGMA ignore_check_constraints = OFF")
+            with self.open_broken(fault) as connection:
                 self.found[fault] = check_shop(connection)
         return self.found[fault]
+
+    @contextmanager
+    def open_broken(self, fault: Break) -> Iterator[sqlite3.Connection]:
+        """Open a copy of the sound shop after *fault*."""
+        with closing(sqlite3.connect(":memory:")) as connection:
+            self.image.backup(connection)
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            connection.executescript(fault.sql)
+            if not fault.is_edit:
+                record_provenance(connection)
+            connection.commit()
+            connection.execute("PRAGMA ignore_check_constraints = OFF")
+            yield connection
 
 
 def check_shop(connection: sqlite3.Connection) -> dict[str, Row]:
@@ -654,6 +682,8 @@ class TheContract(CheckCase):
 def is_instant(text: str) -> bool:
     """Return whether Python's calendar has *text*, in the one form that is allowed."""
     form = "%Y-%m-%dT%H:%M:%SZ"
+    # Python begins with the year 1; SQLite has a year 0, a leap year as 2000 is one.
+    text = re.sub("^0000", "2000", text)
     try:
         instant = datetime.strptime(text, form).replace(tzinfo=UTC)
     except ValueError:
@@ -667,6 +697,78 @@ def mistype(chance: random.Random, text: str) -> str:
     return (
         text[:at] + chance.choice([letter, "", letter + text[at : at + 1]]) + text[at + 1 :]
     )
+
+
+class AnotherEngine(CheckCase):
+    """Runs the same files, unchanged, and gives the same rows."""
+
+    def setUp(self) -> None:
+        """Open DuckDB."""
+        if importlib.util.find_spec("duckdb") is None:
+            skip_or_fail(
+                self, "duckdb is not installed: checks and trends ran on SQLite only"
+            )
+        self.duckdb: Any = importlib.import_module("duckdb").connect()
+        self.addCleanup(self.duckdb.close)
+
+    def copy_shop(self, connection: sqlite3.Connection) -> None:
+        """Give DuckDB the tables of *connection*, without their rules."""
+        names = [table.name for table in read_contract().tables]
+        for name in (*names, PROVENANCE_TABLE):
+            columns = connection.execute(
+                "SELECT name, type FROM pragma_table_info(?)", (name,)
+            )
+            types = [f"{column} {ENGINE_TYPES[kind]}" for column, kind in columns]
+            self.duckdb.execute(f"CREATE OR REPLACE TABLE {name} ({', '.join(types)})")
+            cursor = connection.execute(f"SELECT * FROM {name}")
+            marks = f"({', '.join('?' * len(types))})"
+            while rows := cursor.fetchmany(200):
+                # One statement for many rows: DuckDB's executemany takes them one by one.
+                self.duckdb.execute(
+                    f"INSERT INTO {name} VALUES {', '.join([marks] * len(rows))}",
+                    [cell for row in rows for cell in row],
+                )
+
+    def assert_same_rows(self, connection: sqlite3.Connection, query: Query) -> None:
+        """Fail unless *query* gives the rows of *connection*, of the same types, there."""
+        expected = [list(map(repr, row)) for row in connection.execute(query.sql)]
+        found = self.duckdb.execute(query.sql).fetchall()
+        self.assertEqual([list(map(repr, row)) for row in found], expected)
+
+    def test_says_the_same_of_the_sample_shop(self) -> None:
+        with closing(sqlite3.connect(sample_shop() / "shop.db")) as connection:
+            self.copy_shop(connection)
+            for query in read_queries(CHECKS_DIR) + read_queries(TRENDS_DIR):
+                with self.subTest(query.name):
+                    self.assert_same_rows(connection, query)
+
+    def test_finds_the_same_rows_in_a_broken_shop(self) -> None:
+        for query in read_queries(CHECKS_DIR):
+            for fault in BREAKS[query.name]:
+                with (
+                    self.subTest(query.name, sql=fault.sql),
+                    self.open_broken(fault) as connection,
+                ):
+                    self.copy_shop(connection)
+                    self.assert_same_rows(connection, query)
+
+
+# The contract's types, and the one of an untyped copy, in DuckDB.
+ENGINE_TYPES = {"INTEGER": "BIGINT", "INT": "BIGINT", "TEXT": "VARCHAR"}
+
+
+class ALoadedShop(ShopCase):
+    """Is judged by what its manifest states, not by what the loader makes of it."""
+
+    def test_with_a_payment_after_the_manifests_last_day_is_not_sound(self) -> None:
+        self.copy_sample()
+        self.edit_line("payments.csv", 2, lambda line: re.sub(",202.-", ",2031-", line))
+        self.assertEqual(self.ingest().status, 0)
+        with closing(sqlite3.connect(self.database)) as connection:
+            checks = check_shop(connection)
+        self.assertEqual(checks["causality_nothing_after_as_of"]["count"], 0)
+        self.assertEqual(checks["causality_nothing_after_window_end"]["count"], 1)
+        self.assertEqual(checks["causality_nothing_after_window_end"]["status"], "fail")
 
 
 class TheFiles(unittest.TestCase):
@@ -708,6 +810,11 @@ class TheFiles(unittest.TestCase):
             for statuses in re.findall(r"status IN \(\s*([^)]+?)\s*\)", query.sql):
                 with self.subTest(query.name):
                     self.assertEqual(statuses, valid)
+
+    def test_no_range_of_letters_leans_on_a_collation(self) -> None:
+        for query in read_queries(CHECKS_DIR) + read_queries(TRENDS_DIR):
+            with self.subTest(query.name):
+                self.assertNotRegex(query.sql, r"BETWEEN '([A-Za-z]|\d)'")
 
 
 if __name__ == "__main__":

@@ -291,7 +291,9 @@ class AFaultInAFile(LoadCase):
             ("products.csv", 5, "-1", "price_cents_is_not_negative"),
             ("orders.csv", 3, "Delivered", "status_is_known"),
             ("orders.csv", 8, "1", "total_cents_is_subtotal_minus_discount_plus_shipping"),
-            ("order_items.csv", 3, "0", "quantity_is_positive"),
+            ("order_items.csv", 3, "0", "quantity_is_from_1_to_a_million"),
+            ("order_items.csv", 3, "1000001", "quantity_is_from_1_to_a_million"),
+            ("order_items.csv", 4, str(10**12 + 1), "unit_price_cents_is_from_0_to"),
             ("order_items.csv", 6, "1", "line_total_cents_is_quantity_times_unit_price"),
             ("payments.csv", 2, "gift", "kind_is_charge_or_refund"),
             ("payments.csv", 5, "-5", "amount_cents_is_not_negative"),
@@ -613,8 +615,7 @@ class ASchema(LoadCase):
             ("CREATE TABLE users (a TEXT PRIMARY KEY) WITHOUT ROWID;", "no WITHOUT ROWID"),
             (f'CREATE TABLE "a b" (user_id {key});', "table name 'a b'"),
             (f'CREATE TABLE users ("a b" {key});', "column name 'a b'"),
-            (f"CREATE TABLE users (user_id {key}); CREATE TRIGGER t AFTER INSERT ON users"
-              " BEGIN SELECT 1; END;", "trigger t"),
+            (f"CREATE TABLE users (user_id {key}); {trigger}", "trigger t"),
         ):  # fmt: skip
             with self.subTest(fault):
                 schema.write_text(text, encoding="utf-8")
@@ -642,11 +643,13 @@ class ASchema(LoadCase):
     def test_with_another_rule_is_obeyed(self) -> None:
         schema = self.folder / "schema.sql"
         text = SCHEMA_PATH.read_text(encoding="utf-8")
-        schema.write_text(text.replace("quantity > 0", "quantity > 1"), encoding="utf-8")
+        schema.write_text(
+            text.replace("quantity BETWEEN 1", "quantity BETWEEN 2"), encoding="utf-8"
+        )
         result = self.ingest("--schema", schema)
         self.assertEqual(result.status, 1)
         self.assertIn(
-            "E_RULE quantity is '1', which breaks the rule quantity_is_positive",
+            "E_RULE quantity is '1', which breaks the rule quantity_is_from_1",
             result.stderr,
         )
 

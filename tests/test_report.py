@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -35,6 +36,7 @@ from tests.shop import (
     create_shop,
 )
 from utils.contract import read_contract
+from utils.database import find_inexact_refund
 from utils.helpers import DataError, hash_file
 
 # The SQL files, and the two checks that are made in Python.
@@ -374,6 +376,63 @@ class SmallShops(FolderCase):
                 self.assertEqual(report["kpis"]["order_count"], 5)
                 self.assertIn("Net revenue –", render_summary(report))
 
+    def test_a_refund_whose_share_is_not_exact_is_said_and_no_figure_leans_on_it(
+        self,
+    ) -> None:
+        # Two products are beyond 2 ** 63 - 1; the third fits, but its share, 2 ** 53 + 1,
+        # is more than a floating-point number holds to the cent.
+        for amount, goods, tax in [
+            (99_999_999_987, 99_999_999_993, 20_000_000_000),
+            (2**32, 2**31, 0),
+            (2**53 + 1, 1, 0),
+        ]:
+            with self.subTest(amount=amount, goods=goods):
+                report = self.report_refund(amount, goods, tax)
+                note = "the refund of payment_id 14 is too large"
+                for name in ("revenue_by_month", "countries", "channels"):
+                    trend = report["trends"][name]
+                    self.assertEqual((trend["rows"], trend["note"]), ([], note))
+                self.assertIsNone(report["kpis"]["refund_cents"])
+                self.assertIsNone(report["kpis"]["revenue_cents"])
+                self.assertIsNone(report["kpis"]["refund_rate"])
+                self.assertEqual(report["kpis"]["order_count"], 1)
+                self.assertIn(f"Not available: {escape(note)}.", render_markdown(report))
+                self.assertIn(f"AOV –: {note}", render_summary(report))
+
+    def test_the_largest_refund_that_is_exact_is_told_to_the_cent(self) -> None:
+        for amount, goods, tax in [
+            (2**32 - 1, 2**31, 1),  # the product is 2 ** 31 less than 2 ** 63
+            (2**53, 1, 0),
+            (99_999_987, 99_999_993, 20_000_000),
+        ]:
+            with self.subTest(amount=amount, goods=goods):
+                kpis = self.report_refund(amount, goods, tax)["kpis"]
+                self.assertEqual(kpis["refund_cents"], amount * goods // (goods + tax))
+
+    def report_refund(self, amount: int, goods: int, tax: int) -> Report:
+        """Return the report on one order of *goods* with a refund of *amount*."""
+        money = (goods, 0, 0, tax, goods + tax)
+        return self.report_shop(
+            orders=[(*ORDERS[0][:3], "returned", *money)],
+            order_items=[(1, 1, 1, 1, goods, 0, goods)],
+            payments=[
+                (14, 1, "refund", "card", "succeeded", amount, "2024-02-01T00:00:00Z")
+            ],
+        )
+
+    def test_an_inexact_refund_of_an_order_that_does_not_count_is_no_matter(self) -> None:
+        path = self.make_shop()
+        with closing(sqlite3.connect(path)) as connection:
+            for status, payment_id in [("cancelled", None), ("paid", 6)]:
+                with self.subTest(status):
+                    connection.execute(
+                        "UPDATE orders SET status = ? WHERE order_id = 4", (status,)
+                    )
+                    connection.execute(
+                        "UPDATE payments SET amount_cents = 1 << 62 WHERE order_id = 4"
+                    )
+                    self.assertEqual(find_inexact_refund(connection), payment_id)
+
 
 class TheMarkdown(FolderCase):
     """`report.md` is pleasant, and nothing in the data can break it."""
@@ -388,6 +447,14 @@ class TheMarkdown(FolderCase):
             r"^Data as of 2024-03-15 · seed 7 · content `[0-9a-f]{12}` · amounts in EUR$",
         )
 
+    def test_the_verdict_is_made_of_its_figures_and_not_of_its_sentence(self) -> None:
+        report = self.report_shop()
+        report["verdict"] = {
+            "status": "fail", "errors": 1, "warnings": 2, "checks": 3, "text": "Hm"
+        }  # fmt: skip
+        line = render_markdown(report).splitlines()[2]
+        self.assertEqual(line, "❌ **Not sound.** 3 checks, 1 error, 2 warnings.")
+
     def test_a_broken_shop_says_so_and_shows_the_rows(self) -> None:
         orders = [*ORDERS[:7], (8, 2, "2024-01-01T00:00:00Z", "paid", *ORDERS[7][4:])]
         text = render_markdown(self.report_shop(orders=orders))
@@ -396,7 +463,7 @@ class TheMarkdown(FolderCase):
         )
         self.assertIn("## What to look at", text)
         self.assertIn(
-            "❌ **No order is placed before its user signs up**: 1 row"
+            "❌ **No order is placed before its user signs up**: 1\u00a0row"
             " (`causality_sign_up_before_order`)\n\n"
             "| order_id | user_id | signed_up_at | ordered_at |\n"
             "| --- | --- | --- | --- |\n"
@@ -483,20 +550,54 @@ class TheMarkdown(FolderCase):
             (600, 24, "year"),
         ]:
             with self.subTest(count=count):
-                rows = [
-                    {"month": f"{2000 + n // 12}-{n % 12 + 1:02}", "net_cents": 12345 * n}
-                    for n in range(count)
-                ]
-                plot = render_plot(rows, "EUR")
+                plot = render_plot(make_months(count), "EUR")
                 self.assertIn(f'title "Net revenue by {title}"', plot)
                 labels = re.findall(r'"([^"]+)"', next(
                     line for line in plot.splitlines() if "x-axis" in line))  # fmt: skip
                 self.assertEqual((len(labels), len(set(labels))), (bars, bars))
 
+    def test_the_plot_says_how_many_years_it_leaves_out(self) -> None:
+        for count, expected in [
+            (24 * 12, None),
+            (25 * 12, "Not shown: 1 earlier year."),
+            (50 * 12, "Not shown: 26 earlier years."),
+        ]:
+            with self.subTest(count=count):
+                text = render_plot(make_months(count), None).partition("\n```")[2]
+                self.assertEqual(text.strip() or None, expected)
+
+    def test_the_plot_marks_the_period_that_still_runs(self) -> None:
+        for count, complete, label, noun in [
+            (3, 2, "00-03 *", "month"),
+            (3, 3, None, "month"),
+            (26, 25, "02 Q1 *", "quarter"),
+            (26, 26, "02 Q1 *", "quarter"),  # February is over, the quarter is not
+            (27, 27, None, "quarter"),
+            (121, 121, "2010 *", "year"),
+            (132, 132, None, "year"),
+            (132, 131, "2010 *", "year"),
+        ]:
+            with self.subTest(count=count, complete=complete):
+                plot = render_plot(make_months(count, complete), None)
+                self.assertEqual(re.findall(r'"([^"]+ \*)"', plot), [label] * bool(label))
+                note = f"\\* the data do not cover the whole {noun}."
+                self.assertEqual(plot.endswith(note), label is not None)
+
+    def test_a_mistyped_century_has_a_bar_of_its_own(self) -> None:
+        rows = [{**make_months(1)[0], "month": "1924-01"}, *make_months(2)]
+        rows[1]["month"], rows[2]["month"] = "2024-01", "2024-02"
+        plot = render_plot(rows, None)
+        self.assertIn('x-axis ["1924-01", "2024-01", "2024-02"]', plot)
+        self.assertIn("bar [1.0, 1.0, 2.0]", plot)
+
+    def test_a_quarter_is_the_sum_of_its_months(self) -> None:
+        plot = render_plot(make_months(27), None)  # 1 + 2 + 3, 4 + 5 + 6 and so on
+        self.assertIn("bar [6.0, 15.0, 24.0,", plot)
+
     def test_a_month_that_lost_money_is_below_the_axis(self) -> None:
         rows = [
-            {"month": "2024-01", "net_cents": 30050},
-            {"month": "2024-02", "net_cents": -12300},
+            {"month": "2024-01", "net_cents": 30050, "is_complete": 1},
+            {"month": "2024-02", "net_cents": -12300, "is_complete": 1},
         ]
         plot = render_plot(rows, "EUR")
         self.assertIn('y-axis "EUR" -123.0 --> 300.5', plot)
@@ -516,8 +617,24 @@ class TheMarkdown(FolderCase):
                 "Refund rate 9.9%, cancellation rate 25.0%, failed payments 22.2%",
                 (
                     "Feb 2024, the last complete month, brought 27.79 EUR net from 2 orders"
-                    " of 1 new and 1 returning customers"
+                    " of 1 new"
                 ),
+                "  and 1 returning customers",
+            ],
+        )
+
+    def test_the_summary_fits_a_narrow_terminal(self) -> None:
+        report = self.report_shop()
+        report["kpis"]["last_complete_month"]["net_cents"] = 10**15
+        for check in report["checks"]:
+            check.update(status="fail", count=10**6)
+        lines = render_summary(report).splitlines()
+        self.assertLessEqual(max(map(len, lines)), 80)
+        self.assertEqual(
+            lines[4:6],
+            [
+                "  error: Nothing happens after the last day that the manifest states:",
+                "    1,000,000 rows",
             ],
         )
 
@@ -529,11 +646,12 @@ class TheMarkdown(FolderCase):
             connection.execute("UPDATE submission_meta SET value = 'differs'"
                                " WHERE property = 'manifest'")  # fmt: skip
             connection.commit()
-        lines = render_summary(read_report(path)).splitlines()
+        text = render_summary(read_report(path))
+        lines = text.replace("\n    ", " ").splitlines()
         self.assertEqual(lines[0], f"Not sound. {CHECK_COUNT} checks, 6 errors, 1 warning.")
         self.assertEqual(lines[1], "  error: Every order has at least one item: 8 rows")
         self.assertEqual(lines[7], "  and 1 more, in the report")
-        self.assertLessEqual(len(lines), 12)
+        self.assertLessEqual(len(text.splitlines()), 14)
 
 
 class TheFiles(FolderCase):
@@ -558,6 +676,31 @@ class TheFiles(FolderCase):
             (root / "report.json").read_bytes(), (published / "report.json").read_bytes()
         )
         self.assertEqual(sorted(os.listdir(root)), ["page", "report.json", "report.md"])
+
+    def test_a_copy_that_is_refused_leaves_all_files_as_they_were(self) -> None:
+        root, published = self.folder / "root", self.folder / "page"
+        paths = [root / "report.json", root / "report.md", published / "report.json"]
+        for folder in (root, published):
+            folder.mkdir()
+        for path in paths:
+            path.write_bytes(b"old")
+        calls, replace_file = itertools.count(1), os.replace
+
+        def replace(source: Path, target: Path) -> None:
+            if next(calls) == 2:
+                raise PermissionError(13, "in use", str(source), None, str(target))
+            replace_file(source, target)
+
+        with (
+            mock.patch.object(report_module, "PROJECT_ROOT", root),
+            mock.patch.object(report_module, "PUBLISHED_DIR", published),
+            mock.patch("utils.helpers.os.replace", replace),
+            self.assertRaisesRegex(DataError, "report.md: cannot be written: in use"),
+        ):
+            report_database(self.make_shop())
+        self.assertEqual([path.read_bytes() for path in paths], [b"old"] * 3)
+        found = [path for folder in (root, published) for path in folder.iterdir()]
+        self.assertEqual(sorted(found), sorted(paths))
 
     def test_the_markdown_is_made_from_the_json_alone(self) -> None:
         report_database(self.make_shop(), self.folder)
@@ -704,6 +847,21 @@ HOSTILE_WORDS = [
     "x" * 5000,
     "Ünïcödé 日本語 🛍️",
 ]
+
+
+def make_months(count: int, complete: int | None = None) -> list[dict[str, Any]]:
+    """Return *count* months from January 2000, with 1, 2, 3, … of net revenue.
+
+    The first *complete* of them are over; if that is not told, all.
+    """
+    return [
+        {
+            "month": f"{2000 + n // 12}-{n % 12 + 1:02}",
+            "net_cents": 100 * (n + 1),
+            "is_complete": int(complete is None or n < complete),
+        }
+        for n in range(count)
+    ]
 
 
 def make_random_shop(chance: random.Random) -> dict[str, list[Row]]:

@@ -105,6 +105,8 @@ def _connect_read_only(database: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         read_only_uri(database), uri=True, isolation_level=None, timeout=LOCK_TIMEOUT
     )
+    # A query may not make other files, nor read them.
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     # A text that is not UTF-8 is a finding of the report, not the end of it.
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     return connection
@@ -144,8 +146,51 @@ def _explain_refusal(error: sqlite3.Error) -> str | None:
         return "is being written by another program. Let it finish, then run again."
     if name.startswith("SQLITE_NOTADB"):
         return f"is not a SQLite database. {REMEDY}"
+    if name == "SQLITE_READONLY_ROLLBACK":
+        return (
+            "holds the half of a change whose program died. Open it once with a program"
+            " that may write to it, or load the data again: python ingest.py --ingest"
+        )
     if name.startswith("SQLITE_CORRUPT"):
         return f"is damaged: {error}. {REMEDY}"
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR")):
         return f"cannot be read: {error}. {REMEDY}"
     return None
+
+
+def find_inexact_refund(connection: sqlite3.Connection) -> int | None:
+    """Return the payment_id of a refund whose share of goods SQLite cannot reckon exactly.
+
+    None if every one of a valid order can be.  A product beyond 2**63 - 1 becomes a
+    floating-point number without a word, and so does a share to which a fraction is added:
+    past 2**53 it loses cents.
+    """
+    # Payments come first in a CROSS JOIN, so that few orders are looked up, by their key.
+    row = connection.execute(
+        """
+        WITH refunds AS (
+            SELECT
+                payments.payment_id,
+                payments.amount_cents * (orders.subtotal_cents - orders.discount_cents)
+                AS amount_times_goods,
+                orders.total_cents
+            FROM payments
+            CROSS JOIN orders
+                ON payments.order_id = orders.order_id
+            WHERE
+                payments.kind = 'refund'
+                AND payments.status = 'succeeded'
+                AND orders.total_cents > 0
+                AND orders.status IN (
+                    'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
+                )
+        )
+
+        SELECT MIN(refunds.payment_id)
+        FROM refunds
+        WHERE
+            TYPEOF(refunds.amount_times_goods) <> 'integer'
+            OR refunds.amount_times_goods / refunds.total_cents > 1 << 53
+        """
+    ).fetchone()
+    return None if row[0] is None else int(row[0])

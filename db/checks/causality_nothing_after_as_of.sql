@@ -2,6 +2,8 @@
 -- Key: table_name, row_id.
 -- Title: Nothing happens after the last day of the data
 -- Severity: error
+-- After a load it finds nothing, for the loader's as_of follows the last event; it is here
+-- for a database that was made or changed otherwise.
 -- A launch ahead is a plan, not an event, so products are left out.
 WITH last_day AS (
     SELECT submission_meta.value AS as_of

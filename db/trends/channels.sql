@@ -64,10 +64,13 @@ refunds AS (
 channel_refunds AS (
     SELECT
         refunds.acquisition_channel,
-        SUM(CAST(
-            (refunds.weighted_cents - refunds.weighted_cents % refunds.total_cents)
-            / refunds.total_cents AS BIGINT
-        )) AS refund_cents
+        SUM(
+            CAST(
+                (refunds.weighted_cents - refunds.weighted_cents % refunds.total_cents)
+                / refunds.total_cents
+                + 0.25 AS BIGINT
+            )
+        ) AS refund_cents
     FROM refunds
     GROUP BY refunds.acquisition_channel
 )

@@ -3,7 +3,9 @@
 -- Title: Revenue by month
 -- An order counts in the month it was placed, a refund in the month it was paid out.
 -- A refund takes back the share that goods have in the order's total, rounded down.
--- The form (x - x % y) / y is the same whole number under every engine's division.
+-- The form (x - x % y) / y is whole under every engine's division.  The quarter keeps a
+-- quotient that was made in floating point from falling below its cent, whether the
+-- engine casts by rounding or by cutting off.
 WITH valid_orders AS (
     SELECT
         orders.order_id,
@@ -55,10 +57,13 @@ refunds AS (
 month_refunds AS (
     SELECT
         refunds.month,
-        SUM(CAST(
-            (refunds.weighted_cents - refunds.weighted_cents % refunds.total_cents)
-            / refunds.total_cents AS BIGINT
-        )) AS refund_cents
+        SUM(
+            CAST(
+                (refunds.weighted_cents - refunds.weighted_cents % refunds.total_cents)
+                / refunds.total_cents
+                + 0.25 AS BIGINT
+            )
+        ) AS refund_cents
     FROM refunds
     GROUP BY refunds.month
 ),

@@ -3,7 +3,8 @@
 -- Title: Orders by weekday and hour
 -- The weekday comes from the number of days since 0000-03-01, a Wednesday: counted from
 -- March, a leap day ends its year, and every five months have 153 days.
--- The form (x - x % y) / y is the same whole number under every engine's division.
+-- The form (x - x % y) / y is the same whole number under every engine's division, also
+-- in floating point: all numbers here are small.
 WITH hours AS (
     SELECT
         SUBSTR(orders.ordered_at, 1, 13) AS date_hour,
