@@ -7,9 +7,20 @@ import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_generation.streams import LARGEST_SEED
-from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error, show_path
+from utils.helpers import (
+    PROJECT_ROOT,
+    DataError,
+    print_safely,
+    render_files,
+    report_error,
+    show_path,
+)
+
+if TYPE_CHECKING:
+    from data_generation.generate_data import Plan
 
 # The default window: 24 whole months.
 DEFAULT_START = date(2024, 1, 1)
@@ -95,24 +106,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--end {args.end} is before --start {args.start}")
 
     # Imported here so that --help and a mistyped option answer at once.
-    from data_generation.generate_data import Plan, generate_shop
-    from utils.contract import MANIFEST_NAME
+    from data_generation.generate_data import Plan
 
     plan = Plan(seed=args.seed, users=args.users, start=args.start, end=args.end)
     try:
-        written = generate_shop(plan, args.out_dir)
+        run_generator(plan, args.out_dir)
     except (DataError, OSError) as error:
         report_error("generate_data", error)
         return 1
     except KeyboardInterrupt:
         report_error("generate_data", "interrupted")
         return 130
-    print_safely(f"Seed {plan.seed}, {plan.users:,} users, {plan.start} to {plan.end}:")
-    for file in written:
-        path = show_path(args.out_dir / file.path)
-        print_safely(f"  {path:<16} {file.rows:>9,} rows  sha256 {file.sha256[:16]}")
-    print_safely(f"  {show_path(args.out_dir / MANIFEST_NAME)}")
     return 0
+
+
+def run_generator(plan: Plan, out_dir: Path) -> None:
+    """Write the shop of *plan* into *out_dir* and print what was written."""
+    from data_generation.generate_data import generate_shop
+    from utils.contract import MANIFEST_NAME
+
+    written = generate_shop(plan, out_dir)
+    print_safely(f"Seed {plan.seed}, {plan.users:,} users, {plan.start} to {plan.end}:")
+    print_safely(
+        render_files(
+            (show_path(out_dir / file.path), file.rows, file.sha256) for file in written
+        )
+    )
+    print_safely(f"  {show_path(out_dir / MANIFEST_NAME)}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from utils.helpers import (
     PUBLISHED_DIR,
     DataError,
     print_safely,
+    render_files,
     report_error,
     show_path,
 )
@@ -81,9 +82,9 @@ def run_ingest(data_dir: Path, database: Path, schema: Path) -> None:
 
     loaded = ingest_folder(data_dir, database, schema)
     print_safely(f"Loaded into {show_path(database)}:")
-    for file in loaded:
-        path = show_path(file.path)
-        print_safely(f"  {path:<16} {file.rows:>9,} rows  sha256 {file.sha256[:16]}")
+    print_safely(
+        render_files((show_path(file.path), file.rows, file.sha256) for file in loaded)
+    )
     for file in loaded:
         if file.manifest == "differs":
             print_safely(

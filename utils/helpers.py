@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -122,6 +123,16 @@ def show_path(path: Path) -> str:
     return str(path)
 
 
+def render_files(files: Iterable[tuple[str, int, str]]) -> str:
+    """Return a line for each of *files*: its path, its rows, the head of its SHA-256."""
+    files = list(files)
+    width = max(len(path) for path, _, _ in files)
+    return "\n".join(
+        f"  {path:<{width}} {rows:>9,} rows  sha256 {sha256[:16]}"
+        for path, rows, sha256 in files
+    )
+
+
 def render_json(document: Any) -> str:
     """Return *document* as JSON text that two runs write alike; refuse NaN and infinity."""
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
@@ -152,6 +163,9 @@ def print_safely(text: str, *, file: IO[str] | None = None) -> None:
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        # Windows says EINVAL of a pipe without a reader.
+        if error.errno not in (errno.EPIPE, errno.EINVAL):
+            raise
         # Nobody reads on: what is still to be said goes nowhere, the work goes on.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
