@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from data_generation.streams import LARGEST_SEED
 from utils.helpers import (
@@ -18,9 +17,6 @@ from utils.helpers import (
     report_error,
     show_path,
 )
-
-if TYPE_CHECKING:
-    from data_generation.generate_data import Plan
 
 # The default window: 24 whole months.
 DEFAULT_START = date(2024, 1, 1)
@@ -105,12 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.end < args.start:
         parser.error(f"--end {args.end} is before --start {args.start}")
 
-    # Imported here so that --help and a mistyped option answer at once.
-    from data_generation.generate_data import Plan
-
-    plan = Plan(seed=args.seed, users=args.users, start=args.start, end=args.end)
     try:
-        run_generator(plan, args.out_dir)
+        run_generator(args.seed, args.users, args.start, args.end, args.out_dir)
     except (DataError, OSError) as error:
         report_error("generate_data", error)
         return 1
@@ -120,13 +112,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run_generator(plan: Plan, out_dir: Path) -> None:
-    """Write the shop of *plan* into *out_dir* and print what was written."""
-    from data_generation.generate_data import generate_shop
+def run_generator(seed: int, users: int, start: date, end: date, out_dir: Path) -> None:
+    """Write the shop into *out_dir* and print what was written."""
+    # Imported here so that --help and a mistyped option answer at once.
+    from data_generation.generate_data import Plan, generate_shop
     from utils.contract import MANIFEST_NAME
 
-    written = generate_shop(plan, out_dir)
-    print_safely(f"Seed {plan.seed}, {plan.users:,} users, {plan.start} to {plan.end}:")
+    written = generate_shop(Plan(seed, users, start, end), out_dir)
+    print_safely(f"Seed {seed}, {users:,} users, {start} to {end}:")
     print_safely(
         render_files(
             (show_path(out_dir / file.path), file.rows, file.sha256) for file in written
