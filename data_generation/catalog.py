@@ -20,7 +20,7 @@ OPENING_DAYS = 3 * 365
 # … and gains one at this pace, in days.
 LAUNCH_PACE = 12
 # Launches happen at six in the morning; sales begin on the next day.
-LAUNCH_SECOND = 6 * 3600
+LAUNCH_HOUR = 6
 
 # Draws for products come in blocks of this many rows.
 PRODUCT_BLOCK = 64

@@ -51,14 +51,13 @@ MOMENT_WORDS = 32
 class User(NamedTuple):
     """A customer: *row* is the line of users.csv, the rest is what orders are made from.
 
-    *second* and *tick* are the moment of sign-up in calendar and in shop time; *rate* and
-    *spending_level* are fixed-point numbers, *dropout* is a word.
+    *tick* is the moment of sign-up in shop time; *rate* and *spending_level* are
+    fixed-point numbers, *dropout* is a word.
     """
 
     row: str
     user_id: int
     country: Country
-    second: int
     tick: int
     buys: bool
     rate: int
@@ -138,17 +137,16 @@ def _make_user(
     day_start, day_stop = calendar.ticks[day_number : day_number + 2]
     # The same mapping as a purchase's, so that none comes out before the sign-up.
     tick = day_start + ((day_stop - day_start) * moment >> WORD_BITS)
-    second = calendar.second_at(tick)
+    signed_up_at = calendar.format_instant(calendar.second_at(tick))
     row = (
         f"{user_id},{make_email(given, family, user_id, domain)},{given} {family},"
         f"{country.code},{country.cities[scale_word(city, 0, len(country.cities))]},"
-        f"{CHANNELS.item_at(channel)},{calendar.format_instant(second)}\n"
+        f"{CHANNELS.item_at(channel)},{signed_up_at}\n"
     )
     return User(
         row=row,
         user_id=user_id,
         country=country,
-        second=second,
         tick=tick,
         buys=is_chosen(is_buyer, BUYER_PER_MILLE),
         rate=gamma(RATE_SHAPE).value_at(rate),

@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple
 from data_generation.catalog import (
     CATEGORIES,
     CURRENCY,
-    LAUNCH_SECOND,
+    LAUNCH_HOUR,
     Product,
     make_products,
     stock_shelves,
@@ -42,7 +42,6 @@ class Plan(NamedTuple):
 class Written(NamedTuple):
     """A finished file as the manifest tells of it; *rows* leaves the header out."""
 
-    table: str
     path: str
     bytes: int
     rows: int
@@ -53,7 +52,7 @@ class TableFile:
     """One CSV file being written: counts and hashes what passes through."""
 
     def __init__(self, table: Table, file: IO[bytes]) -> None:
-        self.table = table
+        self._name = table.name
         self._file = file
         self._hash = hashlib.sha256()
         self._bytes = 0
@@ -68,8 +67,7 @@ class TableFile:
     def describe(self) -> Written:
         """Return what has been written so far."""
         return Written(
-            table=self.table.name,
-            path=f"{self.table.name}.csv",
+            path=f"{self._name}.csv",
             bytes=self._bytes,
             rows=self._rows,
             sha256=self._hash.hexdigest(),
@@ -191,11 +189,10 @@ def _number_payments(calendar: Calendar, day_number: int, diary: _Diary) -> list
 
 def _format_product(calendar: Calendar, product: Product) -> str:
     launched_on = date.fromordinal(calendar.start.toordinal() + product.launch_day)
-    hour = LAUNCH_SECOND // 3600
     return (
         f"{product.product_id},{product.sku},{product.name},"
         f"{CATEGORIES[product.category].name},{product.brand},{product.price_cents},"
-        f"{product.cost_cents},{launched_on.isoformat()}T{hour:02d}:00:00Z\n"
+        f"{product.cost_cents},{launched_on.isoformat()}T{LAUNCH_HOUR:02d}:00:00Z\n"
     )
 
 

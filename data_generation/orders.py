@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from data_generation.catalog import Country, Product, Shelves
+from data_generation.catalog import Product, Shelves
 from data_generation.customers import Purchase
 from data_generation.distributions import UNIT, Choice, gamma, weigh_choice
 from data_generation.seasons import DAY_SECONDS, Calendar, find_black_friday
@@ -290,12 +290,11 @@ def add_up(lines: Sequence[Line], purchase: Purchase, coupon: int) -> Amounts:
     elif purchase.number > 0 and is_chosen(coupon, COUPON_PER_MILLE):
         discount = subtotal * COUPON_PER_CENT // 100
     goods = subtotal - discount
-    country: Country = purchase.country
     return Amounts(
         subtotal=subtotal,
         discount=discount,
-        shipping=0 if goods >= FREE_SHIPPING_CENTS else country.shipping_cents,
-        tax=(goods * country.tax_per_mille + 500) // 1000,
+        shipping=0 if goods >= FREE_SHIPPING_CENTS else purchase.country.shipping_cents,
+        tax=(goods * purchase.country.tax_per_mille + 500) // 1000,
     )
 
 

@@ -173,14 +173,11 @@ class _TableReader:
         wrong = [
             self._fault(record.line, at, code, f"{name} is {show(cells[name])}, {expected}")
             for at, name in enumerate(header, start=1)
-            for code, expected in _judge_cell(self._find_column(name), cells[name])
+            for code, expected in _judge_cell(self._table.find_column(name), cells[name])
         ]
         yield from wrong or self._insert(header, record)
         if wrong:
             self._remember_refused(cells)
-
-    def _find_column(self, name: str) -> Column:
-        return self._table.columns[self._table.column_names.index(name)]
 
     def _explain_width(self, header: Sequence[str], record: _Record) -> Fault:
         if not record.cells:

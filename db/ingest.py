@@ -34,10 +34,9 @@ from utils.contract import (
     read_contract,
 )
 from utils.database import LOCK_TIMEOUT, is_date
-from utils.helpers import DATABASE_PATH, DataError, hash_file
+from utils.helpers import DATABASE_PATH, DataError
 
 IS_WINDOWS = os.name == "nt"
-
 
 # Rises when the same input is meant to give another database.
 TOOL_VERSION = "1.0"
@@ -65,11 +64,17 @@ class LoadedFile(NamedTuple):
     """
 
     path: Path
-    table: str
     sha256: str
     bytes: int
     rows: int
     manifest: str
+
+
+class Manifest(NamedTuple):
+    """The manifest beside the files; an empty *document* and no *sha256* without one."""
+
+    document: dict[str, Any]
+    sha256: str | None
 
 
 class Refusal(Exception):
@@ -116,9 +121,10 @@ def ingest_folder(
     _require_files(contract, data_dir)
     require_replaceable(target)
     before = _identify_files(contract, data_dir)
+    manifest = read_manifest(data_dir / MANIFEST_NAME)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        loaded = _build_database(contract, data_dir, partial)
+        loaded = _build_database(contract, data_dir, manifest, partial)
         _require_unchanged(contract, data_dir, before)
         publish_database(partial, target)
     except (Refusal, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError) as error:
@@ -146,14 +152,13 @@ def _require_files(contract: Contract, data_dir: Path) -> None:
             f"{data_dir}: not a folder. Name the files' folder with --data-dir."
         )
     names = [f"{table.name}.csv" for table in contract.tables]
-    odd = [name for name in names if (data_dir / name).exists()]
-    odd = [name for name in odd if not (data_dir / name).is_file()]
+    lacking = [name for name in names if not (data_dir / name).is_file()]
+    odd = [name for name in lacking if (data_dir / name).exists()]
     if odd:
         raise DataError(f"{data_dir}: {', '.join(odd)} is no file. Put the data there.")
-    missing = [name for name in names if not (data_dir / name).is_file()]
-    if missing:
+    if lacking:
         raise DataError(
-            f"{data_dir}: missing {', '.join(missing)}. Make them with"
+            f"{data_dir}: missing {', '.join(lacking)}. Make them with"
             " 'python generate_data.py --generate', or name their folder with --data-dir."
         )
 
@@ -174,7 +179,9 @@ def _require_unchanged(
         )
 
 
-def _build_database(contract: Contract, data_dir: Path, partial: Path) -> list[LoadedFile]:
+def _build_database(
+    contract: Contract, data_dir: Path, manifest: Manifest, partial: Path
+) -> list[LoadedFile]:
     """Fill the new database file *partial* in one transaction and sync it."""
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +198,6 @@ def _build_database(contract: Contract, data_dir: Path, partial: Path) -> list[L
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA foreign_keys = OFF")  # checked as a whole, below
         connection.execute("BEGIN")
-        manifest = read_manifest(data_dir / MANIFEST_NAME)
         for statement in contract.table_statements:
             connection.execute(statement)
         loaded = [
@@ -202,7 +208,7 @@ def _build_database(contract: Contract, data_dir: Path, partial: Path) -> list[L
             connection.execute(statement)
         if connection.execute("PRAGMA foreign_key_check").fetchone():
             raise Refusal("a reference to a row that does not exist")
-        record_provenance(connection, contract, loaded, manifest, data_dir / MANIFEST_NAME)
+        record_provenance(connection, contract, loaded, manifest)
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = DELETE")
     with open(partial, "rb+") as file:
@@ -211,7 +217,7 @@ def _build_database(contract: Contract, data_dir: Path, partial: Path) -> list[L
 
 
 def load_table(
-    connection: sqlite3.Connection, table: Table, path: Path, manifest: dict[str, Any]
+    connection: sqlite3.Connection, table: Table, path: Path, manifest: Manifest
 ) -> LoadedFile:
     """Insert the rows of the CSV file *path* into *table*.
 
@@ -228,7 +234,7 @@ def load_table(
         header = next(reader, [])
         if sorted(header) != sorted(table.column_names):
             raise Refusal("a header that is not the contract's")
-        columns = [table.columns[table.column_names.index(name)] for name in header]
+        columns = [table.find_column(name) for name in header]
         insert = _insert_statement(table, columns)
         while chunk := list(islice(reader, CHUNK_ROWS)):
             prove_canonical(chunk, columns)
@@ -236,7 +242,6 @@ def load_table(
             rows += len(chunk)
     return LoadedFile(
         path=path,
-        table=table.name,
         sha256=source.hexdigest(),
         bytes=source.byte_count,
         rows=rows,
@@ -275,38 +280,39 @@ def prove_canonical(rows: Sequence[Sequence[str]], columns: Sequence[Column]) ->
                 raise Refusal("a cell that is not a canonical integer")
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> Manifest:
     """Return the manifest at *path*, or an empty one if there is no such file."""
     if not path.exists():
-        return {}
+        return Manifest({}, None)
     if not path.is_file():
         raise DataError(f"{path}: is no file. Remove it to load the files without it.")
     try:
-        text = path.read_text(encoding="utf-8")
-        manifest = json.loads(text)
-        json.dumps(manifest, ensure_ascii=False).encode("utf-8")
+        data = path.read_bytes()
+        document = json.loads(data.decode("utf-8"))
+        # JSON may escape half a character, which no database can store.
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"{path}: not valid JSON: {error}. Mend the manifest, or remove it to load"
             " the files without one."
         ) from error
-    if not isinstance(manifest, dict):
+    if not isinstance(document, dict):
         raise DataError(f"{path}: expected a JSON object. Mend the manifest, or remove it.")
-    return manifest
+    return Manifest(document, hashlib.sha256(data).hexdigest())
 
 
-def compare_with_manifest(manifest: dict[str, Any], file_name: str, sha256: str) -> str:
+def compare_with_manifest(manifest: Manifest, file_name: str, sha256: str) -> str:
     """Return how the file's *sha256* compares with the manifest (see `LoadedFile`)."""
-    if not manifest:
+    if not manifest.document:
         return "absent"
-    for resource in _listed_resources(manifest):
+    for resource in _listed_resources(manifest.document):
         if resource.get("path") == file_name:
             return "matches" if resource.get("hash") == f"sha256:{sha256}" else "differs"
     return "unlisted"
 
 
-def _listed_resources(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    resources = manifest.get("resources")
+def _listed_resources(document: dict[str, Any]) -> list[dict[str, Any]]:
+    resources = document.get("resources")
     if not isinstance(resources, list):
         return []
     return [resource for resource in resources if isinstance(resource, dict)]
@@ -316,8 +322,7 @@ def record_provenance(
     connection: sqlite3.Connection,
     contract: Contract,
     loaded: Sequence[LoadedFile],
-    manifest: dict[str, Any],
-    manifest_path: Path,
+    manifest: Manifest,
 ) -> None:
     """Write what was loaded, under which rules and by what, into the provenance table."""
     facts: dict[tuple[str, str], Any] = {("schema.sql", "sha256"): contract.sha256}
@@ -328,9 +333,9 @@ def record_provenance(
     for table_name, digest in digests.items():
         facts[table_name, "content_sha256"] = digest
     facts["dataset", "content_sha256"] = dataset_digest(digests)
-    if manifest:
-        facts[MANIFEST_NAME, "sha256"] = hash_file(manifest_path)
-    generator = _read_generator(manifest)
+    if manifest.document:
+        facts[MANIFEST_NAME, "sha256"] = manifest.sha256
+    generator = _read_generator(manifest.document)
     facts |= {("generator", name): value for name, value in generator.items()}
     facts["dataset", "as_of"] = choose_as_of(connection, generator.get("window_end"))
     facts["loader", "tool_version"] = TOOL_VERSION

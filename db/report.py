@@ -26,7 +26,7 @@ from utils.database import (
     open_database,
     read_provenance,
 )
-from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, open_all_whole, render_json
+from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, render_json, write_all_whole
 
 __all__ = ["build_report", "render_markdown", "render_summary", "report_database"]
 
@@ -38,7 +38,6 @@ SCHEMA_VERSION = "1.0"
 # Breaking rows shown of each check, and characters shown of a text in them.
 SAMPLE_ROWS = 5
 SAMPLE_CHARACTERS = 120
-
 
 # What the words of the report mean, for readers of both files.
 DEFINITIONS = {
@@ -106,9 +105,7 @@ def report_database(database: Path, out_dir: Path | None = None) -> Report:
     texts = {folder / "report.json": text, folder / "report.md": render_markdown(report)}
     if out_dir is None:
         texts[PUBLISHED_DIR / "report.json"] = text
-    with open_all_whole(list(texts)) as files:
-        for file, content in zip(files, texts.values(), strict=True):
-            file.write(content.encode("utf-8"))
+    write_all_whole(texts)
     return report
 
 

@@ -25,8 +25,8 @@ from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,
     DataError,
-    open_all_whole,
     render_json,
+    write_all_whole,
 )
 
 SCHEMA_VERSION = "1.0"
@@ -252,9 +252,7 @@ def write_result(
     texts = {folder / CSV_NAME: render_csv(result), folder / JSON_NAME: json_text}
     if out_dir is None:
         texts[PUBLISHED_DIR / JSON_NAME] = json_text
-    with open_all_whole(list(texts)) as files:
-        for file, text in zip(files, texts.values(), strict=True):
-            file.write(text.encode("utf-8"))
+    write_all_whole(texts)
     return list(texts)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from utils.contract import read_contract
-from utils.helpers import DataError, print_safely, report_error, write_whole
+from utils.helpers import DataError, print_safely, report_error, write_all_whole
 
 Row = tuple[int | str, ...]
 
@@ -123,12 +123,14 @@ def convert_master(master: Path, out_dir: Path) -> dict[str, int]:
     """Write the five files into *out_dir*; return the number of rows of each."""
     purchases = sorted(read_purchases(master), key=lambda purchase: purchase.at)
     row_counts = {}
+    texts = {}
     for table in read_contract().tables:
         rows = [table.column_names, *CONVERTERS[table.name](purchases)]
         row_counts[table.name] = len(rows) - 1
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
-        write_whole(out_dir / f"{table.name}.csv", text.getvalue())
+        texts[out_dir / f"{table.name}.csv"] = text.getvalue()
+    write_all_whole(texts)
     return row_counts
 
 

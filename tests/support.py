@@ -13,11 +13,12 @@ import sys
 import tempfile
 import unittest
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
+from unittest import mock
 
 import generate_data
 import ingest
@@ -77,6 +78,21 @@ def skip(reason: str) -> NoReturn:
         atexit.register(_tell_skipped)
     _skipped[reason] += 1
     raise unittest.SkipTest(reason)
+
+
+@contextlib.contextmanager
+def refuse_to_replace(name: str) -> Iterator[None]:
+    """Let the system refuse the renames that would bring a new file called *name*."""
+    replace_file = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        # An old file put back has another ending.
+        if target.name == name and source.name.endswith(f".{os.getpid()}.partial"):
+            raise PermissionError(13, "in use", str(source), None, str(target))
+        replace_file(source, target)
+
+    with mock.patch("utils.helpers.os.replace", replace):
+        yield
 
 
 def skip_on_windows(reason: str) -> None:

@@ -22,7 +22,7 @@ import generate_data
 from data_generation import catalog, customers, seasons
 from data_generation.distributions import UNIT, Quantiles, beta, exponential, gamma
 from data_generation.streams import WORDS, Streams
-from tests.support import ROOT, ShopCase, call, run_script, sample_shop
+from tests.support import ROOT, ShopCase, call, refuse_to_replace, run_script, sample_shop
 from utils.contract import read_contract
 
 # The promise: these bytes, on every Python, system and processor.  A change here is a new
@@ -221,8 +221,11 @@ class TheCalendar(unittest.TestCase):
     def test_a_purchase_without_delay_is_not_before_its_sign_up(self) -> None:
         streams = Streams(3)
         calendar = seasons.plan_calendar(date(2024, 11, 28), date(2024, 12, 3))
-        for user in customers.sign_up_users(streams, calendar, 2, 1, 5000):
-            self.assertLessEqual(user.second, calendar.second_at(user.tick))
+        with mock.patch("data_generation.customers._first_delay", return_value=0):
+            for user in customers.sign_up_users(streams, calendar, 2, 1, 5000):
+                signed_up_at = user.row.strip().rpartition(",")[2]
+                for first in customers.find_purchases(streams, calendar, user, "x")[:1]:
+                    self.assertEqual(calendar.format_instant(first.second), signed_up_at)
 
     def test_ticks_become_seconds_in_order_and_within_their_day(self) -> None:
         calendar = seasons.plan_calendar(date(2024, 2, 28), date(2024, 3, 1))
@@ -524,18 +527,10 @@ class TheCommand(ShopCase):
     def test_a_refused_rename_puts_every_old_file_back(self) -> None:
         self.generate("--users", 20)
         before = hash_folder(self.folder)
-        replace = os.replace
-        new_suffix = f".{os.getpid()}.partial"
         arguments = ("--generate", "--users", 50, "--out-dir", self.folder)
-
-        def refuse_orders(source: Path, target: Path) -> None:
-            if target.name == "orders.csv" and source.name.endswith(new_suffix):
-                raise PermissionError(13, "in use", str(source), None, str(target))
-            replace(source, target)
-
         for link in (os.link, mock.Mock(side_effect=OSError(95, "no links here"))):
             with (
-                mock.patch("utils.helpers.os.replace", refuse_orders),
+                refuse_to_replace("orders.csv"),
                 mock.patch("utils.helpers.os.link", link),
             ):
                 result = call(generate_data.main, *arguments)

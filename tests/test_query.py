@@ -7,7 +7,6 @@ import doctest
 import hashlib
 import importlib
 import importlib.util
-import itertools
 import json
 import os
 import random
@@ -29,7 +28,15 @@ from queries import run_query as query
 from queries.summary import render_summary
 from tests.recount import COLUMNS, recount_cohorts
 from tests.shop import Row, create_empty_shop, create_shop
-from tests.support import Result, ShopCase, call, run_script, sample_shop, skip_or_fail
+from tests.support import (
+    Result,
+    ShopCase,
+    call,
+    refuse_to_replace,
+    run_script,
+    sample_shop,
+    skip_or_fail,
+)
 from utils.contract import PROVENANCE_TABLE, read_contract
 from utils.ratios import ratio
 
@@ -909,14 +916,7 @@ class TheFiles(QueryCase):
         ]
         for path in paths:
             path.write_bytes(b"old")
-        calls, replace_file = itertools.count(1), os.replace
-
-        def replace(source: Path, target: Path) -> None:
-            if next(calls) == 2:
-                raise PermissionError(13, "in use", str(source), None, str(target))
-            replace_file(source, target)
-
-        with mock.patch("utils.helpers.os.replace", replace):
+        with refuse_to_replace("query_result.json"):
             result = call(run_query.main, "--database", self.path)
         self.assertEqual((result.status, result.stdout), (1, ""), result)
         self.assertIn("cannot be written", result.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import random
@@ -35,6 +34,7 @@ from tests.shop import (
     create_empty_shop,
     create_shop,
 )
+from tests.support import refuse_to_replace
 from utils.contract import read_contract
 from utils.database import find_inexact_refund
 from utils.helpers import DataError, hash_file
@@ -684,17 +684,10 @@ class TheFiles(FolderCase):
             folder.mkdir()
         for path in paths:
             path.write_bytes(b"old")
-        calls, replace_file = itertools.count(1), os.replace
-
-        def replace(source: Path, target: Path) -> None:
-            if next(calls) == 2:
-                raise PermissionError(13, "in use", str(source), None, str(target))
-            replace_file(source, target)
-
         with (
             mock.patch.object(report_module, "PROJECT_ROOT", root),
             mock.patch.object(report_module, "PUBLISHED_DIR", published),
-            mock.patch("utils.helpers.os.replace", replace),
+            refuse_to_replace("report.md"),
             self.assertRaisesRegex(DataError, "report.md: cannot be written: in use"),
         ):
             report_database(self.make_shop())

@@ -58,6 +58,10 @@ class Table(NamedTuple):
         """Return the column names in the order declared, which is the CSV header."""
         return [column.name for column in self.columns]
 
+    def find_column(self, name: str) -> Column:
+        """Return the column called *name*, which must be there."""
+        return self.columns[self.column_names.index(name)]
+
 
 class Contract(NamedTuple):
     """All of `schema.sql`: *tables* are the CSV files, in the order declared.

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -103,17 +103,11 @@ def _keep(path: Path, old: Path) -> None:
         shutil.copy2(path, old)
 
 
-@contextmanager
-def open_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open *path* for writing bytes so that it appears only when it is whole."""
-    with open_all_whole([path]) as (file,):
-        yield file
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write *text* to *path* as UTF-8 with its newlines as they are; all or nothing."""
-    with open_whole(path) as file:
-        file.write(text.encode("utf-8"))
+def write_all_whole(texts: Mapping[Path, str]) -> None:
+    """Write *texts*, by path, as UTF-8 with their newlines as they are; all or none."""
+    with open_all_whole(list(texts)) as files:
+        for file, text in zip(files, texts.values(), strict=True):
+            file.write(text.encode("utf-8"))
 
 
 def show_path(path: Path) -> str:
