@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import os
 import shutil
 import subprocess
 import sys
 import unittest
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.support import ROOT, SAMPLE_USERS, Result, ShopCase, sample_shop, skip_or_fail
 
@@ -68,6 +71,27 @@ class WithoutPosix(ShopCase):
         ):  # fmt: skip
             result = self.run_without_posix(str(script), *arguments)
             self.assertEqual((result.status, result.stderr), (0, ""), result)
+
+    def test_the_page_is_served(self) -> None:
+        server = subprocess.Popen(
+            [
+                sys.executable, "-c", WITHOUT_POSIX, ROOT / "serve_frontend.py",
+                "--port", "0", "--results-dir", sample_shop(),
+            ],
+            env={**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"},
+            stdout=subprocess.PIPE,
+            encoding="cp1252",
+        )  # fmt: skip
+        with server:
+            self.addCleanup(server.kill)
+            assert server.stdout is not None
+            port = urlsplit(server.stdout.readline().split()[-1]).port
+            for name in ("", "data/report.json", "data/query_result.json"):
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                with closing(connection):
+                    connection.request("GET", f"/frontend/{name}")
+                    self.assertEqual(connection.getresponse().status, 200, name)
+            server.kill()
 
     def test_a_name_that_the_console_lacks_is_escaped(self) -> None:
         folder = self.folder / "łódź ✓"
