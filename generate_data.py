@@ -66,7 +66,13 @@ def build_parser() -> argparse.ArgumentParser:
         " payments as CSV files, and datapackage.json, which describes them.",
         epilog="Next: python ingest.py --ingest",
     )
-    parser.add_argument("--generate", action="store_true", help="write the files")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--generate", action="store_true", help="write the files")
+    action.add_argument(
+        "--verify", action="store_true",
+        help="say of each file in --out-dir whether it is exactly what the seed in its"
+        " manifest makes; the shop is made again in a temporary folder",
+    )  # fmt: skip
     parser.add_argument(
         "--seed", type=parse_seed, default=42, metavar="N",
         help="where chance starts, 0 to 2**64 - 1; the same seed gives the same bytes"
@@ -95,13 +101,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    if not args.generate:
+    if not (args.generate or args.verify):
         parser.print_help(sys.stderr)
         return 2
     if args.end < args.start:
         parser.error(f"--end {args.end} is before --start {args.start}")
 
     try:
+        if args.verify:
+            return run_verification(args.out_dir)
         run_generator(args.seed, args.users, args.start, args.end, args.out_dir)
     except (DataError, OSError) as error:
         report_error("generate_data", error)
@@ -126,6 +134,26 @@ def run_generator(seed: int, users: int, start: date, end: date, out_dir: Path) 
         )
     )
     print_safely(f"  {show_path(out_dir / MANIFEST_NAME)}")
+
+
+def run_verification(out_dir: Path) -> int:
+    """Print a verdict on each file in *out_dir*; return 1 unless all are exact."""
+    from data_generation.generate_data import verify_shop
+
+    plan, files = verify_shop(out_dir)
+    print_safely(f"Seed {plan.seed}, {plan.users:,} users, {plan.start} to {plan.end}:")
+    width = max(len(show_path(out_dir / file.path)) for file in files)
+    for file in files:
+        print_safely(f"  {show_path(out_dir / file.path):<{width}}  {file.verdict}")
+    wrong = sum(not file.is_exact for file in files)
+    if not wrong:
+        return 0
+    report_error(
+        "generate_data",
+        f"{wrong} of {len(files)} files are not what this seed makes. --generate with the"
+        " seed, users and window above makes them again.",
+    )
+    return 1
 
 
 if __name__ == "__main__":

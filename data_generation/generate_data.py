@@ -8,6 +8,8 @@ every file is in time order.  The files appear only when all of them are whole.
 from __future__ import annotations
 
 import hashlib
+import json
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import date
@@ -25,9 +27,9 @@ from data_generation.catalog import (
 from data_generation.customers import Purchase, find_purchases, plan_signups, sign_up_users
 from data_generation.orders import Payment, make_order_day, promote
 from data_generation.seasons import DAY_SECONDS, Calendar, plan_calendar
-from data_generation.streams import FORMAT_VERSION, Streams
+from data_generation.streams import FORMAT_VERSION, LARGEST_SEED, Streams
 from utils.contract import MANIFEST_NAME, Contract, Table, read_contract
-from utils.helpers import open_all_whole, render_json
+from utils.helpers import DataError, hash_file, open_all_whole, render_json
 
 
 class Plan(NamedTuple):
@@ -46,6 +48,14 @@ class Written(NamedTuple):
     bytes: int
     rows: int
     sha256: str
+
+
+class Verified(NamedTuple):
+    """A file as `verify_shop` found it; *verdict* is in words."""
+
+    path: str
+    is_exact: bool
+    verdict: str
 
 
 class TableFile:
@@ -98,6 +108,76 @@ def generate_shop(plan: Plan, out_dir: Path) -> list[Written]:
         document = describe_package(plan, contract, written)
         manifest.write(render_json(document).encode("utf-8"))
     return written
+
+
+def verify_shop(out_dir: Path) -> tuple[Plan, list[Verified]]:
+    """Compare the files in *out_dir* with their manifest, and with what its seed makes.
+
+    The shop is made again, from the plan in the manifest, in a temporary folder.  Return
+    that plan and a verdict for each of the five files and the manifest.  Raise `DataError`
+    if the manifest is missing or states no plan of this format version.
+    """
+    manifest = out_dir / MANIFEST_NAME
+    plan, listed = _read_manifest(manifest)
+    with tempfile.TemporaryDirectory() as folder:
+        made = {file.path: file.sha256 for file in generate_shop(plan, Path(folder))}
+        made[MANIFEST_NAME] = hash_file(Path(folder) / MANIFEST_NAME)
+    listed[MANIFEST_NAME] = None
+    return plan, [
+        _judge_file(out_dir / path, made_sha256, listed.get(path))
+        for path, made_sha256 in made.items()
+    ]
+
+
+def _read_manifest(path: Path) -> tuple[Plan, dict[str, str | None]]:
+    """Return the plan that the manifest at *path* states, and each file's SHA-256."""
+    advice = "Make the files with --generate, or name their folder with --out-dir."
+    try:
+        document = json.loads(path.read_bytes())
+        version = document["format_version"]
+        window = document["window"]
+        plan = Plan(
+            document["seed"],
+            document["users"],
+            date.fromisoformat(window["start"]),
+            date.fromisoformat(window["end"]),
+        )
+        listed = {
+            file["path"]: file["hash"].removeprefix("sha256:")
+            for file in document["resources"]
+        }
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}. {advice}") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: is not a manifest of this generator. {advice}") from error
+    if version != FORMAT_VERSION:
+        raise DataError(
+            f"{path}: format_version is {version!r}, this generator makes {FORMAT_VERSION}."
+            " Verify with the version of the project that made the files."
+        )
+    is_plan = (
+        type(plan.seed) is type(plan.users) is int
+        and 0 <= plan.seed <= LARGEST_SEED
+        and plan.users >= 0
+        and plan.start <= plan.end
+    )
+    if not is_plan:
+        raise DataError(f"{path}: seed, users or window is not a plan. {advice}")
+    return plan, listed
+
+
+def _judge_file(path: Path, made_sha256: str, listed_sha256: str | None) -> Verified:
+    try:
+        sha256 = hash_file(path)
+    except FileNotFoundError:
+        return Verified(path.name, is_exact=False, verdict="missing")
+    if sha256 == made_sha256:
+        return Verified(path.name, is_exact=True, verdict="exactly what this seed makes")
+    if sha256 == listed_sha256:
+        verdict = "as its manifest says, but not what this seed makes"
+    else:
+        verdict = "differs from what this seed makes"
+    return Verified(path.name, is_exact=False, verdict=verdict)
 
 
 def fill_files(plan: Plan, write: dict[str, Callable[[list[str]], None]]) -> None:

@@ -22,7 +22,15 @@ import generate_data
 from data_generation import catalog, customers, seasons
 from data_generation.distributions import UNIT, Quantiles, beta, exponential, gamma
 from data_generation.streams import WORDS, Streams
-from tests.support import ROOT, ShopCase, call, refuse_to_replace, run_script, sample_shop
+from tests.support import (
+    ROOT,
+    Result,
+    ShopCase,
+    call,
+    refuse_to_replace,
+    run_script,
+    sample_shop,
+)
 from utils.contract import read_contract
 
 # The promise: these bytes, on every Python, system and processor.  A change here is a new
@@ -462,6 +470,78 @@ class AnEdgeOfScale(ShopCase):
                 self.assertEqual(
                     self.query("SELECT COUNT(*) FROM users"), [(arguments[1],)]
                 )
+
+
+class Verification(ShopCase):
+    """--verify says per file whether it is exactly what the manifest's seed makes."""
+
+    def verify(self) -> Result:
+        """Return what --verify says of the folder."""
+        return call(generate_data.main, "--verify", "--out-dir", self.folder)
+
+    def test_of_an_untouched_shop_holds_and_changes_nothing(self) -> None:
+        self.generate("--users", 20, "--seed", 7, "--end", "2024-06-30")
+        before = hash_folder(self.folder)
+        result = self.verify()
+        self.assertEqual((result.status, result.stderr), (0, ""))
+        self.assertEqual(result.stdout.count("exactly what this seed makes"), 6)
+        self.assertIn("Seed 7, 20 users, 2024-01-01 to 2024-06-30", result.stdout)
+        self.assertEqual(hash_folder(self.folder), before)
+
+    def test_names_the_file_that_was_changed_forged_or_lost(self) -> None:
+        self.generate("--users", 20)
+        orders, manifest = self.folder / "orders.csv", self.folder / "datapackage.json"
+        was = hashlib.sha256(orders.read_bytes()).hexdigest()
+        orders.write_bytes(orders.read_bytes().replace(b"delivered", b"shipped", 1))
+        result = self.verify()
+        self.assertEqual(result.status, 1)
+        self.assertRegex(result.stdout, r"orders\.csv +differs from what this seed makes")
+        self.assertEqual(result.stdout.count("exactly what this seed makes"), 5)
+        self.assertIn("1 of 6 files", result.stderr)
+
+        forged = hashlib.sha256(orders.read_bytes()).hexdigest()
+        manifest.write_text(
+            manifest.read_text(encoding="utf-8").replace(was, forged), encoding="utf-8"
+        )
+        result = self.verify()
+        self.assertRegex(result.stdout, r"orders\.csv +as its manifest says, but not what")
+        self.assertRegex(result.stdout, r"datapackage\.json +differs from what")
+
+        orders.unlink()
+        self.assertRegex(self.verify().stdout, r"orders\.csv +missing")
+
+    def test_without_a_manifest_of_its_own_says_what_to_do(self) -> None:
+        for text, words in (
+            (None, "cannot be read"),
+            ("{}", "is not a manifest"),
+            ("[1]", "is not a manifest"),
+            ("no JSON", "is not a manifest"),
+        ):
+            with self.subTest(text):
+                if text is not None:
+                    (self.folder / "datapackage.json").write_text(text, encoding="utf-8")
+                result = self.verify()
+                self.assertEqual(result.status, 1)
+                self.assertIn(words, result.stderr)
+                self.assertIn("--generate", result.stderr)
+
+    def test_refuses_another_format_version_and_a_plan_that_is_none(self) -> None:
+        self.generate("--users", 2)
+        manifest = self.folder / "datapackage.json"
+        text = manifest.read_text(encoding="utf-8")
+        for old, new, words in (
+            ('"format_version": 1', '"format_version": 999', "999"),
+            ('"seed": 42', '"seed": "42"', "not a plan"),
+            ('"seed": 42', '"seed": -42', "not a plan"),
+            ('"users": 2,', '"users": -2,', "not a plan"),
+            ('"end": "2025', '"end": "2023', "not a plan"),
+        ):
+            with self.subTest(new):
+                self.assertIn(old, text)
+                manifest.write_text(text.replace(old, new), encoding="utf-8")
+                result = self.verify()
+                self.assertEqual(result.status, 1)
+                self.assertIn(words, result.stderr)
 
 
 class TheCommand(ShopCase):
