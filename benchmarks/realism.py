@@ -39,7 +39,7 @@ from typing import Any, NamedTuple, TypeVar
 # A script finds modules in its own folder; these are in the one above.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data_generation.seasons import DAY_TICKS, demand
+from data_generation.seasons import DAY_TICKS, demand, find_black_friday
 from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
 
 Item = TypeVar("Item")
@@ -765,16 +765,6 @@ def payment_rows(shop: Shop) -> list[Row]:
 
 
 # ---- Seasons ---------------------------------------------------------------------------
-
-
-def find_black_friday(year: int) -> date:
-    """Return the day after the fourth Thursday of November.
-
-    >>> find_black_friday(2024)
-    datetime.date(2024, 11, 29)
-    """
-    first = date(year, 11, 1)
-    return first + timedelta(days=(3 - first.weekday()) % 7 + 21 + 1)
 
 
 def season_rows(shop: Shop) -> list[Row]:

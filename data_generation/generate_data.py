@@ -117,19 +117,17 @@ def verify_shop(out_dir: Path) -> tuple[Plan, list[Verified]]:
     that plan and a verdict for each of the five files and the manifest.  Raise `DataError`
     if the manifest is missing or states no plan of this format version.
     """
-    manifest = out_dir / MANIFEST_NAME
-    plan, listed = _read_manifest(manifest)
+    plan, listed = _read_manifest(out_dir / MANIFEST_NAME)
     with tempfile.TemporaryDirectory() as folder:
         made = {file.path: file.sha256 for file in generate_shop(plan, Path(folder))}
         made[MANIFEST_NAME] = hash_file(Path(folder) / MANIFEST_NAME)
-    listed[MANIFEST_NAME] = None
     return plan, [
         _judge_file(out_dir / path, made_sha256, listed.get(path))
         for path, made_sha256 in made.items()
     ]
 
 
-def _read_manifest(path: Path) -> tuple[Plan, dict[str, str | None]]:
+def _read_manifest(path: Path) -> tuple[Plan, dict[str, str]]:
     """Return the plan that the manifest at *path* states, and each file's SHA-256."""
     advice = "Make the files with --generate, or name their folder with --out-dir."
     try:
