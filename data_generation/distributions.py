@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Generic, NamedTuple, TypeVar
 
 from data_generation.streams import WORD_BITS, WORDS
@@ -20,7 +20,7 @@ UNIT_BITS = 32
 UNIT = 1 << UNIT_BITS
 
 # Digits carried while a table is built; tables keep fewer than ten.
-PRECISION = 24
+PRECISION = 18
 
 Item = TypeVar("Item")
 
@@ -53,6 +53,57 @@ class Choice(NamedTuple, Generic[Item]):
         return self.items[bisect_right(self.cuts, word)]
 
 
+def expand(table: Quantiles, bits: int) -> list[int]:
+    """Return the quantiles of *table* at the middles of 2***bits* equal cells.
+
+    >>> expand(Quantiles([0, WORDS], [0, 800]), 2)
+    [100, 300, 500, 700]
+    """
+    width = WORDS >> bits
+    words = range(width >> 1, WORDS, width)
+    expanded: list[int] = []
+    for (start, stop), (low, high) in zip(
+        pairwise(table.cuts), pairwise(table.values), strict=True
+    ):
+        until = (stop + (width >> 1) - 1) // width
+        expanded += [
+            low + (high - low) * (word - start) // (stop - start)
+            for word in words[len(expanded) : until]
+        ]
+    return expanded
+
+
+def deal(weights: Sequence[int], size: int) -> list[int]:
+    """Return *size* indexes of *weights*, each as often as its weight's share, in order.
+
+    >>> deal([2, 0, 1, 1], 8)
+    [0, 0, 0, 0, 2, 2, 3, 3]
+    """
+    totals = list(accumulate(weights))
+    marks = [(size * total + totals[-1] // 2) // totals[-1] for total in totals]
+    dealt: list[int] = []
+    for index, mark in enumerate(marks):
+        dealt += [index] * (mark - len(dealt))
+    return dealt
+
+
+@cache
+def octave_steps(steps: int, low: int, high: int) -> list[int]:
+    """Return UNIT × 2**(number ÷ *steps*) for each number from *low* to *high*."""
+    with localcontext() as context:
+        context.prec = PRECISION
+        step = Decimal(2).ln() / steps
+        return [int(UNIT * (step * number).exp()) for number in range(low, high + 1)]
+
+
+def power_law_weight(word: int) -> int:
+    """Return a weight with a long tail: 1,000 × (share of *word* + 0.008)**-1.25."""
+    with localcontext() as context:
+        context.prec = PRECISION
+        inverse = WORDS / (word + Decimal(WORDS) / 125)
+        return int(1000 * inverse * inverse.sqrt().sqrt())
+
+
 def weigh_choice(items: Sequence[Item], weights: Sequence[int]) -> Choice[Item]:
     """Return the choice among *items* in proportion to the integers *weights*.
 
@@ -61,15 +112,6 @@ def weigh_choice(items: Sequence[Item], weights: Sequence[int]) -> Choice[Item]:
     """
     totals = list(accumulate(weights))
     return Choice(tuple(items), [WORDS * total // totals[-1] for total in totals[:-1]])
-
-
-def spread_evenly(bin_weights: Sequence[int], bin_width: int) -> Quantiles:
-    """Return the distribution over len(*bin_weights*) bins of *bin_width* units each."""
-    totals = list(accumulate(bin_weights, initial=0))
-    return Quantiles(
-        [WORDS * total // totals[-1] for total in totals],
-        [position * bin_width for position in range(len(totals))],
-    )
 
 
 @cache
@@ -107,7 +149,8 @@ def gamma(shape: str) -> Quantiles:
     with localcontext() as context:
         context.prec = PRECISION
         alpha = Decimal(shape)
-        points = [64 * (Decimal(step) / 320) ** 4 for step in range(1, 321)]
+        # Beyond 40 lies less than a word of the shapes that are used.
+        points = [40 * (Decimal(step) / 288) ** 4 for step in range(1, 289)]
         totals = [_incomplete_gamma(alpha, point) for point in points]
         return _tabulate(points, totals)
 
@@ -129,8 +172,9 @@ def beta(first: str, second: str) -> Quantiles:
 
 def _incomplete_gamma(alpha: Decimal, point: Decimal) -> Decimal:
     term = total = 1 / alpha
+    least = term.scaleb(-12)
     divisor = alpha
-    while term > total * Decimal("1e-15"):
+    while term > least:
         divisor += 1
         term *= point / divisor
         total += term
@@ -138,12 +182,12 @@ def _incomplete_gamma(alpha: Decimal, point: Decimal) -> Decimal:
 
 
 def _incomplete_beta(alpha: Decimal, omega: Decimal, point: Decimal) -> Decimal:
-    power = Decimal(1)
+    power, least = Decimal(1), Decimal("1e-12")
     total = 1 / alpha
     for n in range(1, 300):
         power *= (n - omega) * point / n
         total += power / (alpha + n)
-        if abs(power) < Decimal("1e-12"):
+        if abs(power) < least:
             break
     return (alpha * point.ln()).exp() * total
 

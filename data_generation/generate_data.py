@@ -1,53 +1,125 @@
 """The run: from a plan to five CSV files and their manifest.
 
-Sign-up days make users and their moments of purchase; the moments are sorted into order
-days; order days make orders, items and payments.  Ids are dense and rise with time, and
-every file is in time order.  The files appear only when all of them are whole.
+Sign-up days make users and their moments of purchase; order days make orders, lines and
+payments.  Ids are dense and rise with time, and every file is in time order.  The days are
+made by this process or by several; the files appear only when all of them are whole.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
-import json
 import tempfile
-from collections import defaultdict
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
-from data_generation.catalog import (
-    CATEGORIES,
-    CURRENCY,
-    LAUNCH_HOUR,
-    Product,
-    make_products,
-    stock_shelves,
+from data_generation.manifest import Written, describe_package, read_manifest
+from data_generation.orders import Ids
+from data_generation.plan import Plan, Span, cut_days
+from data_generation.spans import (
+    count_span,
+    list_products,
+    open_shop,
+    order_span,
+    sign_up_span,
 )
-from data_generation.customers import Purchase, find_purchases, plan_signups, sign_up_users
-from data_generation.orders import Payment, make_order_day, promote
-from data_generation.seasons import DAY_SECONDS, Calendar, plan_calendar
-from data_generation.streams import FORMAT_VERSION, LARGEST_SEED, Streams
-from utils.contract import MANIFEST_NAME, Contract, Table, read_contract
-from utils.helpers import DataError, hash_file, open_all_whole, render_json
+from data_generation.workers import MOST_WORKERS, USERS_PER_WORKER, Alone, Crew, Piece, hire
+from utils.contract import MANIFEST_NAME, read_contract
+from utils.helpers import hash_file, open_all_whole, render_json
+
+COPY_BYTES = 1 << 20
+
+ORDER_TABLES = ("orders", "order_items", "payments")
+
+# What a sign-up and an order take, in proportion, and how many orders a user will make:
+# how far a run has come is estimated from them.
+SIGNUP_WORK, ORDER_WORK = 1, 2
+ORDERS_PER_USER = 2
 
 
-class Plan(NamedTuple):
-    """What to make: *users* customers who sign up from *start* to *end*, both included."""
+class Part(NamedTuple):
+    """Part *number* of *total* of every file, by time; the parts in order are the file."""
 
-    seed: int
-    users: int
-    start: date
-    end: date
+    number: int
+    total: int
+
+    def name_file(self, table: str) -> str:
+        """Return the name of this part of a table's file.
+
+        >>> Part(2, 16).name_file("users"), Part(1, 1).name_file("users")
+        ('users.csv.part-02-of-16', 'users.csv')
+        """
+        if self.total == 1:
+            return f"{table}.csv"
+        width = len(str(self.total))
+        return f"{table}.csv.part-{self.number:0{width}}-of-{self.total}"
 
 
-class Written(NamedTuple):
-    """A finished file as the manifest tells of it; *rows* leaves the header out."""
+WHOLE = Part(1, 1)
 
-    path: str
-    bytes: int
-    rows: int
-    sha256: str
+
+class Progress:
+    """How far a run has come; *watch* is told rows made and work done, per mille."""
+
+    def __init__(self, user_count: int, watch: Callable[[int, int], None] | None) -> None:
+        self.order_count = ORDERS_PER_USER * user_count
+        self._user_count = user_count
+        self._watch = watch
+        self._rows = 0
+        self._done = 0
+
+    def tell(self, users: int, orders: int, rows: int) -> None:
+        """Note that so many *users* and *orders* more are made, and *rows* written."""
+        self._rows += rows
+        self._done += SIGNUP_WORK * users + ORDER_WORK * orders
+        work = SIGNUP_WORK * self._user_count + ORDER_WORK * self.order_count
+        if self._watch is not None:
+            self._watch(self._rows, 1000 * self._done // max(work, self._done, 1))
+
+
+class TableFile:
+    """One CSV file being written: counts and hashes what passes through."""
+
+    def __init__(self, name: str, file: IO[bytes]) -> None:
+        self._name = name
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._bytes = 0
+        self._rows = 0
+
+    def write_header(self, column_names: Sequence[str]) -> None:
+        """Begin the file with the names of its columns."""
+        self._write((",".join(column_names) + "\n").encode("utf-8"))
+
+    def write_rows(self, rows: Sequence[str]) -> None:
+        """Append *rows*, each a line with its newline."""
+        self._rows += len(rows)
+        self._write("".join(rows).encode("utf-8"))
+
+    def append_piece(self, piece: Piece) -> None:
+        """Append the rows of *piece*."""
+        self._rows += piece.rows
+        with open(piece.path, "rb") as file:
+            while data := file.read(COPY_BYTES):
+                self._write(data)
+
+    def describe(self) -> Written:
+        """Return what has been written so far."""
+        return Written(
+            path=self._name,
+            bytes=self._bytes,
+            rows=self._rows,
+            sha256=self._hash.hexdigest(),
+        )
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._hash.update(data)
+        self._bytes += len(data)
 
 
 class Verified(NamedTuple):
@@ -58,110 +130,158 @@ class Verified(NamedTuple):
     verdict: str
 
 
-class TableFile:
-    """One CSV file being written: counts and hashes what passes through."""
+def generate_shop(
+    plan: Plan,
+    out_dir: Path,
+    *,
+    tables: Collection[str] = (),
+    part: Part = WHOLE,
+    workers: int = 1,
+    watch: Callable[[int, int], None] | None = None,
+) -> list[Written]:
+    """Write the CSV files of *plan* and their manifest into *out_dir*.
 
-    def __init__(self, table: Table, file: IO[bytes]) -> None:
-        self._name = table.name
-        self._file = file
-        self._hash = hashlib.sha256()
-        self._bytes = 0
-        self._rows = 0
-        self._write(",".join(table.column_names) + "\n")
-
-    def write_rows(self, rows: list[str]) -> None:
-        """Append *rows*, each a line with its newline."""
-        self._rows += len(rows)
-        self._write("".join(rows))
-
-    def describe(self) -> Written:
-        """Return what has been written so far."""
-        return Written(
-            path=f"{self._name}.csv",
-            bytes=self._bytes,
-            rows=self._rows,
-            sha256=self._hash.hexdigest(),
-        )
-
-    def _write(self, text: str) -> None:
-        data = text.encode("utf-8")
-        self._file.write(data)
-        self._hash.update(data)
-        self._bytes += len(data)
-
-
-def generate_shop(plan: Plan, out_dir: Path) -> list[Written]:
-    """Write the five CSV files of *plan* and their manifest into *out_dir*.
-
-    Return what was written, in the contract's order.  Raise `DataError` if *out_dir*
-    cannot be written to; the files of an earlier run then stay as they are.
+    Only *tables*, if any are named; a *part* of them has no manifest, and only the first
+    has headers.  Return what was written, in the contract's order, without the manifest.
+    Raise `DataError` if *out_dir* cannot be written to; the files of an earlier run then
+    stay as they are.
     """
     contract = read_contract()
-    names = [*(f"{table.name}.csv" for table in contract.tables), MANIFEST_NAME]
-    with open_all_whole([out_dir / name for name in names]) as (*opened, manifest):
+    wanted = [table for table in contract.tables if not tables or table.name in tables]
+    names = [part.name_file(table.name) for table in wanted]
+    if part == WHOLE:
+        names.append(MANIFEST_NAME)
+    with open_all_whole([out_dir / name for name in names]) as opened:
         files = {
-            table.name: TableFile(table, file)
-            for table, file in zip(contract.tables, opened, strict=True)
+            table.name: TableFile(name, file)
+            for table, name, file in zip(wanted, names, opened, strict=False)
         }
-        fill_files(plan, {name: file.write_rows for name, file in files.items()})
+        if part.number == 1:
+            for table in wanted:
+                files[table.name].write_header(table.column_names)
+        with _without_garbage_collection():
+            _fill_files(plan, files, part, workers, watch, out_dir)
         written = [file.describe() for file in files.values()]
-        document = describe_package(plan, contract, written)
-        manifest.write(render_json(document).encode("utf-8"))
+        if part == WHOLE:
+            document = describe_package(plan, contract, written)
+            opened[-1].write(render_json(document).encode("utf-8"))
     return written
 
 
-def verify_shop(out_dir: Path) -> tuple[Plan, list[Verified]]:
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Let reference counts alone free memory: the run makes many lists and no cycles."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _fill_files(
+    plan: Plan,
+    files: dict[str, TableFile],
+    part: Part,
+    workers: int,
+    watch: Callable[[int, int], None] | None,
+    out_dir: Path,
+) -> None:
+    """Make the rows of *part* and write those of the tables that have *files*."""
+    shop = open_shop(plan)
+    calendar, signups = shop.calendar, shop.signups
+    whole = Span(0, len(calendar.days))
+    ours = cut_days(calendar, signups, whole, part.total)[part.number - 1]
+    most = min(MOST_WORKERS, sum(signups[: ours.stop]) // USERS_PER_WORKER)
+    workers = max(1, min(workers, most))
+    earlier = cut_days(calendar, signups, Span(0, ours.first), workers)
+    spans = cut_days(calendar, signups, ours, workers)
+    progress = Progress(sum(signups[: ours.stop]), watch)
+
+    def write(table: str, rows: Sequence[str]) -> None:
+        if table in files:
+            files[table].write_rows(rows)
+
+    def append(piece: Piece) -> None:
+        if piece.table in files:
+            files[piece.table].append_piece(piece)
+
+    if part.number == 1:
+        write("products", list_products(shop))
+    with tempfile.TemporaryDirectory(
+        dir=out_dir, prefix=".generate_data.", suffix=".partial"
+    ) as folder:
+        scratch = Path(folder)
+        make = partial(_make_days, plan, earlier, spans, scratch, files, progress)
+        if workers == 1:
+            make(Alone(write, progress.tell))
+        else:
+            with hire(workers, scratch, append, progress.tell) as crew:
+                make(crew)
+
+
+def _make_days(
+    plan: Plan,
+    earlier: Sequence[Span],
+    spans: Sequence[Span],
+    scratch: Path,
+    tables: Collection[str],
+    progress: Progress,
+    crew: Crew,
+) -> None:
+    """Make users, then orders, of *spans*, and what must be known of *earlier* ones.
+
+    Sign-up days need nothing but themselves.  Order days need all earlier moments of
+    purchase, and how many ids the orders before them take.
+    """
+    last_day = spans[-1].stop
+    diaries = list(
+        crew.run(
+            sign_up_span,
+            [
+                (plan, span, last_day, scratch, span in spans and "users" in tables)
+                for span in [*earlier, *spans]
+                if span.first < span.stop
+            ],
+        )
+    )
+    if not any(table in ORDER_TABLES for table in tables):
+        return
+    progress.order_count = sum(diary.count_orders(last_day) for diary in diaries)
+    counted = [*earlier, *spans[:-1]]
+    counts = crew.run(count_span, [(plan, span, diaries) for span in counted])
+    before = list(accumulate(counts, Ids.add, initial=Ids()))[len(earlier) :]
+    for _ in crew.run(
+        order_span,
+        [
+            (plan, span, diaries, ids)
+            for span, ids in zip(spans, before, strict=True)
+            if span.first < span.stop
+        ],
+    ):
+        pass
+
+
+def verify_shop(out_dir: Path, *, workers: int = 1) -> tuple[Plan, list[Verified]]:
     """Compare the files in *out_dir* with their manifest, and with what its seed makes.
 
     The shop is made again, from the plan in the manifest, in a temporary folder.  Return
-    that plan and a verdict for each of the five files and the manifest.  Raise `DataError`
-    if the manifest is missing or states no plan of this format version.
+    that plan and a verdict for each file that the manifest names, and for the manifest.
+    Raise `DataError` if the manifest is missing or states no plan of this format version.
     """
-    plan, listed = _read_manifest(out_dir / MANIFEST_NAME)
+    plan, listed = read_manifest(out_dir / MANIFEST_NAME)
+    tables = [path.removesuffix(".csv") for path in listed]
     with tempfile.TemporaryDirectory() as folder:
-        made = {file.path: file.sha256 for file in generate_shop(plan, Path(folder))}
+        made = {
+            file.path: file.sha256
+            for file in generate_shop(plan, Path(folder), tables=tables, workers=workers)
+        }
         made[MANIFEST_NAME] = hash_file(Path(folder) / MANIFEST_NAME)
     return plan, [
         _judge_file(out_dir / path, made_sha256, listed.get(path))
         for path, made_sha256 in made.items()
     ]
-
-
-def _read_manifest(path: Path) -> tuple[Plan, dict[str, str]]:
-    """Return the plan that the manifest at *path* states, and each file's SHA-256."""
-    advice = "Make the files with --generate, or name their folder with --out-dir."
-    try:
-        document = json.loads(path.read_bytes())
-        version = document["format_version"]
-        window = document["window"]
-        plan = Plan(
-            document["seed"],
-            document["users"],
-            date.fromisoformat(window["start"]),
-            date.fromisoformat(window["end"]),
-        )
-        listed = {
-            file["path"]: file["hash"].removeprefix("sha256:")
-            for file in document["resources"]
-        }
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}. {advice}") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: is not a manifest of this generator. {advice}") from error
-    if version != FORMAT_VERSION:
-        raise DataError(
-            f"{path}: format_version is {version!r}, this generator makes {FORMAT_VERSION}."
-            " Verify with the version of the project that made the files."
-        )
-    is_plan = (
-        type(plan.seed) is type(plan.users) is int
-        and 0 <= plan.seed <= LARGEST_SEED
-        and plan.users >= 0
-        and plan.start <= plan.end
-    )
-    if not is_plan:
-        raise DataError(f"{path}: seed, users or window is not a plan. {advice}")
-    return plan, listed
 
 
 def _judge_file(path: Path, made_sha256: str, listed_sha256: str | None) -> Verified:
@@ -176,160 +296,3 @@ def _judge_file(path: Path, made_sha256: str, listed_sha256: str | None) -> Veri
     else:
         verdict = "differs from what this seed makes"
     return Verified(path.name, is_exact=False, verdict=verdict)
-
-
-def fill_files(plan: Plan, write: dict[str, Callable[[list[str]], None]]) -> None:
-    """Make every row of *plan* and pass it on, as lines, to its table's function."""
-    streams = Streams(plan.seed)
-    calendar = plan_calendar(plan.start, plan.end)
-    products = make_products(streams, len(calendar.days))
-    write["products"]([_format_product(calendar, product) for product in products])
-    diary = _Diary()
-    for day_number, count in enumerate(plan_signups(streams, calendar, plan.users)):
-        _sign_up_day(streams, calendar, day_number, count, diary, write["users"])
-    for day_number in range(len(calendar.days)):
-        _order_day(streams, calendar, day_number, products, diary, write)
-
-
-class _Diary:
-    """What the days hand to later days: purchases and payments to come, ids given out."""
-
-    def __init__(self) -> None:
-        self.purchases: dict[int, list[Purchase]] = defaultdict(list)
-        self.payments: dict[int, list[Payment]] = defaultdict(list)
-        self.user_count = 0
-        self.order_count = 0
-        self.item_count = 0
-        self.payment_count = 0
-
-
-def _sign_up_day(
-    streams: Streams,
-    calendar: Calendar,
-    day_number: int,
-    count: int,
-    diary: _Diary,
-    write_users: Callable[[list[str]], None],
-) -> None:
-    users = sign_up_users(streams, calendar, day_number, diary.user_count + 1, count)
-    diary.user_count += count
-    write_users([user.row for user in users])
-    for at, user in enumerate(users):
-        unit = f"{calendar.texts[day_number]}/{at}"
-        for purchase in find_purchases(streams, calendar, user, unit):
-            diary.purchases[purchase.second // DAY_SECONDS].append(purchase)
-
-
-def _order_day(
-    streams: Streams,
-    calendar: Calendar,
-    day_number: int,
-    products: list[Product],
-    diary: _Diary,
-    write: dict[str, Callable[[list[str]], None]],
-) -> None:
-    purchases = sorted(diary.purchases.pop(day_number, []), key=lambda made: made[:3])
-    if purchases:
-        shelves = stock_shelves(products, day_number, calendar.days[day_number].month)
-        orders = list(
-            make_order_day(
-                streams,
-                calendar,
-                day_number,
-                purchases,
-                shelves,
-                promote(streams, calendar, day_number, len(products)),
-                first_order_id=diary.order_count + 1,
-                first_item_id=diary.item_count + 1,
-            )
-        )
-        write["orders"]([order.row for order in orders])
-        items = [row for order in orders for row in order.item_rows]
-        write["order_items"](items)
-        diary.order_count += len(orders)
-        diary.item_count += len(items)
-        for order in orders:
-            for payment in order.payments:
-                diary.payments[payment.second // DAY_SECONDS].append(payment)
-    write["payments"](_number_payments(calendar, day_number, diary))
-
-
-def _number_payments(calendar: Calendar, day_number: int, diary: _Diary) -> list[str]:
-    payments = sorted(diary.payments.pop(day_number, []))
-    first_id = diary.payment_count + 1
-    diary.payment_count += len(payments)
-    return [
-        f"{payment_id},{payment.order_id},{payment.kind},{payment.method},{payment.status},"
-        f"{payment.amount_cents},{calendar.format_instant(payment.second)}\n"
-        for payment_id, payment in enumerate(payments, start=first_id)
-    ]
-
-
-def _format_product(calendar: Calendar, product: Product) -> str:
-    launched_on = date.fromordinal(calendar.start.toordinal() + product.launch_day)
-    return (
-        f"{product.product_id},{product.sku},{product.name},"
-        f"{CATEGORIES[product.category].name},{product.brand},{product.price_cents},"
-        f"{product.cost_cents},{launched_on.isoformat()}T{LAUNCH_HOUR:02d}:00:00Z\n"
-    )
-
-
-def describe_package(
-    plan: Plan, contract: Contract, written: list[Written]
-) -> dict[str, Any]:
-    """Return the manifest: a Frictionless Data Package with how the data was made."""
-    return {
-        "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
-        "name": "synthetic-commerce",
-        "title": f"A synthetic shop: seed {plan.seed}, {plan.users} users",
-        "seed": plan.seed,
-        "users": plan.users,
-        "window": {"start": plan.start.isoformat(), "end": plan.end.isoformat()},
-        "format_version": FORMAT_VERSION,
-        "currency": CURRENCY,
-        "resources": [
-            {
-                "name": table.name,
-                "type": "table",
-                "path": file.path,
-                "format": "csv",
-                "mediatype": "text/csv",
-                "encoding": "utf-8",
-                "bytes": file.bytes,
-                "hash": f"sha256:{file.sha256}",
-                "rows": file.rows,
-                "schema": _describe_schema(table),
-            }
-            for table, file in zip(contract.tables, written, strict=True)
-        ],
-    }
-
-
-def _describe_schema(table: Table) -> dict[str, Any]:
-    """Return the Table Schema of *table*; columns in `_at` hold instants."""
-    schema: dict[str, Any] = {
-        "fields": [
-            {
-                "name": column.name,
-                "type": _field_type(column.name, column.type),
-                "constraints": {"required": column.is_required},
-            }
-            for column in table.columns
-        ],
-        "primaryKey": list(table.key),
-    }
-    if table.foreign_keys:
-        schema["foreignKeys"] = [
-            {
-                "fields": [key.column],
-                "reference": {"resource": key.parent_table, "fields": [key.parent_column]},
-            }
-            for key in table.foreign_keys
-        ]
-    return schema
-
-
-def _field_type(name: str, declared: str) -> str:
-    if name.endswith("_at"):
-        return "datetime"
-    return {"INTEGER": "integer", "TEXT": "string"}[declared]

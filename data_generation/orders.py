@@ -1,392 +1,464 @@
-"""Baskets, money, payments and the life of an order.
+"""Orders, their lines, their money and their payments: one order day at a time.
 
-One order day at a time: its purchases become orders, items and payments.  What would
-happen after the window's last second is not known to the shop yet, so it is not written,
-and an order's status is the one it has at that moment.
+A day is made in blocks of orders, so that memory is bounded by the block, and each block
+in columns: bulk words, gathered through small tables of ready numbers and texts, joined
+into rows.  What needs more than a table, one order in three, is told by `lives`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import date
+import operator
+import struct
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain, repeat
 from typing import NamedTuple
 
-from data_generation.catalog import Product, Shelves
-from data_generation.customers import Purchase
-from data_generation.distributions import UNIT, Choice, gamma, weigh_choice
-from data_generation.seasons import DAY_SECONDS, Calendar, find_black_friday
-from data_generation.streams import Streams, is_chosen, scale_word
+from data_generation.baskets import (
+    NOISE_BITS,
+    Labels,
+    Shelves,
+    fill_baskets,
+    make_spending,
+)
+from data_generation.catalog import COUNTRIES
+from data_generation.customers import COUNTRY_BITS, MOMENT_BITS, USER_BITS
+from data_generation.lives import (
+    BANK_TRANSFER,
+    CHARGE_TEXTS,
+    FIRST_PARTLY_RETURNED_LIFE,
+    LIFE_BITS,
+    LIFE_DAYS,
+    PAYMENT_MASK,
+    REFUND_TEXTS,
+    RETURNED_TEXT,
+    count_payments,
+    final_statuses,
+    find_end,
+    find_payment,
+    find_status,
+    list_payments,
+    make_lives,
+    pay_delays,
+)
+from data_generation.seasons import (
+    DAY_BITS,
+    DAY_SECONDS,
+    MINUTES,
+    SECONDS,
+    Calendar,
+    make_clock,
+)
+from data_generation.streams import Streams
 
-HOUR = 3600
+# Orders made at a time.  A part of the format: it names their streams.
+BLOCK = 2048
 
-# Gamma-Gamma for CDNOW: an order is worth its customer's mean times Gamma(p) ÷ p, p 6.25.
-SPEND_P = "6.25"
-SPEND_P_PER_CENT = 625
-MEAN_ORDER_CENTS = 7800
-
-# Distinct products that a customer would like; the budget bounds them from both sides.
-LINE_COUNTS: Choice[int] = weigh_choice((1, 2, 3, 4, 5, 6), (500, 240, 130, 70, 35, 25))
-LEAST_CENTS_PER_LINE = 2400
-MOST_CENTS_PER_LINE = 9000
-# Units of a product that a customer would take at the most.
-MOST_UNITS: Choice[int] = weigh_choice((1, 2, 3, 4), (550, 250, 120, 80))
-# A further product comes from the first one's category this often.
-SAME_CATEGORY_PER_MILLE = 550
-# Products that a customer looks at before taking the one nearest to the budget.
-CANDIDATES = 6
-
-# Promotions: share of the products on offer in a week, and how deep.
-PROMOTED_PER_MILLE = 60
-PROMOTED_IN_BLACK_WEEK_PER_MILLE = 420
-PROMOTION_PER_CENT: Choice[int] = weigh_choice((10, 15, 20, 30), (40, 25, 25, 10))
-# Coupons on the whole order.
-WELCOME_COUPON_PER_MILLE = 220
-WELCOME_PER_CENT = 10
-COUPON_PER_MILLE = 70
-COUPON_PER_CENT = 15
+# Coupons on the whole order: how many first and how many later orders have one.
+WELCOME_COUPON_PER_MILLE, WELCOME_PER_CENT = 220, 10
+COUPON_PER_MILLE, COUPON_PER_CENT = 70, 15
 
 FREE_SHIPPING_CENTS = 7500
 
-# Shares of payments by method in online retail in North America in 2024 (Worldpay).
-METHODS: Choice[str] = weigh_choice(
-    ("wallet", "credit_card", "debit_card", "bank_transfer"), (39, 31, 18, 12)
-)
-SPLIT_PER_MILLE = 30
-FAILED_PER_MILLE = 45
-RETRIED_PER_MILLE = 780
-CANCELLED_PER_MILLE = 24
-RETURNED_PER_MILLE = 165
-RETURNED_WHOLE_PER_MILLE = 520
-UNPAID_DAYS = 3
+_PLACE_BITS = 32
+_PLACE_MASK = (1 << _PLACE_BITS) - 1
 
 
-class Line(NamedTuple):
-    """A line of a basket; *discount_cents* is on the whole line."""
-
-    product: Product
-    quantity: int
-    discount_cents: int
-
-    @property
-    def total_cents(self) -> int:
-        """Return what the line costs."""
-        return self.quantity * self.product.price_cents - self.discount_cents
+_TAXES = [country.tax_per_mille for country in COUNTRIES]
+_SHIPPING = [country.shipping_cents for country in COUNTRIES]
 
 
-class Amounts(NamedTuple):
-    """The money of an order, in cents, as the contract adds it up."""
+class Money(NamedTuple):
+    """The money of a block of orders in cents, a column each."""
 
-    subtotal: int
-    discount: int
-    shipping: int
-    tax: int
-
-    @property
-    def total(self) -> int:
-        """Return what the customer is asked to pay."""
-        return self.subtotal - self.discount + self.shipping + self.tax
+    subtotals: list[int]
+    discounts: list[int]
+    shipping: list[int]
+    taxes: list[int]
+    totals: list[int]
 
 
-class Payment(NamedTuple):
-    """A payment of an order; sorts by time, then order, then by *number* within it."""
+def add_up(
+    subtotals: list[int], per_cents: Sequence[int], countries: Sequence[int]
+) -> Money:
+    """Return the money of orders: coupon, shipping with a free threshold, tax on goods.
 
-    second: int
-    order_id: int
-    number: int
-    kind: str
-    method: str
-    status: str
-    amount_cents: int
+    *per_cents* are the coupons, *countries* indexes of COUNTRIES.
 
-
-class Order(NamedTuple):
-    """An order with its rows for orders.csv and order_items.csv and its payments."""
-
-    row: str
-    item_rows: list[str]
-    payments: list[Payment]
-
-
-class Chance(NamedTuple):
-    """The words that decide one order's life, one for each question."""
-
-    coupon: int
-    method: int
-    split: int
-    gift_share: int
-    pay_delay: int
-    fails: int
-    retries: int
-    retry_delay: int
-    cancels: int
-    ship_delay: int
-    deliver_delay: int
-    returns: int
-    return_delay: int
-    return_whole: int
-
-
-def promote(streams: Streams, calendar: Calendar, day_number: int, count: int) -> list[int]:
-    """Return the discount of each of *count* products on a day, in per cent; mostly 0.
-
-    Promotions last a week, Monday to Sunday; in the week of Black Friday there are more.
+    >>> add_up([4999, 9998], [10, 0], [0, 1])._asdict()
+    {'subtotals': [4999, 9998], 'discounts': [499, 0], 'shipping': [599, 0], \
+'taxes': [315, 2000], 'totals': [5414, 11998]}
     """
-    day = calendar.days[day_number]
-    week = _count_weeks(day)
-    is_black_week = week == _count_weeks(find_black_friday(day.year))
-    share = PROMOTED_IN_BLACK_WEEK_PER_MILLE if is_black_week else PROMOTED_PER_MILLE
-    chosen = streams.draw("products", "is_promoted", week, count)
-    depths = streams.draw("products", "promotion", week, count)
+    taxes, fees = _TAXES, _SHIPPING
+    discounts = [
+        subtotal * per_cent // 100 if per_cent else 0
+        for subtotal, per_cent in zip(subtotals, per_cents, strict=True)
+    ]
+    goods = list(map(operator.sub, subtotals, discounts))
+    shipping = [
+        0 if cents >= FREE_SHIPPING_CENTS else fees[country]
+        for cents, country in zip(goods, countries, strict=True)
+    ]
+    tax = [
+        (cents * taxes[country] + 500) // 1000
+        for cents, country in zip(goods, countries, strict=True)
+    ]
+    totals = list(map(operator.add, map(operator.add, goods, shipping), tax))
+    return Money(subtotals, discounts, shipping, tax, totals)
+
+
+class Block(NamedTuple):
+    """What a block of orders is before it has goods; a column each.
+
+    *moments* are as `customers` makes them; *lives* as in `lives`.
+    """
+
+    unit: str
+    moments: Sequence[int]
+    users: list[int]
+    countries: list[int]
+    levels: list[int]
+    line_counts: list[int]
+    lives: list[int]
+
+
+class Ids(NamedTuple):
+    """How many orders, lines and payments there are, or have got their ids."""
+
+    orders: int = 0
+    items: int = 0
+    payments: int = 0
+
+    def add(self, other: Ids) -> Ids:
+        """Return the sums of both."""
+        return Ids(
+            self.orders + other.orders,
+            self.items + other.items,
+            self.payments + other.payments,
+        )
+
+
+def _deal_coupons() -> list[int]:
+    """Return per cent off, by byte and 256 × whether it is a repeat order."""
+    welcome, later = (
+        256 * per_mille // 1000
+        for per_mille in (WELCOME_COUPON_PER_MILLE, COUPON_PER_MILLE)
+    )
     return [
-        PROMOTION_PER_CENT.item_at(depth) if is_chosen(word, share) else 0
-        for word, depth in zip(chosen, depths, strict=True)
+        *([WELCOME_PER_CENT] * welcome + [0] * (256 - welcome)),
+        *([COUPON_PER_CENT] * later + [0] * (256 - later)),
     ]
 
 
-def _count_weeks(day: date) -> int:
-    """Return how many weeks, Monday to Sunday, lie before the one of *day*."""
-    return (day.toordinal() - 1) // 7
+_COUPONS = _deal_coupons()
 
 
-def make_order_day(
-    streams: Streams,
-    calendar: Calendar,
-    day_number: int,
-    purchases: Sequence[Purchase],
-    shelves: Shelves,
-    promotions: Sequence[int],
-    *,
-    first_order_id: int,
-    first_item_id: int,
-) -> Iterator[Order]:
-    """Yield the orders of one day from its *purchases*, which are in time order.
+def plan_blocks(
+    streams: Streams, day: str, moments: Sequence[int], traits: array[int]
+) -> Iterator[Block]:
+    """Yield the orders of *day* from its sorted *moments*, in blocks."""
+    for start in range(0, len(moments), BLOCK):
+        block = moments[start : start + BLOCK]
+        yield _plan_block(streams, f"{day}/{start // BLOCK}", block, traits)
 
-    *promotions* is what `promote` returned for the day.  Ids run on from *first_order_id*
-    and *first_item_id*.
-    """
-    day = calendar.days[day_number]
-    item_id = first_item_id
-    chances = zip(
-        *(streams.draw("orders", name, day, len(purchases)) for name in Chance._fields),
-        strict=True,
-    )
-    baskets = _fill_baskets(streams, day, purchases, shelves, promotions)
-    for order_id, (purchase, lines, words) in enumerate(
-        zip(purchases, baskets, chances, strict=True), start=first_order_id
-    ):
-        chance = Chance(*words)
-        amounts = add_up(lines, purchase, chance.coupon)
-        status, payments = live_order(
-            purchase.second, amounts, lines, chance, calendar.end_second
+
+def _plan_block(
+    streams: Streams, unit: str, moments: Sequence[int], traits: array[int]
+) -> Block:
+    spending, lives = make_spending(), make_lives()
+    user_mask = (1 << USER_BITS) - 1
+    country_mask = (1 << COUNTRY_BITS) - 1
+    noise, shift = spending.noise, 16 - NOISE_BITS
+    users = [moment >> 1 & user_mask for moment in moments]
+    inner = list(map(traits.__getitem__, users))
+    countries = [trait & country_mask for trait in inner]
+    count = len(users)
+    levels = [
+        (trait >> COUNTRY_BITS) + noise[word >> shift]
+        for trait, word in zip(
+            inner, streams.draw_halves("orders", "basket_value", unit, count), strict=True
         )
-        yield Order(
-            row=f"{order_id},{purchase.user_id},{calendar.format_instant(purchase.second)},"
-            f"{status},{amounts.subtotal},{amounts.discount},{amounts.shipping},"
-            f"{amounts.tax},{amounts.total}\n",
-            item_rows=[
-                f"{item_id + at},{order_id},{line.product.product_id},{line.quantity},"
-                f"{line.product.price_cents},{line.discount_cents},{line.total_cents}\n"
-                for at, line in enumerate(lines)
+    ]
+    line_counts = spending.line_counts
+    return Block(
+        unit,
+        moments,
+        users,
+        countries,
+        levels,
+        [
+            line_counts[level][byte]
+            for level, byte in zip(
+                levels, streams.draw_bytes("orders", "line_count", unit, count), strict=True
+            )
+        ],
+        [
+            lives[country][word >> 16 - LIFE_BITS]
+            for country, word in zip(
+                countries, streams.draw_halves("orders", "life", unit, count), strict=True
+            )
+        ],
+    )
+
+
+def count_ids(blocks: Iterable[Block]) -> Ids:
+    """Return how many orders, lines and payments come of *blocks*, soon or late."""
+    payments = count_payments()
+    total = Ids()
+    for block in blocks:
+        payment_count = sum([payments[life] for life in block.lives])
+        total = total.add(Ids(len(block.users), sum(block.line_counts), payment_count))
+    return total
+
+
+class Rows(NamedTuple):
+    """Finished lines of orders.csv, order_items.csv and payments.csv."""
+
+    orders: list[str]
+    order_items: list[str]
+    payments: list[str]
+
+
+class Ledger:
+    """The payments of a day: keys of (second of the day, place), and texts by place.
+
+    A text is the payment's row without its id and instant.  Of two payments of a second the
+    one noted first comes first.
+    """
+
+    def __init__(self) -> None:
+        self.keys: list[int] = []
+        self.texts: list[str] = []
+
+    def add(self, second: int, text: str) -> None:
+        """Note a payment."""
+        self.keys.append(second << _PLACE_BITS | len(self.texts))
+        self.texts.append(text)
+
+    def add_all(self, seconds: Iterable[int], texts: Iterable[str]) -> None:
+        """Note as many payments as there are *seconds*."""
+        self.keys += [
+            second << _PLACE_BITS | place
+            for place, second in enumerate(seconds, len(self.texts))
+        ]
+        self.texts += texts
+
+
+class Desk:
+    """Where orders become rows: days come in order, ids run on, late payments wait."""
+
+    def __init__(
+        self, streams: Streams, calendar: Calendar, *, first_order_id: int
+    ) -> None:
+        self.ids = Ids(orders=first_order_id - 1)
+        self._streams = streams
+        self._calendar = calendar
+        self._ledgers: dict[int, Ledger] = defaultdict(Ledger)
+
+    def start_at(self, before: Ids) -> None:
+        """Let the ids run on from *before*: what comes of all earlier orders.
+
+        Of their payments, those that still wait have no id yet.
+        """
+        waiting = sum(len(ledger.texts) for ledger in self._ledgers.values())
+        self.ids = before._replace(payments=before.payments - waiting)
+
+    def make_day(
+        self, day: int, blocks: Iterable[Block], shelves: Shelves, labels: Labels
+    ) -> Iterator[Rows]:
+        """Yield the rows of one day, block by block, and then its payments."""
+        for block in blocks:
+            lines = fill_baskets(
+                self._streams, block.unit, block.levels, block.line_counts, shelves
+            )
+            yield self._make_block(day, block, lines, labels)
+        ledger = self._ledgers.pop(day, Ledger())
+        keys = sorted(ledger.keys)
+        # A payment of the last minutes may fall on the next day.
+        today = bisect_left(keys, DAY_SECONDS << _PLACE_BITS)
+        for key in keys[today:]:
+            second = (key >> _PLACE_BITS) - DAY_SECONDS
+            self._ledgers[day + 1].add(second, ledger.texts[key & _PLACE_MASK])
+        for start in range(0, today, BLOCK):
+            block_keys = keys[start : min(start + BLOCK, today)]
+            yield Rows([], [], self._list_payments(day, block_keys, ledger.texts))
+
+    def _make_block(
+        self, day: int, block: Block, lines: Sequence[int], labels: Labels
+    ) -> Rows:
+        first_order, first_item = self.ids.orders + 1, self.ids.items + 1
+        self.ids = self.ids._replace(
+            orders=self.ids.orders + len(block.users), items=self.ids.items + len(lines)
+        )
+        orders = list(map(str, range(first_order, self.ids.orders + 1)))
+        texts = labels.texts
+        items = [
+            f"{item},{order}{texts[line]}"
+            for item, order, line in zip(
+                range(first_item, self.ids.items + 1),
+                chain.from_iterable(map(repeat, orders, block.line_counts)),
+                lines,
+                strict=True,
+            )
+        ]
+        totals = [0, *accumulate(map(labels.cents.__getitem__, lines))]
+        ends = [0, *accumulate(block.line_counts)]
+        marks = list(map(totals.__getitem__, ends))
+        money = add_up(
+            list(map(operator.sub, marks[1:], marks)),
+            self._draw_coupons(block),
+            block.countries,
+        )
+        last_shares = {
+            at: _share_last(money.totals[at], totals[ends[at] : ends[at + 1] + 1])
+            for at, life in enumerate(block.lives)
+            if life >= FIRST_PARTLY_RETURNED_LIFE and block.line_counts[at] > 1
+        }
+        seconds = self._find_seconds(day, block.moments)
+        statuses = self._live(day, block, orders, seconds, money.totals, last_shares)
+        return Rows(
+            self._list_orders(day, orders, block.users, seconds, statuses, money), items, []
+        )
+
+    def _draw_coupons(self, block: Block) -> list[int]:
+        """Return the coupon of each order, in per cent."""
+        coupons = _COUPONS
+        drawn = self._streams.draw_bytes("orders", "coupon", block.unit, len(block.users))
+        return [
+            coupons[(moment & 1) << 8 | byte]
+            for moment, byte in zip(block.moments, drawn, strict=True)
+        ]
+
+    def _find_seconds(self, day: int, moments: Sequence[int]) -> list[int]:
+        """Return the second of the day of each of *moments*."""
+        start, stop = self._calendar.ticks[day : day + 2]
+        length, clock = stop - start, make_clock()
+        return [
+            clock[((moment >> MOMENT_BITS) - start << DAY_BITS) // length]
+            for moment in moments
+        ]
+
+    def _live(
+        self,
+        day: int,
+        block: Block,
+        orders: Sequence[str],
+        seconds: Sequence[int],
+        totals: Sequence[int],
+        last_shares: Mapping[int, int],
+    ) -> list[str]:
+        """Return the orders' statuses at the window's end; note their payments.
+
+        All payments are noted, in the same order wherever the window ends: their place
+        decides between two of one second.
+        """
+        lives, count = block.lives, len(block.lives)
+        drawn = self._streams.draw_bytes("orders", "pay_delay", block.unit, count)
+        delays = drawn.translate(pay_delays())
+        drawn = self._streams.draw_bytes("orders", "chance", block.unit, 8 * count)
+        chances = struct.unpack(f"<{count}Q", drawn)
+        self._charge_at_once(day, lives, orders, seconds, delays, totals)
+        statuses = list(map(final_statuses().__getitem__, lives))
+        midnight, ledgers = day * DAY_SECONDS, self._ledgers
+        rare = [at for at, life in enumerate(lives) if life >= BANK_TRANSFER]
+        for at in rare:
+            life, last_share = lives[at], 0
+            if life >= FIRST_PARTLY_RETURNED_LIFE:
+                last_share = last_shares.get(at, 0)
+                statuses[at] = statuses[at] if last_share else RETURNED_TEXT
+            placed_at, order, total = midnight + seconds[at], orders[at], totals[at]
+            delay, chance = delays[at], chances[at]
+            if life == BANK_TRANSFER:
+                payments = [
+                    (
+                        placed_at + find_payment(life, delay, chance),
+                        f"{CHARGE_TEXTS[BANK_TRANSFER]}{total},",
+                    )
+                ]
+            elif life & PAYMENT_MASK < BANK_TRANSFER:
+                # Paid at once, then given back: only the refund is not noted yet.
+                payments = [
+                    (
+                        placed_at + delay + find_end(life, chance),
+                        f"{REFUND_TEXTS[life & 3]}{last_share or total},",
+                    )
+                ]
+            else:
+                payments = list_payments(life, placed_at, delay, chance, total, last_share)
+            for moment, text in payments:
+                ledger, second = ledgers[moment // DAY_SECONDS], moment % DAY_SECONDS
+                ledger.add(second, f",{order}{text}")
+        if day <= len(self._calendar.days) - LIFE_DAYS:
+            return statuses
+        end = self._calendar.end_second
+        return [
+            find_status(life, midnight + second, delay, chance, end, final)
+            for life, second, delay, chance, final in zip(
+                lives, seconds, delays, chances, statuses, strict=True
+            )
+        ]
+
+    def _charge_at_once(
+        self,
+        day: int,
+        lives: Sequence[int],
+        orders: Sequence[str],
+        seconds: Sequence[int],
+        delays: Sequence[int],
+        totals: Sequence[int],
+    ) -> None:
+        """Note the charges of the orders that are paid at once, by one payment."""
+        charges = CHARGE_TEXTS
+        self._ledgers[day].add_all(
+            [
+                second + delay
+                for second, delay, life in zip(seconds, delays, lives, strict=True)
+                if life & PAYMENT_MASK < BANK_TRANSFER
             ],
-            payments=[payment._replace(order_id=order_id) for payment in payments],
+            [
+                f",{order}{charges[life & 3]}{total},"
+                for order, life, total in zip(orders, lives, totals, strict=True)
+                if life & PAYMENT_MASK < BANK_TRANSFER
+            ],
         )
-        item_id += len(lines)
+
+    def _list_orders(
+        self,
+        day: int,
+        orders: Sequence[str],
+        users: Sequence[int],
+        seconds: Sequence[int],
+        statuses: Sequence[str],
+        money: Money,
+    ) -> list[str]:
+        """Return the rows of orders.csv."""
+        text, minute_texts, second_texts = self._calendar.texts[day], MINUTES, SECONDS
+        return [
+            f"{order},{user},{text}{minute_texts[second // 60]}{second_texts[second % 60]}"
+            f"{status}{subtotal},{discount},{fee},{tax},{total}\n"
+            for order, user, second, status, subtotal, discount, fee, tax, total in zip(
+                orders, users, seconds, statuses, *money, strict=True
+            )
+        ]
+
+    def _list_payments(
+        self, day: int, keys: Sequence[int], texts: Sequence[str]
+    ) -> list[str]:
+        """Return the rows of the payments with *keys*, which are in time order."""
+        first_id = self.ids.payments + 1
+        self.ids = self.ids._replace(payments=self.ids.payments + len(keys))
+        text, minute_texts, second_texts = self._calendar.texts[day], MINUTES, SECONDS
+        place_mask, place_bits = _PLACE_MASK, _PLACE_BITS
+        return [
+            f"{payment}{texts[key & place_mask]}{text}"
+            f"{minute_texts[second // 60]}{second_texts[second % 60]}\n"
+            for payment, key in enumerate(keys, first_id)
+            for second in [key >> place_bits]
+        ]
 
 
-def _fill_baskets(
-    streams: Streams,
-    day: object,
-    purchases: Sequence[Purchase],
-    shelves: Shelves,
-    promotions: Sequence[int],
-) -> Iterator[list[Line]]:
-    count = len(purchases)
-    budgets = [
-        order_value(purchase.spending_level, word)
-        for purchase, word in zip(
-            purchases, streams.draw("orders", "basket_value", day, count), strict=True
-        )
-    ]
-    sizes = [
-        _count_lines(budget, LINE_COUNTS.item_at(word))
-        for budget, word in zip(
-            budgets, streams.draw("orders", "line_count", day, count), strict=True
-        )
-    ]
-    line_total = sum(sizes)
-    most_units = iter(streams.draw("order_items", "quantity", day, line_total))
-    categories = iter(streams.draw("order_items", "category", day, 2 * line_total))
-    candidates = iter(
-        streams.draw("order_items", "product_id", day, CANDIDATES * line_total)
-    )
-    for budget, size in zip(budgets, sizes, strict=True):
-        lines: list[Line] = []
-        left = budget
-        for place in range(size):
-            most = MOST_UNITS.item_at(next(most_units))
-            words = [next(candidates) for _ in range(CANDIDATES)]
-            category = _pick_category(shelves, lines, next(categories), next(categories))
-            shelf = shelves.products[category]
-            product = _pick_product(shelf, words, left // (size - place), most, lines)
-            if product is not None:
-                quantity = _count_units(product, left // (size - place), most)
-                price = quantity * product.price_cents
-                left = max(left - price, 0)
-                per_cent = promotions[product.product_id - 1]
-                lines.append(Line(product, quantity, price * per_cent // 100))
-        yield lines
-
-
-def _count_lines(budget: int, wanted: int) -> int:
-    """Return how many lines *budget* makes of the number *wanted*, at least 1."""
-    most = 1 + budget // LEAST_CENTS_PER_LINE
-    least = min(budget // MOST_CENTS_PER_LINE, LINE_COUNTS.items[-1])
-    return max(least, min(wanted, most))
-
-
-def order_value(spending_level: int, word: int) -> int:
-    """Return the value, in cents, that a customer of *spending_level* has in mind."""
-    noise = gamma(SPEND_P).value_at(word) * 100 // SPEND_P_PER_CENT
-    return (MEAN_ORDER_CENTS * spending_level // UNIT) * noise // UNIT
-
-
-def _pick_category(shelves: Shelves, lines: list[Line], stays: int, word: int) -> int:
-    if lines and is_chosen(stays, SAME_CATEGORY_PER_MILLE):
-        return lines[0].product.category
-    return shelves.categories.item_at(word)
-
-
-def _pick_product(
-    shelf: Choice[Product], words: Sequence[int], budget: int, most: int, lines: list[Line]
-) -> Product | None:
-    """Return the candidate whose units come nearest to *budget*, not yet in the basket.
-
-    *most* units are taken of it.  The first product of a basket always has one; later there
-    may be none.
-    """
-    taken = {line.product.product_id for line in lines}
-    candidates = [shelf.item_at(word) for word in words]
-    return min(
-        (product for product in candidates if product.product_id not in taken),
-        key=lambda product: abs(
-            _count_units(product, budget, most) * product.price_cents - budget
-        ),
-        default=None,
-    )
-
-
-def _count_units(product: Product, budget: int, most: int) -> int:
-    """Return how many units come nearest to *budget*, from 1 to *most*."""
-    price = product.price_cents
-    return max(1, min((budget + price // 2) // price, most))
-
-
-def add_up(lines: Sequence[Line], purchase: Purchase, coupon: int) -> Amounts:
-    """Return an order's money: coupon, shipping with a free threshold, tax on goods."""
-    subtotal = sum(line.total_cents for line in lines)
-    discount = 0
-    if purchase.number == 0 and is_chosen(coupon, WELCOME_COUPON_PER_MILLE):
-        discount = subtotal * WELCOME_PER_CENT // 100
-    elif purchase.number > 0 and is_chosen(coupon, COUPON_PER_MILLE):
-        discount = subtotal * COUPON_PER_CENT // 100
-    goods = subtotal - discount
-    return Amounts(
-        subtotal=subtotal,
-        discount=discount,
-        shipping=0 if goods >= FREE_SHIPPING_CENTS else purchase.country.shipping_cents,
-        tax=(goods * purchase.country.tax_per_mille + 500) // 1000,
-    )
-
-
-def live_order(
-    second: int, amounts: Amounts, lines: Sequence[Line], chance: Chance, end_second: int
-) -> tuple[str, list[Payment]]:
-    """Return an order's status at *end_second* and its payments until then.
-
-    The order was placed at *second*.  The payments have order id 0, and times after it.
-    """
-    status, payments = "pending", []
-    for at, next_status, happening in _tell_story(second, amounts, lines, chance):
-        if at >= end_second:
-            break
-        status = next_status
-        payments += happening
-    numbered = [payment._replace(number=number) for number, payment in enumerate(payments)]
-    return status, numbered
-
-
-Episode = tuple[int, str, list[Payment]]
-
-
-def _tell_story(
-    second: int, amounts: Amounts, lines: Sequence[Line], chance: Chance
-) -> Iterator[Episode]:
-    """Yield what happens to an order in time order: when, its status then, payments."""
-    method = METHODS.item_at(chance.method)
-    paid_at = second + _payment_delay(method, chance.pay_delay)
-    is_split = is_chosen(chance.split, SPLIT_PER_MILLE)
-    if (
-        not is_split
-        and method != "bank_transfer"
-        and is_chosen(chance.fails, FAILED_PER_MILLE)
-    ):
-        yield paid_at, "pending", [_charge(paid_at, method, amounts.total, "failed")]
-        if not is_chosen(chance.retries, RETRIED_PER_MILLE):
-            yield paid_at + UNPAID_DAYS * DAY_SECONDS, "cancelled", []
-            return
-        paid_at += scale_word(chance.retry_delay, 60, HOUR // 2)
-    charges = [_charge(paid_at, method, amounts.total)]
-    if is_split:
-        charges = _split_charge(charges[0], chance.gift_share)
-    yield paid_at, "paid", charges
-    if is_chosen(chance.cancels, CANCELLED_PER_MILLE):
-        cancelled_at = paid_at + scale_word(chance.ship_delay, HOUR // 4, 6 * HOUR)
-        yield cancelled_at, "cancelled", _refund_all(cancelled_at, charges)
-        return
-    shipped_at = paid_at + scale_word(chance.ship_delay, 6 * HOUR, 60 * HOUR)
-    yield shipped_at, "shipped", []
-    delivered_at = shipped_at + scale_word(chance.deliver_delay, 20 * HOUR, 7 * 24 * HOUR)
-    yield delivered_at, "delivered", []
-    if is_chosen(chance.returns, RETURNED_PER_MILLE):
-        days = scale_word(chance.return_delay, 3 * DAY_SECONDS, 28 * DAY_SECONDS)
-        yield _return_goods(delivered_at + days, amounts, lines, chance, charges)
-
-
-def _payment_delay(method: str, word: int) -> int:
-    if method == "bank_transfer":
-        return scale_word(word, 20 * HOUR, 96 * HOUR)
-    return scale_word(word, 15, 240)
-
-
-def _charge(second: int, method: str, amount: int, status: str = "succeeded") -> Payment:
-    return Payment(second, 0, 0, "charge", method, status, amount)
-
-
-def _split_charge(charge: Payment, gift_share: int) -> list[Payment]:
-    """Return *charge* as two: a gift card pays a fifth to three fifths of it."""
-    gift = charge.amount_cents * scale_word(gift_share, 200, 600) // 1000
-    return [
-        charge._replace(method="gift_card", amount_cents=gift),
-        charge._replace(amount_cents=charge.amount_cents - gift),
-    ]
-
-
-def _refund_all(second: int, charges: Sequence[Payment]) -> list[Payment]:
-    return [charge._replace(second=second, kind="refund") for charge in charges]
-
-
-def _return_goods(
-    second: int,
-    amounts: Amounts,
-    lines: Sequence[Line],
-    chance: Chance,
-    charges: Sequence[Payment],
-) -> Episode:
-    """Return the refund of the whole order, or of its last line's share in it."""
-    last = charges[-1]
-    refund = amounts.total * lines[-1].total_cents // amounts.subtotal
-    is_whole = len(lines) == 1 or is_chosen(chance.return_whole, RETURNED_WHOLE_PER_MILLE)
-    if is_whole or not 0 < refund < last.amount_cents:
-        return second, "returned", _refund_all(second, charges)
-    part = last._replace(second=second, kind="refund", amount_cents=refund)
-    return second, "partially_returned", [part]
+def _share_last(total: int, totals: Sequence[int]) -> int:
+    """Return the last line's share in an order's *total*; *totals* run up to each line."""
+    return total * (totals[-1] - totals[-2]) // (totals[-1] - totals[0])

@@ -2,9 +2,9 @@
 
 The bits come from a standard (SHAKE-128, FIPS 202), not from an implementation, and they
 are read as little-endian integers whatever the machine.  A stream is addressed by name:
-seed, table, column and unit, where the unit is a day, a week, a block of rows or one
-customer.  So a new column
-or table takes nothing from the others, and any unit can be made alone, in any order.
+seed, table, column and unit, where the unit is a day, a block of a day's orders, a week,
+a block of products or one customer.  So a new column or table takes nothing from the
+others, and any unit can be made alone, in any order.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import struct
 from typing import NamedTuple
 
 # Rises when the same seed is meant to give other bytes.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 LARGEST_SEED = 2**64 - 1
 
@@ -24,23 +24,31 @@ WORDS = 1 << WORD_BITS
 
 
 class Streams(NamedTuple):
-    """All random streams of one *seed*, an integer in [0, LARGEST_SEED]."""
+    """All random streams of one *seed*, an integer in [0, LARGEST_SEED].
+
+    A longer draw of a stream begins with the shorter one, so a unit may grow at its end.
+    """
 
     seed: int
 
-    def draw(self, table: str, column: str, unit: object, count: int) -> tuple[int, ...]:
-        """Return the first *count* words of the stream that the four names address.
+    def draw_bytes(self, table: str, column: str, unit: object, count: int) -> bytes:
+        """Return the first *count* bytes of the stream that the four names address."""
+        name = f"shop\0{FORMAT_VERSION}\0{self.seed}\0{table}\0{column}\0{unit}"
+        return hashlib.shake_128(name.encode("utf-8")).digest(count)
 
-        A longer draw begins with the shorter one, so a unit may grow at its end.
+    def draw_halves(
+        self, table: str, column: str, unit: object, count: int
+    ) -> tuple[int, ...]:
+        """Return the first *count* half words of a stream, integers in [0, 2**16)."""
+        return struct.unpack(f"<{count}H", self.draw_bytes(table, column, unit, 2 * count))
+
+    def draw(self, table: str, column: str, unit: object, count: int) -> tuple[int, ...]:
+        """Return the first *count* words of a stream, integers in [0, WORDS).
 
         >>> Streams(42).draw("users", "city", "2024-02-29", 2)
-        (3012977466, 4277033387)
+        (3013701493, 1839631782)
         """
-        name = "\0".join(
-            ("shop", str(FORMAT_VERSION), str(self.seed), table, column, str(unit))
-        )
-        digest = hashlib.shake_128(name.encode("utf-8")).digest(4 * count)
-        return struct.unpack(f"<{count}I", digest)
+        return struct.unpack(f"<{count}I", self.draw_bytes(table, column, unit, 4 * count))
 
 
 def scale_word(word: int, low: int, high: int) -> int:

@@ -86,7 +86,7 @@ class ALoadedDatabase(LoadCase):
         self.assertEqual(
             self.read_meta("generator"),
             {
-                "seed": "42", "users": str(SAMPLE_USERS), "format_version": "1",
+                "seed": "42", "users": str(SAMPLE_USERS), "format_version": "2",
                 "currency": "USD",
                 "window_start": "2024-01-01", "window_end": "2025-12-31",
             },

@@ -29,6 +29,16 @@ SAME_BYTES = (
     "datapackage.json", "query_result.csv",
 )  # fmt: skip
 
+# A part of a shop over Black Friday and a leap day; a few tables with the truth.
+PART = (
+    "--generate", "--seed", 2**64 - 1, "--users", 400, "--start", "2023-11-01",
+    "--end", "2024-03-10", "--part", "2/3",
+)  # fmt: skip
+KNOWN = (
+    "--generate", "--users", 200, "--end", "2024-06-30", "--until", "2024-08-31",
+    "--tables", "users,payments", "--truth",
+)  # fmt: skip
+
 WITHOUT_POSIX = f"""
 import os, runpy, signal, sys
 for name in {POSIX_MODULES!r}:
@@ -133,7 +143,15 @@ class OnWebAssembly(ShopCase):
             ["ingest", "--ingest", "--report", "--data-dir", "/out",
              "--database", "/out/shop.db", "--out-dir", "/out"],
             ["run_query", "--database", "/out/shop.db", "--out-dir", "/out"],
+            ["generate_data", *PART, "--workers", 4, "--out-dir", "/out/part"],
+            ["generate_data", *KNOWN, "--out-dir", "/out/known"],
         )  # fmt: skip
+        for name, arguments in (("part", PART), ("known", KNOWN)):
+            self.generate(*arguments, "--out-dir", self.folder / "here")
+            self.assertEqual(
+                read_tree(self.folder / "here"), read_tree(self.folder / name), name
+            )
+            shutil.rmtree(self.folder / "here")
         here, there = sample_shop(), self.folder
         for name in SAME_BYTES:
             self.assertEqual(_hash(here / name), _hash(there / name), name)
@@ -157,6 +175,15 @@ class OnWebAssembly(ShopCase):
         )
         self.assertEqual(finished.returncode, 0, finished.stderr + finished.stdout)
         sys.stderr.write(finished.stdout.splitlines()[-1] + "\n")
+
+
+def read_tree(folder: Path) -> dict[str, bytes]:
+    """Return every file in and below *folder*, by its path from there."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def _hash(path: Path) -> str:

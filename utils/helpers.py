@@ -53,6 +53,8 @@ def open_all_whole(paths: Sequence[Path]) -> Iterator[Sequence[IO[bytes]]]:
                 current = path
                 path.parent.mkdir(parents=True, exist_ok=True)
                 files.append(stack.enter_context(open(partial, "wb")))
+            # While all are being filled, a fault is the folder's: it is full, say.
+            current = paths[0].parent
             yield files
             for path, file in zip(paths, files, strict=True):
                 current = path
@@ -153,6 +155,8 @@ def print_safely(text: str, *, file: IO[str] | None = None) -> None:
     have gone: none of them may end a run.
     """
     stream = file if file is not None else sys.stdout
+    if stream is None:  # closed before the start, or a Windows program without a console
+        return
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)

@@ -1,0 +1,458 @@
+"""The answer key: what no shop knows of its customers, products and seasons.
+
+Written beside the five files, into `truth/`, without touching a byte of them.  What a
+customer will do after the window is known in two ways: expected, in closed form from the
+hidden rate and dropout, and realised, by letting the same process run on.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
+from decimal import Decimal, localcontext
+from functools import cache
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from data_generation import baskets, customers, lives, orders, seasons
+from data_generation.catalog import (
+    CATEGORIES,
+    CHANNELS,
+    COUNTRIES,
+    METHODS,
+    Product,
+)
+from data_generation.distributions import PRECISION, UNIT, UNIT_BITS
+from data_generation.generate_data import TableFile, generate_shop
+from data_generation.manifest import Written, describe_origin, describe_resource
+from data_generation.plan import Plan
+from data_generation.spans import Shop, open_shop
+from utils.contract import MANIFEST_NAME
+from utils.helpers import open_all_whole, render_json
+
+FOLDER = "truth"
+
+# The time that is looked ahead, in days of the calendar.
+HORIZON_DAYS = 365
+
+# Columns by file, with their types of the Table Schema.
+COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
+    "users": (
+        ("user_id", "integer"),
+        ("is_buyer", "integer"),
+        ("purchase_rate_per_week", "number"),
+        ("dropout_probability", "number"),
+        ("spending_level_cents", "integer"),
+        ("dropped_out_at", "datetime"),
+        ("is_alive", "integer"),
+        ("expected_orders_365d", "number"),
+        ("expected_value_cents_365d", "integer"),
+        ("realised_orders_365d", "integer"),
+        ("realised_value_cents_365d", "integer"),
+    ),
+    "products": (
+        ("product_id", "integer"),
+        ("category", "string"),
+        ("popularity_rank", "integer"),
+        ("popularity_share", "number"),
+    ),
+    "curves": (("curve", "string"), ("position", "string"), ("value", "number")),
+}
+
+# Levels of spending are taken together by half an octave to see what an order brings; a
+# band of fewer orders than this is judged by all of them.
+YIELD_LEVELS = 8
+LEAST_YIELD_ORDERS = 500
+
+# e**-x is looked up at this many points per 1, and expanded to the second order between.
+DECAY_BITS = 12
+
+
+class Future(NamedTuple):
+    """What happens in the HORIZON_DAYS after a window, by user id less 1.
+
+    *orders* counts all that are placed; *values* are net of discounts and refunds, in
+    cents, of those that are paid and not cancelled.  *yields* are by band of level: what
+    an order brings, in millionths of the money in mind.
+    """
+
+    orders: array[int]
+    values: array[int]
+    yields: list[int]
+
+
+def write_truth(
+    plan: Plan,
+    out_dir: Path,
+    *,
+    workers: int = 1,
+    watch: Callable[[int, int], None] | None = None,
+) -> list[Written]:
+    """Write the truth about the shop of *plan* into a folder in *out_dir*.
+
+    Return what was written, without its manifest.  Raise `DataError` if *out_dir* cannot
+    be written to; the files of an earlier run then stay as they are.
+    """
+    folder = out_dir / FOLDER
+    names = [f"{name}.csv" for name in COLUMNS]
+    with open_all_whole([folder / name for name in (*names, MANIFEST_NAME)]) as opened:
+        *files, manifest = opened
+        tables = {
+            name: TableFile(f"{FOLDER}/{name}.csv", file)
+            for name, file in zip(COLUMNS, files, strict=True)
+        }
+        for name, table in tables.items():
+            table.write_header([column for column, _ in COLUMNS[name]])
+        shop = open_shop(plan)
+        tables["products"].write_rows(list_products(shop.products))
+        tables["curves"].write_rows(list_curves())
+        traits = _collect_traits(shop)
+        future = _look_ahead(plan, folder, traits, workers, watch)
+        for rows in list_users(shop, future):
+            tables["users"].write_rows(rows)
+        written = [table.describe() for table in tables.values()]
+        manifest.write(render_json(_describe(plan, written)).encode("utf-8"))
+    return written
+
+
+def _describe(plan: Plan, written: Sequence[Written]) -> dict[str, Any]:
+    """Return the manifest of the truth, whose paths are from its own folder."""
+    return {
+        **describe_origin(plan, f"The truth about a synthetic shop: seed {plan.seed}"),
+        "horizon_days": HORIZON_DAYS,
+        "resources": [
+            describe_resource(
+                file._replace(path=f"{name}.csv"),
+                name,
+                {"fields": [{"name": column, "type": kind} for column, kind in columns]},
+            )
+            for file, (name, columns) in zip(written, COLUMNS.items(), strict=True)
+        ],
+    }
+
+
+# ---- Users ------------------------------------------------------------------------------
+
+
+def _collect_traits(shop: Shop) -> array[int]:
+    """Return the traits of all users of *shop*, by id less 1."""
+    signups = customers.Signups()
+    for day, user_count in enumerate(shop.signups):
+        customers.sign_up_day(
+            shop.streams, shop.calendar, day, shop.first_ids[day], user_count, 0, signups
+        )
+        signups.departures.clear()
+    return signups.traits
+
+
+def list_users(shop: Shop, future: Future) -> Iterator[list[str]]:
+    """Yield the rows of users.csv, day by day."""
+    calendar = shop.calendar
+    end = calendar.start + timedelta(days=len(calendar.days) + HORIZON_DAYS - 1)
+    horizon = seasons.plan_calendar(calendar.days[-1] + timedelta(days=1), end).ticks[-1]
+    signups = customers.Signups()
+    for day, user_count in enumerate(shop.signups):
+        first_id = shop.first_ids[day]
+        customers.sign_up_day(
+            shop.streams,
+            calendar,
+            day,
+            first_id,
+            user_count,
+            calendar.ticks[-1],
+            signups,
+        )
+        has_bought = bytearray(user_count)
+        for moment in signups.moments:
+            has_bought[(moment >> 1 & customers.MOST_USER_ID) - first_id] = 1
+        traits = customers.draw_traits(shop.streams, calendar.texts[day], user_count)
+        yield [
+            _format_user(shop, future, horizon, first_id + at, rate, dropout, *inner)
+            for at, (rate, dropout, *inner) in enumerate(
+                zip(
+                    traits.rates,
+                    traits.dropouts,
+                    signups.traits,
+                    signups.departures,
+                    has_bought,
+                    strict=True,
+                )
+            )
+        ]
+        signups = customers.Signups()
+
+
+def _format_user(
+    shop: Shop,
+    future: Future,
+    horizon: int,
+    user: int,
+    rate: int,
+    dropout: int,
+    trait: int,
+    departure: int,
+    has_bought: int,
+) -> str:
+    temper = customers.make_temper()
+    # The mean gap in ticks: gaps have 65,536 as their mean, see `customers.Temper`.
+    mean_gap = 16 * temper.inverse_rates[rate]
+    chance = temper.dropouts[dropout]
+    level = trait >> customers.COUNTRY_BITS
+    in_mind = baskets.level_cents()[level + baskets.ZERO_NOISE]
+    is_alive = int(departure == 0)
+    expected = 0
+    if is_alive and has_bought:
+        expected = expect_orders(mean_gap, chance, horizon)
+    elif is_alive:
+        expected = expect_first_orders(mean_gap, chance, horizon)
+    value = expected * in_mind * future.yields[level // YIELD_LEVELS] // 10**6 >> UNIT_BITS
+    left_at = ""
+    if departure > 0:
+        left_at = shop.calendar.format_instant(shop.calendar.second_at(departure))
+    return (
+        f"{user},{int(departure >= 0)},"
+        f"{format_fraction(7 * seasons.DAY_TICKS, mean_gap, 9)},"
+        f"{format_fraction(chance, 65536, 6)},{in_mind},{left_at},{is_alive},"
+        f"{format_fraction(expected, UNIT, 4)},{value},"
+        f"{future.orders[user - 1]},{future.values[user - 1]}\n"
+    )
+
+
+def expect_orders(mean_gap: int, dropout: int, horizon: int) -> int:
+    """Return how many orders a customer who is alive will place, as a fixed-point number.
+
+    With rate λ, dropout p and time τ that is (1 − e**(−λpτ)) ÷ p: BG/NBD's mean for a known
+    customer (Fader, Hardie and Lee 2005, from equation 9).  *mean_gap* is 1 ÷ λ in ticks,
+    *dropout* p in 65,536ths, *horizon* τ in ticks.
+
+    >>> expect_orders(1000, 0, 2500) / UNIT
+    2.5
+    >>> round(expect_orders(1000, 65536 // 2, 4000) / UNIT, 4)
+    1.7293
+    """
+    mean = (horizon << UNIT_BITS) // mean_gap
+    if dropout == 0:
+        return mean
+    return (UNIT - decay(mean * dropout >> 16)) * 65536 // dropout
+
+
+def expect_first_orders(mean_gap: int, dropout: int, horizon: int) -> int:
+    """Return the same for a customer whose first order is still to come.
+
+    It comes after an exponential delay of rate μ, whatever time has gone by; then the
+    process above runs on for what is left of τ.  The integral over the delay is
+    q + (q − μ (e**(−λpτ) − e**(−μτ)) ÷ (μ − λp)) ÷ p with q = 1 − e**(−μτ).
+    """
+    with localcontext() as context:
+        context.prec = PRECISION
+        arrival = 1 / Decimal(customers.FIRST_DELAY_TICKS)
+        # Never 0, and never just the arrival's rate: both have limits, which this is near.
+        chance = (Decimal(dropout) + Decimal("0.000001")) / 65536
+        loss = chance / mean_gap
+        late = (-arrival * horizon).exp()
+        gone = (arrival * ((-loss * horizon).exp() - late)) / (arrival - loss)
+        return int(((1 - late) + (1 - late - gone) / chance) * UNIT)
+
+
+def decay(exponent: int) -> int:
+    """Return e**-*exponent*; both are fixed-point numbers.
+
+    >>> abs(decay(3 * UNIT // 2) - 958336741) < 4
+    True
+    """
+    rest_bits = UNIT_BITS - DECAY_BITS
+    points = _decay_points()
+    if exponent >> rest_bits >= len(points):
+        return 0
+    rest = exponent & (1 << rest_bits) - 1
+    factor = UNIT - rest + (rest * rest >> UNIT_BITS + 1)
+    return points[exponent >> rest_bits] * factor >> UNIT_BITS
+
+
+@cache
+def _decay_points() -> list[int]:
+    # Beyond 22, e**-x is less than the last bit.
+    with localcontext() as context:
+        context.prec = PRECISION
+        step = (Decimal(-1) / (1 << DECAY_BITS)).exp()
+        powers = accumulate(
+            range(22 << DECAY_BITS), lambda power, _: power * step, initial=Decimal(1)
+        )
+        return [int(power * UNIT) for power in powers]
+
+
+def format_fraction(part: int, whole: int, digits: int) -> str:
+    """Return *part* ÷ *whole*, rounded down to *digits* decimals.
+
+    >>> format_fraction(5, 4, 3)
+    '1.250'
+    """
+    scaled = part * 10**digits // whole
+    return f"{scaled // 10**digits}.{scaled % 10**digits:0{digits}d}"
+
+
+# ---- The year after ---------------------------------------------------------------------
+
+
+def _look_ahead(
+    plan: Plan,
+    folder: Path,
+    traits: array[int],
+    workers: int,
+    watch: Callable[[int, int], None] | None,
+) -> Future:
+    """Return what the shop's users do after the window, by letting the shop go on.
+
+    It goes on until the last order's goods have come back, if they do.
+    """
+    days = HORIZON_DAYS + lives.LIFE_DAYS
+    longer = plan._replace(until=plan.until + timedelta(days=days))
+    with tempfile.TemporaryDirectory(
+        dir=folder, prefix=".generate_data.", suffix=".partial"
+    ) as scratch:
+        generate_shop(
+            longer,
+            Path(scratch),
+            tables=("orders", "payments"),
+            workers=workers,
+            watch=watch,
+        )
+        return _read_future(Path(scratch), plan.until, traits)
+
+
+def _read_future(folder: Path, until: date, traits: array[int]) -> Future:
+    """Return what the orders and payments in *folder* tell of the days after *until*."""
+    user_count = len(traits)
+    counts, values = array("q", [0]) * user_count, array("q", [0]) * user_count
+    first, last = f"{until}T24", f"{until + timedelta(days=HORIZON_DAYS)}T24"
+    placed: dict[int, tuple[int, int, int]] = {}
+    for line in _read_lines(folder / "orders.csv"):
+        order, user, ordered_at, status, subtotal, discount, _, _, total = line.split(",")
+        if first < ordered_at < last and int(user) <= user_count:
+            counts[int(user) - 1] += 1
+            if status not in ("pending", "cancelled"):
+                goods = int(subtotal) - int(discount)
+                placed[int(order)] = int(user) - 1, goods, int(total)
+                values[int(user) - 1] += goods
+    for line in _read_lines(folder / "payments.csv"):
+        _, order, kind, _, _, amount, _ = line.split(",")
+        if kind == "refund" and int(order) in placed:
+            user_index, goods, total_cents = placed[int(order)]
+            values[user_index] -= int(amount) * goods // total_cents
+    return Future(counts, values, _find_yields(traits, counts, values))
+
+
+def _read_lines(path: Path) -> Iterator[str]:
+    with open(path, encoding="ascii", newline="\n") as file:
+        next(file)
+        yield from file
+
+
+def _find_yields(
+    traits: Sequence[int], counts: Sequence[int], values: Sequence[int]
+) -> list[int]:
+    """Return what an order brings by band of level, in millionths of the money in mind.
+
+    Tastes, prices, promotions, cancellations and returns stand between the two.
+    """
+    bands = baskets.LEVELS // YIELD_LEVELS
+    order_counts, in_mind, brought = [0] * bands, [0] * bands, [0] * bands
+    cents = baskets.level_cents()
+    for trait, count, value in zip(traits, counts, values, strict=True):
+        level = trait >> customers.COUNTRY_BITS
+        order_counts[level // YIELD_LEVELS] += count
+        in_mind[level // YIELD_LEVELS] += count * cents[level + baskets.ZERO_NOISE]
+        brought[level // YIELD_LEVELS] += value
+    overall = sum(brought) * 10**6 // max(sum(in_mind), 1)
+    return [
+        10**6 * brought[band] // in_mind[band] if count >= LEAST_YIELD_ORDERS else overall
+        for band, count in enumerate(order_counts)
+    ]
+
+
+# ---- Products and curves ----------------------------------------------------------------
+
+
+def list_products(products: Sequence[Product]) -> list[str]:
+    """Return the rows of products.csv: each one's weight among those of its category."""
+    shelves: list[list[Product]] = [[] for _ in CATEGORIES]
+    for product in products:
+        shelves[product.category].append(product)
+    ranks = {
+        product.product_id: rank
+        for shelf in shelves
+        for rank, product in enumerate(
+            sorted(shelf, key=lambda product: (-product.popularity, product.product_id)), 1
+        )
+    }
+    totals = [sum(product.popularity for product in shelf) for shelf in shelves]
+    return [
+        f"{product.product_id},{CATEGORIES[product.category].name},"
+        f"{ranks[product.product_id]},"
+        f"{format_fraction(product.popularity, totals[product.category], 6)}\n"
+        for product in products
+    ]
+
+
+def list_curves() -> list[str]:
+    """Return the rows of curves.csv: every constant that shapes the data."""
+    return [f"{curve},{position},{value}\n" for curve, position, value in _find_curves()]
+
+
+def _find_curves() -> Iterator[tuple[str, str | int, str | int]]:
+    yield from (("order hour weight", *at) for at in enumerate(seasons.HOUR_WEIGHTS))
+    yield from (
+        ("demand by weekday per cent", *at) for at in enumerate(seasons.WEEKDAY_PER_CENT, 1)
+    )
+    yield from (
+        ("demand by month per cent", *at) for at in enumerate(seasons.MONTH_PER_CENT, 1)
+    )
+    yield "demand on a peak day per cent", "Black Friday", seasons.BLACK_FRIDAY_PER_CENT
+    yield "demand on a peak day per cent", "Cyber Monday", seasons.CYBER_MONDAY_PER_CENT
+    for category in CATEGORIES:
+        yield "category weight", category.name, category.weight
+        for month, per_cent in enumerate(category.season, 1):
+            yield "category season per cent", f"{category.name} {month}", per_cent
+    for channel in CHANNELS:
+        yield "channel weight", channel.name, channel.weight
+        yield "buyers per mille", channel.name, channel.buyer_per_mille
+    for country in COUNTRIES:
+        yield "country weight", country.code, country.weight
+        yield "tax per mille", country.code, country.tax_per_mille
+        yield "shipping cents", country.code, country.shipping_cents
+        yield "returned per mille", country.code, country.returned_per_mille
+        for method, weight in zip(METHODS, country.methods, strict=True):
+            yield "method weight", f"{country.code} {method}", weight
+    yield from (("parameter", name, value) for name, value in _find_parameters())
+
+
+def _find_parameters() -> Iterator[tuple[str, str | int]]:
+    """Yield single numbers: shapes, shares per mille, money in cents."""
+    yield "BG/NBD r", customers.RATE_SHAPE
+    yield (
+        "BG/NBD alpha in weeks",
+        format_fraction(customers.RATE_SCALE_TICKS, 7 * seasons.DAY_TICKS, 3),
+    )
+    yield "BG/NBD a", customers.DROPOUT_A
+    yield "BG/NBD b", customers.DROPOUT_B
+    yield "Gamma-Gamma p", baskets.SPEND_P
+    yield "Gamma-Gamma q", customers.SPEND_Q
+    yield "mean order in mind cents", baskets.MEAN_ORDER_CENTS
+    yield "same word for rate and spending of 64", customers.SAME_WORD_64THS
+    yield "first order in the visit of sign-up of 1024", customers.SAME_VISIT_1024THS
+    yield "further line of the same category of 256", baskets.SAME_CATEGORY_256THS
+    yield "promoted products per mille", baskets.PROMOTED_PER_MILLE
+    yield "promoted in Black Week per mille", baskets.PROMOTED_IN_BLACK_WEEK_PER_MILLE
+    yield "welcome coupon per mille", orders.WELCOME_COUPON_PER_MILLE
+    yield "welcome coupon per cent off", orders.WELCOME_PER_CENT
+    yield "coupon per mille", orders.COUPON_PER_MILLE
+    yield "coupon per cent off", orders.COUPON_PER_CENT
+    yield "free shipping from cents", orders.FREE_SHIPPING_CENTS
+    yield "split payments per mille", lives.SPLIT_PER_MILLE
+    yield "failed attempts per mille", lives.FAILED_PER_MILLE
+    yield "retried after failure per mille", lives.RETRIED_PER_MILLE
+    yield "cancelled per mille", lives.CANCELLED_PER_MILLE
+    yield "returned whole of returned per mille", lives.RETURNED_WHOLE_PER_MILLE

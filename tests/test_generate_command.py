@@ -1,0 +1,678 @@
+"""generate_data.py as a user meets it: options, output, progress, interruptions."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import unittest
+from contextlib import suppress
+from pathlib import Path
+from unittest import mock
+
+import generate_data
+from data_generation.generate_data import generate_shop, verify_shop
+from data_generation.workers import count_processors
+from tests.support import (
+    ROOT,
+    Result,
+    ShopCase,
+    call,
+    refuse_to_replace,
+    run_script,
+    skip,
+    skip_on_windows,
+)
+from utils.contract import MANIFEST_NAME, read_contract
+from utils.progress import ProgressBar, measure_columns, render_progress
+
+TABLES = [table.name for table in read_contract().tables]
+FILES = [f"{table}.csv" for table in TABLES]
+
+# Enough for two workers, whose start is worth it from 40,000 on, and for a second of work.
+MANY_USERS = 60_000
+
+
+def hash_folder(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in *folder*, by name; hidden ones too."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+    }
+
+
+class CommandCase(ShopCase):
+    """A test that runs generate_data.py on its folder."""
+
+    def run_command(self, *arguments: object) -> Result:
+        """Return what the command says to *arguments*."""
+        return call(generate_data.main, *arguments, "--out-dir", self.folder)
+
+    def refuse(self, *arguments: object, words: str) -> None:
+        """Fail unless *arguments* are wrong usage, told with *words*, and do nothing."""
+        with self.subTest(arguments):
+            before = os.listdir(self.folder)
+            result = self.run_command(*arguments)
+            self.assertEqual(result.status, 2, result)
+            self.assertIn(words, result.stderr.splitlines()[-1])
+            self.assertEqual(result.stdout, "")
+            self.assertEqual(os.listdir(self.folder), before)
+
+
+class TheCommand(CommandCase):
+    """The command line of generate_data.py."""
+
+    def test_without_an_action_prints_help_and_exits_2(self) -> None:
+        result = call(generate_data.main)
+        self.assertEqual(result.status, 2)
+        self.assertIn("--generate", result.stderr)
+
+    def test_help_tells_the_defaults(self) -> None:
+        result = call(generate_data.main, "--help")
+        self.assertEqual(result.status, 0)
+        told = " ".join(result.stdout.split())
+        for default in ("42", "5000", "2024-01-01", "2025-12-31", "--end", "all"):
+            self.assertIn(f"(default: {default})", told)
+
+    def test_refuses_what_is_no_seed_count_or_date(self) -> None:
+        for option, value in (
+            ("--seed", "-1"), ("--seed", str(2**64)), ("--seed", "1.5"), ("--seed", "x"),
+            ("--seed", "１"), ("--users", "-1"), ("--users", "many"),
+            ("--users", "100000001"), ("--start", "2024-02-30"), ("--start", "20240101"),
+            ("--end", "tomorrow"), ("--end", "9999-12-31"), ("--until", "2026-1-1"),
+            ("--workers", "0"), ("--workers", "1025"), ("--workers", "all"),
+        ):  # fmt: skip
+            self.refuse("--generate", option, value, words=f"argument {option}: {value!r}")
+
+    def test_refuses_a_window_that_ends_early_or_is_too_long(self) -> None:
+        for option, value in (
+            ("--end", "2023-12-31"), ("--end", "2200-01-01"), ("--start", "2026-01-01"),
+            ("--until", "2025-12-30"), ("--until", "2200-01-01"),
+        ):  # fmt: skip
+            self.refuse("--generate", option, value, words=option)
+            self.refuse("--generate", option, value, words=value)
+
+    def test_a_wrong_option_is_answered_without_loading_the_work(self) -> None:
+        script = (
+            "import sys, generate_data\n"
+            "try: generate_data.main(['--generate', '--part', 'x'])\n"
+            "except SystemExit: print(*sys.modules)"
+        )
+        finished = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
+        )
+        self.assertIn("--part", finished.stderr)
+        loaded = finished.stdout.split()
+        for module in ("data_generation.generate_data", "sqlite3"):
+            self.assertNotIn(module, loaded)
+
+    def test_says_what_it_wrote(self) -> None:
+        result = self.succeed(
+            generate_data.main, "--generate", "--users", 3, "--out-dir", self.folder
+        )
+        head, *lines = result.stdout.splitlines()
+        self.assertEqual(head, "Seed 42, 3 users, 2024-01-01 to 2025-12-31:")
+        for name, line in zip([*FILES, MANIFEST_NAME], lines, strict=True):
+            self.assertIn(name, line)
+
+    def test_says_nothing_if_quiet_but_tells_errors(self) -> None:
+        self.assertEqual(
+            self.run_command("--generate", "--users", 3, "--quiet"), Result(0, "", "")
+        )
+        self.assertEqual(self.run_command("--verify", "--quiet"), Result(0, "", ""))
+        (self.folder / "users.csv").write_text("x", encoding="utf-8")
+        result = self.run_command("--verify", "--quiet")
+        self.assertEqual((result.status, result.stdout), (1, ""))
+        self.assertIn("1 of 6 files", result.stderr)
+
+    def test_shares_the_work_among_the_processors_unless_told(self) -> None:
+        self.generate("--users", 3)
+        for action, name, job in (
+            ("--generate", "generate_shop", generate_shop),
+            ("--verify", "verify_shop", verify_shop),
+        ):
+            for arguments, workers in (((), count_processors()), (("--workers", 3), 3)):
+                with (
+                    self.subTest(action=action, workers=workers),
+                    mock.patch(f"data_generation.generate_data.{name}", wraps=job) as spy,
+                ):
+                    self.assertEqual(self.run_command(action, *arguments).status, 0)
+                    self.assertEqual(spy.call_args.kwargs["workers"], workers)
+
+    def test_an_unwritable_folder_is_named_and_nothing_is_left(self) -> None:
+        (self.folder / "file").touch()
+        result = call(
+            generate_data.main, "--generate", "--out-dir", self.folder / "file" / "deep"
+        )
+        self.assertEqual(result.status, 1)
+        self.assertIn("cannot be written", result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
+
+    def test_a_failure_or_interruption_leaves_the_old_files_whole(self) -> None:
+        self.generate("--users", 20)
+        before = hash_folder(self.folder)
+        for error, status in (
+            (OSError(28, "No space left on device"), 1),
+            (KeyboardInterrupt(), 130),
+        ):
+            with (
+                self.subTest(status),
+                mock.patch("data_generation.spans.plan_blocks", side_effect=error),
+            ):
+                result = self.run_command("--generate", "--users", 50)
+                self.assertEqual(result.status, status)
+                self.assertEqual(hash_folder(self.folder), before)
+
+    def test_a_refused_rename_puts_every_old_file_back(self) -> None:
+        self.generate("--users", 20)
+        before = hash_folder(self.folder)
+        for link in (os.link, mock.Mock(side_effect=OSError(95, "no links here"))):
+            with (
+                refuse_to_replace("orders.csv"),
+                mock.patch("utils.helpers.os.link", link),
+            ):
+                result = self.run_command("--generate", "--users", 50)
+            self.assertEqual(result.status, 1)
+            self.assertIn("orders.csv: cannot be written: in use", result.stderr)
+            self.assertEqual(hash_folder(self.folder), before)
+
+
+class AChoice(CommandCase):
+    """Less of a shop, or more of it."""
+
+    def read(self, folder: str, name: str) -> str:
+        """Return the text of a file below the folder."""
+        return (self.folder / folder / name).read_text(encoding="utf-8")
+
+    def make(self, folder: str, *arguments: object) -> Result:
+        """Make a small shop in a folder below the folder."""
+        return self.succeed(
+            generate_data.main, "--generate", "--users", 150, *arguments,
+            "--out-dir", self.folder / folder,
+        )  # fmt: skip
+
+    def test_until_a_later_day_appends(self) -> None:
+        self.make("short")
+        result = self.make("long", "--until", "2026-01-31")
+        self.assertEqual(
+            result.stdout.splitlines()[0],
+            "Seed 42, 150 users by 2025-12-31, 2024-01-01 to 2026-01-31:",
+        )
+        for name in FILES:
+            short, long = self.read("short", name), self.read("long", name)
+            self.assertGreater(len(long), len(short))
+            if name != "orders.csv":
+                self.assertTrue(long.startswith(short), name)
+                continue
+            # Only an order's status may move.
+            for row, later in zip(short.splitlines(), long.splitlines(), strict=False):
+                old, new = row.split(","), later.split(",")
+                self.assertEqual((old[:3], old[4:]), (new[:3], new[4:]))
+
+    def test_until_its_end_changes_nothing(self) -> None:
+        self.make("plain")
+        result = self.make("until", "--until", "2025-12-31")
+        self.assertIn("Seed 42, 150 users, 2024-01-01 to 2025-12-31:\n", result.stdout)
+        self.assertEqual(
+            hash_folder(self.folder / "plain"), hash_folder(self.folder / "until")
+        )
+
+    def test_of_tables_leaves_other_files_alone(self) -> None:
+        self.make("all")
+        some = self.folder / "some"
+        some.mkdir()
+        (some / "users.csv").write_text("mine", encoding="utf-8")
+        result = self.make("some", "--tables", "payments,orders")
+        self.assertEqual(len(result.stdout.splitlines()), 4)
+        self.assertEqual(
+            sorted(os.listdir(some)),
+            ["datapackage.json", "orders.csv", "payments.csv", "users.csv"],
+        )
+        self.assertEqual(self.read("some", "users.csv"), "mine")
+        for name in ("orders.csv", "payments.csv"):
+            self.assertEqual(self.read("some", name), self.read("all", name))
+
+    def test_of_tables_refuses_what_is_none(self) -> None:
+        for text in ("", "user", "users,", ",users", "users, orders", "users;orders",
+                     "users,submission_meta"):  # fmt: skip
+            self.refuse("--generate", "--tables", text, words="argument --tables: ")
+            self.refuse("--generate", "--tables", text, words=",".join(TABLES))
+
+    def test_of_parts_gives_the_files_when_put_together(self) -> None:
+        self.make("whole")
+        for number in (1, 2, 3):
+            result = self.make("parts", "--part", f"{number}/3")
+            self.assertIn(f"to 2025-12-31, part {number} of 3:\n", result.stdout)
+            self.assertIn("No manifest", result.stdout)
+        parts = sorted(os.listdir(self.folder / "parts"))
+        self.assertEqual(len(parts), 15)
+        for name in FILES:
+            together = "".join(
+                self.read("parts", part) for part in parts if part.startswith(f"{name}.")
+            )
+            self.assertEqual(together, self.read("whole", name))
+
+    def test_of_the_only_part_gives_the_whole(self) -> None:
+        self.make("whole")
+        self.make("part", "--part", "1/1")
+        self.assertEqual(
+            hash_folder(self.folder / "whole"), hash_folder(self.folder / "part")
+        )
+
+    def test_of_parts_refuses_what_is_none(self) -> None:
+        for text in ("0/4", "5/4", "1/10000", "1", "1/", "/4", "1/4/4", "a/b",
+                     "1 / 4", "１/4", "", "1/4\n"):  # fmt: skip
+            self.refuse("--generate", "--part", text, words="argument --part: ")
+            self.refuse("--generate", "--part", text, words="1 <= K <= N <= 9999")
+
+    def test_writes_the_truth_beside_the_data_when_asked(self) -> None:
+        plain = ("--generate", "--users", 40, "--end", "2024-06-30")
+        self.succeed(generate_data.main, *plain, "--out-dir", self.folder / "plain")
+        result = self.succeed(
+            generate_data.main, *plain, "--truth", "--out-dir", self.folder / "known"
+        )
+        self.assertIn("truth/users.csv", result.stdout.replace("\\", "/"))
+        truth = self.folder / "known" / "truth"
+        self.assertEqual(len((truth / "users.csv").read_bytes().splitlines()), 41)
+        for path in (self.folder / "plain").iterdir():
+            self.assertEqual(
+                path.read_bytes(), (self.folder / "known" / path.name).read_bytes()
+            )
+
+    def test_of_a_part_has_no_truth(self) -> None:
+        self.refuse("--generate", "--truth", "--part", "1/2", words="leave --part away")
+
+    def test_is_not_for_verify(self) -> None:
+        self.generate("--users", 2)
+        for option, value in (
+            ("--seed", 42), ("--users", 5000), ("--start", "2024-01-01"),
+            ("--end", "2025-12-31"), ("--until", "2025-12-31"), ("--tables", "users"),
+            ("--part", "1/1"),
+        ):  # fmt: skip
+            self.refuse("--verify", option, value, words=f"leave {option} away")
+        self.refuse("--verify", "--truth", words="leave --truth away")
+        self.refuse(
+            "--verify", "--users", 2, "--seed", 1, words="leave --seed, --users away"
+        )
+
+
+class Verification(CommandCase):
+    """--verify says per file whether it is exactly what the manifest's seed makes."""
+
+    def verify(self) -> Result:
+        """Return what --verify says of the folder."""
+        return self.run_command("--verify")
+
+    def test_of_an_untouched_shop_holds_and_changes_nothing(self) -> None:
+        self.generate("--users", 20, "--seed", 7, "--end", "2024-06-30")
+        before = hash_folder(self.folder)
+        result = self.verify()
+        self.assertEqual((result.status, result.stderr), (0, ""))
+        self.assertEqual(result.stdout.count("exactly what this seed makes"), 6)
+        self.assertIn("Seed 7, 20 users, 2024-01-01 to 2024-06-30:", result.stdout)
+        self.assertEqual(hash_folder(self.folder), before)
+
+    def test_knows_tables_left_away_and_a_later_day(self) -> None:
+        self.generate(
+            "--users", 20, "--end", "2024-06-30", "--until", "2024-07-31",
+            "--tables", "users,orders",
+        )  # fmt: skip
+        result = self.verify()
+        self.assertEqual((result.status, result.stderr), (0, ""))
+        self.assertEqual(result.stdout.count("exactly what this seed makes"), 3)
+        self.assertIn("20 users by 2024-06-30, 2024-01-01 to 2024-07-31:", result.stdout)
+
+    def test_tells_the_options_that_make_the_files_again(self) -> None:
+        options = (
+            "--seed 7 --users 20 --start 2024-02-01 --end 2024-06-30 --until 2024-07-31"
+            " --tables users,orders"
+        )
+        self.generate(*options.split())
+        before = hash_folder(self.folder)
+        (self.folder / "orders.csv").unlink()
+        self.assertIn(f"--generate {options} and", self.verify().stderr)
+        self.generate(*options.split())
+        self.assertEqual(hash_folder(self.folder), before)
+
+    def test_names_the_file_that_was_changed_forged_or_lost(self) -> None:
+        self.generate("--users", 20)
+        orders, manifest = self.folder / "orders.csv", self.folder / MANIFEST_NAME
+        was = hashlib.sha256(orders.read_bytes()).hexdigest()
+        orders.write_bytes(orders.read_bytes().replace(b"delivered", b"shipped", 1))
+        result = self.verify()
+        self.assertEqual(result.status, 1)
+        self.assertRegex(result.stdout, r"orders\.csv +differs from what this seed makes")
+        self.assertEqual(result.stdout.count("exactly what this seed makes"), 5)
+        self.assertIn("1 of 6 files", result.stderr)
+
+        forged = hashlib.sha256(orders.read_bytes()).hexdigest()
+        manifest.write_text(
+            manifest.read_text(encoding="utf-8").replace(was, forged), encoding="utf-8"
+        )
+        result = self.verify()
+        self.assertRegex(result.stdout, r"orders\.csv +as its manifest says, but not what")
+        self.assertRegex(result.stdout, r"datapackage\.json +differs from what")
+
+        orders.unlink()
+        self.assertRegex(self.verify().stdout, r"orders\.csv +missing")
+
+    def test_without_a_manifest_of_its_own_says_what_to_do(self) -> None:
+        for text, words in (
+            (None, "cannot be read"),
+            ("{}", "is not a manifest"),
+            ("[1]", "is not a manifest"),
+            ("no JSON", "is not a manifest"),
+        ):
+            with self.subTest(text):
+                if text is not None:
+                    (self.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+                result = self.verify()
+                self.assertEqual(result.status, 1)
+                self.assertIn(words, result.stderr)
+                self.assertIn("--generate", result.stderr)
+
+    def test_refuses_another_format_version_and_a_plan_that_is_none(self) -> None:
+        self.generate("--users", 2)
+        manifest = self.folder / MANIFEST_NAME
+        text = manifest.read_text(encoding="utf-8")
+        for old, new, words in (
+            ('"format_version": 2', '"format_version": 1', "format_version is 1"),
+            ('"format_version": 2', '"format_version": 999', "format_version is 999"),
+            ('"seed": 42', '"seed": "42"', "states no plan: seed or users is not a"),
+            ('"seed": 42', '"seed": -42', "states no plan: seed -42"),
+            ('"users": 2,', '"users": -2,', "states no plan: -2 users"),
+            ('"users": 2,', '"users": 2.0,', "states no plan: seed or users is not a"),
+            ('"users_by": "2025', '"users_by": "2023', "is before start 2024-01-01"),
+            ('"end": "2025', '"end": "2023', "is before end 2025-12-31"),
+            ('"end": "2025', '"end": "2225', "at most 100 years"),
+        ):
+            with self.subTest(new):
+                self.assertIn(old, text)
+                manifest.write_text(text.replace(old, new), encoding="utf-8")
+                result = self.verify()
+                self.assertEqual((result.status, result.stdout), (1, ""))
+                self.assertIn(words, result.stderr)
+
+
+class AStoppedRun(ShopCase):
+    """With several processes, ends as one: nothing half-made is seen, nobody is left."""
+
+    def setUp(self) -> None:
+        """Make an earlier shop, to be kept."""
+        skip_on_windows("signals as a POSIX terminal sends them")
+        super().setUp()
+        self.generate("--users", 20)
+        self.before = hash_folder(self.folder)
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start a run of two workers in a process group; return it once both work."""
+        process = subprocess.Popen(
+            [
+                sys.executable, ROOT / "generate_data.py", "--generate",
+                "--users", str(MANY_USERS), "--workers", "2", "--out-dir", self.folder,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=True,
+        )  # fmt: skip
+        self.addCleanup(self.end, process)
+        deadline = time.monotonic() + 60
+        while len(list(self.folder.glob(".generate_data.*.partial/moments.*"))) < 2:
+            self.assertIsNone(process.poll(), "ended before it could be stopped")
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.005)
+        return process
+
+    def end(self, process: subprocess.Popen[str]) -> None:
+        """End what is left of the group of *process*."""
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+
+    def test_by_ctrl_c_leaves_the_old_files_whole(self) -> None:
+        process = self.start()
+        os.killpg(process.pid, signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+        self.assertEqual(
+            (process.returncode, stdout, stderr),
+            (130, "", "generate_data: error: interrupted\n"),
+        )
+        self.assertEqual(hash_folder(self.folder), self.before)
+        with self.assertRaises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+
+    def test_by_the_loss_of_a_worker_says_so(self) -> None:
+        if not Path("/proc/self/stat").exists():
+            skip("finds the workers in /proc")
+        process = self.start()
+        os.kill(max(self.find_workers(process)), signal.SIGKILL)
+        stdout, stderr = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, stdout), (1, ""), stderr)
+        self.assertTrue(stderr.startswith("generate_data: error: a worker process was"))
+        self.assertIn("Take fewer --workers.", stderr)
+        self.assertEqual(stderr.count("\n"), 1)
+        self.assertEqual(hash_folder(self.folder), self.before)
+
+    def test_by_kill_leaves_the_old_files_whole(self) -> None:
+        process = self.start()
+        process.kill()
+        process.wait(timeout=60)
+        self.end(process)
+        after = {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in self.folder.iterdir()
+            if not path.name.startswith(".")
+        }
+        self.assertEqual(after, self.before)
+        litter = [name for name in os.listdir(self.folder) if name not in self.before]
+        for name in litter:
+            # As .gitignore has them.
+            self.assertRegex(name, r"^\..*\.partial$")
+
+    @staticmethod
+    def find_workers(process: subprocess.Popen[str]) -> list[int]:
+        """Return the processes in the group of *process*, without itself."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                # After the name in brackets: state, parent, group.
+                group = path.read_text(encoding="utf-8").rpartition(")")[2].split()[2]
+                if int(group) == process.pid != int(path.parent.name):
+                    found.append(int(path.parent.name))
+        return found
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """Return the time that was set."""
+        return self.now
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal, and what its last line shows."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def line(self) -> str:
+        shown: list[str] = []
+        for text in self.getvalue().split("\n")[-1].split("\r"):
+            shown[: len(text)] = text
+        return "".join(shown).rstrip()
+
+
+class TheProgressBar(unittest.TestCase):
+    """One line that says how far the work is, on a terminal, while it lasts."""
+
+    def setUp(self) -> None:
+        """Make a bar of 80 columns."""
+        self.clock, self.terminal = Clock(), Terminal()
+        self.columns = 80
+        self.bar = ProgressBar(
+            self.terminal, clock=self.clock, measure=lambda _stream: self.columns
+        )
+
+    def test_is_not_shown_in_the_first_second(self) -> None:
+        with self.bar as watch:
+            for milliseconds in range(1000):
+                self.clock.now = 100 + milliseconds / 1000
+                watch(milliseconds, milliseconds)
+        self.assertEqual(self.terminal.getvalue(), "")
+
+    def test_tells_work_rows_speed_and_time_left(self) -> None:
+        with self.bar as watch:
+            self.clock.now += 10
+            watch(1_234_560, 400)
+            # 10 s for two fifths: 15 s for the others.
+            self.assertEqual(
+                self.terminal.line,
+                "  [########------------]  40%  1,234,560 rows  123,456 rows/s  0:15 left",
+            )
+
+    def test_is_redrawn_ten_times_a_second_at_most(self) -> None:
+        with self.bar as watch:
+            for step in range(2 * 1024):
+                self.clock.now = 101 + step / 1024
+                watch(step, step // 3)
+            self.assertIn(self.terminal.getvalue().count("\r"), range(18, 22))
+
+    def test_never_goes_back(self) -> None:
+        with self.bar as watch:
+            self.clock.now += 5
+            watch(10, 500)
+            self.clock.now += 5
+            watch(20, 300)
+            self.assertIn(" 50% ", self.terminal.line)
+            self.assertIn(" 20 rows", self.terminal.line)
+
+    def test_fits_the_terminal_also_when_that_shrinks(self) -> None:
+        with self.bar as watch:
+            for columns in (200, 80, 60, 40, 20, 5):
+                self.columns = columns
+                self.clock.now += 5
+                watch(10**9, 999)
+                drawn = self.terminal.getvalue().rpartition("\r")[2]
+                self.assertLess(len(drawn), columns)
+                # A ^C behind it, too, stays on the line.
+                self.assertLess(len(drawn.rstrip()) + len("^C"), columns)
+                self.assertTrue(drawn.isascii())
+
+    def test_leaves_a_clean_line_also_after_an_error(self) -> None:
+        for error in (None, ValueError, KeyboardInterrupt):
+            self.setUp()
+            with suppress(ValueError, KeyboardInterrupt), self.bar as watch:
+                self.clock.now += 5
+                watch(1, 1)
+                self.terminal.write("^C")
+                if error:
+                    raise error
+            self.assertEqual(self.terminal.line, "")
+            self.assertTrue(self.terminal.getvalue().endswith("\r"))
+
+    def test_knows_nothing_of_the_time_left_before_work_is_done(self) -> None:
+        self.assertNotIn("left", render_progress(0, 0, 2.0, 80))
+        self.assertIn(
+            "100%  5 rows  2 rows/s  0:00 left", render_progress(5, 1000, 2.5, 80)
+        )
+
+    def test_is_no_reason_to_stop_when_the_terminal_has_gone(self) -> None:
+        with (
+            mock.patch.object(self.terminal, "write", side_effect=OSError(5, "gone")),
+            self.bar as watch,
+        ):
+            self.clock.now += 5
+            watch(1, 1)
+
+    def test_of_a_stream_without_a_size_is_80_wide(self) -> None:
+        with mock.patch.dict(os.environ, {"COLUMNS": ""}):
+            self.assertGreater(measure_columns(self.terminal), 0)
+        with mock.patch.dict(os.environ, {"COLUMNS": "33"}):
+            self.assertEqual(measure_columns(self.terminal), 33)
+
+
+class TheBarOfARun(CommandCase):
+    """Is shown on a terminal only, and is gone when the run says something."""
+
+    def run_on(self, stderr: io.StringIO, *arguments: object) -> Result:
+        """Return what a run says that has no patience."""
+        line = ["--generate", "--users", "50", "--out-dir", str(self.folder)]
+        with (
+            mock.patch("utils.progress.PATIENCE_SECONDS", 0),
+            mock.patch("utils.progress.REDRAW_SECONDS", 0),
+            contextlib.redirect_stderr(stderr),
+            contextlib.redirect_stdout(io.StringIO()) as stdout,
+        ):
+            status = generate_data.main([*line, *map(str, arguments)])
+        return Result(status, stdout.getvalue(), stderr.getvalue())
+
+    def test_is_shown_on_a_terminal_and_cleared(self) -> None:
+        terminal = Terminal()
+        result = self.run_on(terminal)
+        self.assertEqual(result.status, 0)
+        self.assertIn("rows/s", result.stderr)
+        self.assertIn("[####################] 100%", result.stderr)
+        self.assertEqual(terminal.line, "")
+
+    def test_is_cleared_before_an_error_is_told(self) -> None:
+        for error, words in (
+            (OSError(28, "No space left on device"), "No space left on device"),
+            (KeyboardInterrupt(), "interrupted"),
+        ):
+            terminal = Terminal()
+            with mock.patch("data_generation.spans.plan_blocks", side_effect=error):
+                result = self.run_on(terminal)
+            bar, said, _ = result.stderr.rpartition("\rgenerate_data: error: ")
+            self.assertEqual(said[:1], "\r")
+            self.assertIn("rows/s", bar)
+            self.assertIn(words, result.stderr)
+
+    def test_is_not_shown_elsewhere_or_if_quiet(self) -> None:
+        self.assertEqual(self.run_on(io.StringIO()).stderr, "")
+        self.assertEqual(self.run_on(Terminal(), "--quiet"), Result(0, "", ""))
+
+    def test_is_missed_by_nobody_where_there_is_no_stderr(self) -> None:
+        line = ["--generate", "--users", "3", "--quiet", "--out-dir", str(self.folder)]
+        with mock.patch.object(sys, "stderr", None):
+            self.assertEqual(generate_data.main(line), 0)
+
+
+class TheReadme(CommandCase):
+    """Shows commands that work."""
+
+    def test_s_examples_run(self) -> None:
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        section = re.search(
+            r"^### `generate_data\.py`\n(.*?)^##", text, re.MULTILINE | re.DOTALL
+        )
+        assert section is not None
+        examples = re.findall(
+            r"^    python generate_data\.py (.*)$", section[1], re.MULTILINE
+        )
+        self.assertGreater(len(examples), 2)
+        for example in examples:
+            with self.subTest(example):
+                result = run_script(
+                    "generate_data.py", *example.split(), *("--out-dir", self.folder)
+                )
+                self.assertEqual((result.status, result.stderr), (0, ""))
+
+
+if __name__ == "__main__":
+    unittest.main()

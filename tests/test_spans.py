@@ -1,0 +1,279 @@
+"""However the work is shared out, cut or lengthened: the same bytes."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Callable
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any, ClassVar
+from unittest import mock
+
+from data_generation import generate_data as engine
+from data_generation import lives
+from data_generation.generate_data import WHOLE, Part, generate_shop
+from data_generation.plan import Plan, Span, cut_days, find_fault
+from data_generation.seasons import plan_calendar
+from data_generation.spans import open_shop
+from data_generation.streams import Streams
+from tests.support import ShopCase
+from utils.contract import MANIFEST_NAME, read_contract
+from utils.helpers import DataError
+
+TABLES = [table.name for table in read_contract().tables]
+
+# Over a turn of the year with both Black Friday and the fewest days of a month.
+PLAN = Plan(7, 1500, date(2024, 10, 20), date(2025, 3, 9), date(2025, 3, 9))
+
+
+def run_out_of_space(*_arguments: object) -> None:
+    """Fail as a full disk does."""
+    raise OSError(28, "No space left on device")
+
+
+class EngineCase(ShopCase):
+    """Makes shops by the engine, with as many workers as are asked for."""
+
+    def make(self, plan: Plan = PLAN, **how: Any) -> dict[str, bytes]:
+        """Return the files of *plan*, by name; the folder is empty again."""
+        with mock.patch.object(engine, "USERS_PER_WORKER", 1):
+            generate_shop(plan, self.folder, **how)
+        files = {path.name: path.read_bytes() for path in self.folder.iterdir()}
+        for name in files:
+            (self.folder / name).unlink()
+        return files
+
+    def assert_same_files(self, made: dict[str, bytes], expected: dict[str, bytes]) -> None:
+        """Fail, naming the files, if the two sets differ."""
+        self.assertEqual(made.keys(), expected.keys())
+        self.assertEqual([name for name in made if made[name] != expected[name]], [])
+
+
+class SharedWork(EngineCase):
+    """Gives the very files."""
+
+    def test_by_any_number_of_workers(self) -> None:
+        alone = self.make()
+        self.assertEqual(alone.keys(), {MANIFEST_NAME, *(f"{name}.csv" for name in TABLES)})
+        for workers in (2, 5):
+            with self.subTest(workers=workers):
+                self.assert_same_files(self.make(workers=workers), alone)
+
+    def test_in_any_number_of_parts(self) -> None:
+        whole = self.make()
+        del whole[MANIFEST_NAME]
+        for total in (1, 3, 16):
+            with self.subTest(parts=total):
+                self.assert_same_files(self.join_parts(PLAN, total), whole)
+
+    def test_in_parts_by_several_workers(self) -> None:
+        whole = self.make()
+        del whole[MANIFEST_NAME]
+        self.assert_same_files(self.join_parts(PLAN, 3, workers=2), whole)
+
+    def test_in_more_parts_than_days(self) -> None:
+        plan = PLAN._replace(end=date(2024, 10, 23), until=date(2024, 10, 23))
+        whole = self.make(plan)
+        del whole[MANIFEST_NAME]
+        self.assert_same_files(self.join_parts(plan, 11), whole)
+
+    def join_parts(self, plan: Plan, total: int, **how: Any) -> dict[str, bytes]:
+        """Return the files that *total* parts make, put together in the order of names."""
+        joined: dict[str, bytes] = {}
+        for number in range(1, total + 1):
+            part = Part(number, total)
+            for name, data in self.make(plan, part=part, **how).items():
+                if name != MANIFEST_NAME:
+                    self.assertEqual(name, part.name_file(name.split(".")[0]))
+                    table = f"{name.split('.')[0]}.csv"
+                    joined[table] = joined.get(table, b"") + data
+        return joined
+
+    def test_of_any_tables(self) -> None:
+        whole = self.make()
+        for tables in (["users"], ["products", "payments"], ["order_items"], ["orders"]):
+            with self.subTest(tables):
+                made = self.make(tables=tables)
+                self.assertIn(MANIFEST_NAME, made)
+                del made[MANIFEST_NAME]
+                self.assertEqual(
+                    made, {f"{name}.csv": whole[f"{name}.csv"] for name in tables}
+                )
+
+    def test_whether_memory_is_cut_into_small_runs_or_not(self) -> None:
+        whole = self.make()
+        with mock.patch("data_generation.spans.RUN", 50):
+            self.assert_same_files(self.make(), whole)
+
+    def test_and_leaves_nothing_else_also_when_it_fails(self) -> None:
+        for workers in (1, 2):
+            with (
+                self.subTest(workers=workers),
+                mock.patch.object(engine, "order_span", run_out_of_space),
+                self.assertRaises(DataError),
+            ):
+                self.make(workers=workers)
+            self.assertEqual(list(self.folder.iterdir()), [])
+
+
+class ALaterEnd(EngineCase):
+    """Of the window, by `until`: the shop goes on, and what was stays as it was."""
+
+    def test_appends_to_every_file_and_moves_only_young_orders_on(self) -> None:
+        before = self.make()
+        days = 50
+        longer = self.make(PLAN._replace(until=PLAN.until + timedelta(days=days)))
+        for table in TABLES:
+            name = f"{table}.csv"
+            self.assertGreater(len(longer[name]), len(before[name]))
+            if table != "orders":
+                self.assertTrue(longer[name].startswith(before[name]), table)
+        self.assert_orders_went_on(before["orders.csv"], longer["orders.csv"])
+
+    def assert_orders_went_on(self, before: bytes, longer: bytes) -> None:
+        """Fail if an order changed but in its status, or one that was not young."""
+        old_rows = [row.split(",") for row in before.decode().splitlines()[1:]]
+        new_rows = [row.split(",") for row in longer.decode().splitlines()[1:]]
+        rank = {"pending": 0, "paid": 1, "shipped": 2, "delivered": 3}
+        young_from = (PLAN.until - timedelta(days=lives.LIFE_DAYS)).isoformat()
+        moved = 0
+        for old, new in zip(old_rows, new_rows, strict=False):
+            if old == new:
+                continue
+            moved += 1
+            self.assertEqual(old[:3] + old[4:], new[:3] + new[4:])
+            self.assertGreater(old[2], young_from)
+            self.assertLess(rank[old[3]], rank.get(new[3], 4))
+        self.assertGreater(moved, 20)
+
+    def test_is_the_same_shop_whichever_way_it_was_lengthened(self) -> None:
+        step = [PLAN._replace(until=PLAN.until + timedelta(days=days)) for days in (1, 2)]
+        one, two = (self.make(plan) for plan in step)
+        self.assertTrue(two["payments.csv"].startswith(one["payments.csv"]))
+        self.assertTrue(two["users.csv"].startswith(one["users.csv"]))
+
+    def test_goes_on_at_the_pace_of_the_sign_ups(self) -> None:
+        year = Plan(1, 3650, date(2024, 1, 1), date(2024, 12, 31), date(2025, 12, 31))
+        signups = open_shop(year).signups
+        self.assertEqual(sum(signups[:366]), 3650)
+        self.assertTrue(1.2 < sum(signups[366:]) / 3650 < 2)
+
+
+class AStream(EngineCase):
+    """Reaches what it is for, and no other byte."""
+
+    MONEY = ("orders", "order_items", "payments")
+    # What each column's stream is for.
+    REACH: ClassVar[dict[tuple[str, str], tuple[str, ...]]] = {
+        # The country decides on tax, fees and habits, not on the goods.
+        ("users", "person"): ("users", "orders", "payments"),
+        ("users", "signup_count"): ("users", *MONEY),
+        ("users", "spending_level"): MONEY,
+        ("users", "purchase_rate"): MONEY,
+        ("users", "dropout"): MONEY,
+        ("orders", "ordered_at"): MONEY,
+        ("orders", "first_ordered_at"): MONEY,
+        ("orders", "basket_value"): MONEY,
+        ("orders", "line_count"): MONEY,
+        ("orders", "coupon"): ("orders", "payments"),
+        ("orders", "life"): ("orders", "payments"),
+        ("orders", "pay_delay"): ("payments",),
+        ("orders", "chance"): ("orders", "payments"),
+        ("order_items", "product_id"): MONEY,
+        ("order_items", "further_product_id"): MONEY,
+        ("products", "noun"): ("products",),
+        ("products", "style"): ("products",),
+        ("products", "brand"): ("products",),
+        ("products", "price"): ("products", *MONEY),
+        ("products", "popularity"): MONEY,
+        ("products", "is_promoted"): MONEY,
+        ("products", "promotion"): MONEY,
+    }  # fmt: skip
+
+    def setUp(self) -> None:
+        """Make the shop as it is, with every stream noted."""
+        super().setUp()
+        self.seen: list[tuple[str, str]] = []
+        self.whole = self.make_with(self.note)
+        del self.whole[MANIFEST_NAME]
+
+    def note(self, table: str, column: str) -> str:
+        """Note a stream and leave it as it is."""
+        self.seen.append((table, column))
+        return column
+
+    def make_with(self, rename: Callable[[str, str], str]) -> dict[str, bytes]:
+        """Return the files of a shop whose columns' streams have other names."""
+        draw = Streams.draw_bytes
+
+        def divert(
+            streams: Streams, table: str, column: str, unit: object, count: int
+        ) -> bytes:
+            return draw(streams, table, rename(table, column), unit, count)
+
+        open_shop.cache_clear()
+        plan = PLAN._replace(users=250)
+        with mock.patch.object(Streams, "draw_bytes", divert):
+            made = self.make(plan)
+        open_shop.cache_clear()
+        return made
+
+    def test_changes_nothing_else_when_it_is_another(self) -> None:
+        for stream, reach in self.REACH.items():
+            with self.subTest(stream=stream):
+                self.assertIn(stream, self.seen)
+                made = self.make_with(
+                    lambda table, column, stream=stream: (  # type: ignore[misc]
+                        f"new_{column}" if (table, column) == stream else column
+                    )
+                )
+                changed = [name for name in TABLES
+                           if made[f"{name}.csv"] != self.whole[f"{name}.csv"]]  # fmt: skip
+                self.assertEqual(sorted(changed), sorted(reach))
+
+    def test_is_known_to_this_test(self) -> None:
+        others = {("users", "place"), ("users", "signed_up_at"), ("products", "category"),
+                  ("products", "sku")}  # fmt: skip
+        self.assertEqual(set(self.seen) - self.REACH.keys() - others, set())
+
+
+class APlan(unittest.TestCase):
+    """Says what keeps it from being made, and is cut into days."""
+
+    def test_is_refused_for_every_fault(self) -> None:
+        self.assertIsNone(find_fault(PLAN))
+        for changes, words in (
+            ({"seed": -1}, "seed"), ({"seed": 2**64}, "seed"), ({"users": -1}, "users"),
+            ({"users": 10**9}, "users"), ({"end": date(2024, 1, 1)}, "before start"),
+            ({"until": date(2025, 3, 8)}, "before end"),
+            ({"start": date(1899, 12, 31)}, "years"),
+            ({"until": date(2125, 1, 1)}, "100 years"),
+        ):  # fmt: skip
+            with self.subTest(changes):
+                self.assertIn(words, find_fault(PLAN._replace(**changes)) or "")
+
+    def test_that_grows_beyond_every_id_is_refused(self) -> None:
+        plan = Plan(1, 10**8, date(2024, 1, 1), date(2024, 1, 31), date(2034, 1, 1))
+        with self.assertRaisesRegex(DataError, "users would have signed up"):
+            open_shop(plan)
+
+    def test_is_cut_into_spans_that_take_about_the_same_work(self) -> None:
+        calendar = plan_calendar(date(2024, 1, 1), date(2025, 12, 31))
+        signups = [5 + day // 100 for day in range(len(calendar.days))]
+        for pieces in (1, 2, 7, 800):
+            spans = cut_days(calendar, signups, Span(0, 731), pieces)
+            self.assertEqual(len(spans), pieces)
+            self.assertEqual((spans[0].first, spans[-1].stop), (0, 731))
+            for one, other in pairwise(spans):
+                self.assertEqual(one.stop, other.first)
+        halves = cut_days(calendar, signups, Span(0, 731), 2)
+        self.assertTrue(380 < halves[0].stop < 560, halves)
+
+    def test_names_its_parts_so_that_names_sort_as_the_parts_do(self) -> None:
+        names = [Part(number, 120).name_file("users") for number in range(1, 121)]
+        self.assertEqual(names, sorted(names))
+        self.assertEqual(WHOLE.name_file("users"), "users.csv")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,258 @@
+"""The truth: an answer key that agrees with the data, and never leaks into them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import tempfile
+import unittest
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+from statistics import correlation, mean
+from unittest import mock
+
+from data_generation import catalog, truth
+from data_generation import generate_data as engine
+from data_generation.distributions import UNIT
+from data_generation.generate_data import generate_shop
+from data_generation.plan import Plan
+from data_generation.seasons import DAY_TICKS
+from tests.support import ShopCase
+from utils.contract import read_contract
+
+PLAN = Plan(3, 4000, date(2024, 1, 1), date(2025, 6, 30), date(2025, 6, 30))
+
+Rows = list[dict[str, str]]
+
+
+def read_rows(path: Path) -> Rows:
+    """Return the rows of the CSV file at *path*."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Return all files in and below *folder*, by name."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+class AKnownShop(unittest.TestCase):
+    """The truth of a shop agrees with what that shop does."""
+
+    folder: Path
+    changed: list[str]
+    users: Rows
+    orders: Rows
+    later: Rows
+    refunds: Rows
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Make a shop with its truth, and the same shop two years on."""
+        temporary = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(temporary.cleanup)
+        cls.folder = Path(temporary.name)
+        generate_shop(PLAN, cls.folder)
+        before = read_files(cls.folder)
+        truth.write_truth(PLAN, cls.folder)
+        cls.changed = [name for name, data in before.items()
+                       if (cls.folder / name).read_bytes() != data]  # fmt: skip
+        cls.users = read_rows(cls.folder / "truth" / "users.csv")
+        cls.orders = read_rows(cls.folder / "orders.csv")
+        going_on = PLAN._replace(until=PLAN.until + timedelta(days=730))
+        generate_shop(going_on, cls.folder / "later")
+        cls.later = read_rows(cls.folder / "later" / "orders.csv")
+        cls.refunds = [row for row in read_rows(cls.folder / "later" / "payments.csv")
+                       if row["kind"] == "refund"]  # fmt: skip
+
+    def later_orders(self) -> dict[str, list[dict[str, str]]]:
+        """Return the later shop's orders by user."""
+        by_user: dict[str, list[dict[str, str]]] = {}
+        for row in self.later:
+            by_user.setdefault(row["user_id"], []).append(row)
+        return by_user
+
+    def test_changes_no_byte_of_the_data_and_leaves_nothing_else(self) -> None:
+        self.assertEqual(self.changed, [])
+        self.assertEqual(
+            sorted(path.name for path in (self.folder / "truth").iterdir()),
+            ["curves.csv", "datapackage.json", "products.csv", "users.csv"],
+        )
+
+    def test_is_described_by_its_own_manifest(self) -> None:
+        folder = self.folder / "truth"
+        manifest = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))
+        self.assertEqual((manifest["seed"], manifest["horizon_days"]), (3, 365))
+        for resource in manifest["resources"]:
+            rows = read_rows(folder / resource["path"])
+            self.assertEqual(len(rows), resource["rows"])
+            fields = [field["name"] for field in resource["schema"]["fields"]]
+            self.assertEqual(list(rows[0]), fields)
+
+    def test_leaks_into_no_column_of_the_data(self) -> None:
+        for table in read_contract().tables:
+            names = {name for name, _ in truth.COLUMNS["users"]} - {"user_id"}
+            self.assertFalse(names & set(table.column_names))
+
+    def test_knows_every_user_once(self) -> None:
+        ids = [int(row["user_id"]) for row in self.users]
+        self.assertEqual(ids, list(range(1, 4001)))
+
+    def test_knows_who_will_never_buy_and_who_has_left(self) -> None:
+        by_user = self.later_orders()
+        left_count = 0
+        for user in self.users:
+            moments = [row["ordered_at"] for row in by_user.get(user["user_id"], [])]
+            if user["is_buyer"] == "0":
+                self.assertEqual((moments, user["is_alive"]), ([], "0"))
+            elif user["dropped_out_at"]:
+                left_count += 1
+                self.assertEqual(user["is_alive"], "0")
+                self.assertEqual(moments[-1], user["dropped_out_at"])
+                self.assertLess(user["dropped_out_at"], "2025-07")
+            else:
+                self.assertEqual(user["is_alive"], "1")
+        self.assertGreater(left_count, 500)
+
+    def test_counts_the_year_after_as_the_longer_shop_does(self) -> None:
+        counts: Counter[str] = Counter()
+        values: Counter[str] = Counter()
+        valid = {}
+        for row in self.later:
+            if "2025-07-01" <= row["ordered_at"] < "2026-07-01":
+                counts[row["user_id"]] += 1
+                if row["status"] not in ("pending", "cancelled"):
+                    goods = int(row["subtotal_cents"]) - int(row["discount_cents"])
+                    valid[row["order_id"]] = row["user_id"], goods, int(row["total_cents"])
+                    values[row["user_id"]] += goods
+        for row in self.refunds:
+            if row["order_id"] in valid:
+                user, goods, total = valid[row["order_id"]]
+                values[user] -= int(row["amount_cents"]) * goods // total
+        for row in self.users:
+            user = row["user_id"]
+            self.assertEqual(int(row["realised_orders_365d"]), counts[user])
+            self.assertEqual(int(row["realised_value_cents_365d"]), values[user])
+
+    def test_expects_what_comes_in_total_and_for_high_and_low(self) -> None:
+        pairs = sorted(
+            (float(row["expected_orders_365d"]), int(row["realised_orders_365d"]))
+            for row in self.users
+            if row["is_alive"] == "1"
+        )
+        for group in (pairs, pairs[: -len(pairs) // 10], pairs[-len(pairs) // 10 :]):
+            expected, realised = (sum(column) for column in zip(*group, strict=True))
+            # A customer's orders spread at most as (1 + expectation) times a Poisson's.
+            error = math.sqrt(sum(mu * (1 + mu) for mu, _ in group))
+            self.assertLess(abs(realised - expected), 4 * error, (expected, realised))
+
+    def test_expects_a_value_that_comes(self) -> None:
+        expected, realised = (
+            sum(int(row[f"{name}_value_cents_365d"]) for row in self.users)
+            for name in ("expected", "realised")
+        )
+        self.assertAlmostEqual(realised / expected, 1, delta=0.12)
+
+    def test_knows_the_spending_level_that_orders_show(self) -> None:
+        spent: dict[str, list[int]] = {}
+        for row in self.later:
+            spent.setdefault(row["user_id"], []).append(int(row["subtotal_cents"]))
+        pairs = [
+            (math.log(int(user["spending_level_cents"])), math.log(mean(cents)))
+            for user in self.users
+            if len(cents := spent.get(user["user_id"], [])) >= 4
+        ]
+        self.assertGreater(correlation(*zip(*pairs, strict=True)), 0.8)
+
+    def test_has_the_means_of_its_distributions(self) -> None:
+        rates = [float(row["purchase_rate_per_week"]) for row in self.users]
+        dropouts = [float(row["dropout_probability"]) for row in self.users]
+        # Gamma(.243) with scale 1/4.414: its standard deviation is twice its mean.
+        self.assertAlmostEqual(mean(rates), 0.243 / 4.414, delta=4 * 0.112 / 63)
+        self.assertAlmostEqual(mean(dropouts), 0.793 / 3.219, delta=4 * 0.21 / 63)
+
+    def test_knows_how_popular_each_product_is(self) -> None:
+        rows = read_rows(self.folder / "truth" / "products.csv")
+        shares: Counter[str] = Counter()
+        for row in rows:
+            shares[row["category"]] += float(row["popularity_share"])  # type: ignore[assignment]
+        self.assertEqual(len(shares), len(catalog.CATEGORIES))
+        for share in shares.values():
+            self.assertAlmostEqual(share, 1, delta=0.001)
+        best = [row for row in rows if row["popularity_rank"] == "1"]
+        self.assertEqual(len(best), len(catalog.CATEGORIES))
+
+    def test_tells_the_curves(self) -> None:
+        rows = read_rows(self.folder / "truth" / "curves.csv")
+        values = {(row["curve"], row["position"]): row["value"] for row in rows}
+        self.assertEqual(len(values), len(rows))
+        self.assertEqual(values["parameter", "BG/NBD alpha in weeks"], "4.413")
+        for channel in catalog.CHANNELS:
+            told = values["buyers per mille", channel.name]
+            self.assertEqual(int(told), channel.buyer_per_mille)
+
+
+class TheTruth(ShopCase):
+    """Of any shop is the same bytes, however it is made."""
+
+    def test_does_not_hang_on_the_number_of_workers(self) -> None:
+        plan = PLAN._replace(users=300)
+        truth.write_truth(plan, self.folder)
+        alone = read_files(self.folder)
+        with mock.patch.object(engine, "USERS_PER_WORKER", 1):
+            truth.write_truth(plan, self.folder, workers=2)
+        self.assertEqual(read_files(self.folder), alone)
+
+    def test_of_the_smallest_shops_can_be_told(self) -> None:
+        leap_day = date(2024, 2, 29)
+        for users in (0, 1, 2):
+            for plan in (
+                PLAN._replace(users=users),
+                Plan(1, users, leap_day, leap_day, leap_day),
+                PLAN._replace(users=users, until=date(2025, 8, 31)),
+            ):
+                truth.write_truth(plan, self.folder)
+                rows = read_rows(self.folder / "truth" / "users.csv")
+                self.assertGreaterEqual(len(rows), users)
+
+
+class AnExpectation(unittest.TestCase):
+    """Follows its formula, worked with floats here."""
+
+    def test_of_a_known_customer(self) -> None:
+        for mean_gap in (1000, 10**6, 2**48):
+            for dropout in (1, 500, 30_000, 65_535):
+                for horizon in (1, 365 * DAY_TICKS, 3 * 365 * DAY_TICKS):
+                    p, exposure = dropout / 65536, horizon / mean_gap
+                    exact = -math.expm1(-p * exposure) / p
+                    told = truth.expect_orders(mean_gap, dropout, horizon) / UNIT
+                    self.assertAlmostEqual(told, exact, delta=1e-4 + 1e-6 * exact)
+
+    def test_of_one_who_has_not_bought_yet(self) -> None:
+        horizon, delay = 365 * DAY_TICKS, 8 * DAY_TICKS
+        for mean_gap in (DAY_TICKS // 4, 20 * DAY_TICKS, 2**48):
+            for dropout in (0, 500, 30_000, 65_535):
+                told = truth.expect_first_orders(mean_gap, dropout, horizon) / UNIT
+                self.assertAlmostEqual(
+                    told, self.integrate(mean_gap, dropout, horizon, delay), delta=0.02
+                )
+
+    def integrate(self, mean_gap: int, dropout: int, horizon: int, delay: int) -> float:
+        """Return the mean over the first order's delay, by the midpoint rule."""
+        steps, p = 20_000, max(dropout, 1e-6) / 65536
+        total = 0.0
+        for step in range(steps):
+            after = (step + 0.5) / steps * horizon
+            density = math.exp(-after / delay) / delay * horizon / steps
+            total += density * (1 - math.expm1(-p * (horizon - after) / mean_gap) / p)
+        return total
+
+
+if __name__ == "__main__":
+    unittest.main()

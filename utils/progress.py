@@ -1,0 +1,121 @@
+"""A progress bar on a terminal: one line of ASCII, rewritten, gone when all is done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import TextIO
+
+BAR_CELLS = 20
+
+# Work that is done by then shows no bar, so that a small run does not flicker.
+PATIENCE_SECONDS = 1.0
+
+REDRAW_SECONDS = 0.1
+
+
+def render_progress(rows: int, per_mille: int, seconds: float, columns: int) -> str:
+    """Return the line that tells of *rows* made and *per_mille* of the work done.
+
+    *seconds* have gone by.  The line leaves three of *columns* free: for the ^C that a
+    terminal echoes, and the last one, after which some begin another line.
+
+    >>> render_progress(1_234_567, 410, 1.52, 80)
+    '  [########------------]  41%  1,234,567 rows  812,215 rows/s  0:02 left'
+    >>> render_progress(1_234_567, 410, 1.52, 40)
+    '   41%  1,234,567 rows'
+    """
+    cells = BAR_CELLS * per_mille // 1000
+    rate = rows / seconds if seconds > 0 else 0.0
+    parts = [f"{per_mille // 10:3}%", f" {rows:,} rows", f" {rate:,.0f} rows/s"]
+    if per_mille > 0:
+        left = round(seconds * (1000 - per_mille) / per_mille)
+        parts.append(f" {render_duration(left)} left")
+    line = f"  [{'#' * cells:-<{BAR_CELLS}}] {' '.join(parts)}"
+    room = max(columns - 3, 0)
+    while len(line) > room and parts:
+        # The bar goes first, then the last figure.
+        line = f"  {' '.join(parts)}"
+        parts.pop()
+    return line[:room]
+
+
+def render_duration(seconds: int) -> str:
+    """Return whole *seconds* as minutes or hours.
+
+    >>> render_duration(7), render_duration(187), render_duration(7325)
+    ('0:07', '3:07', '2:02:05')
+    """
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def measure_columns(stream: TextIO) -> int:
+    """Return how wide the terminal of *stream* is.
+
+    `shutil.get_terminal_size` alone asks standard output, which may be a file.
+    """
+    with suppress(OSError, ValueError, AttributeError):
+        if columns := os.get_terminal_size(stream.fileno()).columns:
+            return columns
+    return shutil.get_terminal_size().columns
+
+
+class ProgressBar:
+    """A bar on *stream*, a terminal; as a context manager it gives a function to tell it.
+
+    That takes the rows so far and the work done, per mille, as often as the teller likes.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        measure: Callable[[TextIO], int] = measure_columns,
+    ) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._measure = measure
+        self._start = clock()
+        self._due = self._start + PATIENCE_SECONDS
+        self._per_mille = 0
+        self._drawn = ""
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        """Return `watch`."""
+        return self.watch
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Clear the line, so that what is said next starts on a clean one."""
+        if self._drawn:
+            self._put("\r" + " " * (self._measure(self._stream) - 1) + "\r")
+
+    def watch(self, rows: int, per_mille: int) -> None:
+        """Draw the bar, if it is time to."""
+        now = self._clock()
+        if now < self._due:
+            return
+        self._due = now + REDRAW_SECONDS
+        # Work that turns out to be more than was thought does not take the bar back.
+        self._per_mille = max(self._per_mille, per_mille)
+        columns = self._measure(self._stream)
+        line = render_progress(rows, self._per_mille, now - self._start, columns)
+        self._put("\r" + line.ljust(min(len(self._drawn), columns - 1)))
+        self._drawn = line
+
+    def _put(self, text: str) -> None:
+        # A terminal that has gone is no reason to stop working.
+        with suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
