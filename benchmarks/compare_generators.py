@@ -1,0 +1,527 @@
+"""Measure the generator beside tpchgen-cli, jafgen and a Faker loop, or its memory.
+
+    python benchmarks/compare_generators.py
+    python benchmarks/compare_generators.py --against tpchgen --rounds 9
+    python benchmarks/compare_generators.py --memory
+
+What is counted: whole processes, from their start to their exit, one worker or thread a
+tool; so start-up counts too, and tpchgen-cli's text pool, which it makes in each run.  A
+round runs every tool once, in a rotated order, each in an empty folder; the ratios are
+taken within a round, so that a slow spell of the machine meets both sides.  One run of
+each tool before the rounds is not counted: it warms the file cache.  Rows are lines of
+CSV without the headers, bytes are those of the CSV files.  The generator also syncs its
+files to the disk before it ends; the peers leave that to the system.
+
+Sizes: tpchgen-cli runs twice a round: at a scale factor of *users* ÷ 1,000,000, which makes
+about as many rows as the generator makes from *users*, and at scale factor 1, where its
+start-up weighs little.  jafgen and Faker are slow, and get less.
+
+The peers are installed, on the first run, from peers.txt into an environment of their own.
+Processes are measured with `os.wait4`, which Windows does not have.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import venv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, NamedTuple
+
+BENCHMARKS = Path(__file__).resolve().parent
+GENERATOR = BENCHMARKS.parent / "generate_data.py"
+FAKER_SHOP = BENCHMARKS / "faker_shop.py"
+REQUIREMENTS = BENCHMARKS / "peers.txt"
+
+DEFAULT_ROUNDS = 5
+DEFAULT_USERS = 150_000
+JAFGEN_YEARS = 1
+FAKER_USERS = 5_000
+
+# How many times the peer's rows a second the generator promises, as the median of rounds.
+LEAST_RATIOS = {"tpchgen": 1.0, "tpchgen-sf1": 1.0, "jafgen": 30.0, "faker": 150.0}
+
+# The promise of --memory: a bound, and how little ten times the users may add to it.
+MOST_PEAK_BYTES = 250_000_000
+MEMORY_USERS_FACTOR = 10
+MOST_PEAK_GROWTH = 1.3
+SAMPLING_SECONDS = 0.05
+
+# `os.wait4` tells the peak in KiB, but in bytes on macOS.
+PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
+MIB = 1024 * 1024
+
+
+class BenchmarkError(Exception):
+    """A tool that cannot be installed or run; the text holds what it said."""
+
+
+class Tool(NamedTuple):
+    """A generator of CSV files: *command* leaves them in or below the folder it runs in."""
+
+    name: str
+    version: str
+    command: tuple[str, ...]
+
+
+class Usage(NamedTuple):
+    """What a process took; *peak_bytes* is the resident peak of its largest process."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+class Run(NamedTuple):
+    """One run of a tool: what it took and what it made."""
+
+    usage: Usage
+    rows: int
+    bytes: int
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows per second of wall time."""
+        return self.rows / self.usage.wall_seconds
+
+    @property
+    def rows_per_cpu_second(self) -> float:
+        """Rows per second of processor time, in all threads and child processes."""
+        return self.rows / self.usage.cpu_seconds
+
+    @property
+    def bytes_per_second(self) -> float:
+        """Bytes per second of wall time."""
+        return self.bytes / self.usage.wall_seconds
+
+
+class Comparison(NamedTuple):
+    """The generator ÷ *peer*: a ratio per round in rows/s, and medians of two others."""
+
+    peer: str
+    ratios: tuple[float, ...]
+    cpu_ratio: float
+    bytes_ratio: float
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the median ratio reaches what is promised."""
+        return statistics.median(self.ratios) >= LEAST_RATIOS[self.peer]
+
+
+class MemoryPeak(NamedTuple):
+    """The resident peak at *users*: of the largest process, and of all at one time."""
+
+    users: int
+    largest_bytes: int
+    sum_bytes: int
+
+
+# Running and measuring
+
+
+def run_process(command: Sequence[str], folder: Path) -> Usage:
+    """Run *command* in *folder* to its end; raise `BenchmarkError` if it fails.
+
+    On Linux a peak below this process's own (some 20 MB) cannot be seen.
+    """
+    with tempfile.TemporaryFile() as log:
+        started = time.perf_counter()
+        process = subprocess.Popen(  # noqa: S603  commands are made in this file
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        wall_seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise BenchmarkError(
+                f"{' '.join(command)}: exit status {process.returncode}\n{_read_tail(log)}"
+            )
+    return Usage(wall_seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * PEAK_UNIT)
+
+
+def _read_tail(log: IO[bytes], size: int = 2_000) -> str:
+    log.seek(0)
+    return log.read()[-size:].decode("utf-8", "replace").rstrip()
+
+
+def measure_tool(tool: Tool, scratch: Path | None) -> Run:
+    """Run *tool* in a new folder below *scratch*, which is removed again."""
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="shop-benchmark-") as name:
+        folder = Path(name)
+        usage = run_process(tool.command, folder)
+        files = list(folder.rglob("*.csv"))
+        if not files:
+            raise BenchmarkError(f"{tool.name}: no CSV file was written")
+        rows = sum(count_lines(file) - 1 for file in files)
+        return Run(usage, rows, sum(file.stat().st_size for file in files))
+
+
+def count_lines(path: Path) -> int:
+    """Return the number of newlines in the file at *path*."""
+    with open(path, "rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(MIB), b""))
+
+
+def run_rounds(
+    tools: Sequence[Tool], rounds: int, scratch: Path | None
+) -> dict[str, list[Run]]:
+    """Run each of *tools* once a round, after one run that is not counted."""
+    for tool in tools:
+        note(f"Warming up: {tool.name}")
+        measure_tool(tool, scratch)
+    runs: dict[str, list[Run]] = {tool.name: [] for tool in tools}
+    for number in range(rounds):
+        for tool in rotate(tools, number):
+            run = measure_tool(tool, scratch)
+            runs[tool.name].append(run)
+            note(
+                f"Round {number + 1} of {rounds}: {tool.name},"
+                f" {run.usage.wall_seconds:.2f} s, {run.rows_per_second:,.0f} rows/s"
+            )
+    return runs
+
+
+def rotate(tools: Sequence[Tool], by: int) -> list[Tool]:
+    """Return *tools* beginning with the one at *by*, counted round and round."""
+    first = by % len(tools)
+    return [*tools[first:], *tools[:first]]
+
+
+def note(text: str) -> None:
+    """Tell on stderr how far the run is."""
+    sys.stderr.write(text + "\n")
+
+
+# The tools
+
+
+def generator_tool(users: int) -> Tool:
+    """Return this project's generator, on the interpreter itself rather than a shim."""
+    return Tool(
+        "generate_data.py",
+        f"{platform.python_implementation()} {platform.python_version()}",
+        (
+            os.path.realpath(sys.executable), str(GENERATOR),
+            "--generate", "--seed", "42", "--users", str(users),
+            "--workers", "1", "--quiet", "--out-dir", ".",
+        ),
+    )  # fmt: skip
+
+
+def peer_tool(name: str, users: int, environment: Path) -> Tool:
+    """Return the peer *name* as it is installed in *environment*."""
+    versions = read_versions(REQUIREMENTS.read_text(encoding="utf-8"))
+    folder = environment / "bin"
+    if name.startswith("tpchgen"):
+        package, program = "tpchgen-cli", "tpchgen-cli"
+        scale = "1" if name == "tpchgen-sf1" else f"{users / 1_000_000:g}"
+        arguments = ["csv", "-s", scale, "-n", "1", "-q", "-o", "."]
+    elif name == "jafgen":
+        package, program = "jafgen", "jafgen"
+        arguments = [str(JAFGEN_YEARS)]
+    else:
+        package, program = "Faker", "python"
+        arguments = [str(FAKER_SHOP), "--users", str(FAKER_USERS)]
+    return Tool(name, versions[package], (str(folder / program), *arguments))
+
+
+def read_versions(requirements: str) -> dict[str, str]:
+    r"""Return the pinned version of each package in *requirements*.
+
+    >>> read_versions("# Peers\nFaker==40.54.0\n")
+    {'Faker': '40.54.0'}
+    """
+    pins = (line.split("==") for line in requirements.splitlines() if "==" in line)
+    return {name.strip(): version.strip() for name, version in pins}
+
+
+def prepare_environment(folder: Path) -> None:
+    """Install peers.txt into the virtual environment *folder*, once."""
+    wanted = REQUIREMENTS.read_text(encoding="utf-8")
+    installed = folder / "installed-peers.txt"
+    with suppress(FileNotFoundError):
+        if installed.read_text(encoding="utf-8") == wanted:
+            return
+    note("Installing the peers into an environment of their own")
+    venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
+    run_process(
+        (
+            str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet",
+            "--disable-pip-version-check", "--requirement", str(REQUIREMENTS),
+        ),
+        folder,
+    )  # fmt: skip
+    installed.write_text(wanted, encoding="utf-8", newline="\n")
+
+
+def default_environment() -> Path:
+    """Return the environment's place in the user's cache, one for each Python."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "shop-benchmarks" / f"venv-{platform.python_version()}"
+
+
+# Memory
+
+
+def measure_peak(users: int, scratch: Path | None) -> MemoryPeak:
+    """Run the generator for *users* and return its resident peak."""
+    note(f"Running the generator for {users:,} users")
+    with sample_children() as sums:
+        run = measure_tool(generator_tool(users), scratch)
+    return MemoryPeak(users, run.usage.peak_bytes, max(sums, default=0))
+
+
+@contextmanager
+def sample_children() -> Iterator[list[int]]:
+    """Collect, while the block runs, the resident bytes of all processes below this one.
+
+    A page that several of them share counts in each.  Nothing is collected without /proc.
+    """
+    sums: list[int] = []
+    is_over = threading.Event()
+
+    def sample() -> None:
+        while not is_over.wait(SAMPLING_SECONDS):
+            sums.append(sum_resident_bytes(os.getpid()))
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
+    try:
+        yield sums
+    finally:
+        is_over.set()
+        sampler.join()
+
+
+def sum_resident_bytes(pid: int) -> int:
+    """Return the resident bytes of the processes below *pid*, itself left out."""
+    total = 0
+    for list_of_children in Path(f"/proc/{pid}/task").glob("*/children"):
+        # A process may end while it is looked at.
+        with suppress(OSError):
+            for child in list_of_children.read_text(encoding="ascii").split():
+                pages = Path(f"/proc/{child}/statm").read_text(encoding="ascii").split()[1]
+                total += int(pages) * os.sysconf("SC_PAGE_SIZE")
+                total += sum_resident_bytes(int(child))
+    return total
+
+
+def is_memory_kept(few: MemoryPeak, many: MemoryPeak) -> bool:
+    """Whether the peaks at *few* and *many* users are what is promised.
+
+    >>> is_memory_kept(MemoryPeak(1, 200_000_000, 0), MemoryPeak(10, 270_000_000, 0))
+    False
+    """
+    return (
+        few.largest_bytes <= MOST_PEAK_BYTES
+        and many.largest_bytes <= MOST_PEAK_GROWTH * few.largest_bytes
+    )
+
+
+# What is printed
+
+
+def compare_runs(peer: str, ours: Sequence[Run], theirs: Sequence[Run]) -> Comparison:
+    """Return how *ours* stand to *theirs*, round by round."""
+    pairs = list(zip(ours, theirs, strict=True))
+    return Comparison(
+        peer=peer,
+        ratios=tuple(our.rows_per_second / their.rows_per_second for our, their in pairs),
+        cpu_ratio=statistics.median(
+            our.rows_per_cpu_second / their.rows_per_cpu_second for our, their in pairs
+        ),
+        bytes_ratio=statistics.median(
+            our.bytes_per_second / their.bytes_per_second for our, their in pairs
+        ),
+    )
+
+
+def render_runs(tools: Sequence[Tool], runs: dict[str, list[Run]]) -> str:
+    """Return a Markdown table: medians of the rounds, but the highest of the peaks."""
+    lines = [
+        "| tool | version | rows | bytes | wall s | CPU s | rows/s | MB/s | peak MiB |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for tool in tools:
+        of_tool = runs[tool.name]
+        rows = statistics.median(run.rows for run in of_tool)
+        size = statistics.median(run.bytes for run in of_tool)
+        wall = statistics.median(run.usage.wall_seconds for run in of_tool)
+        cpu = statistics.median(run.usage.cpu_seconds for run in of_tool)
+        speed = statistics.median(run.rows_per_second for run in of_tool)
+        flow = statistics.median(run.bytes_per_second for run in of_tool)
+        peak = max(run.usage.peak_bytes for run in of_tool)
+        lines.append(
+            f"| {tool.name} | {tool.version} | {rows:,.0f} | {size:,.0f} | {wall:.2f}"
+            f" | {cpu:.2f} | {speed:,.0f} | {flow / 1e6:.1f} | {peak / MIB:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def render_comparisons(comparisons: Sequence[Comparison]) -> str:
+    """Return a Markdown table of the generator ÷ each peer."""
+    lines = [
+        "| generator ÷ peer | rows/s | lowest | highest | rows/CPU s | MB/s | promised | |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+    ]
+    lines += [
+        f"| {each.peer} | {statistics.median(each.ratios):.2f} | {min(each.ratios):.2f}"
+        f" | {max(each.ratios):.2f} | {each.cpu_ratio:.2f} | {each.bytes_ratio:.2f}"
+        f" | {LEAST_RATIOS[each.peer]:g} | {render_verdict(each.is_kept)} |"
+        for each in comparisons
+    ]
+    return "\n".join(lines)
+
+
+def render_peaks(peaks: Sequence[MemoryPeak]) -> str:
+    """Return a Markdown table of *peaks*, in decimal megabytes."""
+    lines = [
+        "| users | peak MB, largest process | peak MB, all processes (sampled) |",
+        "| ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {peak.users:,} | {peak.largest_bytes / 1e6:.1f} | {peak.sum_bytes / 1e6:.1f} |"
+        for peak in peaks
+    ]
+    return "\n".join(lines)
+
+
+def render_verdict(is_kept: bool) -> str:
+    """Return the word for a promise."""
+    return "kept" if is_kept else "MISSED"
+
+
+def describe_machine() -> str:
+    """Return what the figures were measured on, without the machine's name."""
+    return (
+        f"{read_processor()}, {os.cpu_count()} cores; {platform.python_implementation()}"
+        f" {platform.python_version()}; {platform.system()} {platform.release()};"
+        f" load {os.getloadavg()[0]:.1f} at the start."
+    )
+
+
+def read_processor() -> str:
+    """Return the processor's model as far as the system tells it."""
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+# The command line
+
+
+def parse_count(text: str) -> int:
+    """Return the number in *text*, from 1 on."""
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1")
+    return int(text)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line of this script."""
+    parser = argparse.ArgumentParser(
+        description="Measure the generator beside its peers, or its memory."
+        " Exit status 1 when a promise is missed.",
+    )
+    parser.add_argument(
+        "--against", nargs="+", choices=list(LEAST_RATIOS), default=list(LEAST_RATIOS),
+        help="the peers (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rounds", type=parse_count, default=DEFAULT_ROUNDS, metavar="N",
+        help="counted runs of each tool (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--users", type=parse_count, default=DEFAULT_USERS, metavar="N",
+        help="size of the generator's run; tpchgen-cli's follows it (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--memory", action="store_true",
+        help="instead: the generator's memory peak at --users, and at ten times as many",
+    )  # fmt: skip
+    parser.add_argument(
+        "--scratch", type=Path, metavar="DIR",
+        help="write the output below this folder (default: the system's temporary one)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--environment", type=Path, default=default_environment(), metavar="DIR",
+        help="virtual environment for the peers (default: in the user's cache)",
+    )  # fmt: skip
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line *argv*; return the exit status."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if not hasattr(os, "wait4"):
+        parser.error("this system has no os.wait4, which measures the processes")
+    scratch = args.scratch.resolve() if args.scratch else None
+    try:
+        if args.memory:
+            return report_memory(args.users, scratch)
+        peers = [name for name in LEAST_RATIOS if name in args.against]
+        tools = [generator_tool(args.users)]
+        environment = args.environment.resolve()
+        prepare_environment(environment)
+        tools += [peer_tool(name, args.users, environment) for name in peers]
+        return report_speed(tools, args.rounds, scratch)
+    except (BenchmarkError, OSError, subprocess.CalledProcessError) as error:
+        note(f"compare_generators: error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        note("compare_generators: error: interrupted")
+        return 130
+
+
+def report_speed(tools: Sequence[Tool], rounds: int, scratch: Path | None) -> int:
+    """Print how the first of *tools* stands to the others; return the exit status."""
+    machine = describe_machine()
+    runs = run_rounds(tools, rounds, scratch)
+    ours, *peers = tools
+    comparisons = [
+        compare_runs(peer.name, runs[ours.name], runs[peer.name]) for peer in peers
+    ]
+    sys.stdout.write(
+        f"{render_runs(tools, runs)}\n\n{render_comparisons(comparisons)}\n\n"
+        f"Rounds: {rounds}; medians, but the highest peak; whole processes, one worker or"
+        f" thread each.\n{machine}\n"
+    )
+    return 0 if all(each.is_kept for each in comparisons) else 1
+
+
+def report_memory(users: int, scratch: Path | None) -> int:
+    """Print the memory peak at *users* and ten times as many; return the exit status."""
+    machine = describe_machine()
+    few = measure_peak(users, scratch)
+    many = measure_peak(users * MEMORY_USERS_FACTOR, scratch)
+    is_kept = is_memory_kept(few, many)
+    sys.stdout.write(
+        f"{render_peaks([few, many])}\n\n"
+        f"Promised: at most {MOST_PEAK_BYTES / 1e6:.0f} MB at {users:,} users, at most"
+        f" {MOST_PEAK_GROWTH:g} times that peak at {users * MEMORY_USERS_FACTOR:,}:"
+        f" {many.largest_bytes / few.largest_bytes:.2f} times, {render_verdict(is_kept)}.\n"
+        f"{machine}\n"
+    )
+    return 0 if is_kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
