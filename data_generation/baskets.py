@@ -51,7 +51,7 @@ QUANTITY_BITS = 2
 # A further product comes from the first one's category this often, of 256.
 SAME_CATEGORY_256THS = 141
 
-# A price class is half an octave of what a line may cost, from CLASS_ZERO levels on.
+# A price class is half an octave of what a line may cost, from LOWEST_CLASS_LEVEL on.
 CLASS_STEPS = 8
 CLASS_COUNT = 14
 ROW_BITS = 8
