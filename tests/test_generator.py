@@ -670,11 +670,25 @@ class TheMoney(unittest.TestCase):
                     self.assertEqual(total, goods + fee + tax)
 
     def test_payments_of_one_second_keep_their_order(self) -> None:
-        ledger = orders.Ledger()
-        ledger.add_all([5, 5, 3], ["a", "b", "c"])
-        ledger.add(5, "d")
-        texts = [ledger.texts[key & 0xFFFFFFFF] for key in sorted(ledger.keys)]
-        self.assertEqual(texts, ["c", "a", "b", "d"])
+        calendar = seasons.plan_calendar(date(2024, 1, 1), date(2024, 1, 2))
+        desk = orders.Desk(Streams(1), calendar, first_order_id=1)
+        ledger = desk._ledgers[0]
+        for second, text in (
+            (5, ",a,"),
+            (5, ",b,"),
+            (3, ",c,"),
+            (86_400, ",e,"),
+            (5, ",d,"),
+        ):
+            ledger.add(second, text)
+        empty = baskets.Shelves([], [], []), baskets.Labels([], [])
+        rows = [row for day in (0, 1) for part in desk.make_day(day, [], *empty)
+                for row in part.payments]  # fmt: skip
+        self.assertEqual(
+            [row.split(",")[:2] for row in rows],
+            [["1", "c"], ["2", "a"], ["3", "b"], ["4", "d"], ["5", "e"]],
+        )
+        self.assertEqual(rows[4], "5,e,2024-01-02T00:00:00Z\n")
 
 
 def find_spending_levels(user_count: int) -> dict[int, int]:
