@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from utils.helpers import (
     report_error,
     show_path,
 )
+from utils.signals import obey_signals, report_end
 
 DEFAULT_SEED = 42
 DEFAULT_USERS = 5_000
@@ -200,19 +200,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     try:
         args = parser.parse_args(argv)
-        if args.verify:
-            refuse_choices(parser, args)
-            return run_verification(args)
-        if args.generate:
-            args = argparse.Namespace(**{**DEFAULTS, **vars(args)})
-            run_generator(read_plan(parser, args), args)
-            return 0
+        with obey_signals():
+            if args.verify:
+                refuse_choices(parser, args)
+                return run_verification(args)
+            if args.generate:
+                args = argparse.Namespace(**{**DEFAULTS, **vars(args)})
+                run_generator(read_plan(parser, args), args)
+                return 0
     except (DataError, OSError) as error:
         report_error("generate_data", error)
         return 1
-    except KeyboardInterrupt:
-        report_error("generate_data", "interrupted")
-        return 130
+    except KeyboardInterrupt as end:
+        return report_end("generate_data", end)
     parser.print_help(sys.stderr)
     return 2
 
@@ -241,20 +241,21 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
     """Write what *args* want of the shop of *plan*; print what was written."""
     # Imported here so that --help and a mistyped option answer at once.
     from data_generation.generate_data import WHOLE, Part, generate_shop
-    from data_generation.workers import count_processors
     from utils.contract import MANIFEST_NAME
+    from utils.processes import count_processors
+    from utils.progress import open_bar
 
     out_dir = args.out_dir
     part = Part(*args.part)
     workers = args.workers or count_processors()
-    with open_bar(args.quiet) as watch:
+    with open_bar(quiet=args.quiet) as watch:
         written = generate_shop(
             plan, out_dir, tables=args.tables, part=part, workers=workers, watch=watch
         )
     if args.truth:
         from data_generation.truth import write_truth
 
-        with open_bar(args.quiet) as watch:
+        with open_bar(quiet=args.quiet) as watch:
             written += write_truth(plan, out_dir, workers=workers, watch=watch)
     if args.quiet:
         return
@@ -271,15 +272,6 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
         print_safely("  No manifest: only whole files have one.")
 
 
-def open_bar(quiet: bool) -> AbstractContextManager[Callable[[int, int], None]]:
-    """Return a progress bar, which shows nothing if *quiet* or where nobody looks."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
-        return nullcontext(lambda _rows, _per_mille: None)
-    from utils.progress import ProgressBar
-
-    return ProgressBar(sys.stderr)
-
-
 def render_plan(plan: Plan) -> str:
     """Return *plan* in words.
 
@@ -293,7 +285,7 @@ def render_plan(plan: Plan) -> str:
 def run_verification(args: argparse.Namespace) -> int:
     """Print a verdict on each file in the folder; return 1 unless all are exact."""
     from data_generation.generate_data import verify_shop
-    from data_generation.workers import count_processors
+    from utils.processes import count_processors
 
     out_dir = args.out_dir
     plan, files = verify_shop(out_dir, workers=args.workers or count_processors())

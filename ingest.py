@@ -19,6 +19,7 @@ from utils.helpers import (
     report_error,
     show_path,
 )
+from utils.signals import obey_signals, report_end
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,6 +52,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder for the report (default: the project's root, with a copy of"
         " report.json for the page)",
     )  # fmt: skip
+    parser.add_argument(
+        "--quiet", action="store_true",
+        help="print nothing but warnings and errors",
+    )  # fmt: skip
     return parser
 
 
@@ -62,43 +67,51 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
-        if args.ingest:
-            run_ingest(args.data_dir, args.database, args.schema)
-        if args.report:
-            run_report(args.database, args.out_dir)
+        with obey_signals():
+            if args.ingest:
+                run_ingest(args)
+            if args.report:
+                run_report(args)
     except (DataError, OSError, sqlite3.Error) as error:
         report_error("ingest", error)
         return 1
-    except KeyboardInterrupt:
-        report_error("ingest", "interrupted")
-        return 130
+    except KeyboardInterrupt as end:
+        return report_end("ingest", end)
     return 0
 
 
-def run_ingest(data_dir: Path, database: Path, schema: Path) -> None:
-    """Load *data_dir* into *database* and print what was loaded."""
+def run_ingest(args: argparse.Namespace) -> None:
+    """Load the files that *args* name and print what was loaded."""
     # Imported here so that --help and a mistyped option answer at once.
     from db.ingest import ingest_folder
+    from utils.progress import open_bar
 
-    loaded = ingest_folder(data_dir, database, schema)
-    print_safely(f"Loaded into {show_path(database)}:")
-    print_safely(
-        render_files((show_path(file.path), file.rows, file.sha256) for file in loaded)
-    )
-    for file in loaded:
-        if file.manifest == "differs":
-            print_safely(
-                f"ingest: warning: {file.path.name} is not what datapackage.json says;"
-                " it was loaded all the same, and the report tells of it.",
-                file=sys.stderr,
+    with open_bar(quiet=args.quiet) as watch:
+        outcome = ingest_folder(args.data_dir, args.database, args.schema, watch=watch)
+    if not args.quiet:
+        print_safely(f"Loaded into {show_path(args.database)}:")
+        print_safely(
+            render_files(
+                (show_path(args.data_dir / file.name), file.rows, file.sha256)
+                for file in outcome.files
             )
+        )
+    for name in outcome.changed:
+        print_safely(
+            f"ingest: warning: {name} is not what datapackage.json says;"
+            " it was loaded all the same, and the report tells of it.",
+            file=sys.stderr,
+        )
 
 
-def run_report(database: Path, out_dir: Path | None) -> None:
-    """Report on *database* and print the verdict."""
+def run_report(args: argparse.Namespace) -> None:
+    """Report on the database that *args* name and print the verdict."""
     from db.report import render_summary, report_database
 
-    report = report_database(database, out_dir)
+    out_dir: Path | None = args.out_dir
+    report = report_database(args.database, out_dir)
+    if args.quiet:
+        return
     print_safely(render_summary(report))
     folder = out_dir if out_dir is not None else PROJECT_ROOT
     written = [folder / "report.md", folder / "report.json"]

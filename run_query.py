@@ -16,6 +16,7 @@ from utils.helpers import (
     report_error,
     show_path,
 )
+from utils.signals import obey_signals, report_end
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,13 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
     args = build_parser().parse_args(argv)
     try:
-        run_query(args.database, args.query, args.out_dir)
+        with obey_signals():
+            run_query(args.database, args.query, args.out_dir)
     except (DataError, OSError, sqlite3.Error) as error:
         report_error("run_query", error)
         return 1
-    except KeyboardInterrupt:
-        report_error("run_query", "interrupted")
-        return 130
+    except KeyboardInterrupt as end:
+        return report_end("run_query", end)
     return 0
 
 

@@ -7,17 +7,14 @@ folder, which are put together in the order of the tasks.
 
 from __future__ import annotations
 
-import gc
-import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from utils.helpers import DataError
+from utils.processes import open_pool
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
@@ -48,15 +45,6 @@ class Crew(Protocol):
         self, job: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
     ) -> Iterator[Any]:
         """Yield what *job* returns for each of *tasks*, its arguments."""
-
-
-def count_processors() -> int:
-    """Return how many processors this process may use; 1 where there are no processes."""
-    if sys.platform in ("emscripten", "wasi"):
-        return 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Alone:
@@ -142,48 +130,25 @@ def hire(
     """
     # Imported here because WebAssembly has neither.
     import multiprocessing
-    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+    from concurrent.futures import BrokenExecutor
 
     progress = multiprocessing.Array("Q", 3)
-    others = multiprocessing.active_children()
-    with ProcessPoolExecutor(
-        count, initializer=_start_worker, initargs=(progress,)
-    ) as pool:
-        try:
+    try:
+        with open_pool(count, _take_progress, progress) as pool:
             yield Together(pool, progress, scratch, append, tell)
-        except BaseException as error:
-            # Nobody waits for what they are at.
-            for process in multiprocessing.active_children():
-                if process not in others:
-                    process.terminate()
-            if isinstance(error, BrokenExecutor):
-                raise DataError(
-                    "a worker process was ended by the system, perhaps for want of memory."
-                    " Take fewer --workers."
-                ) from error
-            raise
+    except BrokenExecutor as error:
+        raise DataError(
+            "a worker process was ended by the system, perhaps for want of memory."
+            " Take fewer --workers."
+        ) from error
 
 
 # In a worker, the one array that it counts its progress in.
 _progress: list[SynchronizedArray[int]] = []
 
 
-def _start_worker(progress: SynchronizedArray[int]) -> None:
+def _take_progress(progress: SynchronizedArray[int]) -> None:
     _progress.append(progress)
-    gc.disable()
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    # Ctrl-C reaches every process of the terminal; the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _follow_parent() -> None:
-    """End this process when its parent has ended, however that was."""
-    import multiprocessing
-
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _do_task(

@@ -6,27 +6,49 @@ import hashlib
 import sqlite3
 from collections.abc import Mapping
 
-from utils.contract import Table
+from utils.contract import PROVENANCE_TABLE, Column, Table
 
 # Rows hashed at once: enough to spare the calls, little enough to stay flat in memory.
 _BATCH_ROWS = 4096
 
 
 def table_digest(connection: sqlite3.Connection, table: Table) -> str:
-    """Return the SHA-256 of the rows of *table* in the order of its primary key.
+    """Return the SHA-256 of *table* as a canonical CSV file.
 
-    A row is one line: its cells as SQLite's `quote()` writes them, joined by commas.
+    That is UTF-8 with LF, the header and the columns in the order declared, rows in the
+    order of the primary key, quotes only where a cell needs them; no value is an empty
+    cell, and an empty text two quotes.  So `sha256sum` of a canonical file gives the same.
     """
+    cells = " || ',' || ".join(_render_cell(column) for column in table.columns)
     # The cast hands over the line's bytes as they are, whatever they would decode to.
-    cells = " || ',' || ".join(f"quote({name})" for name in table.column_names)
     lines = connection.execute(
         f"SELECT CAST({cells} || char(10) AS BLOB) FROM {table.name}"
         f" ORDER BY {', '.join(table.key)}"
     )
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(render_header(table))
     while batch := lines.fetchmany(_BATCH_ROWS):
         digest.update(b"".join([line for (line,) in batch]))
     return digest.hexdigest()
+
+
+def render_header(table: Table) -> bytes:
+    """Return the first line of the canonical CSV file of *table*."""
+    return (",".join(table.column_names) + "\n").encode("utf-8")
+
+
+def _render_cell(column: Column) -> str:
+    """Return the SQL that writes a cell of *column* as CSV."""
+    name = column.name
+    if column.type == "INTEGER":
+        return f"IFNULL({name}, '')"
+    needs_quotes = " OR ".join(
+        f"INSTR({name}, {character})"
+        for character in ("','", "'\"'", "char(10)", "char(13)")
+    )
+    return (
+        f"CASE WHEN {name} IS NULL THEN '' WHEN {name} = '' OR {needs_quotes}"
+        f" THEN '\"' || REPLACE({name}, '\"', '\"\"') || '\"' ELSE {name} END"
+    )
 
 
 def dataset_digest(digests: Mapping[str, str]) -> str:
@@ -37,3 +59,14 @@ def dataset_digest(digests: Mapping[str, str]) -> str:
     """
     lines = "".join(f"{name} {digest}\n" for name, digest in digests.items())
     return hashlib.sha256(lines.encode("utf-8")).hexdigest()
+
+
+def provenance_digest(connection: sqlite3.Connection) -> str:
+    """Return the SHA-256 of `submission_meta`, without the row that holds it."""
+    digest = hashlib.sha256()
+    for row in connection.execute(
+        f"SELECT subject, property, value FROM {PROVENANCE_TABLE}"
+        f" WHERE subject <> '{PROVENANCE_TABLE}' ORDER BY subject, property"
+    ):
+        digest.update(repr(row).encode("utf-8", "backslashreplace") + b"\n")
+    return digest.hexdigest()

@@ -18,7 +18,6 @@ from unittest import mock
 
 import generate_data
 from data_generation.generate_data import generate_shop, verify_shop
-from data_generation.workers import count_processors
 from tests.support import (
     ROOT,
     Result,
@@ -30,6 +29,7 @@ from tests.support import (
     skip_on_windows,
 )
 from utils.contract import MANIFEST_NAME, read_contract
+from utils.processes import count_processors
 from utils.progress import ProgressBar, measure_columns, render_progress
 
 TABLES = [table.name for table in read_contract().tables]

@@ -17,8 +17,7 @@ from typing import Any
 from unittest import mock
 
 import ingest
-from db import faults
-from db import ingest as ingest_module
+from db import faults, loading
 from tests.support import (
     ROOT,
     SAMPLE_USERS,
@@ -75,6 +74,8 @@ class ALoadedDatabase(LoadCase):
                 "sha256": hashlib.sha256(data).hexdigest(),
                 "bytes": str(len(data)),
                 "rows": str(data.count(b"\n") - 1),
+                "rows_stored": str(data.count(b"\n") - 1),
+                "form": "canonical",
                 "manifest": "matches",
             }
             self.assertEqual(self.read_meta(f"{table.name}.csv"), expected)
@@ -401,7 +402,7 @@ class AFaultInAFile(LoadCase):
         self.refuse("users.csv:6: E_NUL")
 
     def test_a_file_that_changes_while_it_is_read(self) -> None:
-        read = ingest_module.load_table
+        read = loading.load_table
         path = self.folder / "users.csv"
 
         def read_and_touch(*arguments: Any) -> Any:
@@ -409,7 +410,7 @@ class AFaultInAFile(LoadCase):
             path.write_bytes(path.read_bytes() + b"\n")
             return loaded
 
-        with mock.patch("db.ingest.load_table", read_and_touch):
+        with mock.patch("db.loading.load_table", read_and_touch):
             self.refuse("a file changed while it was read", "run again")
 
     def test_a_folder_in_the_place_of_a_file(self) -> None:
@@ -465,7 +466,7 @@ class ATarget(LoadCase):
 
     def test_that_is_read_only_is_left_alone(self) -> None:
         self.load()
-        with mock.patch("db.ingest.os.access", return_value=False):
+        with mock.patch("db.swap.os.access", return_value=False):
             self.refuse("shop.db: is read-only")
 
     def test_that_is_gone_but_left_its_log_is_named(self) -> None:
@@ -489,7 +490,7 @@ class ATarget(LoadCase):
         self.load()
         before = self.database.read_bytes()
         full = sqlite3.OperationalError("database or disk is full")
-        with mock.patch("db.ingest.load_table", side_effect=full):
+        with mock.patch("db.loading.load_table", side_effect=full):
             self.refuse("shop.db: cannot be made: database or disk is full", "--database")
         self.assertEqual(self.database.read_bytes(), before)
 
@@ -516,7 +517,7 @@ class ATarget(LoadCase):
         before = self.database.read_bytes()
         with (
             closing(sqlite3.connect(self.database, isolation_level=None)) as other,
-            mock.patch("db.ingest.LOCK_TIMEOUT", 0.05),
+            mock.patch("db.swap.LOCK_TIMEOUT", 0.05),
         ):
             other.execute("BEGIN IMMEDIATE")
             self.refuse("shop.db: cannot be replaced: database is locked")
@@ -558,11 +559,11 @@ class ATarget(LoadCase):
         self.assertEqual(stat.S_IMODE(self.database.stat().st_mode), 0o640)
 
     def test_is_swapped_on_windows_too(self) -> None:
-        with mock.patch("db.ingest.IS_WINDOWS", True):
+        with mock.patch("db.swap.IS_WINDOWS", True):
             self.load()
             self.load()
             with mock.patch(
-                "db.ingest.os.replace", side_effect=PermissionError(13, "in use")
+                "db.swap.os.replace", side_effect=PermissionError(13, "in use")
             ):
                 self.refuse("shop.db: cannot be replaced: in use. Close the programs")
         self.assertEqual(self.query("PRAGMA integrity_check"), [("ok",)])
@@ -574,7 +575,7 @@ class ATarget(LoadCase):
         for step in ("os.replace", "os.fsync"):
             with (
                 self.subTest(step),
-                mock.patch(f"db.ingest.{step}", side_effect=OSError(28, "full")),
+                mock.patch(f"db.swap.{step}", side_effect=OSError(28, "full")),
             ):
                 self.refuse("full")
             self.assertEqual(self.database.read_bytes(), before)
@@ -583,7 +584,7 @@ class ATarget(LoadCase):
     def test_survives_an_interruption(self) -> None:
         self.load()
         before = self.database.read_bytes()
-        with mock.patch("db.ingest.load_table", side_effect=KeyboardInterrupt):
+        with mock.patch("db.loading.load_table", side_effect=KeyboardInterrupt):
             result = self.ingest()
         self.assertEqual(result.status, 130)
         self.assertEqual(self.database.read_bytes(), before)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
 from typing import TextIO
 
@@ -119,3 +120,10 @@ class ProgressBar:
         with suppress(OSError):
             self._stream.write(text)
             self._stream.flush()
+
+
+def open_bar(*, quiet: bool = False) -> AbstractContextManager[Callable[[int, int], None]]:
+    """Return a progress bar, which shows nothing if *quiet* or where nobody looks."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        return nullcontext(lambda _rows, _per_mille: None)
+    return ProgressBar(sys.stderr)

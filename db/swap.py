@@ -1,0 +1,248 @@
+"""The swap: a new database takes the place of the old one, whole or not at all.
+
+It is built in a hidden file beside its target.  One ingest at a time has the turn; a
+journal or log of the old database is played back before its file goes, because beside
+a new file of that name it would destroy it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from utils.contract import PROVENANCE_TABLE
+from utils.database import LOCK_TIMEOUT
+from utils.helpers import DataError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+IS_WINDOWS = os.name == "nt"
+
+# How a SQLite database begins; an empty file is an empty database too.
+SQLITE_MAGIC = b"SQLite format 3\0"
+
+
+def name_partials(target: Path) -> tuple[Path, Path]:
+    """Return the hidden files beside *target* in which this process builds."""
+    stem = f".{target.name}.{os.getpid()}"
+    return target.with_name(f"{stem}.partial"), target.with_name(f"{stem}.shard.partial")
+
+
+@contextmanager
+def hold_turn(target: Path) -> Iterator[None]:
+    """Let this process alone build *target* while the block runs.
+
+    Missing folders are made, and go again if they stay empty.  What runs that died have
+    left is removed.  Raise `DataError` if another ingest has the turn, or if the folder
+    refuses.
+    """
+    made = _make_folders(target.parent)
+    lock = target.with_name(f".{target.name}.lock")
+    descriptor = None
+    try:
+        try:
+            descriptor = _take_lock(lock, target)
+            _remove_leftovers(target)
+        except OSError as error:
+            raise _refuse_folder(target.parent, error) from error
+        try:
+            yield
+        finally:
+            _remove_leftovers(target)
+    finally:
+        if descriptor is not None:
+            _drop_lock(lock, descriptor)
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make *folder*; return the folders that were missing, the outermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refuse_folder(folder, error) from error
+    return missing[::-1]
+
+
+def _refuse_folder(folder: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{folder}: cannot make a database here: {error.strerror or error}."
+        " Choose another place with --database."
+    )
+
+
+def _take_lock(lock: Path, target: Path) -> int:
+    """Return the descriptor of *lock*, which no other process holds.
+
+    The file goes with its holder, so what was locked must still be what the path names.
+    """
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(descriptor, target)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, target: Path) -> None:
+    """Lock the file of *descriptor* as long as it is open; raise `DataError` if it is."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        raise DataError(
+            f"{target}: another ingest is making it; this one did nothing. Wait for the"
+            " other's end, then run again if need be."
+        ) from error
+
+
+def _drop_lock(lock: Path, descriptor: int) -> None:
+    # Windows removes no open file; elsewhere the name goes before the lock does.
+    if IS_WINDOWS:
+        os.close(descriptor)
+    with suppress(OSError):
+        lock.unlink()
+    if not IS_WINDOWS:
+        os.close(descriptor)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what ingests of *target* built and did not finish; none is running now."""
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.\d+(\.shard)?\.partial(-journal)?")
+    for name in os.listdir(target.parent):
+        if pattern.fullmatch(name):
+            with suppress(OSError):
+                (target.parent / name).unlink()
+
+
+def require_replaceable(target: Path) -> None:
+    """Raise `DataError` unless *target* is absent or is a database that may be replaced.
+
+    It is only looked at here; `hold_database` looks into it.
+    """
+    if not target.exists():
+        # SQLite would play what a vanished database left behind into the new one.
+        for suffix in ("-journal", "-wal", "-shm"):
+            leftover = target.with_name(target.name + suffix)
+            if leftover.exists():
+                raise DataError(
+                    f"{leftover}: left by a database that is gone, it would spoil the new"
+                    " one. Move it away, or name another file with --database."
+                )
+    elif target.is_dir():
+        raise DataError(f"{target}: is a folder. Name a file with --database.")
+    elif not target.is_file():
+        raise DataError(f"{target}: is no regular file. Name one with --database.")
+    elif not os.access(target, os.W_OK):
+        raise DataError(
+            f"{target}: is read-only. Allow writing, or name another with --database."
+        )
+    else:
+        with open(target, "rb") as file:
+            head = file.read(len(SQLITE_MAGIC))
+        if head not in (b"", SQLITE_MAGIC):
+            raise DataError(
+                f"{target}: file is not a database; it was left as it is. Move it away, or"
+                " name another file with --database."
+            )
+
+
+@contextmanager
+def hold_database(target: Path) -> Iterator[None]:
+    """Keep other writers out of the old database *target* while the block runs.
+
+    A journal or log that a dead program left beside it is played back first: beside a new
+    file it would destroy it.  Windows cannot rename over an open file, so there the hold
+    ends where the block begins.  Raise `DataError` if *target* is in use or no database.
+    """
+    try:
+        connection = sqlite3.connect(target, isolation_level=None, timeout=LOCK_TIMEOUT)
+        with closing(connection):
+            if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+                connection.execute("PRAGMA journal_mode = DELETE")
+            connection.execute("BEGIN IMMEDIATE")
+            _require_own(connection, target)
+            if not IS_WINDOWS:
+                yield
+        if IS_WINDOWS:
+            yield
+    except sqlite3.OperationalError as error:
+        raise DataError(
+            f"{target}: cannot be replaced: {error}. Close the programs that use it and"
+            " try again; it was left as it is."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise DataError(
+            f"{target}: {error}; it was left as it is. Move it away, or name another file"
+            " with --database."
+        ) from error
+
+
+def _require_own(connection: sqlite3.Connection, target: Path) -> None:
+    """Raise `DataError` if the database holds tables, yet none of ours."""
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    names = {name for (name,) in tables}
+    if names and PROVENANCE_TABLE not in names:
+        raise DataError(
+            f"{target}: holds other tables ({', '.join(sorted(names)[:3])}), so it was left"
+            " as it is. Move it away, or name another file with --database."
+        )
+
+
+def publish_database(partial: Path, target: Path) -> None:
+    """Swap the finished *partial* in as *target*; readers see the old or the new."""
+    with open(partial, "rb+") as file:
+        os.fsync(file.fileno())
+    if not target.exists():
+        require_replaceable(target)
+        os.replace(partial, target)
+    else:
+        _keep_owner_and_mode(partial, target)
+        with hold_database(target):
+            try:
+                os.replace(partial, target)
+            except PermissionError as error:
+                raise DataError(
+                    f"{target}: cannot be replaced: {error.strerror}. Close the programs"
+                    " that use it and try again; it was left as it is."
+                ) from error
+    _sync_folder(target.parent)
+
+
+def _keep_owner_and_mode(partial: Path, target: Path) -> None:
+    """Give *partial* the owner and the permissions of *target*, as far as allowed."""
+    status = target.stat()
+    if not IS_WINDOWS:
+        with suppress(OSError):
+            os.chown(partial, status.st_uid, status.st_gid)
+    os.chmod(partial, stat.S_IMODE(status.st_mode))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in *folder* last through a power cut, where the system can."""
+    if IS_WINDOWS:  # it cannot open a folder; its renames are journalled
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
