@@ -36,6 +36,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="write report.json and report.md: integrity and trends",
     )  # fmt: skip
     parser.add_argument(
+        "--verify", action="store_true",
+        help="prove the chain manifest, CSV, database, report, query result, link by link",
+    )  # fmt: skip
+    parser.add_argument(
         "--data-dir", type=Path, default=PROJECT_ROOT, metavar="DIR",
         help="folder of the CSV files (default: the project's root)",
     )  # fmt: skip
@@ -63,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    if not (args.ingest or args.report):
+    if not (args.ingest or args.report or args.verify):
         parser.print_help(sys.stderr)
         return 2
     try:
@@ -72,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 run_ingest(args)
             if args.report:
                 run_report(args)
+            if args.verify:
+                return run_verification(args)
     except (DataError, OSError, sqlite3.Error) as error:
         report_error("ingest", error)
         return 1
@@ -119,6 +125,35 @@ def run_report(args: argparse.Namespace) -> None:
         written.append(PUBLISHED_DIR / "report.json")
     for path in written:
         print_safely(f"Written: {show_path(path)}")
+
+
+def run_verification(args: argparse.Namespace) -> int:
+    """Print of each link of the chain whether it holds; return 1 unless all do."""
+    from itertools import chain
+
+    from db.verify import verify_load, verify_report
+    from queries.verify import verify_result
+    from utils.contract import read_contract
+
+    links = chain(
+        verify_load(read_contract(args.schema), args.data_dir, args.database),
+        verify_report(args.database, args.out_dir),
+        verify_result(args.database, args.out_dir),
+    )
+    broken = count = 0
+    for link in links:
+        count += 1
+        broken += bool(link.fault)
+        if link.fault:
+            print_safely(f"  broken  {link.name}: {link.fault}")
+        elif not args.quiet:
+            print_safely(f"  holds   {link.name}")
+    if broken:
+        report_error("ingest", f"{broken} of {count} links are broken")
+        return 1
+    if not args.quiet:
+        print_safely(f"All {count} links hold.")
+    return 0
 
 
 if __name__ == "__main__":

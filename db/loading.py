@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from multiprocessing.sharedctypes import SynchronizedArray
 
-# Rows proved and inserted at once.
-CHUNK_ROWS = 5_000
+# Rows proved and inserted at once: few enough to stay in the processor's cache (5,000 take
+# a third longer).
+CHUNK_ROWS = 500
 
 # Bytes read, hashed and searched for NUL at once.
 BUFFER_BYTES = 1 << 18
@@ -327,8 +328,11 @@ def take_shard(
         )
 
 
-def open_new(path: Path) -> sqlite3.Connection:
-    """Return a connection to the new database *path*, of which only the end counts."""
+def open_new(path: Path | str) -> sqlite3.Connection:
+    """Return a connection to the new database *path*, of which only the end counts.
+
+    An empty *path* means a database that goes with its connection.
+    """
     connection = sqlite3.connect(path, isolation_level=None)
     # Thrown away unless it is finished, so a journal on disk would guard nothing.
     connection.execute("PRAGMA journal_mode = MEMORY")

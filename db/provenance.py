@@ -56,12 +56,18 @@ def compare_with_manifest(manifest: Manifest, file: LoadedFile) -> str:
     """
     if not manifest.document:
         return "absent"
+    listed = find_listed_hash(manifest, file.name)
+    if listed is None:
+        return "unlisted"
+    return "matches" if listed == f"sha256:{file.sha256}" else "differs"
+
+
+def find_listed_hash(manifest: Manifest, file_name: str) -> str | None:
+    """Return the hash that *manifest* lists of the file, '' if it lists the file only."""
     for resource in _listed_resources(manifest.document):
-        if resource.get("path") == file.name:
-            return (
-                "matches" if resource.get("hash") == f"sha256:{file.sha256}" else "differs"
-            )
-    return "unlisted"
+        if resource.get("path") == file_name:
+            return str(resource.get("hash", ""))
+    return None
 
 
 def _listed_resources(document: dict[str, Any]) -> list[dict[str, Any]]:

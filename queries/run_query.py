@@ -74,6 +74,16 @@ _REFUNDS_SQL = f"""
         AND {_VALID}
 """
 
+# The schema forbids it, and a program that turns its rules off allows it.
+_ODD_LINE_SQL = """
+    SELECT MIN(order_items.order_item_id)
+    FROM order_items
+    WHERE
+        order_items.line_total_cents
+        <> order_items.quantity * order_items.unit_price_cents
+        - order_items.discount_cents
+"""
+
 
 class Totals(NamedTuple):
     """The whole shop's figures, summed table by table without the cohort query."""
@@ -92,6 +102,14 @@ class Reading(NamedTuple):
     source: dict[str, Any]
 
 
+class Answer(NamedTuple):
+    """What the query gave, the document made of it, and what its reader should know."""
+
+    result: Result
+    document: dict[str, Any]
+    notes: list[str]
+
+
 class Outcome(NamedTuple):
     """What a run wrote, and what its reader should know about it."""
 
@@ -108,6 +126,13 @@ def query_database(
     Without *out_dir* they go to the project's root, and a copy of the JSON to the page.
     Raise `DataError` when the user can mend it; old results then stay as they were.
     """
+    answer = compute_result(database, query_path)
+    paths = write_result(answer.result, answer.document, out_dir)
+    return Outcome(answer.document, paths, answer.notes)
+
+
+def compute_result(database: Path, query_path: Path = QUERY_PATH) -> Answer:
+    """Run the query at *query_path* on *database*; raise what `query_database` does."""
     sql = read_query(query_path)
     reading = read_database(database, sql.decode("utf-8-sig"), query_path)
     provenance = reading.provenance
@@ -126,9 +151,9 @@ def query_database(
     notes = find_differences(document, reading.totals, query_path)
     if notes and query_path.resolve() == QUERY_PATH:
         # Another query may leave orders out on purpose; ours may not be written like that.
-        require_references(database)
+        require_sound(database)
         raise RuntimeError("the cohorts do not reconcile: " + "; ".join(notes))
-    return Outcome(document, write_result(reading.result, document, out_dir), notes)
+    return Answer(reading.result, document, notes)
 
 
 def read_query(query_path: Path) -> bytes:
@@ -204,14 +229,21 @@ def _refuse_amounts(database: Path) -> DataError:
     return DataError(f"{database}: its amounts are too large to reckon with in 64 bits.")
 
 
-def require_references(database: Path) -> None:
-    """Raise `DataError` if a row of *database* refers to a row that is not there."""
+def require_sound(database: Path) -> None:
+    """Raise `DataError` if rows of *database* break a rule that the figures rest on."""
     with open_database(database) as connection:
         broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+        (odd_line,) = connection.execute(_ODD_LINE_SQL).fetchone()
+    fault = None
     if broken is not None:
+        fault = f"row {broken[1]} of {broken[0]} refers to a row of {broken[2]} that is not there"
+    elif odd_line is not None:
+        fault = (
+            f"order_item_id {odd_line} has a total that is not quantity x price - discount"
+        )
+    if fault:
         raise DataError(
-            f"{database}: row {broken[1]} of {broken[0]} refers to a row of {broken[2]}"
-            " that is not there. Mend the data and load them: python ingest.py --ingest"
+            f"{database}: {fault}. Mend the data and load them: python ingest.py --ingest"
         )
 
 

@@ -1,0 +1,44 @@
+"""The last link of the chain: from the database to the query's results, run again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from queries.run_query import (
+    CSV_NAME,
+    JSON_NAME,
+    QUERY_PATH,
+    compute_result,
+    render_csv,
+)
+from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, DataError, render_json
+from utils.links import Link, compare_text
+
+_QUERY = "Run the query again: python run_query.py"
+
+
+def verify_result(
+    database: Path, out_dir: Path | None = None, *, query_path: Path = QUERY_PATH
+) -> Iterator[Link]:
+    """Yield the links from *database* to the results in *out_dir*.
+
+    Without it they are looked for in the project's root and where the page reads them.
+    """
+    try:
+        answer = compute_result(database, query_path)
+    except DataError as error:
+        yield Link("database -> query result", str(error))
+        return
+    text = render_json(answer.document)
+    folder = PROJECT_ROOT if out_dir is None else out_dir
+    yield compare_text(
+        f"database -> {CSV_NAME}",
+        folder / CSV_NAME,
+        render_csv(answer.result),
+        remedy=_QUERY,
+    )
+    yield compare_text(f"database -> {JSON_NAME}", folder / JSON_NAME, text, remedy=_QUERY)
+    if out_dir is None:
+        path = PUBLISHED_DIR / JSON_NAME
+        yield compare_text(f"{JSON_NAME} -> the page's copy", path, text, remedy=_QUERY)
