@@ -65,25 +65,28 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
-    parser = build_parser()
-    args = parser.parse_args(argv)
-    if not (args.ingest or args.report or args.verify):
-        parser.print_help(sys.stderr)
-        return 2
     try:
         with obey_signals():
-            if args.ingest:
-                run_ingest(args)
-            if args.report:
-                run_report(args)
-            if args.verify:
-                return run_verification(args)
+            return run(argv)
     except (DataError, OSError, sqlite3.Error) as error:
         report_error("ingest", error)
         return 1
     except KeyboardInterrupt as end:
         return report_end("ingest", end)
-    return 0
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """Do what the command line *argv* asks for; return the exit status."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if not (args.ingest or args.report or args.verify):
+        parser.print_help(sys.stderr)
+        return 2
+    if args.ingest:
+        run_ingest(args)
+    if args.report:
+        run_report(args)
+    return run_verification(args) if args.verify else 0
 
 
 def run_ingest(args: argparse.Namespace) -> None:

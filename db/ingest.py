@@ -98,6 +98,11 @@ def ingest_folder(
                 " there and in the temporary folder, or choose another place with"
                 " --database."
             ) from error
+        except OSError as error:
+            raise DataError(
+                f"{error.filename or target}: {error.strerror or error}. Mend that and run"
+                " again; the database was left as it is."
+            ) from error
     changed = [
         file.name for file in loaded if compare_with_manifest(manifest, file) == "differs"
     ]

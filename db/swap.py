@@ -19,6 +19,7 @@ from pathlib import Path
 from utils.contract import PROVENANCE_TABLE
 from utils.database import LOCK_TIMEOUT
 from utils.helpers import DataError
+from utils.signals import hold_signals
 
 if sys.platform == "win32":
     import msvcrt
@@ -45,23 +46,46 @@ def hold_turn(target: Path) -> Iterator[None]:
     left is removed.  Raise `DataError` if another ingest has the turn, or if the folder
     refuses.
     """
-    made = _make_folders(target.parent)
-    lock = target.with_name(f".{target.name}.lock")
-    descriptor = None
+    turn = _Turn(target)
     try:
         try:
-            descriptor = _take_lock(lock, target)
-            _remove_leftovers(target)
-        except OSError as error:
-            raise _refuse_folder(target.parent, error) from error
-        try:
+            turn.take()
             yield
         finally:
-            _remove_leftovers(target)
+            turn.leave()
     finally:
-        if descriptor is not None:
-            _drop_lock(lock, descriptor)
-        for folder in reversed(made):
+        # A signal may have cut the first one short; a second signal is ignored.
+        turn.leave()
+
+
+class _Turn:
+    """The turn of this process to build *target*: a locked file, and no leftovers."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._lock = target.with_name(f".{target.name}.lock")
+        self._made: list[Path] = []
+        self._descriptors: list[int] = []
+
+    def take(self) -> None:
+        """Make the folder, lock, and remove what dead runs left."""
+        # Between the making of a thing and the note of it no signal may come.
+        with hold_signals():
+            self._made = _make_folders(self._target.parent)
+            try:
+                self._descriptors.append(_take_lock(self._lock, self._target))
+                _remove_leftovers(self._target)
+            except OSError as error:
+                raise _refuse_folder(self._target.parent, error) from error
+
+    def leave(self) -> None:
+        """Remove what is left, unlock, and take empty new folders away; do it once."""
+        while self._descriptors:
+            with suppress(OSError):
+                _remove_leftovers(self._target)
+            with hold_signals():
+                _drop_lock(self._lock, self._descriptors.pop())
+        for folder in reversed(self._made):
             with suppress(OSError):
                 folder.rmdir()
 
@@ -95,8 +119,11 @@ def _take_lock(lock: Path, target: Path) -> int:
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
                     return descriptor
-        except BaseException:
+        except DataError:  # the file is another process's
             os.close(descriptor)
+            raise
+        except OSError:
+            _drop_lock(lock, descriptor)
             raise
         os.close(descriptor)
 
@@ -108,7 +135,9 @@ def _lock(descriptor: int, target: Path) -> None:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
+    except OSError as error:
+        if not (IS_WINDOWS or isinstance(error, BlockingIOError)):
+            raise
         raise DataError(
             f"{target}: another ingest is making it; this one did nothing. Wait for the"
             " other's end, then run again if need be."
@@ -127,11 +156,12 @@ def _drop_lock(lock: Path, descriptor: int) -> None:
 
 def _remove_leftovers(target: Path) -> None:
     """Remove what ingests of *target* built and did not finish; none is running now."""
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.\d+(\.shard)?\.partial(-journal)?")
-    for name in os.listdir(target.parent):
-        if pattern.fullmatch(name):
+    name = re.escape(target.name)
+    pattern = re.compile(rf"\.{name}\.\d+(\.shard)?\.partial(-journal)?")
+    for found in os.listdir(target.parent):
+        if pattern.fullmatch(found):
             with suppress(OSError):
-                (target.parent / name).unlink()
+                (target.parent / found).unlink()
 
 
 def require_replaceable(target: Path) -> None:
@@ -210,22 +240,29 @@ def _require_own(connection: sqlite3.Connection, target: Path) -> None:
 
 def publish_database(partial: Path, target: Path) -> None:
     """Swap the finished *partial* in as *target*; readers see the old or the new."""
-    with open(partial, "rb+") as file:
-        os.fsync(file.fileno())
-    if not target.exists():
-        require_replaceable(target)
-        os.replace(partial, target)
-    else:
-        _keep_owner_and_mode(partial, target)
-        with hold_database(target):
-            try:
+    try:
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        if not target.exists():
+            require_replaceable(target)
+            os.replace(partial, target)
+        else:
+            _keep_owner_and_mode(partial, target)
+            with hold_database(target):
                 os.replace(partial, target)
-            except PermissionError as error:
-                raise DataError(
-                    f"{target}: cannot be replaced: {error.strerror}. Close the programs"
-                    " that use it and try again; it was left as it is."
-                ) from error
-    _sync_folder(target.parent)
+    except OSError as error:
+        raise DataError(
+            f"{target}: cannot be replaced: {error.strerror or error}. Free some space, or"
+            " close the programs that use it, and try again; it was left as it is."
+        ) from error
+    try:
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise DataError(
+            f"{target}: is the new database, but its folder cannot be synced:"
+            f" {error.strerror or error}. A power cut now might bring the old one back;"
+            " load again when the disk is sound."
+        ) from error
 
 
 def _keep_owner_and_mode(partial: Path, target: Path) -> None:

@@ -236,7 +236,8 @@ def require_sound(database: Path) -> None:
         (odd_line,) = connection.execute(_ODD_LINE_SQL).fetchone()
     fault = None
     if broken is not None:
-        fault = f"row {broken[1]} of {broken[0]} refers to a row of {broken[2]} that is not there"
+        child, row_id, parent, _ = broken
+        fault = f"row {row_id} of {child} refers to a row of {parent} that is not there"
     elif odd_line is not None:
         fault = (
             f"order_item_id {odd_line} has a total that is not quantity x price - discount"

@@ -565,7 +565,7 @@ class ATarget(LoadCase):
             with mock.patch(
                 "db.swap.os.replace", side_effect=PermissionError(13, "in use")
             ):
-                self.refuse("shop.db: cannot be replaced: in use. Close the programs")
+                self.refuse("shop.db: cannot be replaced: in use.", "close the programs")
         self.assertEqual(self.query("PRAGMA integrity_check"), [("ok",)])
 
     def test_survives_a_failure_of_the_last_step(self) -> None:

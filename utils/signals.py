@@ -50,6 +50,19 @@ def obey_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def hold_signals() -> Iterator[None]:
+    """Let no signal end the run within the block: it is delivered at the block's end."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def report_end(program: str, end: KeyboardInterrupt) -> int:
     """Say on stderr that *program* was ended; return its exit status."""
     if isinstance(end, Ended):

@@ -1,0 +1,431 @@
+"""Nothing is lost: whatever ends an ingest, the database is the old one or the new one.
+
+The sweeps let an ingest fail at its first step, then at its second, and so on to the end.
+A step is a call into the system or into SQLite.  By default every few steps are tried, in
+CI each of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import sys
+import time
+import unittest
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+from unittest import mock
+
+import ingest
+from db import loading
+from db.swap import hold_turn
+from tests.support import IN_CI, Result, ShopCase, call, sample_shop, skip_on_windows
+
+if sys.platform != "win32":
+    import resource
+
+# Calls whose effect can be seen from outside this process, or that wait for something.
+STEPS = frozenset(
+    [
+        "chmod", "chown", "close", "connect", "execute", "executemany", "flock", "fsync",
+        "listdir", "mkdir", "open", "readinto", "replace", "rmdir", "stat", "unlink",
+    ]
+)  # fmt: skip
+
+# Calls that the system may refuse.
+REFUSABLE = frozenset(
+    ["chmod", "flock", "fsync", "listdir", "mkdir", "open", "readinto", "replace"]
+)
+
+STRIDE = 1 if IN_CI else 9
+
+
+class Ending(NamedTuple):
+    """How a run in a process of its own ended, and what it said on stderr."""
+
+    status: int
+    stderr: str
+
+
+class CrashCase(ShopCase):
+    """A test with a database loaded before, and files for another one."""
+
+    def setUp(self) -> None:
+        """Make the old database, and know the new one."""
+        skip_on_windows("Windows has no fork")
+        super().setUp()
+        self.copy_sample()
+        path = self.folder / "users.csv"
+        sound = path.read_bytes()
+        self.assertEqual(self.ingest().status, 0)
+        self.old = self.database.read_bytes()
+        path.write_bytes(sound.replace(b"2024-", b"2023-", 1))
+        self.assertEqual(self.ingest().status, 0)
+        self.new = self.database.read_bytes()
+        self.assertNotEqual(self.old, self.new)
+        self.inputs = set(os.listdir(self.folder))
+        self.seen: Counter[str] = Counter()
+
+    def restore(self) -> None:
+        """Put the old database back."""
+        self.database.write_bytes(self.old)
+
+    def run_apart(self, prepare: Callable[[], object]) -> Ending:
+        """Ingest in a process of its own, which first calls *prepare*."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:  # pragma: no cover - the end of this process is the point of it
+            status = 99
+            with suppress(BaseException):
+                sys.stdout = sys.stderr = os.fdopen(writing, "w", encoding="utf-8")
+                prepare()
+                status = ingest.main(self.arguments())
+                sys.setprofile(None)
+            os._exit(status)
+        os.close(writing)
+        with open(reading, encoding="utf-8") as pipe:
+            stderr = pipe.read()
+        _, waited = os.waitpid(child, 0)
+        return Ending(os.waitstatus_to_exitcode(waited), stderr)
+
+    def arguments(self) -> list[str]:
+        """Return the command line of an ingest of the folder."""
+        return [
+            "--ingest", "--quiet", "--data-dir", str(self.folder),
+            "--database", str(self.database),
+        ]  # fmt: skip
+
+    def see(self, *, litter: bool = False) -> str:
+        """Return whether the database is `old` or `new`; fail if it is neither.
+
+        It must open read-only, and without *litter* nothing may lie beside it.
+        """
+        found = self.database.read_bytes()
+        state = {self.old: "old", self.new: "new"}.get(found, "neither")
+        self.assertIn(state, ("old", "new"))
+        self.seen[state] += 1
+        with closing(
+            sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
+        ) as connection:
+            self.assertEqual(connection.execute("PRAGMA quick_check").fetchall(), [("ok",)])
+        if not litter:
+            self.assertEqual(set(os.listdir(self.folder)), self.inputs)
+        return state
+
+    def recover(self) -> None:
+        """Ingest once more, which must work and clear up."""
+        result = self.ingest()
+        self.assertEqual(result.status, 0, result.stderr)
+        self.assertEqual(self.database.read_bytes(), self.new)
+        self.assertEqual(set(os.listdir(self.folder)), self.inputs)
+
+    def tell(self, what: str) -> None:
+        """Say in CI how many points were tried, and what was seen."""
+        total = self.seen.total()
+        self.assertGreater(min(self.seen["old"], self.seen["new"]), 0, self.seen)
+        if IN_CI:
+            sys.stderr.write(
+                f"\n{what}: old or new {total} of {total}"
+                f" ({self.seen['old']} old, {self.seen['new']} new)\n"
+            )
+
+
+def act_at_step(
+    number: int, act: Callable[[], None], names: frozenset[str] = STEPS
+) -> list[str]:
+    """Call *act* before the step *number*, counted from 1, of this process.
+
+    Return a list that the names of the steps are put into.
+    """
+    steps: list[str] = []
+    process = os.getpid()
+
+    def watch(_frame: FrameType, event: str, function: Any) -> None:
+        if event == "c_call" and function.__name__ in names and os.getpid() == process:
+            steps.append(function.__name__)
+            if len(steps) == number:
+                act()
+
+    sys.setprofile(watch)
+    return steps
+
+
+def send(number: int) -> None:
+    """Send a signal to this process."""
+    os.kill(os.getpid(), number)
+
+
+class AKill(CrashCase):
+    """SIGKILL at the k-th step."""
+
+    def sweep(self) -> int:
+        """Kill at one step after the other; return how many steps there are."""
+        number = 1
+        while True:
+            self.restore()
+            ending = self.run_apart(
+                partial(act_at_step, number, partial(send, signal.SIGKILL))
+            )
+            with self.subTest(step=number):
+                if ending.status == 0:
+                    return number
+                self.assertEqual(ending, Ending(-signal.SIGKILL, ""))
+                self.see(litter=True)
+                self.recover()
+            number += STRIDE
+
+    def test_leaves_the_old_database_or_the_new_one(self) -> None:
+        self.assertGreater(self.sweep(), 50)
+        self.tell("SIGKILL")
+
+    def test_of_one_of_two_processes_too(self) -> None:
+        with (
+            mock.patch.object(loading, "BYTES_FOR_TWO", 0),
+            mock.patch.object(loading, "count_processors", return_value=2),
+        ):
+            self.assertEqual(self.ingest().status, 0)
+            self.new = self.database.read_bytes()
+            with mock.patch(f"{__name__}.STRIDE", 3 if IN_CI else 13):
+                self.assertGreater(self.sweep(), 50)
+        self.tell("SIGKILL of two processes")
+
+
+class ASignal(CrashCase):
+    """SIGINT, SIGTERM and SIGHUP at the k-th step."""
+
+    def test_ends_the_run_with_its_status_and_no_litter(self) -> None:
+        for sent, status, word in (
+            (signal.SIGINT, 130, "interrupted"),
+            (signal.SIGTERM, 143, "terminated"),
+            (signal.SIGHUP, 129, "terminated"),
+        ):
+            with self.subTest(sent.name):
+                self.seen.clear()
+                self.sweep(sent, Ending(status, f"ingest: error: {word}\n"))
+                self.tell(sent.name)
+
+    def sweep(self, sent: signal.Signals, expected: Ending) -> None:
+        """Send the signal at one step after the other."""
+        number = 1
+        while True:
+            self.restore()
+            ending = self.run_apart(partial(act_at_step, number, partial(send, sent)))
+            if ending.status == 0:
+                self.assertEqual(self.see(), "new")
+                return
+            with self.subTest(step=number):
+                self.assertEqual(ending, expected)
+                self.see()
+            number += STRIDE
+
+    def test_that_is_sent_twice_does_not_cut_the_clearing_up_short(self) -> None:
+        def send_twice() -> None:
+            send(signal.SIGTERM)
+            send(signal.SIGINT)
+
+        self.restore()
+        self.assertEqual(self.run_apart(partial(act_at_step, 60, send_twice)).status, 143)
+        self.assertEqual(self.see(), "old")
+
+
+class ARefusal(CrashCase):
+    """The k-th call that the system may refuse is refused."""
+
+    def test_is_one_clear_line(self) -> None:
+        for code in (errno.ENOSPC, errno.EIO, errno.EACCES):
+            with self.subTest(errno.errorcode[code]):
+                self.seen.clear()
+                self.sweep(code)
+                self.tell(errno.errorcode[code])
+
+    def sweep(self, code: int) -> None:
+        """Refuse one call after the other."""
+
+        def refuse() -> None:
+            raise OSError(code, os.strerror(code))
+
+        number = 1
+        while True:
+            self.restore()
+            steps: list[str] = []
+            try:
+                steps = act_at_step(number, refuse, REFUSABLE)
+                result = self.ingest()
+            finally:
+                sys.setprofile(None)
+            with self.subTest(step=number, call=steps[-1]):
+                state = self.see()
+                if len(steps) < number:
+                    self.assertEqual((result.status, state), (0, "new"))
+                    return
+                self.check(result, state)
+            number += STRIDE
+
+    def check(self, result: Result, state: str) -> None:
+        """See that the outcome is said as it is."""
+        self.assertNotIn("Traceback", result.stderr)
+        if result.status == 0:
+            self.assertEqual(state, "new")
+            return
+        self.assertEqual(result.status, 1)
+        self.assertRegex(result.stderr, r"\Aingest: error: [^\n]+\n\Z")
+        if "left as it is" in result.stderr:
+            self.assertEqual(state, "old")
+        if state == "new":
+            self.assertIn("is the new database, but its folder", result.stderr)
+
+
+class AFullDisk(CrashCase):
+    """The k-th page does not fit any more."""
+
+    def test_leaves_the_old_database_and_says_why(self) -> None:
+        page = 4096
+        for size in range(0, len(self.new) + page, page * STRIDE):
+            with self.subTest(size=size):
+                self.restore()
+                ending = self.run_apart(partial(self.limit, size))
+                state = self.see()
+                if size < len(self.new):
+                    self.assertEqual((ending.status, state), (1, "old"))
+                    self.assertRegex(ending.stderr, r"\Aingest: error: [^\n]+\n\Z")
+                    self.assertIn("left as it is", ending.stderr)
+        self.restore()
+        self.assertEqual(self.run_apart(partial(self.limit, 1 << 30)).status, 0)
+        self.assertEqual(self.see(), "new")
+        self.tell("disk full")
+
+    @staticmethod
+    def limit(size: int) -> None:
+        """Let no file of this process grow beyond *size* bytes."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+class SeveralIngests(CrashCase):
+    """Of ingests at once one wins, and the others say so."""
+
+    def test_never_mix_and_never_disturb_a_reader(self) -> None:
+        for count in (2, 8):
+            with self.subTest(count):
+                self.race(count, seconds=4.0 if IN_CI else 0.7)
+
+    def race(self, count: int, seconds: float) -> None:
+        """Let *count* processes ingest two data sets in turn while this one reads."""
+        other = self.folder / "other"
+        other.mkdir()
+        for path in [*sample_shop().glob("*.csv"), sample_shop() / "datapackage.json"]:
+            shutil.copy(path, other)
+        self.restore()
+        end = time.monotonic() + seconds
+        work = partial(self.ingest_until, end, [self.folder, other])
+        with self.fork(count, work) as ask:
+            reads = 0
+            while time.monotonic() < end:
+                self.read()
+                reads += 1
+            statuses = ask()
+        shutil.rmtree(other)
+        self.assertEqual(set(statuses), {0})
+        self.assertGreater(reads, 10)
+        self.see()
+
+    @contextmanager
+    def fork(
+        self, count: int, work: Callable[[], None]
+    ) -> Iterator[Callable[[], list[int]]]:
+        """Do *work* in *count* processes; the block gets a function to wait for them."""
+        children = []
+        for _ in range(count):
+            child = os.fork()
+            if child == 0:  # pragma: no cover
+                status = 99
+                with suppress(BaseException):
+                    work()
+                    status = 0
+                os._exit(status)
+            children.append(child)
+        try:
+            yield lambda: [
+                os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children
+            ]
+        except BaseException:
+            for child in children:
+                os.kill(child, signal.SIGKILL)
+            raise
+
+    def ingest_until(self, end: float, folders: list[Path]) -> None:
+        """Ingest *folders* in turn; raise if one fails but for another's turn."""
+        number = os.getpid()
+        while time.monotonic() < end:
+            number += 1
+            result = call(
+                ingest.main, "--ingest", "--data-dir", folders[number % 2],
+                "--database", self.database,
+            )  # fmt: skip
+            if result.status != 0 and "another ingest is making it" not in result.stderr:
+                raise AssertionError(result)
+
+    def read(self) -> None:
+        """Read two tables that must agree."""
+        with closing(
+            sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
+        ) as connection:
+            connection.execute("BEGIN")
+            (first,) = connection.execute(
+                "SELECT signed_up_at FROM users WHERE user_id = 1"
+            ).fetchone()
+            (verdict,) = connection.execute(
+                "SELECT value FROM submission_meta"
+                " WHERE subject = 'users.csv' AND property = 'manifest'"
+            ).fetchone()
+        self.assertIn((first[:4], verdict), {("2024", "matches"), ("2023", "differs")})
+
+    def test_the_second_one_names_the_first_and_does_nothing(self) -> None:
+        self.restore()
+        with hold_turn(self.database):
+            result = self.ingest()
+        self.assertEqual(result.status, 1)
+        self.assertIn("shop.db: another ingest is making it; this one did", result.stderr)
+        self.assertEqual(self.see(), "old")
+
+
+class ALeftover(CrashCase):
+    """What a dead run left is removed by the next one; other files are not touched."""
+
+    def test_of_a_dead_run_is_removed(self) -> None:
+        for name in (
+            ".shop.db.1.partial", ".shop.db.99999.shard.partial",
+            ".shop.db.7.partial-journal", ".shop.db.lock",
+        ):  # fmt: skip
+            (self.folder / name).write_bytes(b"left")
+        self.recover()
+
+    def test_of_somebody_else_stays(self) -> None:
+        names = {".shop.db.partial", ".other.db.1.partial", ".shop.db.1.partial.bak"}
+        for name in names:
+            (self.folder / name).write_bytes(b"mine")
+        self.assertEqual(self.ingest().status, 0)
+        self.assertEqual(set(os.listdir(self.folder)), self.inputs | names)
+
+    def test_folder_made_for_nothing_is_removed(self) -> None:
+        target = self.folder / "a" / "b" / "shop.db"
+        with open(self.folder / "users.csv", "a", encoding="utf-8") as file:
+            file.write("x\n")
+        result = call(
+            ingest.main, "--ingest", "--data-dir", self.folder, "--database", target
+        )
+        self.assertEqual(result.status, 1)
+        self.assertTrue(re.search(r"users\.csv:\d+: E_FIELDS", result.stderr))
+        self.assertEqual(set(os.listdir(self.folder)), self.inputs)
+
+
+if __name__ == "__main__":
+    unittest.main()
