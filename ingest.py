@@ -30,7 +30,12 @@ def build_parser() -> argparse.ArgumentParser:
         " SQLite, all or nothing, and report on what was loaded.",
         epilog="Next: python run_query.py",
     )
-    parser.add_argument("--ingest", action="store_true", help="load the files")
+    load = parser.add_mutually_exclusive_group()
+    load.add_argument("--ingest", action="store_true", help="load the files")
+    load.add_argument(
+        "--check", action="store_true",
+        help="do all that --ingest does but the last step: the database stays as it is",
+    )  # fmt: skip
     parser.add_argument(
         "--report", action="store_true",
         help="write report.json and report.md: integrity and trends",
@@ -57,10 +62,25 @@ def build_parser() -> argparse.ArgumentParser:
         " report.json for the page)",
     )  # fmt: skip
     parser.add_argument(
+        "--max-errors", type=parse_count, default=100, metavar="N",
+        help="faults to list of each kind in each file (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--errors", type=Path, default=None, metavar="FILE",
+        help="write every fault to FILE, one JSON object a line",
+    )  # fmt: skip
+    parser.add_argument(
         "--quiet", action="store_true",
         help="print nothing but warnings and errors",
     )  # fmt: skip
     return parser
+
+
+def parse_count(text: str) -> int:
+    """Return *text* as a whole number, 0 or more."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, such as 100")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,10 +99,10 @@ def run(argv: Sequence[str] | None) -> int:
     """Do what the command line *argv* asks for; return the exit status."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    if not (args.ingest or args.report or args.verify):
+    if not (args.ingest or args.check or args.report or args.verify):
         parser.print_help(sys.stderr)
         return 2
-    if args.ingest:
+    if args.ingest or args.check:
         run_ingest(args)
     if args.report:
         run_report(args)
@@ -96,9 +116,13 @@ def run_ingest(args: argparse.Namespace) -> None:
     from utils.progress import open_bar
 
     with open_bar(quiet=args.quiet) as watch:
-        outcome = ingest_folder(args.data_dir, args.database, args.schema, watch=watch)
+        outcome = ingest_folder(
+            args.data_dir, args.database, args.schema, is_check=args.check,
+            max_errors=args.max_errors, errors_path=args.errors, watch=watch,
+        )  # fmt: skip
     if not args.quiet:
-        print_safely(f"Loaded into {show_path(args.database)}:")
+        done = f"Loaded into {show_path(args.database)}"
+        print_safely("Sound, and not loaded:" if args.check else f"{done}:")
         print_safely(
             render_files(
                 (show_path(args.data_dir / file.name), file.rows, file.sha256)
@@ -108,7 +132,11 @@ def run_ingest(args: argparse.Namespace) -> None:
     for name in outcome.changed:
         print_safely(
             f"ingest: warning: {name} is not what datapackage.json says;"
-            " it was loaded all the same, and the report tells of it.",
+            + (
+                " it is sound all the same."
+                if args.check
+                else " it was loaded all the same, and the report tells of it."
+            ),
             file=sys.stderr,
         )
 

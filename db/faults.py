@@ -1,28 +1,31 @@
-"""The slow road: read a refused input again, cell by cell, and name its faults.
+"""The slow road: read a refused input again and name its faults, all of them.
 
-Rows go one by one into a scratch database that has the contract's own rules, so a rule is
-stated once, in the schema.  Each fault has a place: file, line, and the number of the field
-in its line, counted from 1.  Lines are the file's own, right after quoted line breaks too.
+Sound stretches go into a scratch database in chunks, as on the fast road; in the others
+row by row, cell by cell and rule by rule.  The scratch has the contract's own rules, so a
+rule is stated once, in the schema.  A fault has a place: file, line, and the number of the
+field in its line, counted from 1.  Memory stays flat whatever the number of faults.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
 import difflib
-import io
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from db.loading import CHUNK_ROWS, Refusal, prove_canonical
+from db.records import Record, RecordReader, Unreadable, find_other_encoding
+from db.rules import RuleBook
 from utils.contract import Column, Contract, Table
 from utils.helpers import DataError
 
-# Faults kept word for word; the others are only counted.
-MOST_FAULTS = 50
+# Faults of one kind in one file that are kept word for word; the others are counted.
+MOST_FAULTS = 100
 
 # Values are shown up to this many characters.
 SHOWN_CHARACTERS = 40
@@ -30,27 +33,65 @@ SHOWN_CHARACTERS = 40
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
+# Bytes that are not UTF-8, as the record reader hands them on.
+_NOT_UTF_8 = re.compile("[\udc80-\udcff]")
+
+_DELIMITERS = {
+    ";": "semicolons", "\t": "tabs", "|": "bars", "^": "carets", "=": "equals signs",
+    "\x1f": "unit separators",
+}  # fmt: skip
+
+# Only lookups by key and by UNIQUE happen in the scratch; so much of it stays in memory.
+_SCRATCH_CACHE_KIB = 32_768
+
 
 class Fault(NamedTuple):
-    """One fault and its place; *line* and *field* count from 1, 0 meaning the whole."""
+    """One fault and its place.
+
+    *line* and *field* count from 1, 0 meaning the whole; *offset* is the byte in the file
+    where the record begins, or the wrong byte itself.  *value* is the cell, uncut.
+    """
 
     file: str
     line: int
     field: int
     code: str
     message: str
+    column: str | None = None
+    offset: int | None = None
+    value: str | None = None
+    expected: str | None = None
 
     def __str__(self) -> str:
         """Return `file:line:field: CODE message`, without the parts that do not apply."""
         place = ":".join([self.file, *(str(part) for part in self[1:3] if part)])
         return f"{place}: {self.code} {self.message}"
 
+    def describe(self) -> dict[str, Any]:
+        """Return the fault for programs: every part by its name."""
+        return {
+            "file": self.file,
+            "line": self.line or None,
+            "field": self.field or None,
+            "column": self.column,
+            "byte_offset": self.offset,
+            "code": self.code,
+            "value": self.value,
+            "expected": self.expected,
+            "message": self.message,
+        }
+
 
 class Faults(NamedTuple):
-    """The faults of an input: the first ones, and how many there are in all."""
+    """The faults of an input: the first ones, and how many there are by file and code."""
 
     first: list[Fault]
-    total: int
+    counts: Counter[tuple[str, str]]
+
+    @property
+    def total(self) -> int:
+        """Return how many there are in all."""
+        return self.counts.total()
 
     def __bool__(self) -> bool:
         """Tell whether there are any."""
@@ -58,263 +99,599 @@ class Faults(NamedTuple):
 
 
 class InputFaults(DataError):
-    """The input was refused; the text has one line a fault."""
+    """The input was refused; the text has one line a fault.
 
-    def __init__(self, faults: Faults) -> None:
-        lines = [str(fault) for fault in faults.first]
-        if faults.total > len(lines):
-            lines.append(f"… and {faults.total - len(lines):,} more")
+    *where_all* tells where all of them are, if some are not listed.
+    """
+
+    def __init__(self, faults: Faults, *, where_all: str) -> None:
         noun = "fault" if faults.total == 1 else "faults"
+        cut = list(_tell_cut(faults))
+        if cut:
+            cut.append(where_all)
         super().__init__(
             f"{faults.total:,} {noun} in the input; the database was left as it is.\n"
-            + "\n".join(lines)
+            + "\n".join([*map(str, faults.first), *cut])
         )
         self.faults = faults
 
 
-def find_faults(contract: Contract, data_dir: Path) -> Faults:
-    """Return the faults of the contract's CSV files in *data_dir*, in reading order."""
+def _tell_cut(faults: Faults) -> Iterator[str]:
+    listed = Counter((fault.file, fault.code) for fault in faults.first)
+    for (file, code), count in faults.counts.items():
+        more = count - listed[file, code]
+        if more:
+            yield f"… and {more:,} more {code} in {file}"
+
+
+def find_faults(
+    contract: Contract,
+    data_dir: Path,
+    *,
+    max_errors: int = MOST_FAULTS,
+    sink: Callable[[Fault], object] = lambda _fault: None,
+) -> Faults:
+    """Return the faults of the contract's CSV files in *data_dir*, in reading order.
+
+    Of each code in each file the first *max_errors* are kept; *sink* gets every one.
+    """
     first: list[Fault] = []
-    total = 0
+    counts: Counter[tuple[str, str]] = Counter()
     with closing(sqlite3.connect("", isolation_level=None)) as scratch:
         for fault in _read_all(scratch, contract, data_dir):
-            total += 1
-            if total <= MOST_FAULTS:
+            sink(fault)
+            kind = fault.file, fault.code
+            counts[kind] += 1
+            if counts[kind] <= max_errors:
                 first.append(fault)
-    return Faults(first, total)
+    return Faults(first, counts)
 
 
 def _read_all(
     scratch: sqlite3.Connection, contract: Contract, data_dir: Path
 ) -> Iterator[Fault]:
-    scratch.execute("PRAGMA journal_mode = OFF")
+    scratch.execute("PRAGMA journal_mode = MEMORY")
     scratch.execute("PRAGMA foreign_keys = OFF")
-    for statement in (*contract.table_statements, *contract.index_statements):
-        scratch.execute(statement)
-    scratch.execute(
-        "CREATE TEMP TABLE places"
-        " (table_name, row_id, line, PRIMARY KEY (table_name, row_id)) WITHOUT ROWID"
-    )
-    scratch.execute(
-        "CREATE TEMP TABLE refused (table_name, key, PRIMARY KEY (table_name, key))"
-    )
+    scratch.execute(f"PRAGMA cache_size = -{_SCRATCH_CACHE_KIB}")
     scratch.execute("BEGIN")
+    for statement in (*contract.table_statements, *contract.index_statements):
+        if not statement.upper().startswith("CREATE INDEX"):
+            scratch.execute(statement)
+    # Of a row that was refused: what it is called, and what it refers to.
+    scratch.execute(
+        "CREATE TABLE refused_names (table_name, column_name, value, line, offset,"
+        " PRIMARY KEY (table_name, column_name, value)) WITHOUT ROWID"
+    )
+    scratch.execute(
+        "CREATE TABLE refused_references (table_name, column_name, value, line, offset)"
+    )
     unread = []
-    for table in contract.tables:
-        reader = _TableReader(scratch, table, data_dir / f"{table.name}.csv")
+    for table, statement in zip(contract.tables, _statements(contract), strict=True):
+        reader = _TableReader(scratch, contract, table, statement, data_dir)
         yield from reader.find_faults()
         if not reader.is_read:
             unread.append(table.name)
     for table in contract.tables:
-        yield from _find_orphans(scratch, table, unread)
+        for key in table.foreign_keys:
+            if key.parent_table not in unread:
+                yield from _find_orphans(scratch, contract, table, key.column)
+
+
+def _statements(contract: Contract) -> list[str]:
+    """Return the CREATE statements of the contract's tables, in their order."""
+    found = []
+    for table in contract.tables:
+        pattern = re.compile(rf"\s*CREATE\s+TABLE\s+[\"'`\[]?{table.name}\b", re.IGNORECASE)
+        found += [sql for sql in contract.table_statements if pattern.match(sql)][:1]
+    return found
 
 
 class _TableReader:
     """Reads one file into the scratch database and yields what is wrong on the way."""
 
-    def __init__(self, scratch: sqlite3.Connection, table: Table, path: Path) -> None:
+    def __init__(
+        self,
+        scratch: sqlite3.Connection,
+        contract: Contract,
+        table: Table,
+        statement: str,
+        data_dir: Path,
+    ) -> None:
         self._scratch = scratch
         self._table = table
-        self._path = path
+        self._path = data_dir / f"{table.name}.csv"
+        self._line, self._offset = _add_place(scratch, table)
+        self._keys = _list_unique(scratch, table)
+        self._names = _list_names(contract, table, self._keys)
+        self._rules = RuleBook(scratch, statement, table.column_names)
+        self._header: list[str] = []
+        self._columns: list[Column] = []
         # Whether every row was looked at, so that a missing parent really is missing.
         self.is_read = False
 
     def find_faults(self) -> Iterator[Fault]:
         """Yield the faults of the file's form, cells, keys and rules."""
-        data = self._path.read_bytes()
-        encoding_fault = _find_encoding_fault(data)
-        if encoding_fault is not None:
-            yield self._fault(*encoding_fault)
-            return
-        records = _Records(data.decode("utf-8-sig"))
-        try:
-            header = next(records, None)
-            if header is None:
-                yield self._fault(0, 0, "E_EMPTY", "the file is empty, expected a header")
+        with open(self._path, "rb") as file:
+            head = file.read(4096)
+            encoding = find_other_encoding(head)
+            if encoding is not None:
+                yield self._fault(
+                    1, 0, "E_ENCODING",
+                    f"the file looks like {encoding}, expected UTF-8; save it as that",
+                    offset=0, expected="UTF-8",
+                )  # fmt: skip
                 return
-            wrong = list(self._find_header_faults(header.cells))
+            file.seek(0)
+            reader = RecordReader(file)
+            wrong = list(self._read_header(reader))
             if wrong:
                 yield from wrong
                 return
-            for record in records:
-                yield from self._read_record(header.cells, record)
-        except csv.Error as error:
-            yield self._fault(records.line, 0, "E_QUOTES", _explain_quotes(error))
+            yield from self._read_rows(reader)
+        yield from self._find_duplicates_of_refused()
+
+    def _fault(
+        self,
+        line: int,
+        field: int,
+        code: str,
+        message: str,
+        *,
+        offset: int | None = None,
+        value: str | None = None,
+        expected: str | None = None,
+    ) -> Fault:
+        column = self._header[field - 1] if 0 < field <= len(self._header) else None
+        return Fault(
+            self._path.name, line, field, code, message, column, offset, value, expected
+        )
+
+    # ---- The header ----------------------------------------------------------------------
+
+    def _read_header(self, reader: RecordReader) -> Iterator[Fault]:
+        """Take the header; yield what is wrong with it."""
+        try:
+            record = next(reader, None)
+            blank_lines = 0
+            while record is not None and _is_blank(record):
+                blank_lines += 1
+                record = next(reader, None)
+        except Unreadable as error:
+            yield self._explain_unreadable(error)
             return
-        self.is_read = True
+        if record is None:
+            yield self._fault(0, 0, "E_EMPTY", "the file is empty, expected a header")
+            return
+        if blank_lines:
+            yield self._fault(
+                1, 0, "E_BLANK_LINE",
+                f"{blank_lines} blank before the header, remove what is blank",
+                offset=0, expected="the header",
+            )  # fmt: skip
+        bad = list(self._find_bad_bytes(reader, record))
+        yield from bad
+        if not bad:
+            yield from self._find_header_faults(record)
+        self._header = record.cells
+        if sorted(record.cells) == sorted(self._table.column_names):
+            self._columns = [self._table.find_column(name) for name in record.cells]
 
-    def _fault(self, line: int, field: int, code: str, message: str) -> Fault:
-        return Fault(self._path.name, line, field, code, message)
-
-    def _find_header_faults(self, header: Sequence[str]) -> Iterator[Fault]:
+    def _find_header_faults(self, record: Record) -> Iterator[Fault]:
+        header, line = record.cells, record.line
+        delimiter = _find_delimiter(header)
+        if delimiter is not None:
+            yield self._fault(
+                line, 0, "E_DELIMITER",
+                f"columns look separated by {delimiter}, expected commas",
+                offset=record.offset, expected="commas",
+            )  # fmt: skip
+            return
         expected = self._table.column_names
-        for delimiter, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-            if len(header) == 1 and delimiter in header[0]:
-                yield self._fault(
-                    1, 0, "E_DELIMITER",
-                    f"columns look separated by {name}, expected commas",
-                )  # fmt: skip
-                return
+        missing = [name for name in expected if name not in header]
         for at, name in enumerate(header, start=1):
             if name not in expected:
-                yield self._fault(1, at, "E_HEADER", _explain_column(name, expected))
+                nearest = _find_nearest(name, missing)
+                if nearest is not None:
+                    missing.remove(nearest)
+                message = _explain_column(name, at, nearest)
             elif header.index(name) != at - 1:
-                yield self._fault(1, at, "E_HEADER", f"column {show(name)} comes twice")
-        missing = [name for name in expected if name not in header]
+                message = f"column {show(name)} comes twice"
+            else:
+                continue
+            yield self._fault(
+                line, at, "E_HEADER", message, offset=record.offset, value=name
+            )
         if missing:
-            yield self._fault(1, 0, "E_HEADER", f"column {', '.join(missing)} is missing")
+            yield self._fault(
+                line, 0, "E_HEADER", f"column {', '.join(missing)} is missing",
+                offset=record.offset, expected=", ".join(expected),
+            )  # fmt: skip
 
-    def _read_record(self, header: Sequence[str], record: _Record) -> Iterator[Fault]:
-        if len(record.cells) != len(header):
-            yield self._explain_width(header, record)
-            self._remember_refused(dict(zip(header, record.cells, strict=False)))
-            return
-        cells = dict(zip(header, record.cells, strict=True))
-        wrong = [
-            self._fault(record.line, at, code, f"{name} is {show(cells[name])}, {expected}")
-            for at, name in enumerate(header, start=1)
-            for code, expected in _judge_cell(self._table.find_column(name), cells[name])
-        ]
-        yield from wrong or self._insert(header, record)
-        if wrong:
-            self._remember_refused(cells)
+    # ---- The rows ------------------------------------------------------------------------
 
-    def _explain_width(self, header: Sequence[str], record: _Record) -> Fault:
-        if not record.cells:
-            return self._fault(
-                record.line, 0, "E_BLANK_LINE", "the line is blank, remove it"
-            )
+    def _read_rows(self, reader: RecordReader) -> Iterator[Fault]:
+        is_end = False
+        while not is_end:
+            chunk: list[Record] = []
+            faults: list[Fault] = []
+            has_bad_bytes = False
+            try:
+                for record in islice(reader, CHUNK_ROWS):
+                    if reader.bad_bytes:
+                        has_bad_bytes = True
+                        faults = list(self._find_bad_bytes(reader, record))
+                        break
+                    chunk.append(record)
+                is_end = not chunk and not has_bad_bytes
+            except Unreadable as error:
+                faults = [self._explain_unreadable(error)]
+                if error.is_end:
+                    yield from self._read_chunk(chunk)
+                    yield from faults
+                    return
+            yield from self._read_chunk(chunk)
+            yield from faults
+            if has_bad_bytes:
+                yield from self._read_record(record, is_known_bad=True)
+        self.is_read = True
+
+    def _explain_unreadable(self, error: Unreadable) -> Fault:
         return self._fault(
-            record.line, 0, "E_FIELDS",
-            f"{len(record.cells)} fields, expected {len(header)} as in the header",
-        )  # fmt: skip
+            error.line, error.field, error.code, error.message, offset=error.offset
+        )
 
-    def _insert(self, header: Sequence[str], record: _Record) -> Iterator[Fault]:
-        """Insert the row under the contract's rules; yield the rule that it breaks."""
-        marks = ", ".join("NULLIF(?, '')" for _ in header)
-        statement = f"INSERT INTO {self._table.name} ({', '.join(header)}) VALUES ({marks})"
-        try:
-            cursor = self._scratch.execute(statement, record.cells)
-        except sqlite3.IntegrityError as error:
-            yield self._explain_rule(header, record, error)
-            self._remember_refused(dict(zip(header, record.cells, strict=True)))
-        else:
-            self._scratch.execute(
-                "INSERT INTO places VALUES (?, ?, ?)",
-                (self._table.name, cursor.lastrowid, record.line),
+    def _find_bad_bytes(self, reader: RecordReader, record: Record) -> Iterator[Fault]:
+        for bad in reader.bad_bytes:
+            is_nul = bad.data == b"\0"
+            fields = (
+                at
+                for at, cell in enumerate(record.cells, start=1)
+                if ("\0" in cell if is_nul else _NOT_UTF_8.search(cell))
             )
+            field = next(fields, 0)
+            what = f"a NUL at byte {bad.offset}, expected text"
+            if not is_nul:
+                what = (
+                    f"byte {bad.offset} is {bad.data.hex(' ')}, which is not UTF-8; save"
+                    " the file as UTF-8"
+                )
+            yield self._fault(
+                bad.line, field, "E_NUL" if is_nul else "E_ENCODING", what,
+                offset=bad.offset, value=bad.data.hex(" "), expected="UTF-8 text",
+            )  # fmt: skip
+
+    def _read_chunk(self, chunk: Sequence[Record]) -> Iterator[Fault]:
+        """Store *chunk* as a whole if it is sound, else record by record."""
+        if not chunk:
+            return
+        self._scratch.execute("SAVEPOINT chunk")
+        try:
+            prove_canonical([record.cells for record in chunk], self._columns)
+            self._scratch.executemany(
+                self._insert_statement(),
+                [(*record.cells, record.line, record.offset) for record in chunk],
+            )
+        except (Refusal, sqlite3.IntegrityError):
+            self._scratch.execute("ROLLBACK TO chunk")
+            for record in chunk:
+                yield from self._read_record(record)
+        finally:
+            self._scratch.execute("RELEASE chunk")
+
+    def _insert_statement(self) -> str:
+        marks = ", ".join("NULLIF(?, '')" for _ in self._header)
+        names = ", ".join([*self._header, self._line, self._offset])
+        return f"INSERT INTO {self._table.name} ({names}) VALUES ({marks}, ?, ?)"
+
+    def _read_record(
+        self, record: Record, *, is_known_bad: bool = False
+    ) -> Iterator[Fault]:
+        """Store *record* if it is sound, else yield all that is wrong with it."""
+        if len(record.cells) != len(self._header):
+            yield self._explain_width(record)
+            self._remember(record, {}, but=())
+            return
+        cells = dict(zip(self._header, record.cells, strict=True))
+        is_sound = not is_known_bad
+        values: dict[str, int | str | None] = {}
+        for at, column in enumerate(self._columns, start=1):
+            cell = cells[column.name]
+            if "\0" in cell or _NOT_UTF_8.search(cell):
+                continue  # told with its byte
+            fault = _judge_cell(column, cell)
+            if fault is None:
+                values[column.name] = _convert(column, cell)
+                continue
+            is_sound = False
+            code, expected = fault
+            yield self._fault(
+                record.line, at, code,
+                f"{column.name} is {show(cell)}, expected {expected}",
+                offset=record.offset, value=cell, expected=expected,
+            )  # fmt: skip
+        for rule in self._rules.find_broken(values):
+            is_sound = False
+            yield self._explain_rule(record, cells, rule.name, rule.expect)
+        if is_sound:
+            yield from self._insert(record, cells, values)
+        else:
+            self._remember(record, values, but=())
+
+    def _explain_width(self, record: Record) -> Fault:
+        place = record.line, 0
+        if _is_blank(record):
+            what = "the line is blank, remove it"
+            return self._fault(*place, "E_BLANK_LINE", what, offset=record.offset)
+        hint = ""
+        if record.cells == ["\x1a"]:
+            hint = "; a Ctrl-Z that ends files of old programs, remove it"
+        return self._fault(
+            *place, "E_FIELDS",
+            f"{len(record.cells)} fields, expected {len(self._header)} as in the header"
+            + hint,
+            offset=record.offset, expected=str(len(self._header)),
+        )  # fmt: skip
 
     def _explain_rule(
-        self, header: Sequence[str], record: _Record, error: sqlite3.IntegrityError
+        self,
+        record: Record,
+        cells: Mapping[str, str],
+        rule: str,
+        expect: Callable[[str], str] = lambda _value: "",
     ) -> Fault:
-        kind, _, subject = str(error).partition(" constraint failed: ")
-        cells = dict(zip(header, record.cells, strict=True))
-        columns = [name.rpartition(".")[2] for name in subject.split(", ")]
-        if kind == "UNIQUE" and set(columns) <= set(header):
-            values = ", ".join(f"{name} {show(cells[name])}" for name in columns)
-            place = self._find_line(columns, [cells[name] for name in columns])
-            return self._fault(
-                record.line, header.index(columns[0]) + 1, "E_DUPLICATE",
-                f"{values} is already {place}, expected it once",
-            )  # fmt: skip
-        column = find_named_column(subject, header)
+        column = find_named_column(rule, self._header)
         if column is None:
-            return self._fault(record.line, 0, "E_RULE", f"the row breaks {error}")
+            what = f"the row breaks the rule {rule}"
+            return self._fault(record.line, 0, "E_RULE", what, offset=record.offset)
+        expected = expect(cells[column])
+        hint = f"; expected {expected}" if expected else ""
         return self._fault(
-            record.line, header.index(column) + 1, "E_RULE",
-            f"{column} is {show(cells[column])}, which breaks the rule {subject}",
+            record.line, self._header.index(column) + 1, "E_RULE",
+            f"{column} is {show(cells[column])}, which breaks the rule {rule}{hint}",
+            offset=record.offset, value=cells[column], expected=expected or rule,
         )  # fmt: skip
 
-    def _find_line(self, columns: Sequence[str], values: Sequence[str]) -> str:
-        where = " AND ".join(f"{name} = ?" for name in columns)
+    def _insert(
+        self,
+        record: Record,
+        cells: Mapping[str, str],
+        values: Mapping[str, int | str | None],
+    ) -> Iterator[Fault]:
+        """Insert a row that is sound in itself; yield what it shares with another one."""
+        try:
+            self._scratch.execute(
+                self._insert_statement(), (*record.cells, record.line, record.offset)
+            )
+        except sqlite3.IntegrityError as error:
+            kind, _, subject = str(error).partition(" constraint failed: ")
+            if kind != "UNIQUE":
+                yield self._explain_rule(record, cells, subject or str(error))
+                self._remember(record, values, but=())
+                return
+            twice = [key for key in self._keys if self._find_line(key, values) is not None]
+            for key in twice:
+                yield self._explain_twice(
+                    record, cells, key, f"in line {self._find_line(key, values)}"
+                )
+            columns = [name.rpartition(".")[2] for name in subject.split(", ")]
+            if not twice:
+                # An index may call values the same that are not equal: 'A' and 'a'.
+                known = [name for name in columns if name in cells] or self._header[:1]
+                yield self._explain_twice(record, cells, known, "there in another spelling")
+            self._remember(record, values, but=[name for key in twice for name in key])
+
+    def _explain_twice(
+        self, record: Record, cells: Mapping[str, str], key: Sequence[str], place: str
+    ) -> Fault:
+        what = ", ".join(f"{name} {show(cells[name])}" for name in key)
+        return self._fault(
+            record.line, self._header.index(key[0]) + 1, "E_DUPLICATE",
+            f"{what} is already {place}, expected it once",
+            offset=record.offset, value=cells[key[0]], expected="a value not used before",
+        )  # fmt: skip
+
+    def _find_line(
+        self, key: Sequence[str], values: Mapping[str, int | str | None]
+    ) -> int | None:
+        """Return the line of the row stored under *key* with these *values*."""
         found = self._scratch.execute(
-            f"SELECT line FROM places JOIN {self._table.name} AS earlier"
-            f" ON row_id = earlier.rowid WHERE table_name = ? AND {where}",
-            (self._table.name, *values),
+            f"SELECT {self._line} FROM {self._table.name}"
+            f" WHERE {' AND '.join(f'{name} = ?' for name in key)}",
+            [values[name] for name in key],
         ).fetchone()
-        # An index may call values the same that are not equal, such as 'A' and 'a'.
-        return f"in line {found[0]}" if found else "there in another spelling"
+        return None if found is None else int(found[0])
 
-    def _remember_refused(self, cells: dict[str, str]) -> None:
-        """Keep the key of a refused row, so that its children are not called orphans."""
-        self._scratch.execute(
-            "INSERT OR IGNORE INTO refused VALUES (?, ?)",
-            (self._table.name, cells.get(self._table.key[0])),
-        )
+    def _remember(
+        self,
+        record: Record,
+        values: Mapping[str, int | str | None],
+        *,
+        but: Sequence[str],
+    ) -> None:
+        """Keep what names a refused row, and what it refers to.
+
+        So its children are not called orphans, and its own faults of that kind are found.
+        The columns *but* name another row already.
+        """
+        if not values and record.cells:
+            # Of a row of another width the first cells may still be right.
+            values = {
+                column.name: _convert(column, cell)
+                for column, cell in zip(self._columns, record.cells, strict=False)
+                if column.name in self._table.key and _judge_cell(column, cell) is None
+            }
+        place = record.line, record.offset
+        for name in self._names:
+            if values.get(name) is not None and name not in but:
+                self._scratch.execute(
+                    "INSERT OR IGNORE INTO refused_names VALUES (?, ?, ?, ?, ?)",
+                    (self._table.name, name, values[name], *place),
+                )
+        for key in self._table.foreign_keys:
+            if values.get(key.column) is not None:
+                self._scratch.execute(
+                    "INSERT INTO refused_references VALUES (?, ?, ?, ?, ?)",
+                    (self._table.name, key.column, values[key.column], *place),
+                )
+
+    def _find_duplicates_of_refused(self) -> Iterator[Fault]:
+        """Yield the stored rows that share a key with one refused for another reason."""
+        for (name,) in (key for key in self._keys if len(key) == 1):
+            pairs = self._scratch.execute(
+                f"SELECT value, line, refused.offset, {self._line}, {self._offset}"
+                f" FROM refused_names AS refused JOIN {self._table.name} AS stored"
+                f" ON stored.{name} = refused.value"
+                f" WHERE table_name = ? AND column_name = ? ORDER BY line",
+                (self._table.name, name),
+            )
+            for value, *places in pairs:
+                (earlier, _), (later, offset) = sorted(
+                    [tuple(places[:2]), tuple(places[2:])]
+                )
+                yield self._fault(
+                    later, self._header.index(name) + 1, "E_DUPLICATE",
+                    f"{name} {show(str(value))} is already in line {earlier}, expected it"
+                    " once",
+                    offset=offset, value=str(value), expected="a value not used before",
+                )  # fmt: skip
 
 
-class _Record(NamedTuple):
-    line: int
-    cells: list[str]
+# ---- What the scratch is told and asked --------------------------------------------------
 
 
-class _Records(Iterator[_Record]):
-    """The records of a CSV text, each with the line where it begins.
-
-    After an error *line* is where the record in error began.
-    """
-
-    def __init__(self, text: str) -> None:
-        self._reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        self.line = 1
-
-    def __next__(self) -> _Record:
-        self.line = self._reader.line_num + 1
-        return _Record(self.line, next(self._reader))
+def _add_place(scratch: sqlite3.Connection, table: Table) -> tuple[str, str]:
+    """Give the scratch *table* columns for line and offset; return their names."""
+    # Longer than any other name, so that it is none of them.
+    stem = "_" * max(map(len, table.column_names))
+    for name in (f"{stem}line", f"{stem}offset"):
+        scratch.execute(f"ALTER TABLE {table.name} ADD COLUMN {name} INTEGER")
+    return f"{stem}line", f"{stem}offset"
 
 
-def _find_encoding_fault(data: bytes) -> tuple[int, int, str, str] | None:
-    """Return line, field (0: unknown), code and message of the first byte not text."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return (
-            1,
-            0,
-            "E_ENCODING",
-            "the file looks like UTF-16, expected UTF-8; save it as that",
-        )
-    nul = data.find(b"\0")
-    if nul >= 0:
-        return _line_of(data, nul), 0, "E_NUL", f"a NUL at byte {nul}, expected text"
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        bad = data[error.start : error.end].hex(" ")
-        return (
-            _line_of(data, error.start), 0, "E_ENCODING",
-            f"byte {error.start} is {bad}, which is not UTF-8; save the file as UTF-8",
+def _list_unique(scratch: sqlite3.Connection, table: Table) -> list[list[str]]:
+    """Return the sets of columns of which no two rows may hold the same."""
+    keys = [list(table.key)]
+    indexes = scratch.execute(
+        'SELECT name FROM pragma_index_list(?) WHERE "unique" AND NOT partial ORDER BY seq',
+        (table.name,),
+    ).fetchall()
+    for (index,) in indexes:
+        found = scratch.execute("SELECT name FROM pragma_index_info(?)", (index,))
+        names = [name for (name,) in found]
+        # An index of an expression has no name for it.
+        if None not in names and names not in keys:
+            keys.append(names)
+    return keys
+
+
+def _list_names(contract: Contract, table: Table, keys: list[list[str]]) -> list[str]:
+    """Return the columns by which a row of *table* is told from others or referred to."""
+    referred = [
+        key.parent_column
+        for child in contract.tables
+        for key in child.foreign_keys
+        if key.parent_table == table.name
+    ]
+    alone = [key[0] for key in keys if len(key) == 1]
+    return list(dict.fromkeys([*alone, *referred]))
+
+
+def _find_orphans(
+    scratch: sqlite3.Connection, contract: Contract, table: Table, column: str
+) -> Iterator[Fault]:
+    """Yield the rows of *table*, stored or refused, whose *column* finds no parent."""
+    key = next(key for key in table.foreign_keys if key.column == column)
+    parent = next(found for found in contract.tables if found.name == key.parent_table)
+    described = scratch.execute("SELECT name FROM pragma_table_info(?)", (table.name,))
+    *_, line, offset = (name for (name,) in described)
+    orphans = scratch.execute(
+        f"WITH children AS ("
+        f" SELECT {column} AS value, {line} AS line, {offset} AS offset FROM {table.name}"
+        f" UNION ALL SELECT value, line, offset FROM refused_references"
+        f" WHERE table_name = ?1 AND column_name = ?2)"
+        f" SELECT children.value, children.line, children.offset FROM children"
+        f" LEFT JOIN {parent.name} AS parent ON parent.{key.parent_column} = children.value"
+        f" LEFT JOIN refused_names AS refused ON refused.table_name = ?3"
+        f" AND refused.column_name = ?4 AND refused.value = children.value"
+        f" WHERE children.value IS NOT NULL AND refused.value IS NULL"
+        f" AND parent.{key.parent_column} IS NULL ORDER BY children.line",
+        (table.name, column, parent.name, key.parent_column),
+    )
+    field = table.column_names.index(column) + 1
+    for value, at_line, at_offset in orphans:
+        yield Fault(
+            f"{table.name}.csv", at_line, field, "E_REFERENCE",
+            f"{column} {value} is not in {parent.name}.csv",
+            column, at_offset, str(value), f"a {key.parent_column} of {parent.name}.csv",
         )  # fmt: skip
+
+
+# ---- Cells and columns -------------------------------------------------------------------
+
+
+def _judge_cell(column: Column, cell: str) -> tuple[str, str] | None:
+    """Return code and expectation if *cell* is not a canonical value of *column*."""
+    if cell == "":
+        return ("E_MISSING", "a value") if column.is_required else None
+    if column.type != "INTEGER":
+        return None
+    if not _INTEGER.fullmatch(cell):
+        is_money = column.name.endswith("_cents")
+        unit = "whole cents" if is_money else "a whole number"
+        meant = _guess_integer(cell, is_money=is_money)
+        return "E_INTEGER", f"{unit} such as 1250" + (f"; perhaps {meant}" if meant else "")
+    if not _SMALLEST <= int(cell[:25]) <= _LARGEST:
+        return "E_RANGE", "an integer of at most 64 bits"
     return None
 
 
-def _line_of(data: bytes, position: int) -> int:
-    return data.count(b"\n", 0, position) + 1
+def _guess_integer(cell: str, *, is_money: bool) -> str:
+    """Return what *cell* may stand for, as it should be written, or ''.
+
+    >>> _guess_integer(" 012", is_money=False), _guess_integer("19.99", is_money=True)
+    ('12', '1999')
+    """
+    text = cell.strip()
+    if re.fullmatch(r"[+-]?\d{1,18}", text):
+        return str(int(text))
+    if is_money and re.fullmatch(r"-?\d{1,16}\.\d\d", text):
+        return str(int(text.replace(".", "")))
+    return ""
 
 
-def _judge_cell(column: Column, cell: str) -> Iterator[tuple[str, str]]:
-    """Yield code and expectation if *cell* is not a canonical value of *column*."""
+def _convert(column: Column, cell: str) -> int | str | None:
+    """Return a sound *cell* as SQLite stores it."""
     if cell == "":
-        if column.is_required:
-            yield "E_MISSING", "expected a value"
-    elif column.type == "INTEGER":
-        if not _INTEGER.fullmatch(cell):
-            unit = "whole cents" if column.name.endswith("_cents") else "a whole number"
-            yield "E_INTEGER", f"expected {unit} such as 1250"
-        elif not _SMALLEST <= int(cell[:25]) <= _LARGEST:
-            yield "E_RANGE", "expected an integer of at most 64 bits"
+        return None
+    return int(cell) if column.type == "INTEGER" else cell
 
 
-def _explain_column(name: str, expected: Sequence[str]) -> str:
-    nearest = difflib.get_close_matches(name.strip().lower(), expected, n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+def _is_blank(record: Record) -> bool:
+    return not record.cells or (len(record.cells) == 1 and not record.cells[0].strip())
+
+
+def _find_delimiter(header: Sequence[str]) -> str | None:
+    """Return what separates the columns instead of commas, in words, or None."""
+    if header[0].lower().startswith("sep="):
+        return f"{show(header[0][4:5] or ',')}, as the line 'sep=' for Excel tells"
+    if len(header) > 1:
+        return None
+    found = [name for character, name in _DELIMITERS.items() if character in header[0]]
+    return found[0] if found else None
+
+
+def _find_nearest(name: str, missing: Sequence[str]) -> str | None:
+    """Return the one of the *missing* columns that *name* may mean."""
+    plain = re.sub(r"[\s-]+", "_", name.strip()).lower()
+    nearest = difflib.get_close_matches(plain, missing, n=1)
+    return nearest[0] if nearest else None
+
+
+def _explain_column(name: str, at: int, nearest: str | None) -> str:
+    if not name.strip():
+        return f"column {at} has no name"
+    hint = f"; did you mean {nearest}?" if nearest else ""
     return f"column {show(name)} is not expected{hint}"
-
-
-def _explain_quotes(error: csv.Error) -> str:
-    if "unexpected end of data" in str(error):
-        return "the quote that opens in this record is never closed"
-    if "field larger than field limit" in str(error):
-        return "a field is longer than 131,072 characters; is a quote left open?"
-    return f"the record is not CSV: {error}"
 
 
 def find_named_column(rule: str, columns: Sequence[str]) -> str | None:
@@ -325,33 +702,6 @@ def find_named_column(rule: str, columns: Sequence[str]) -> str | None:
     """
     beginnings = [name for name in columns if rule.startswith(f"{name}_")]
     return max(beginnings, key=len, default=None)
-
-
-def _find_orphans(
-    scratch: sqlite3.Connection, table: Table, unread: Sequence[str]
-) -> Iterator[Fault]:
-    """Yield the rows of *table* whose parent is nowhere in a file that was read whole."""
-    for key in table.foreign_keys:
-        if key.parent_table in unread:
-            continue
-        orphans = scratch.execute(
-            f"SELECT line, child.{key.column}"
-            f" FROM places JOIN {table.name} AS child ON row_id = child.rowid"
-            f" LEFT JOIN {key.parent_table} AS parent"
-            f" ON parent.{key.parent_column} = child.{key.column}"
-            f" LEFT JOIN refused ON refused.table_name = ?"
-            f" AND refused.key = CAST(child.{key.column} AS TEXT)"
-            f" WHERE places.table_name = ? AND child.{key.column} IS NOT NULL"
-            f" AND parent.{key.parent_column} IS NULL AND refused.key IS NULL"
-            f" ORDER BY line",
-            (key.parent_table, table.name),
-        )
-        field = table.column_names.index(key.column) + 1
-        for line, value in orphans:
-            yield Fault(
-                f"{table.name}.csv", line, field, "E_REFERENCE",
-                f"{key.column} {value} is not in {key.parent_table}.csv",
-            )  # fmt: skip
 
 
 def show(value: str) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from db.faults import InputFaults, find_faults
+from db.faults import MOST_FAULTS, Fault, Faults, InputFaults, find_faults
 from db.loading import (
     LoadedFile,
     Refusal,
@@ -30,7 +32,7 @@ from db.provenance import (
 )
 from db.swap import hold_turn, name_partials, publish_database, require_replaceable
 from utils.contract import MANIFEST_NAME, SCHEMA_PATH, Contract, read_contract
-from utils.helpers import DATABASE_PATH, DataError
+from utils.helpers import DATABASE_PATH, DataError, open_all_whole, write_all_whole
 
 # Takes the rows so far and the part of the bytes that is read, per mille.
 Watch = Callable[[int, int], None]
@@ -64,12 +66,17 @@ def ingest_folder(
     database: Path = DATABASE_PATH,
     schema_path: Path = SCHEMA_PATH,
     *,
+    is_check: bool = False,
+    max_errors: int = MOST_FAULTS,
+    errors_path: Path | None = None,
     watch: Watch = lambda _rows, _per_mille: None,
 ) -> Outcome:
     """Load the CSV files in *data_dir* into a new *database* under the rules of the schema.
 
     Return the files as they were read.  Raise `DataError` for anything the user can mend
-    (`InputFaults` lists the faults of the files themselves); *database* is then untouched.
+    (`InputFaults` lists the faults of the files themselves, of each kind *max_errors*);
+    *database* is then untouched, as it always is if *is_check*.  *errors_path* takes all
+    faults as JSON Lines; without a fault it becomes an empty file.
     """
     contract = read_contract(schema_path)
     target = Path(os.path.realpath(database))
@@ -83,12 +90,18 @@ def ingest_folder(
         try:
             loaded = _build_database(contract, data_dir, manifest, partial, shard, progress)
             _require_unchanged(contract, data_dir, before)
-            publish_database(partial, target)
+            if not is_check:
+                publish_database(partial, target)
         except (Refusal, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError) as error:
-            faults = find_faults(contract, data_dir)
+            faults = _explain(contract, data_dir, max_errors, errors_path)
             _require_unchanged(contract, data_dir, before)
             if faults:
-                raise InputFaults(faults) from error
+                raise InputFaults(
+                    faults,
+                    where_all=f"All of them are in {errors_path}."
+                    if errors_path
+                    else "--errors FILE writes all of them, --max-errors N lists more.",
+                ) from error
             raise RuntimeError(
                 f"the load failed, yet no fault was found: {error}"
             ) from error
@@ -103,10 +116,34 @@ def ingest_folder(
                 f"{error.filename or target}: {error.strerror or error}. Mend that and run"
                 " again; the database was left as it is."
             ) from error
+    if errors_path is not None:
+        write_all_whole({errors_path: ""})
     changed = [
         file.name for file in loaded if compare_with_manifest(manifest, file) == "differs"
     ]
     return Outcome(loaded, changed)
+
+
+def _explain(
+    contract: Contract, data_dir: Path, max_errors: int, errors_path: Path | None
+) -> Faults:
+    """Return the faults of the files in *data_dir*; write all of them to *errors_path*."""
+    try:
+        if errors_path is None:
+            return find_faults(contract, data_dir, max_errors=max_errors)
+        with open_all_whole([errors_path]) as (file,):
+
+            def write(fault: Fault) -> None:
+                line = json.dumps(fault.describe(), ensure_ascii=False) + "\n"
+                file.write(line.encode("utf-8"))
+
+            return find_faults(contract, data_dir, max_errors=max_errors, sink=write)
+    except sqlite3.OperationalError as error:
+        raise DataError(
+            f"{tempfile.gettempdir()}: the faults of the input cannot be looked for here:"
+            f" {error}. Free some space, or name another folder in TMPDIR; the database was"
+            " left as it is."
+        ) from error
 
 
 def _require_files(contract: Contract, data_dir: Path) -> None:

@@ -1,0 +1,101 @@
+"""The CHECK rules of a table one by one, so that all that a row breaks can be told.
+
+SQLite names only the first.  The rules' text is taken from the CREATE statement and asked
+about a row's values, so a rule is still stated once, in the schema.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+# Quoted text, quoted names, comments, parentheses, words; anything else is one character.
+_PART = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|\w+|\s+|.""",
+    re.DOTALL,
+)
+_TEXT = re.compile(r"'((?:[^']|'')*)'")
+_CHOICE = re.compile(r"\s*(\w+)\s+IN\s*\((.*)\)\s*", re.DOTALL | re.IGNORECASE)
+
+
+class Rule(NamedTuple):
+    """A named CHECK; *expression* is its SQL without comments."""
+
+    name: str
+    expression: str
+
+    @property
+    def choices(self) -> list[str]:
+        """Return the texts that are allowed, if the rule is a choice of texts."""
+        choice = _CHOICE.fullmatch(self.expression)
+        if not choice:
+            return []
+        return [text.replace("''", "'") for text in _TEXT.findall(choice[2])]
+
+    def expect(self, value: str) -> str:
+        """Return what the rule wants instead of *value*, in words, if that is known."""
+        if self.choices:
+            nearest = difflib.get_close_matches(value.strip().lower(), self.choices, n=1)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            return f"one of {', '.join(map(repr, self.choices))}{hint}"
+        if "%Y-%m-%dT%H:%M:%SZ" in self.expression:
+            return "an instant of UTC that exists, such as 2024-02-29T23:59:59Z"
+        return ""
+
+
+def read_rules(statement: str) -> list[Rule]:
+    r"""Return the named CHECKs of the CREATE TABLE *statement*, in order.
+
+    >>> read_rules("CREATE TABLE t (a, CONSTRAINT a_is_one CHECK (a IN (1)) -- one\n)")
+    [Rule(name='a_is_one', expression='a IN (1)')]
+    """
+    parts = [
+        " " if found.isspace() or found.startswith(("--", "/*")) else found
+        for found in _PART.findall(statement)
+    ]
+    places = [at for at, part in enumerate(parts) if part != " "]
+    rules = []
+    for first, second, third, fourth in zip(
+        places, places[1:], places[2:], places[3:], strict=False
+    ):
+        if (parts[first].upper(), parts[third].upper()) == ("CONSTRAINT", "CHECK"):
+            name = parts[second].strip('"`[]')
+            rules.append(Rule(name, _read_group(parts, fourth)))
+    return rules
+
+
+def _read_group(parts: Sequence[str], start: int) -> str:
+    """Return what stands in the parentheses that open at *start*."""
+    depth = 0
+    for end in range(start, len(parts)):
+        depth += {"(": 1, ")": -1}.get(parts[end], 0)
+        if depth == 0:
+            break
+    return "".join(parts[start + 1 : end]).strip()
+
+
+class RuleBook:
+    """The rules of one table, asked about rows that were never stored."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, statement: str, columns: Sequence[str]
+    ) -> None:
+        self._connection = connection
+        self._columns = list(columns)
+        self._rules = read_rules(statement)
+        answers = ", ".join(f"NOT ({rule.expression})" for rule in self._rules)
+        values = ", ".join(f"? AS {name}" for name in columns)
+        self._query = f"SELECT {answers} FROM (SELECT {values})" if self._rules else ""
+
+    def find_broken(self, values: Mapping[str, int | str | None]) -> Iterator[Rule]:
+        """Yield the rules that a row of *values* breaks; None is no value, or a bad one."""
+        if not self._query:
+            return
+        row = [values.get(name) for name in self._columns]
+        answers = self._connection.execute(self._query, row).fetchone()
+        for rule, answer in zip(self._rules, answers, strict=True):
+            if answer:
+                yield rule
