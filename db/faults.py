@@ -252,9 +252,8 @@ class _TableReader:
         """Take the header; yield what is wrong with it."""
         try:
             record = next(reader, None)
-            blank_lines = 0
+            starts_blank = record is not None and _is_blank(record)
             while record is not None and _is_blank(record):
-                blank_lines += 1
                 record = next(reader, None)
         except Unreadable as error:
             yield self._explain_unreadable(error)
@@ -262,10 +261,10 @@ class _TableReader:
         if record is None:
             yield self._fault(0, 0, "E_EMPTY", "the file is empty, expected a header")
             return
-        if blank_lines:
+        if starts_blank:
             yield self._fault(
                 1, 0, "E_BLANK_LINE",
-                f"{blank_lines} blank before the header, remove what is blank",
+                "blank lines come before the header, remove them",
                 offset=0, expected="the header",
             )  # fmt: skip
         bad = list(self._find_bad_bytes(reader, record))
@@ -282,7 +281,7 @@ class _TableReader:
         if delimiter is not None:
             yield self._fault(
                 line, 0, "E_DELIMITER",
-                f"columns look separated by {delimiter}, expected commas",
+                f"{delimiter}, expected columns separated by commas",
                 offset=record.offset, expected="commas",
             )  # fmt: skip
             return
@@ -311,6 +310,7 @@ class _TableReader:
 
     def _read_rows(self, reader: RecordReader) -> Iterator[Fault]:
         is_end = False
+        is_readable = True
         while not is_end:
             chunk: list[Record] = []
             faults: list[Fault] = []
@@ -325,15 +325,13 @@ class _TableReader:
                 is_end = not chunk and not has_bad_bytes
             except Unreadable as error:
                 faults = [self._explain_unreadable(error)]
-                if error.is_end:
-                    yield from self._read_chunk(chunk)
-                    yield from faults
-                    return
+                is_readable = False
+                is_end = error.is_end
             yield from self._read_chunk(chunk)
             yield from faults
             if has_bad_bytes:
                 yield from self._read_record(record, is_known_bad=True)
-        self.is_read = True
+        self.is_read = is_readable
 
     def _explain_unreadable(self, error: Unreadable) -> Fault:
         return self._fault(
@@ -538,10 +536,12 @@ class _TableReader:
         """Yield the stored rows that share a key with one refused for another reason."""
         for (name,) in (key for key in self._keys if len(key) == 1):
             pairs = self._scratch.execute(
-                f"SELECT value, line, refused.offset, {self._line}, {self._offset}"
+                f"SELECT refused.value, refused.line, refused.offset,"
+                f" stored.{self._line}, stored.{self._offset}"
                 f" FROM refused_names AS refused JOIN {self._table.name} AS stored"
                 f" ON stored.{name} = refused.value"
-                f" WHERE table_name = ? AND column_name = ? ORDER BY line",
+                f" WHERE refused.table_name = ? AND refused.column_name = ?"
+                f" ORDER BY refused.line",
                 (self._table.name, name),
             )
             for value, *places in pairs:
@@ -671,13 +671,13 @@ def _is_blank(record: Record) -> bool:
 
 
 def _find_delimiter(header: Sequence[str]) -> str | None:
-    """Return what separates the columns instead of commas, in words, or None."""
+    """Return what tells of a delimiter that is no comma, in words, or None."""
     if header[0].lower().startswith("sep="):
-        return f"{show(header[0][4:5] or ',')}, as the line 'sep=' for Excel tells"
+        return "the first line tells Excel a separator, remove it"
     if len(header) > 1:
         return None
     found = [name for character, name in _DELIMITERS.items() if character in header[0]]
-    return found[0] if found else None
+    return f"columns look separated by {found[0]}" if found else None
 
 
 def _find_nearest(name: str, missing: Sequence[str]) -> str | None:

@@ -71,8 +71,8 @@ class RecordReader(Iterator[Record]):
     """Reads the records of *file*, opened for bytes, line by line.
 
     Bytes that are not UTF-8 become lone surrogates in the cells; they and NULs are
-    listed in `bad_bytes` until the next record is read.  Raise `Unreadable` for a record that is not
-    CSV; the next call goes on behind it.
+    listed in `bad_bytes` until the next record is read.  Raise `Unreadable` for a record
+    that is not CSV; the next call goes on behind it.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -128,8 +128,11 @@ class RecordReader(Iterator[Record]):
         at = find_quote(self._texts)
         limit = f"{csv.field_size_limit():,}"
         if "field larger" in error and not (at.is_open and len(self._texts) > 1):
+            cells = self._texts[-1].split(",")
+            lengths = [len(cell) > csv.field_size_limit() for cell in cells]
+            field = lengths.index(True) + 1 if any(lengths) else at.field
             return Unreadable(
-                line, at.field, offset, "E_TOO_LONG",
+                line, field, offset, "E_TOO_LONG",
                 f"a field is longer than {limit} characters, which is the limit",
                 is_end=at.is_open,
             )  # fmt: skip

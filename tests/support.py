@@ -26,6 +26,9 @@ import run_query
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Files that other people wrote; they are not part of the project.
+CORPORA_DIR = Path(os.environ.get("SHOP_CORPORA_DIR", ROOT.parent / "shared" / "corpora"))
+
 # Enough for every kind of order to occur.
 SAMPLE_USERS = 150
 

@@ -24,7 +24,6 @@ from tests.support import (
     ShopCase,
     call,
     run_script,
-    skip,
     skip_on_windows,
 )
 from utils.contract import SCHEMA_PATH, read_contract

@@ -1,0 +1,562 @@
+"""The slow road: every fault of the catalogue has its answer, and every fault is named."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import re
+import sqlite3
+import unittest
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+
+import ingest
+from db.faults import Fault, Faults, find_faults
+from db.loading import create_tables, load_table, open_new
+from tests import shop
+from tests.support import CORPORA_DIR, ShopCase, call, skip
+from utils.contract import read_contract
+
+ROWS: dict[str, list[shop.Row]] = {
+    "users": shop.USERS,
+    "products": shop.PRODUCTS,
+    "orders": shop.ORDERS,
+    "order_items": shop.ORDER_ITEMS,
+    "payments": shop.PAYMENTS,
+}
+
+Edit = Callable[[bytes], bytes]
+
+
+def set_cell(line: int, field: int, value: str) -> Edit:
+    """Return the edit that puts *value* into a cell; line and field count from 1."""
+
+    def edit(data: bytes) -> bytes:
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))
+        rows[line - 1][field - 1] = value
+        return b"".join(",".join(row).encode("utf-8") + b"\n" for row in rows)
+
+    return edit
+
+
+def set_line(number: int, text: bytes) -> Edit:
+    """Return the edit that replaces the line *number*, counted from 1."""
+
+    def edit(data: bytes) -> bytes:
+        lines = data.split(b"\n")
+        lines[number - 1] = text
+        return b"\n".join(lines)
+
+    return edit
+
+
+def put(text: bytes, *, at: int) -> Edit:
+    """Return the edit that puts *text* before the byte *at*."""
+    return lambda data: data[:at] + text + data[at:]
+
+
+def swap_bytes(old: bytes, new: bytes) -> Edit:
+    """Return the edit that replaces every *old* with *new*."""
+    return lambda data: data.replace(old, new)
+
+
+class FaultCase(ShopCase):
+    """A test with the five files of the small shop in its folder."""
+
+    def setUp(self) -> None:
+        """Write the files."""
+        super().setUp()
+        self.write_all()
+
+    def write_all(self) -> None:
+        """Write the five sound files."""
+        for table in read_contract().tables:
+            rows = [table.column_names, *ROWS[table.name]]
+            text = "".join(",".join(map(str, row)) + "\n" for row in rows)
+            (self.folder / f"{table.name}.csv").write_bytes(text.encode("utf-8"))
+
+    def edit(self, name: str, edit: Edit) -> None:
+        """Change the file of the table *name*."""
+        path = self.folder / f"{name}.csv"
+        path.write_bytes(edit(path.read_bytes()))
+
+    def find(self) -> Faults:
+        """Return the faults of the folder's files."""
+        return find_faults(read_contract(), self.folder)
+
+    def tell(self) -> list[str]:
+        """Return the faults of the folder's files, a line each."""
+        return [str(fault) for fault in self.find().first]
+
+
+INTEGER = "expected whole cents such as 1250"
+CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
+    # A. The file.  Numbers are those of the catalogue that the project works from.
+    ("2 zero bytes", "users", lambda _: b"", ["users.csv: E_EMPTY"]),
+    ("2 only a BOM", "users", lambda _: b"\xef\xbb\xbf", ["users.csv: E_EMPTY"]),
+    ("2 only blank lines", "users", lambda _: b"\n\r\n  \n", ["users.csv: E_EMPTY"]),
+    ("3 header only", "payments", lambda data: data.split(b"\n")[0] + b"\n", []),
+    ("4 column missing", "payments", swap_bytes(b",method,", b","),
+     ["payments.csv:1: E_HEADER column method is missing"]),
+    ("4 column extra", "payments", swap_bytes(b"processed_at\n", b"processed_at,note\n"),
+     ["payments.csv:1:8: E_HEADER column 'note' is not expected"]),
+    ("4 columns in another order", "payments",
+     lambda data: b"\n".join(
+         b",".join(reversed(line.split(b","))) for line in data.splitlines()
+     ), []),
+    ("4 column twice", "payments", swap_bytes(b",method,", b",kind,"),
+     ["payments.csv:1:4: E_HEADER column 'kind' comes twice",
+      "payments.csv:1: E_HEADER column method is missing"]),
+    ("4 column in another case", "payments", swap_bytes(b",method,", b",Method,"),
+     ["payments.csv:1:4: E_HEADER column 'Method' is not expected; did you mean method?"]),
+    ("4 column misspelt", "payments", swap_bytes(b",method,", b",metod,"),
+     ["payments.csv:1:4: E_HEADER column 'metod' is not expected; did you mean method?"]),
+    ("4 blanks around a column", "payments", swap_bytes(b",method,", b", method ,"),
+     ["payments.csv:1:4: E_HEADER column ' method ' is not expected; did you mean"]),
+    ("4 column without a name", "payments", swap_bytes(b",method,", b",,"),
+     ["payments.csv:1:4: E_HEADER column 4 has no name",
+      "payments.csv:1: E_HEADER column method is missing"]),
+    ("5 BOM", "users", put(b"\xef\xbb\xbf", at=0), []),
+    ("6 UTF-16 with a mark", "users",
+     lambda data: data.decode("utf-8").encode("utf-16"),
+     ["users.csv:1: E_ENCODING the file looks like UTF-16, expected UTF-8"]),
+    ("6 UTF-16 without a mark", "users",
+     lambda data: data.decode("utf-8").encode("utf-16-be"),
+     ["users.csv:1: E_ENCODING the file looks like UTF-16, expected UTF-8"]),
+    ("6 UTF-32", "users",
+     lambda data: data.decode("utf-8").encode("utf-32"),
+     ["users.csv:1: E_ENCODING the file looks like UTF-32, expected UTF-8"]),
+    ("7 bytes that are not UTF-8", "users", swap_bytes("Å".encode(), b"\xc5"),
+     ["users.csv:2:3: E_ENCODING byte 97 is c5, which is not UTF-8; save the file as"]),
+    ("8 NUL", "users", swap_bytes(b"Leeds", b"Lee\0ds"),
+     ["users.csv:3:5: E_NUL a NUL at byte "]),
+    ("9 CRLF", "users", swap_bytes(b"\n", b"\r\n"), []),
+    ("9 CR alone in a row", "users", swap_bytes(b",GB,", b",\rGB,"),
+     ["users.csv:3: E_LINE_END a CR that ends no line"]),
+    ("9 CR alone in all rows", "users", swap_bytes(b"\n", b"\r"),
+     ["users.csv:1: E_LINE_END a CR that ends no line"]),
+    ("10 no line end at the end", "users", lambda data: data.rstrip(b"\n"), []),
+    ("10 last row cut off", "users", lambda data: data[:-25],
+     ["users.csv:5: E_FIELDS 6 fields, expected 7 as in the header"]),
+    ("11 blank line", "users", set_line(3, b""),
+     ["users.csv:3: E_BLANK_LINE the line is blank, remove it",
+      *(f"orders.csv:{line}:2: E_REFERENCE user_id 2 is not in" for line in (3, 5, 9))]),
+    ("11 blanks in a line", "users", put(b"  \t\n", at=0),
+     ["users.csv:1: E_BLANK_LINE blank lines come before the header"]),
+    ("11 blank lines at the end", "users", lambda data: data + b"\n\n",
+     ["users.csv:6: E_BLANK_LINE", "users.csv:7: E_BLANK_LINE"]),
+    ("11 Ctrl-Z at the end", "users", lambda data: data + b"\x1a",
+     ["users.csv:6: E_FIELDS 1 fields, expected 7 as in the header; a Ctrl-Z"]),
+    ("12 row too short", "payments", swap_bytes(b"card,failed,3600", b"card,failed"),
+     ["payments.csv:9: E_FIELDS 6 fields, expected 7 as in the header"]),
+    ("12 row too long", "payments", swap_bytes(b"card,failed,3600", b"card,failed,3,600"),
+     ["payments.csv:9: E_FIELDS 8 fields, expected 7 as in the header"]),
+    ("13 quote never closed", "users", swap_bytes(b"Leeds", b'"Leeds'),
+     ["users.csv:3:5: E_QUOTES the quote that opens here is never closed"]),
+    ("13 quote never closed, after a line break in quotes", "users",
+     swap_bytes(b"Bob Brown,GB,Leeds", b'"Bob\nBrown",GB,"Leeds'),
+     ["users.csv:4:5: E_QUOTES the quote that opens here is never closed"]),
+    ("14 text after a closing quote", "users", swap_bytes(b"Leeds", b'"Lee"ds'),
+     ["users.csv:3:5: E_QUOTES text follows a closing quote, expected a comma"]),
+    ("14 quote within a cell without quotes", "users", swap_bytes(b"Leeds", b'Le"eds'), []),
+    ("15 line breaks in quotes before a fault", "users",
+     lambda data: swap_bytes(b"Null,SE", b"Null,se")(
+         swap_bytes(b"Leeds", b'"Le\r\ne\nds"')(data)
+     ),
+     ["users.csv:7:4: E_RULE country_code is 'se', which breaks the rule country_code"]),
+    ("16 field too long", "users", swap_bytes(b"Leeds", b"x" * 131_073),
+     ["users.csv:3:5: E_TOO_LONG a field is longer than 131,072 characters"]),
+    ("16 field just short enough", "users", swap_bytes(b"Leeds", b"x" * 131_072), []),
+    ("17 semicolons", "users", swap_bytes(b",", b";"),
+     ["users.csv:1: E_DELIMITER columns look separated by semicolons, expected columns"]),
+    ("17 tabs", "users", swap_bytes(b",", b"\t"),
+     ["users.csv:1: E_DELIMITER columns look separated by tabs"]),
+    ("17 a line for Excel", "users", put(b"sep=,\n", at=0),
+     ["users.csv:1: E_DELIMITER the first line tells Excel a separator, remove it"]),
+    ("19 the file of another table", "users",
+     lambda _: b"product_id,sku\n1,SKU-1\n",
+     ["users.csv:1:1: E_HEADER column 'product_id' is not expected",
+      "users.csv:1:2: E_HEADER column 'sku' is not expected",
+      "users.csv:1: E_HEADER column user_id, email, full_name, "]),
+    # B. The value.
+    ("21 nothing where a value belongs", "users", set_cell(3, 5, ""),
+     ["users.csv:3:5: E_MISSING city is '', expected a value"]),
+    ("21 the word NULL is a word", "users", set_cell(3, 5, "NULL"), []),
+    ("21 the word NULL is no number", "orders", set_cell(9, 9, "NULL"),
+     [f"orders.csv:9:9: E_INTEGER total_cents is 'NULL', {INTEGER}"]),
+    *[
+        (f"22 {value!r} for an integer", "orders", set_cell(9, 9, value),
+         [f"orders.csv:9:9: E_INTEGER total_cents is {value!r}, {INTEGER}{hint}"])
+        for value, hint in (
+            (" 1200 ", "; perhaps 1200"), ("+1200", "; perhaps 1200"),
+            ("01200", "; perhaps 1200"), ("1.2e3", ""), ("1e3", ""), ("1200.0", ""),
+            ("5.", ""), ("1_200", ""), ("0x10", ""), ("１２", "; perhaps 12"),
+            ("\u00a012", "; perhaps 12"), ("-0", "; perhaps 0"), ("inf", ""), ("nan", ""),
+            ("1e400", ""), ("12.00", "; perhaps 1200"), ("19.99", "; perhaps 1999"),
+            ("19.999", ""), ("19.9", ""), ("$19.99", ""),
+        )
+    ],
+    *[
+        (f"23 {value} for an integer", "orders", set_cell(9, 9, value),
+         [f"orders.csv:9:9: E_RANGE total_cents is '{value}', expected an integer of"])
+        for value in (str(2**63), str(-(2**63) - 1))
+    ],
+    ("23 the largest integer", "order_items", set_cell(11, 7, str(2**63 - 1)),
+     ["order_items.csv:11:7: E_RULE line_total_cents is '9223372036854775807'"]),
+    ("24 a thousand written with a comma", "orders", swap_bytes(b",1200\n", b",1,200\n"),
+     ["orders.csv:9: E_FIELDS 10 fields, expected 9 as in the header"]),
+    ("24 negative money", "payments", set_cell(3, 6, "-1"),
+     ["payments.csv:3:6: E_RULE amount_cents is '-1', which breaks the rule amount_cents"]),
+    *[
+        (f"25 {value} for an instant", "payments", set_cell(3, 7, value),
+         [(f"payments.csv:3:7: E_RULE processed_at is '{value}', which breaks the rule"
+           " processed_at_is_a_utc_instant; expected an instant of UTC")])
+        for value in (
+            "2024-02-30T00:00:00Z", "2023-02-29T00:00:00Z", "2024-04-31T00:00:00Z",
+            "2024-13-01T00:00:00Z", "2024-1-1T00:00:00Z", "now", "2460000.5", "2024-01-01",
+            "2024-01-01T24:00:00Z", "2024-01-01T23:59:60Z", "2024-01-01T00:00:00+01:00",
+            "2024-01-01 00:00:00", "2024-01-01T00:00:00",
+        )
+    ],
+    ("26 a word in another case", "payments", set_cell(3, 3, "Charge"),
+     [("payments.csv:3:3: E_RULE kind is 'Charge', which breaks the rule"
+       " kind_is_charge_or_refund; expected one of 'charge', 'refund'; did you mean"
+       " 'charge'?")]),
+    ("26 a word with a blank", "payments", set_cell(3, 5, "succeeded "),
+     ["payments.csv:3:5: E_RULE status is 'succeeded ', which breaks the rule"]),
+    ("26 addresses that differ in case", "users", set_cell(3, 2, "ANN@example.com"), []),
+    *[
+        (f"27 text {text[:12]!r}", "users", set_cell(3, 5, text), [])
+        for text in (
+            "O'Neil", "a;b", "-- x", "<script>alert(1)</script>", "=cmd|' /C calc'!A0",
+            "\u202eabc", "🛒", "é", "e\u0301", "\u2028", "x" * 100_000,
+        )
+    ],
+    # C. The relations.
+    ("28 the same row twice", "users",
+     lambda data: data + data.splitlines(keepends=True)[2],
+     ["users.csv:6:1: E_DUPLICATE user_id '2' is already in line 3, expected it once",
+      "users.csv:6:2: E_DUPLICATE email 'bob@example.com' is already in line 3"]),
+    ("28 another row of the same key", "users", set_cell(5, 1, "2"),
+     ["users.csv:5:1: E_DUPLICATE user_id '2' is already in line 3, expected it once"]),
+    ("28 a key of a row that was refused before", "users",
+     lambda data: set_cell(5, 1, "2")(set_cell(3, 4, "x")(data)),
+     ["users.csv:3:4: E_RULE country_code is 'x'",
+      "users.csv:5:1: E_DUPLICATE user_id '2' is already in line 3, expected it once"]),
+    ("29 no key", "payments", set_cell(3, 1, ""),
+     ["payments.csv:3:1: E_MISSING payment_id is '', expected a value"]),
+    ("30 a unique value twice", "products", set_cell(5, 2, "SKU-2"),
+     ["products.csv:5:2: E_DUPLICATE sku 'SKU-2' is already in line 3, expected it once"]),
+    ("31 no such user", "orders", set_cell(9, 2, "77"),
+     ["orders.csv:9:2: E_REFERENCE user_id 77 is not in users.csv"]),
+    ("31 no such order", "order_items", set_cell(11, 2, "77"),
+     ["order_items.csv:11:2: E_REFERENCE order_id 77 is not in orders.csv"]),
+    ("31 no such product", "order_items", set_cell(11, 3, "77"),
+     ["order_items.csv:11:3: E_REFERENCE product_id 77 is not in products.csv"]),
+    ("31 no such order of a payment", "payments", set_cell(14, 2, "77"),
+     ["payments.csv:14:2: E_REFERENCE order_id 77 is not in orders.csv"]),
+    ("31 and something else in the row", "payments",
+     lambda data: set_cell(14, 2, "77")(set_cell(14, 3, "gift")(data)),
+     ["payments.csv:14:3: E_RULE kind is 'gift'",
+      "payments.csv:14:2: E_REFERENCE order_id 77 is not in orders.csv"]),
+    ("31 a parent that was refused for its city", "users", set_cell(3, 5, ""),
+     ["users.csv:3:5: E_MISSING city is ''"]),
+    ("32 rows in another order", "users",
+     lambda data: b"\n".join(
+         [data.splitlines()[0], *reversed(data.splitlines()[1:])]
+     ), []),
+    ("34 what the report finds is no fault", "payments", set_cell(2, 6, "4701"), []),
+]  # fmt: skip
+
+
+class TheCatalogue(FaultCase):
+    """Each fault has its answer: the lines that begin so, and no others."""
+
+    def test_of_faults(self) -> None:
+        for fault, name, edit, expected in CATALOGUE:
+            with self.subTest(fault):
+                self.write_all()
+                self.edit(name, edit)
+                found = self.tell()
+                self.assertEqual(len(found), len(expected), found)
+                for line, beginning in zip(found, expected, strict=True):
+                    self.assertEqual(line[: len(beginning)], beginning)
+
+    def test_agrees_with_the_fast_road(self) -> None:
+        for fault, name, edit, expected in CATALOGUE:
+            with self.subTest(fault):
+                self.write_all()
+                self.edit(name, edit)
+                self.assertEqual(self.ingest().status, int(bool(expected)))
+
+
+class EveryFault(FaultCase):
+    """One run names all of them."""
+
+    def test_of_one_row(self) -> None:
+        self.edit("orders", set_line(3, b"2,x,2024-02-30T00:00:00Z,Paid,-1,0,,01,x"))
+        self.assertEqual(
+            [(fault.field, fault.code) for fault in self.find().first],
+            [
+                (2, "E_INTEGER"), (7, "E_MISSING"), (8, "E_INTEGER"), (9, "E_INTEGER"),
+                (3, "E_RULE"), (4, "E_RULE"), (5, "E_RULE"), (6, "E_RULE"),
+            ],
+        )  # fmt: skip
+
+    def test_of_all_files_and_kinds(self) -> None:
+        self.edit("users", set_cell(2, 4, "xx"))
+        self.edit("products", set_cell(3, 1, "1"))
+        self.edit("orders", set_line(4, b""))
+        self.edit("order_items", set_cell(5, 4, "x"))
+        self.edit("payments", set_cell(6, 2, "99"))
+        codes = {(fault.file, fault.code) for fault in self.find().first}
+        self.assertLessEqual(
+            {
+                ("users.csv", "E_RULE"), ("products.csv", "E_DUPLICATE"),
+                ("orders.csv", "E_BLANK_LINE"), ("order_items.csv", "E_INTEGER"),
+                ("payments.csv", "E_REFERENCE"),
+            },
+            codes,
+        )  # fmt: skip
+
+    def test_of_many_is_listed_up_to_a_number_and_counted(self) -> None:
+        contract = read_contract()
+        header = ",".join(contract.tables[4].column_names)
+        rows = [f"{n},1,gift,card,failed,x,2024-01-01T00:00:00Z" for n in range(1, 3001)]
+        (self.folder / "payments.csv").write_text("\n".join([header, *rows]), "utf-8")
+        told: list[Fault] = []
+        found = find_faults(contract, self.folder, max_errors=7, sink=told.append)
+        self.assertEqual(len(found.first), 14)
+        self.assertEqual(
+            dict(found.counts),
+            {("payments.csv", "E_INTEGER"): 3000, ("payments.csv", "E_RULE"): 3000},
+        )
+        self.assertEqual(len(told), 6000)
+        result = self.ingest("--max-errors", 7)
+        self.assertIn("… and 2,993 more E_INTEGER in payments.csv", result.stderr)
+        self.assertIn("--errors FILE writes all of them", result.stderr)
+        self.assertEqual(result.stderr.count("payments.csv:"), 14)
+
+    def test_in_a_sound_chunk_s_neighbour_is_found_too(self) -> None:
+        contract = read_contract()
+        header = ",".join(contract.tables[4].column_names)
+        rows = [f"{n},1,charge,card,failed,5,2024-01-01T00:00:00Z" for n in range(1, 3001)]
+        for number in (1, 500, 501, 2750, 3000):
+            rows[number - 1] += ","
+        (self.folder / "payments.csv").write_text("\n".join([header, *rows]), "utf-8")
+        lines = [fault.line for fault in self.find().first]
+        self.assertEqual(lines, [2, 501, 502, 2751, 3001])
+
+
+class TheErrorsFile(FaultCase):
+    """`--errors` writes every fault for programs."""
+
+    def test_has_an_object_a_line(self) -> None:
+        self.edit("users", set_cell(3, 5, ""))
+        self.edit("payments", set_cell(3, 6, "12.50"))
+        path = self.folder / "errors.jsonl"
+        result = self.ingest("--errors", path, "--max-errors", 0)
+        self.assertEqual(result.status, 1)
+        self.assertIn(f"All of them are in {path}.", result.stderr)
+        first, second = map(json.loads, path.read_text("utf-8").splitlines())
+        self.assertEqual(
+            first,
+            {
+                "file": "users.csv", "line": 3, "field": 5, "column": "city",
+                "byte_offset": first["byte_offset"], "code": "E_MISSING", "value": "",
+                "expected": "a value", "message": "city is '', expected a value",
+            },
+        )  # fmt: skip
+        self.assertEqual((second["value"], second["column"]), ("12.50", "amount_cents"))
+        data = (self.folder / "payments.csv").read_bytes()
+        self.assertTrue(data[second["byte_offset"] :].startswith(b"2,2,charge,wallet"))
+
+    def test_is_empty_without_faults_and_whole_or_not_at_all(self) -> None:
+        path = self.folder / "errors.jsonl"
+        path.write_text("old", "utf-8")
+        self.assertEqual(self.ingest("--errors", path).status, 0)
+        self.assertEqual(path.read_bytes(), b"")
+        self.assertEqual([p.name for p in self.folder.glob(".*")], [])
+
+    def test_takes_any_value(self) -> None:
+        self.edit("users", swap_bytes(b"Leeds", b"\xff\xfe\0<>\x1b"))
+        path = self.folder / "errors.jsonl"
+        self.assertEqual(self.ingest("--errors", path).status, 1)
+        objects = [json.loads(line) for line in path.read_bytes().splitlines()]
+        self.assertEqual({entry["code"] for entry in objects}, {"E_ENCODING", "E_NUL"})
+
+    def test_that_cannot_be_written_is_named(self) -> None:
+        self.edit("users", set_cell(3, 5, ""))
+        (self.folder / "file").touch()
+        result = self.ingest("--errors", self.folder / "file" / "errors.jsonl")
+        self.assertEqual(result.status, 1)
+        self.assertIn("cannot be written", result.stderr)
+
+
+class TheCheckOption(FaultCase):
+    """`--check` does all but publish."""
+
+    def check(self, *expected: str) -> int:
+        """Check the folder's files; return the status."""
+        before = {path: path.read_bytes() for path in self.folder.iterdir()}
+        result = call(
+            ingest.main, "--check", "--data-dir", self.folder, "--database", self.database
+        )
+        for text in expected:
+            self.assertIn(text, result.stdout + result.stderr)
+        self.assertEqual({p: p.read_bytes() for p in self.folder.iterdir()}, before)
+        return result.status
+
+    def test_says_what_would_be_loaded_and_makes_nothing(self) -> None:
+        self.assertEqual(self.check("Sound, and not loaded:", "users.csv"), 0)
+
+    def test_names_the_faults_and_leaves_the_database(self) -> None:
+        self.assertEqual(self.ingest().status, 0)
+        self.edit("users", set_cell(3, 5, ""))
+        self.assertEqual(self.check("users.csv:3:5: E_MISSING"), 1)
+
+    def test_and_ingest_exclude_each_other(self) -> None:
+        result = call(ingest.main, "--check", "--ingest")
+        self.assertEqual(result.status, 2)
+        self.assertIn("not allowed with", result.stderr)
+
+    def test_a_wrong_number_of_errors_is_refused(self) -> None:
+        for number in ("-1", "x", "1.5", "9" * 10):
+            with self.subTest(number):
+                result = call(ingest.main, "--check", "--max-errors", number)
+                self.assertEqual(result.status, 2)
+
+
+class AChangedByte(FaultCase):
+    """Whatever byte changes: it is refused with a place, or the file is still sound."""
+
+    def test_anywhere(self) -> None:
+        chance = random.Random(11)  # noqa: S311
+        contract = read_contract()
+        refused = 0
+        for _ in range(300):
+            self.write_all()
+            table = chance.choice(contract.tables)
+            path = self.folder / f"{table.name}.csv"
+            data = bytearray(path.read_bytes())
+            at = chance.randrange(len(data))
+            data[at] = chance.choice([0, 10, 13, 32, 34, 44, 45, 48, 57, 65, 200, 255])
+            path.write_bytes(data)
+            with self.subTest(table=table.name, at=at, byte=data[at]):
+                found = self.find()
+                refused += bool(found)
+                result = self.ingest()
+                self.assertEqual(result.status, int(bool(found)), result.stderr)
+                self.assertNotIn("Traceback", result.stderr)
+                for fault in found.first:
+                    self.assertTrue(fault.line, fault)
+        self.assertGreater(refused, 150)
+
+
+# What becomes of the files of one collection, read with a schema of their own header.
+# Those not listed are read as they are.
+REFUSED = {
+    "E_BLANK_LINE": ["blank_records", "leading_blank_lines", "trailing_blank_lines",
+                     "utf8_bom_blank_lines", "blank_lines_before_header"],
+    "E_DELIMITER": ["backslash_escape", "blank_records_between", "caret_basic",
+                    "caret_delimiter", "caret_quoted", "delim_0x1f",
+                    "extra_fields_non_empty", "extra_trailing_nonempty",
+                    "header_with_spaces", "leading_tabs_header", "multiline_quoted",
+                    "pipe_delimiter", "pipe_quoted", "pipe_with_spaces",
+                    "rfc_quote_escape", "semicolon_delimiter", "semicolon_quoted",
+                    "semicolon_with_spaces", "sep_caret", "sep_equal", "sep_equals",
+                    "sep_only", "sep_pipe", "sep_semicolon", "sep_tab", "tab_basic",
+                    "tab_delimiter", "tab_quoted", "tab_with_spaces",
+                    "utf8_bom_sep_pipe", "wide_row_extra_non_empty"],
+    "E_EMPTY": ["blank_only", "empty_file", "only_blank_lines"],
+    "E_ENCODING": ["encoding_utf16le", "encoding_utf32be", "utf16le_bom", "utf32be_bom"],
+    "E_FIELDS": ["extra_fields_empty", "extra_trailing_empty_fields",
+                 "ragged_rows_long_empty", "ragged_rows_short", "wide_row_extra_empty"],
+    "E_HEADER": ["ambiguous_delimiter", "control_byte_header", "duplicate_headers",
+                 "empty_header_names", "empty_headers", "hex_prefix_header",
+                 "non_ascii_header", "u8_prefix_header"],
+    "E_NUL": ["encoding_nul_first8k", "nul_in_8k"],
+    "E_QUOTES": ["invalid_quote", "unterminated_quote"],
+}  # fmt: skip
+
+
+class OtherPeoplesFiles(ShopCase):
+    """CSV files that others wrote: the right cells, or the right fault."""
+
+    def read(self, path: Path) -> tuple[list[dict[str, str]], Faults]:
+        """Return the rows of *path* as they are stored, or its faults.
+
+        The schema has the columns of the file's header if SQLite takes them, all optional.
+        """
+        header = next(csv.reader([_first_line(path)]), [])
+        is_plain = all(re.fullmatch(r"\w+", name, re.ASCII) for name in header)
+        columns = header if is_plain and len(set(header)) == len(header) > 0 else ["a"]
+        schema = self.folder / "schema.sql"
+        declared = ", ".join(f"{name} TEXT" for name in columns)
+        schema.write_text(
+            f"CREATE TABLE t ({declared}, row_key INTEGER PRIMARY KEY);", "utf-8"
+        )
+        contract = read_contract(schema)
+        table = contract.tables[0]
+        # The key is not in the file: SQLite counts it up.
+        table = table._replace(columns=table.columns[:-1], key=(columns[0],))
+        contract = contract._replace(tables=(table,))
+        (self.folder / "t.csv").write_bytes(path.read_bytes())
+        faults = find_faults(contract, self.folder)
+        if faults:
+            return [], faults
+        with closing(open_new("")) as connection:
+            create_tables(connection, contract)
+            load_table(connection, table, self.folder / "t.csv", lambda _rows, _bytes: None)
+            connection.row_factory = sqlite3.Row
+            rows = connection.execute(
+                f"SELECT {', '.join(columns)} FROM t ORDER BY row_key"
+            )
+            return [{name: row[name] or "" for name in columns} for row in rows], faults
+
+    def list_files(self, folder: str) -> Iterable[Path]:
+        """Return the CSV files of the collection *folder*."""
+        paths = sorted((CORPORA_DIR / folder).rglob("*.csv"))
+        if not paths:
+            skip(f"no CSV corpora in {CORPORA_DIR}")
+        return paths
+
+    def test_with_known_faults_get_that_fault(self) -> None:
+        codes = {name: code for code, names in REFUSED.items() for name in names}
+        paths = self.list_files("rvl")
+        self.assertLessEqual(codes.keys(), {path.stem for path in paths})
+        for path in paths:
+            with self.subTest(path.name):
+                rows, faults = self.read(path)
+                if path.stem in codes:
+                    self.assertIn(codes[path.stem], {fault.code for fault in faults.first})
+                    continue
+                self.assertEqual(faults.first, [])
+                text = path.read_bytes().decode("utf-8-sig")
+                expected = list(csv.DictReader(io.StringIO(text, newline="")))
+                self.assertEqual(rows, expected)
+
+    def test_with_known_content_get_that_content(self) -> None:
+        for path in self.list_files("csv-spectrum"):
+            with self.subTest(path.name):
+                rows, faults = self.read(path)
+                text = (
+                    path.parents[1].joinpath("json", f"{path.stem}.json").read_text("utf-8")
+                )
+                if path.stem == "location_coordinates":  # names with blanks
+                    self.assertEqual({fault.code for fault in faults.first}, {"E_HEADER"})
+                    continue
+                self.assertEqual(faults.first, [])
+                self.assertEqual(rows, json.loads(text))
+
+
+def _first_line(path: Path) -> str:
+    text = path.read_bytes().decode("utf-8-sig", "replace")
+    return next((line for line in text.splitlines() if line.strip()), "")
+
+
+if __name__ == "__main__":
+    unittest.main()
