@@ -41,6 +41,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="write report.json and report.md: integrity and trends",
     )  # fmt: skip
     parser.add_argument(
+        "--strict", action="store_true",
+        help="with --report: exit with status 1 if a check of severity error fails",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rows", metavar="CHECK", default=None,
+        help="print every row that the check CHECK of the report finds, as CSV",
+    )  # fmt: skip
+    parser.add_argument(
         "--verify", action="store_true",
         help="prove the chain manifest, CSV, database, report, query result, link by link",
     )  # fmt: skip
@@ -99,14 +107,19 @@ def run(argv: Sequence[str] | None) -> int:
     """Do what the command line *argv* asks for; return the exit status."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    if not (args.ingest or args.check or args.report or args.verify):
+    if args.strict and not args.report:
+        parser.error("--strict judges the report; add --report")
+    if not (args.ingest or args.check or args.report or args.rows or args.verify):
         parser.print_help(sys.stderr)
         return 2
     if args.ingest or args.check:
         run_ingest(args)
-    if args.report:
-        run_report(args)
-    return run_verification(args) if args.verify else 0
+    is_sound = run_report(args) if args.report else True
+    if args.rows:
+        print_rows(args.database, args.rows)
+    if args.verify:
+        is_sound = run_verification(args) and is_sound
+    return 0 if is_sound else 1
 
 
 def run_ingest(args: argparse.Namespace) -> None:
@@ -141,25 +154,42 @@ def run_ingest(args: argparse.Namespace) -> None:
         )
 
 
-def run_report(args: argparse.Namespace) -> None:
-    """Report on the database that *args* name and print the verdict."""
+def run_report(args: argparse.Namespace) -> bool:
+    """Report on the database that *args* name; return False if it is to fail the run."""
     from db.report import render_summary, report_database
 
     out_dir: Path | None = args.out_dir
     report = report_database(args.database, out_dir)
-    if args.quiet:
-        return
-    print_safely(render_summary(report))
+    if not args.quiet:
+        print_safely(render_summary(report))
     folder = out_dir if out_dir is not None else PROJECT_ROOT
     written = [folder / "report.md", folder / "report.json"]
     if out_dir is None:
         written.append(PUBLISHED_DIR / "report.json")
-    for path in written:
+    for path in [] if args.quiet else written:
         print_safely(f"Written: {show_path(path)}")
+    if not args.strict or report["verdict"]["status"] != "fail":
+        return True
+    failed = [check["check"] for check in report["checks"] if check["status"] == "fail"]
+    report_error("ingest", f"not sound: {', '.join(failed)}. See {show_path(written[0])}.")
+    return False
 
 
-def run_verification(args: argparse.Namespace) -> int:
-    """Print of each link of the chain whether it holds; return 1 unless all do."""
+def print_rows(database: Path, check: str) -> None:
+    """Print every row that *check* finds in *database*, as CSV."""
+    import csv
+    import io
+
+    from db.report import list_rows
+
+    for row in list_rows(database, check):
+        line = io.StringIO()
+        csv.writer(line, lineterminator="").writerow(row)
+        print_safely(line.getvalue())
+
+
+def run_verification(args: argparse.Namespace) -> bool:
+    """Print of each link of the chain whether it holds; return whether all do."""
     from itertools import chain
 
     from db.verify import verify_load, verify_report
@@ -181,10 +211,10 @@ def run_verification(args: argparse.Namespace) -> int:
             print_safely(f"  holds   {link.name}")
     if broken:
         report_error("ingest", f"{broken} of {count} links are broken")
-        return 1
+        return False
     if not args.quiet:
         print_safely(f"All {count} links hold.")
-    return 0
+    return True
 
 
 if __name__ == "__main__":

@@ -40,14 +40,15 @@ def _render_cell(column: Column) -> str:
     """Return the SQL that writes a cell of *column* as CSV."""
     name = column.name
     if column.type == "INTEGER":
-        return f"IFNULL({name}, '')"
+        # SQLite would leave a bare IFNULL away where the rules forbid NULL, damage or not.
+        return f"IFNULL({name} || '', '')"
     needs_quotes = " OR ".join(
         f"INSTR({name}, {character})"
         for character in ("','", "'\"'", "char(10)", "char(13)")
     )
     return (
-        f"CASE WHEN {name} IS NULL THEN '' WHEN {name} = '' OR {needs_quotes}"
-        f" THEN '\"' || REPLACE({name}, '\"', '\"\"') || '\"' ELSE {name} END"
+        f"IFNULL(CASE WHEN {name} = '' OR {needs_quotes}"
+        f" THEN '\"' || REPLACE({name}, '\"', '\"\"') || '\"' ELSE {name} END, '')"
     )
 
 

@@ -7,17 +7,19 @@ in `ratios.py`.  `report.json` is the whole result; `report.md` is rendered from
 
 from __future__ import annotations
 
+import difflib
+import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from db.digest import dataset_digest, table_digest
+from db.digest import dataset_digest, provenance_digest, table_digest
 from db.ratios import derive_kpis, derive_trend
 from db.report_markdown import describe_verdict, render_markdown, render_summary
-from utils.contract import Contract, read_contract
+from utils.contract import PROVENANCE_TABLE, Contract, read_contract
 from utils.database import (
     describe_file,
     find_as_of,
@@ -26,7 +28,13 @@ from utils.database import (
     open_database,
     read_provenance,
 )
-from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, render_json, write_all_whole
+from utils.helpers import (
+    PROJECT_ROOT,
+    PUBLISHED_DIR,
+    DataError,
+    render_json,
+    write_all_whole,
+)
 
 __all__ = ["build_report", "render_markdown", "render_summary", "report_database"]
 
@@ -34,6 +42,10 @@ CHECKS_DIR = PROJECT_ROOT / "db" / "checks"
 TRENDS_DIR = PROJECT_ROOT / "db" / "trends"
 
 SCHEMA_VERSION = "1.0"
+
+# The two checks that are made here.
+WHOLE_CHECK = "database_is_whole"
+CONTENT_CHECK = "files_content_as_loaded"
 
 # Breaking rows shown of each check, and characters shown of a text in them.
 SAMPLE_ROWS = 5
@@ -73,11 +85,52 @@ class Query(NamedTuple):
     name: str
     header: dict[str, str]
     sql: str
+    file: str
+    sha256: str
 
     @property
     def key(self) -> list[str]:
         """Return the columns that name a row of the result."""
         return self.header["Key"].rstrip(".").split(", ")
+
+
+class Thresholds(NamedTuple):
+    """How many breaking rows are tolerated before a check warns or fails; None: any."""
+
+    warn_above: int | None
+    fail_above: int | None
+
+    def judge(self, count: int | None) -> str:
+        """Return the status of a check that found *count* rows, or could not be made.
+
+        >>> Thresholds(warn_above=0, fail_above=10).judge(10)
+        'warn'
+        """
+        for status, limit in (("fail", self.fail_above), ("warn", self.warn_above)):
+            if limit is not None and (count is None or count > limit):
+                return status
+        return "pass" if self != INFO_ONLY or count == 0 else "info"
+
+
+INFO_ONLY = Thresholds(None, None)
+
+# What a check of each severity tolerates, unless its header says otherwise.
+THRESHOLDS = {
+    "error": Thresholds(warn_above=None, fail_above=0),
+    "warning": Thresholds(warn_above=0, fail_above=None),
+    "info": INFO_ONLY,
+}
+
+
+class Check(NamedTuple):
+    """A question to the data; *query* is None if the answer is made here."""
+
+    name: str
+    title: str
+    severity: str
+    thresholds: Thresholds
+    key: list[str]
+    query: Query | None = None
 
 
 class Findings(NamedTuple):
@@ -131,6 +184,7 @@ def build_report(
         "currency": find_currency(provenance),
         "database": dict(file),
         "dataset": {"content_sha256": dataset_digest(digests)},
+        "queries": {"sha256": digest_queries()},
         "verdict": judge(checks),
         "kpis": derive_kpis(trends, tables),
         "definitions": DEFINITIONS,
@@ -139,6 +193,14 @@ def build_report(
         "trends": trends,
         "provenance": provenance,
     }
+
+
+def digest_queries() -> str:
+    """Return the SHA-256 over the digests of all checks and trends, by file."""
+    digest = hashlib.sha256()
+    for query in [*read_queries(CHECKS_DIR), *read_queries(TRENDS_DIR)]:
+        digest.update(f"{query.file} {query.sha256}\n".encode())
+    return digest.hexdigest()
 
 
 def count_rows(connection: sqlite3.Connection, contract: Contract) -> list[Row]:
@@ -158,7 +220,13 @@ def count_rows(connection: sqlite3.Connection, contract: Contract) -> list[Row]:
 def read_queries(folder: Path) -> list[Query]:
     """Return the SQL files of *folder*, sorted by name."""
     return [
-        Query(path.stem, read_header(sql), sql)
+        Query(
+            name=path.stem,
+            header=read_header(sql),
+            sql=sql,
+            file=f"db/{folder.name}/{path.name}",
+            sha256=hashlib.sha256(sql.encode("utf-8")).hexdigest(),
+        )
         for path in sorted(folder.glob("*.sql"))
         for sql in [path.read_text(encoding="utf-8")]
     ]
@@ -173,51 +241,121 @@ def read_header(sql: str) -> dict[str, str]:
     return dict(re.findall(r"^-- ([A-Z][a-z]+): (.+)$", sql, flags=re.MULTILINE))
 
 
+def list_checks() -> list[Check]:
+    """Return every check by name: the SQL files, and the two made here."""
+    made_here = [
+        Check(WHOLE_CHECK, "SQLite finds the file's pages, columns and types whole",
+              "error", THRESHOLDS["error"], ["message"]),
+        Check(CONTENT_CHECK, "Every table holds the very cells that were loaded",
+              "error", THRESHOLDS["error"], ["table_name"]),
+    ]  # fmt: skip
+    from_files = [
+        Check(
+            query.name,
+            query.header["Title"],
+            query.header["Severity"],
+            read_thresholds(query),
+            query.key,
+            query,
+        )
+        for query in read_queries(CHECKS_DIR)
+    ]
+    return sorted([*made_here, *from_files], key=lambda check: check.name)
+
+
+def read_thresholds(query: Query) -> Thresholds:
+    """Return what *query* tolerates: its severity's rule, or its own lines instead.
+
+    Those are `-- Warns: above 10 rows` and `-- Fails: above 100 rows`.
+    """
+    own = {}
+    for word in ("Warns", "Fails"):
+        text = query.header.get(word)
+        if text is None:
+            continue
+        found = re.fullmatch(r"above (\d+) rows\.?", text, re.ASCII)
+        if found is None:
+            raise DataError(
+                f"{query.file}: '-- {word}: {text}', expected '-- {word}: above N rows'."
+                " Mend the file's head."
+            )
+        own[word] = int(found[1])
+    if not own:
+        return THRESHOLDS[query.header["Severity"]]
+    return Thresholds(own.get("Warns"), own.get("Fails"))
+
+
 def run_checks(
     connection: sqlite3.Connection,
     provenance: Mapping[str, Mapping[str, str]],
     digests: Mapping[str, str],
 ) -> list[Row]:
-    """Return what every check found, by name: the SQL files and the two made here."""
-    checks = [
-        describe_check(
-            "database_is_whole",
-            "SQLite finds the file's pages, columns and types whole",
-            "error",
-            ["message"],
-            check_database(connection),
-        ),
-        describe_check(
-            "files_content_as_loaded",
-            "Every table holds the very cells that were loaded",
-            "error",
-            ["table_name"],
-            check_digests(provenance, digests),
-        ),
-    ]
-    for query in read_queries(CHECKS_DIR):
-        title, severity = query.header["Title"], query.header["Severity"]
-        findings = find_rows(connection, query)
-        checks.append(describe_check(query.name, title, severity, query.key, findings))
-    return sorted(checks, key=lambda check: str(check["check"]))
+    """Return what every check found, by name."""
+    checks = []
+    for check in list_checks():
+        if check.query is not None:
+            findings = find_rows(connection, check.query)
+        elif check.name == WHOLE_CHECK:
+            findings = check_database(connection)
+        else:
+            findings = check_digests(connection, provenance, digests)
+        checks.append(describe_check(check, findings))
+    return checks
 
 
-def describe_check(
-    name: str, title: str, severity: str, key: Sequence[str], findings: Findings
-) -> Row:
+def describe_check(check: Check, findings: Findings) -> Row:
     """Return a check as the report holds it; only its *findings* decide the status."""
-    statuses = {"error": "fail", "warning": "warn", "info": "info"}
+    status = check.thresholds.judge(findings.row_count)
+    sql = check.query and {"file": check.query.file, "sha256": check.query.sha256}
     return {
-        "check": name,
-        "title": title,
-        "severity": severity,
-        "status": "pass" if findings.row_count == 0 else statuses[severity],
+        "check": check.name,
+        "title": check.title,
+        "severity": check.severity,
+        "thresholds": check.thresholds._asdict(),
+        "status": status,
         "count": findings.row_count,
-        "key": list(key),
+        "key": check.key,
         "columns": findings.columns,
         "sample": findings.sample,
         "note": findings.note,
+        "sql": sql,
+        "all_rows": None if status == "pass" else f"python ingest.py --rows {check.name}",
     }
+
+
+def list_rows(database: Path, name: str) -> Iterator[Sequence[Any]]:
+    """Yield the columns, then every breaking row, of the check *name* on *database*.
+
+    Raise `DataError` if there is no such check, or the database cannot be read.
+    """
+    checks = {check.name: check for check in list_checks()}
+    if name not in checks:
+        nearest = difflib.get_close_matches(name, checks, n=1, cutoff=0)
+        raise DataError(
+            f"there is no check {name!r}; did you mean {nearest[0]}? report.md lists all"
+            f" {len(checks)}."
+        )
+    query = checks[name].query
+    with open_database(database) as connection:
+        if query is None:
+            contract = read_contract()
+            digests = {
+                table.name: table_digest(connection, table) for table in contract.tables
+            }
+            findings = (
+                check_database(connection)
+                if name == WHOLE_CHECK
+                else check_digests(connection, read_provenance(connection), digests)
+            )
+            yield findings.columns
+            yield from findings.sample
+            return
+        try:
+            cursor = connection.execute(query.sql)
+            yield [column[0] for column in cursor.description]
+            yield from cursor
+        except sqlite3.OperationalError as error:
+            raise DataError(f"{query.file}: {explain_overflow(error)}.") from error
 
 
 def find_rows(connection: sqlite3.Connection, query: Query) -> Findings:
@@ -267,13 +405,16 @@ def check_database(connection: sqlite3.Connection) -> Findings:
 
 
 def check_digests(
-    provenance: Mapping[str, Mapping[str, str]], digests: Mapping[str, str]
+    connection: sqlite3.Connection,
+    provenance: Mapping[str, Mapping[str, str]],
+    digests: Mapping[str, str],
 ) -> Findings:
     """Return the tables whose digest is not the one recorded when they were loaded."""
-    recorded = {table: provenance.get(table, {}).get("content_sha256") for table in digests}
+    found = {**digests, PROVENANCE_TABLE: provenance_digest(connection)}
+    recorded = {table: provenance.get(table, {}).get("content_sha256") for table in found}
     differing: list[list[Any]] = [
         [table, recorded[table], digest]
-        for table, digest in digests.items()
+        for table, digest in found.items()
         if recorded[table] != digest
     ]
     columns = ["table_name", "recorded_sha256", "found_sha256"]
@@ -307,6 +448,7 @@ def run_trends(connection: sqlite3.Connection, as_of: str | None) -> dict[str, R
             rows, note = [], f"the refund of payment_id {inexact_refund} is too large"
         trends[query.name] = {
             "title": query.header["Title"],
+            "sql": {"file": query.file, "sha256": query.sha256},
             "note": note,
             "rows": derive_trend(query.name, rows, as_of),
         }

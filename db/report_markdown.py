@@ -151,6 +151,8 @@ def render_summary(report: Row) -> str:
     if len(findings) > SUMMARY_FINDINGS:
         more = len(findings) - SUMMARY_FINDINGS
         findings[SUMMARY_FINDINGS:] = [f"  and {more} more, in the report"]
+    if findings:
+        findings.append(f"  All rows: {by_gravity(report['checks'])[0]['all_rows']}")
     as_of = f"As of {report['as_of']}:" if report["as_of"] else "No day yet:"
     customers = (
         f"{as_of} {write_count(kpis['order_count'])} valid orders of"
@@ -215,6 +217,7 @@ def render_findings(checks: Sequence[Row]) -> str:
         columns = [Column(name, name.endswith("_cents")) for name in check["columns"]]
         if check["sample"]:
             parts.append(render_table(columns, check["sample"]))
+        parts.append(f"All of them: `{check['all_rows']}`")
     return "\n\n".join(["## What to look at", *parts]) if parts else ""
 
 

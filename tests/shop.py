@@ -35,7 +35,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from db.digest import dataset_digest, table_digest
+from db.digest import dataset_digest, provenance_digest, table_digest
 from utils.contract import SCHEMA_PATH, Table, read_contract
 
 Row = tuple[int | str, ...]
@@ -160,6 +160,16 @@ def record_provenance(connection: sqlite3.Connection, *, as_of: str = AS_OF) -> 
     connection.executemany(
         "INSERT OR REPLACE INTO submission_meta VALUES (?, ?, ?)",
         [fact for fact in facts if fact[2]],
+    )
+    seal_provenance(connection)
+
+
+def seal_provenance(connection: sqlite3.Connection) -> None:
+    """Record the digest of `submission_meta` as it is now."""
+    connection.execute(
+        "INSERT OR REPLACE INTO submission_meta VALUES"
+        " ('submission_meta', 'content_sha256', ?)",
+        (provenance_digest(connection),),
     )
 
 

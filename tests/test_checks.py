@@ -19,17 +19,22 @@ from db.digest import table_digest
 from db.report import (
     CHECKS_DIR,
     SAMPLE_ROWS,
+    THRESHOLDS,
     TRENDS_DIR,
     Query,
     Row,
+    Thresholds,
     judge,
+    read_header,
     read_queries,
+    read_thresholds,
     run_checks,
 )
-from tests.shop import create_shop, record_provenance
+from tests.shop import create_shop, record_provenance, seal_provenance
 from tests.support import ShopCase, sample_shop, skip_or_fail
 from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, read_contract
 from utils.database import read_provenance
+from utils.helpers import DataError
 
 # Found by the checks with severity `info` in the sound shop: the rug, and Zoë.
 SOUND_FACTS = {"coverage_products_never_sold": 1, "coverage_users_without_orders": 1}
@@ -495,6 +500,9 @@ class CheckCase(unittest.TestCase):
             connection.executescript(fault.sql)
             if not fault.is_edit:
                 record_provenance(connection)
+            elif "submission_meta" in fault.sql:
+                # As a loader that had met it would have recorded it.
+                seal_provenance(connection)
             connection.commit()
             connection.execute("PRAGMA ignore_check_constraints = OFF")
             yield connection
@@ -644,6 +652,39 @@ class ABrokenShop(CheckCase):
                     fault = Break(f"{sql} WHERE {table.key[0]} = 3", is_edit=True)
                     check = self.check(fault)["files_content_as_loaded"]
                     self.assertEqual([row[0] for row in check["sample"]], [table.name])
+
+
+class TheThresholds(unittest.TestCase):
+    """A check's severity says how many rows it tolerates, unless its head does."""
+
+    def read(self, *lines: str) -> Thresholds:
+        """Return the thresholds of a warning with *lines* more in its head."""
+        sql = "\n".join(["-- Severity: warning", *lines, "SELECT 1;"])
+        header = read_header(sql)
+        return read_thresholds(Query("stem", header, sql, "db/checks/stem.sql", ""))
+
+    def test_of_a_head_without_them_are_the_severity_s(self) -> None:
+        for severity, statuses in (
+            ("error", ("pass", "fail", "fail")),
+            ("warning", ("pass", "warn", "warn")),
+            ("info", ("pass", "info", "info")),
+        ):
+            thresholds = THRESHOLDS[severity]
+            found = tuple(thresholds.judge(count) for count in (0, 1, None))
+            self.assertEqual(found, statuses, severity)
+
+    def test_of_a_head_are_obeyed(self) -> None:
+        thresholds = self.read("-- Warns: above 10 rows", "-- Fails: above 100 rows")
+        self.assertEqual(
+            [thresholds.judge(count) for count in (0, 10, 11, 100, 101, None)],
+            ["pass", "pass", "warn", "warn", "fail", "fail"],
+        )
+        self.assertEqual(self.read("-- Fails: above 5 rows").judge(6), "fail")
+
+    def test_that_are_no_numbers_are_named(self) -> None:
+        with self.assertRaises(DataError) as caught:
+            self.read("-- Warns: above ten rows")
+        self.assertIn("db/checks/stem.sql: '-- Warns: above ten", str(caught.exception))
 
 
 class TheContract(CheckCase):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import hashlib
+import io
 import json
 import os
 import random
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import ingest
 from db import report as report_module
 from db.digest import table_digest
 from db.ratios import is_complete
@@ -33,8 +37,9 @@ from tests.shop import (
     Row,
     create_empty_shop,
     create_shop,
+    seal_provenance,
 )
-from tests.support import refuse_to_replace
+from tests.support import ROOT, call, refuse_to_replace
 from utils.contract import read_contract
 from utils.database import find_inexact_refund
 from utils.helpers import DataError, hash_file
@@ -268,16 +273,108 @@ class TheSecondRoad(FolderCase):
             | Counter((day.weekday(), day.day % 24) for day in days),
         )
 
-    def test_a_digest_is_the_sha256_of_the_rows_as_sqlite_quotes_them(self) -> None:
-        # The sha256sum of a shell over the line that begins 3,'SKU''3','Mug','k','Ö',5,2,
-        rows = [(3, "SKU'3", "Mug", "k", "Ö", 5, 2, "2024-01-01T00:00:00Z")]
-        path = self.make_shop(products=rows, order_items=[])
+    def test_a_digest_is_the_sha256_of_the_canonical_csv_file(self) -> None:
+        names = [
+            "Mug",
+            "Mug, big",
+            'Mug "big"',
+            "Mug\nbig",
+            "Mug\rbig",
+            " Mug'",
+            "",
+            "\ufeff",
+        ]
+        rows: list[Row] = [
+            (number, f"S{number}", name, "k", "Ö", 5, 2, "2024-01-01T00:00:00Z")
+            for number, name in enumerate(names, start=1)
+        ]
+        path = self.make_shop(products=rows[::-1], order_items=[])
         products = next(t for t in read_contract().tables if t.name == "products")
         with closing(sqlite3.connect(path)) as connection:
             digest = table_digest(connection, products)
-        self.assertEqual(
-            digest, "59efa0c20a3142ba54b18ab97be939bf649e1da89eb3edb6fdc4fac34f71af33"
+        quoted = ["Mug", '"Mug, big"', '"Mug ""big"""', '"Mug\nbig"', '"Mug\rbig"', " Mug'"]
+        lines = [
+            f"{number},S{number},{name},k,Ö,5,2,2024-01-01T00:00:00Z\n"
+            for number, name in enumerate([*quoted, '""', "\ufeff"], start=1)
+        ]
+        text = ",".join(products.column_names) + "\n" + "".join(lines)
+        self.assertEqual(digest, hashlib.sha256(text.encode("utf-8")).hexdigest())
+
+
+class TheGate(FolderCase):
+    """A pipeline can stop on the report, and see all rows of a check."""
+
+    def break_shop(self) -> Path:
+        """Return a shop with an error (no payment of any order) and sample rows enough."""
+        path = self.make_shop(payments=[])
+        self.assertEqual(read_report(path)["verdict"]["status"], "fail")
+        return path
+
+    def test_strict_exits_1_when_an_error_level_check_fails(self) -> None:
+        path = self.break_shop()
+        arguments: list[object] = ["--report", "--database", path, "--out-dir", self.folder]
+        self.assertEqual(call(ingest.main, *arguments).status, 0)
+        (self.folder / "report.json").unlink()
+        result = call(ingest.main, *arguments, "--strict")
+        self.assertEqual(result.status, 1)
+        self.assertIn("ingest: error: not sound: payments_paid_order", result.stderr)
+        self.assertTrue((self.folder / "report.json").is_file())
+
+    def test_strict_lets_warnings_pass(self) -> None:
+        path = self.make_shop(as_of="2024-03-15")
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(
+                "UPDATE submission_meta SET value = 'differs' WHERE property = 'manifest'"
+            )
+            seal_provenance(connection)
+            connection.commit()
+        self.assertEqual(read_report(path)["verdict"]["status"], "warn")
+        result = call(
+            ingest.main, "--report", "--strict", "--database", path,
+            "--out-dir", self.folder,
+        )  # fmt: skip
+        self.assertEqual((result.status, result.stderr), (0, ""))
+
+    def test_strict_without_a_report_is_wrong_usage(self) -> None:
+        self.assertEqual(call(ingest.main, "--strict").status, 2)
+
+    def test_the_rows_of_a_check_are_all_printed(self) -> None:
+        path = self.break_shop()
+        report = read_report(path)
+        for check in report["checks"]:
+            with self.subTest(check["check"]):
+                result = call(ingest.main, "--rows", check["check"], "--database", path)
+                self.assertEqual((result.status, result.stderr), (0, ""))
+                header, *rows = csv.reader(io.StringIO(result.stdout))
+                self.assertEqual(header, check["columns"])
+                self.assertEqual(len(rows), check["count"])
+                shown = [["" if cell is None else str(cell) for cell in row]
+                         for row in check["sample"]]  # fmt: skip
+                self.assertEqual(rows[: len(shown)], shown)
+                command = f"python ingest.py --rows {check['check']}"
+                expected = None if check["status"] == "pass" else command
+                self.assertEqual(check["all_rows"], expected)
+
+    def test_a_check_that_is_unknown_is_named_with_the_nearest(self) -> None:
+        result = call(
+            ingest.main, "--rows", "duplicate_mail", "--database", self.make_shop()
         )
+        self.assertEqual((result.status, result.stdout), (1, ""))
+        self.assertIn(
+            "no check 'duplicate_mail'; did you mean duplicate_email?", result.stderr
+        )
+
+    def test_the_report_names_the_sql_that_made_it(self) -> None:
+        report = self.report_shop()
+        named = [entry["sql"] for entry in report["checks"] if entry["sql"]]
+        named += [entry["sql"] for entry in report["trends"].values()]
+        self.assertEqual(len(named), CHECK_COUNT - 2 + len(report["trends"]))
+        for sql in named:
+            data = (ROOT / sql["file"]).read_bytes()
+            self.assertEqual(hashlib.sha256(data).hexdigest(), sql["sha256"])
+        lines = "".join(f"{sql['file']} {sql['sha256']}\n" for sql in named)
+        expected = hashlib.sha256(lines.encode()).hexdigest()
+        self.assertEqual(report["queries"]["sha256"], expected)
 
 
 class TheCalendar(FolderCase):
@@ -651,7 +748,10 @@ class TheMarkdown(FolderCase):
         self.assertEqual(lines[0], f"Not sound. {CHECK_COUNT} checks, 6 errors, 1 warning.")
         self.assertEqual(lines[1], "  error: Every order has at least one item: 8 rows")
         self.assertEqual(lines[7], "  and 1 more, in the report")
-        self.assertLessEqual(len(text.splitlines()), 14)
+        self.assertEqual(
+            lines[8], "  All rows: python ingest.py --rows coverage_orders_without_items"
+        )
+        self.assertLessEqual(len(text.splitlines()), 15)
 
 
 class TheFiles(FolderCase):
@@ -715,14 +815,15 @@ class TheFiles(FolderCase):
         self.assertEqual(
             list(report),
             [
-                "schema_version", "as_of", "currency", "database", "dataset", "verdict",
-                "kpis", "definitions", "checks", "tables", "trends", "provenance",
+                "schema_version", "as_of", "currency", "database", "dataset", "queries",
+                "verdict", "kpis", "definitions", "checks", "tables", "trends",
+                "provenance",
             ],
         )  # fmt: skip
         self.assertEqual(
             list(report["checks"][0]),
-            ["check", "title", "severity", "status", "count", "key", "columns", "sample",
-             "note"],
+            ["check", "title", "severity", "thresholds", "status", "count", "key",
+             "columns", "sample", "note", "sql", "all_rows"],
         )  # fmt: skip
         self.assertEqual(report["provenance"]["orders.csv"]["rows"], "8")
         self.assertEqual(
