@@ -129,7 +129,7 @@ class MemoryPeak(NamedTuple):
 # Running and measuring
 
 
-def run_process(command: Sequence[str], folder: Path) -> Usage:
+def run_process(command: Sequence[str], folder: Path, *, status: int = 0) -> Usage:
     """Run *command* in *folder* to its end; raise `BenchmarkError` if it fails.
 
     On Linux a peak below this process's own (some 20 MB) cannot be seen.
@@ -140,14 +140,14 @@ def run_process(command: Sequence[str], folder: Path) -> Usage:
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         try:
-            _, status, used = os.wait4(process.pid, 0)
+            _, waited, used = os.wait4(process.pid, 0)
         except BaseException:
             process.kill()
             process.wait()
             raise
         wall_seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
+        process.returncode = os.waitstatus_to_exitcode(waited)
+        if process.returncode != status:
             raise BenchmarkError(
                 f"{' '.join(command)}: exit status {process.returncode}\n{_read_tail(log)}"
             )

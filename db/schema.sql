@@ -144,14 +144,16 @@ CREATE TABLE payments (
 -- Where the data came from: one row per fact, in the transaction that loaded them.
 --
 --   subject            property
---   <table>.csv        sha256, bytes, rows, manifest (matches, differs, unlisted, absent)
---   <table>            content_sha256: of the loaded rows, on any machine the same
+--   <table>.csv        sha256, bytes, rows (read), rows_stored, form (canonical, or what is
+--                      not), manifest (matches, differs, unlisted, absent)
+--   <table>            content_sha256: of the loaded rows as a canonical CSV file
 --   dataset            content_sha256: of the tables' digests; as_of: last day observed
 --   schema.sql         sha256
 --   datapackage.json   sha256, when there is a manifest
 --   generator          seed, users, window_start, window_end, format_version, currency,
 --                      when the manifest states them
 --   loader             tool_version, python_version, sqlite_version
+--   submission_meta    content_sha256: of all the other rows here
 CREATE TABLE submission_meta (
     subject TEXT NOT NULL,
     property TEXT NOT NULL,

@@ -7,6 +7,7 @@ a new file of that name it would destroy it.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
@@ -21,10 +22,17 @@ from utils.database import LOCK_TIMEOUT
 from utils.helpers import DataError
 from utils.signals import hold_signals
 
+# Each system has one of these; WebAssembly may have none, and one process only.
 if sys.platform == "win32":
     import msvcrt
 else:
-    import fcntl
+    try:
+        import fcntl
+    except ImportError:
+        fcntl = None  # type: ignore[assignment]
+
+# How a system says that it has no locks at all.
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 IS_WINDOWS = os.name == "nt"
 
@@ -133,9 +141,11 @@ def _lock(descriptor: int, target: Path) -> None:
     try:
         if sys.platform == "win32":
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
+        elif fcntl is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return
         if not (IS_WINDOWS or isinstance(error, BlockingIOError)):
             raise
         raise DataError(

@@ -1,0 +1,259 @@
+"""Measure the loader beside the sqlite3 shell, sqlite-utils and DuckDB, or its memory.
+
+    python benchmarks/compare_loaders.py
+    python benchmarks/compare_loaders.py --rounds 9 --users 300000
+    python benchmarks/compare_loaders.py --faults
+
+What is counted: whole processes, from their start to their exit.  A round runs every tool
+once, in a rotated order; the ratios are taken within a round, so that a slow spell of the
+machine meets both sides.  One run of each before the rounds is not counted.
+
+The sqlite3 shell does the same job: the schema with its rules, `.import` of the five files
+in one transaction, the indexes, `PRAGMA foreign_key_check`.  sqlite-utils (no rules, no
+indexes but the key, one call a file) and DuckDB (keys, NOT NULL and references, its own
+format) are there for orientation.
+
+--faults measures the slow road instead: one fault in all, and one in each of a million
+rows.  Exit status 1 if a promise is not kept.  Peers come from peers.txt, as in
+compare_generators.py, from which the measuring is taken; the shell must be on the PATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.compare_generators import (  # noqa: E402
+    DEFAULT_ROUNDS,
+    DEFAULT_USERS,
+    GENERATOR,
+    MIB,
+    Usage,
+    default_environment,
+    describe_machine,
+    note,
+    parse_count,
+    prepare_environment,
+    run_process,
+)
+from utils.contract import read_contract  # noqa: E402
+
+INGEST = ROOT / "ingest.py"
+
+# The promises: ours ÷ the shell by wall time; the slow road ÷ the load; memory of both.
+MOST_RATIO = 1.0
+MOST_DIAGNOSIS = 5.0
+MOST_PEAK_BYTES = 200_000_000
+FAULTY_ROWS = 1_000_000
+
+
+class Loader(NamedTuple):
+    """A tool that loads the files; *command* makes the database of a path it gets."""
+
+    name: str
+    command: Callable[[Path], list[str]]
+
+
+def say(text: str) -> None:
+    """Print a line of the result."""
+    sys.stdout.write(text + "\n")
+
+
+def write_shell_script(data_dir: Path, script: Path) -> None:
+    """Write what the sqlite3 shell is to do with the files in *data_dir*."""
+    contract = read_contract()
+    lines = ["PRAGMA synchronous = OFF;", "BEGIN;"]
+    lines += [f"{statement};" for statement in contract.table_statements]
+    for table in contract.tables:
+        lines.append(f".import --csv --skip 1 {data_dir / table.name}.csv {table.name}")
+    lines += [f"{statement};" for statement in contract.index_statements]
+    lines += ["PRAGMA foreign_key_check;", "COMMIT;"]
+    script.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+DUCKDB_LOADER = """
+import sys, duckdb
+sys.path.insert(0, sys.argv[3])
+from utils.contract import read_contract
+connection = duckdb.connect(sys.argv[2])
+connection.execute("BEGIN")
+for table in read_contract().tables:
+    columns = [
+        f"{c.name} {'BIGINT' if c.type == 'INTEGER' else 'VARCHAR'} NOT NULL"
+        for c in table.columns
+    ]
+    keys = [f"PRIMARY KEY ({', '.join(table.key)})"]
+    keys += [
+        f"FOREIGN KEY ({k.column}) REFERENCES {k.parent_table} ({k.parent_column})"
+        for k in table.foreign_keys
+    ]
+    connection.execute(f"CREATE TABLE {table.name} ({', '.join(columns + keys)})")
+    connection.execute(f"COPY {table.name} FROM '{sys.argv[1]}/{table.name}.csv' (HEADER)")
+connection.execute("COMMIT")
+"""
+
+
+def list_loaders(data_dir: Path, scratch: Path, python: Path) -> list[Loader]:
+    """Return the loaders of *data_dir*; *python* has the peers."""
+    shell = shutil.which("sqlite3")
+    if shell is None:
+        sys.exit("compare_loaders: error: no sqlite3 on the PATH; install the shell")
+    script = scratch / "load.sql"
+    write_shell_script(data_dir, script)
+    utils = python.with_name("sqlite-utils")
+    inserts = " && ".join(
+        f'"{utils}" insert "$0" {table.name} "{data_dir / table.name}.csv" --csv'
+        f" --pk {table.key[0]} --silent"
+        for table in read_contract().tables
+    )
+    return [
+        Loader("ours", lambda path: [
+            sys.executable, str(INGEST), "--ingest", "--quiet",
+            "--data-dir", str(data_dir), "--database", str(path),
+        ]),
+        Loader("sqlite3 shell", lambda path: [
+            shell, "-bail", str(path), f".read {script}",
+        ]),
+        Loader("sqlite-utils", lambda path: ["/bin/sh", "-c", inserts, str(path)]),
+        Loader("DuckDB", lambda path: [
+            str(python), "-c", DUCKDB_LOADER, str(data_dir), str(path), str(ROOT),
+        ]),
+    ]  # fmt: skip
+
+
+def run_rounds(
+    loaders: Sequence[Loader], rounds: int, scratch: Path
+) -> dict[str, list[Usage]]:
+    """Return what each loader took in each round, the first one left out."""
+    usages: dict[str, list[Usage]] = {loader.name: [] for loader in loaders}
+    for number in range(rounds + 1):
+        turn = number % len(loaders)
+        for loader in [*loaders[turn:], *loaders[:turn]]:
+            with tempfile.TemporaryDirectory(dir=scratch) as folder:
+                usage = run_process(loader.command(Path(folder) / "shop.db"), Path(folder))
+            if number:
+                usages[loader.name].append(usage)
+                note(f"round {number}: {loader.name:14} {usage.wall_seconds:6.2f} s")
+    return usages
+
+
+def render_table(usages: dict[str, list[Usage]], rows: int) -> str:
+    """Return the medians as a Markdown table."""
+    lines = [
+        "| loader | wall s | CPU s | rows/s | peak MiB | ours ÷ it, wall |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, runs in usages.items():
+        wall = statistics.median(run.wall_seconds for run in runs)
+        cpu = statistics.median(run.cpu_seconds for run in runs)
+        peak = max(run.peak_bytes for run in runs) / MIB
+        ratio = "" if name == "ours" else f"{find_ratio(usages, name):.2f}"
+        lines.append(
+            f"| {name} | {wall:.2f} | {cpu:.2f} | {rows / wall:,.0f} | {peak:.0f}"
+            f" | {ratio} |"
+        )
+    return "\n".join(lines)
+
+
+def find_ratio(usages: dict[str, list[Usage]], name: str) -> float:
+    """Return the median over the rounds of our wall time ÷ that of the loader *name*."""
+    return statistics.median(
+        ours.wall_seconds / other.wall_seconds
+        for ours, other in zip(usages["ours"], usages[name], strict=True)
+    )
+
+
+def generate(users: int, folder: Path) -> int:
+    """Make the files of *users* in *folder*; return the rows."""
+    command = [
+        sys.executable, str(GENERATOR), "--generate", "--quiet", "--users", str(users),
+        "--out-dir", str(folder),
+    ]  # fmt: skip
+    run_process(command, folder)
+    return sum(
+        (folder / f"{table.name}.csv").read_bytes().count(b"\n") - 1
+        for table in read_contract().tables
+    )
+
+
+def compare(users: int, rounds: int, scratch: Path) -> bool:
+    """Print the comparison; return whether the promises are kept."""
+    environment = default_environment()
+    prepare_environment(environment)
+    python = environment / "bin" / "python"
+    rows = generate(users, scratch)
+    usages = run_rounds(list_loaders(scratch, scratch, python), rounds, scratch)
+    say(f"{describe_machine()}; {users:,} users, {rows:,} rows, {rounds} rounds\n")
+    say(render_table(usages, rows))
+    ratio = find_ratio(usages, "sqlite3 shell")
+    peak = max(run.peak_bytes for run in usages["ours"])
+    say(f"\nours ÷ sqlite3 shell: {ratio:.2f}, at most {MOST_RATIO}")
+    return ratio <= MOST_RATIO and peak <= MOST_PEAK_BYTES
+
+
+def measure_faults(users: int, scratch: Path) -> bool:
+    """Print what the slow road takes; return whether the promises are kept."""
+    rows = generate(users, scratch)
+    load = measure_ingest(scratch, status=0)
+    say(
+        f"load of {rows:,} rows: {load.wall_seconds:.1f} s, {load.peak_bytes / MIB:.0f} MiB"
+    )
+    path = scratch / "order_items.csv"
+    sound = path.read_bytes()
+    path.write_bytes(sound[:-2] + b"x\n")
+    one = measure_ingest(scratch, status=1)
+    ratio = one.wall_seconds / load.wall_seconds
+    say(f"one fault: {one.wall_seconds:.1f} s, {ratio:.1f} times the load,"
+          f" {one.peak_bytes / MIB:.0f} MiB")  # fmt: skip
+    path.write_bytes(sound)
+    header = (scratch / "payments.csv").read_bytes().split(b"\n", 1)[0]
+    line = b",1,charge,card,failed,x,2024-01-01T00:00:00Z\n"
+    with open(scratch / "payments.csv", "wb") as file:
+        file.write(header + b"\n")
+        file.writelines(b"%d%s" % (number, line) for number in range(1, FAULTY_ROWS + 1))
+    all_rows = measure_ingest(scratch, status=1)
+    written = (scratch / "errors.jsonl").stat().st_size / MIB
+    say(
+        f"a fault in each of {FAULTY_ROWS:,} rows: {all_rows.wall_seconds:.1f} s,"
+        f" {all_rows.peak_bytes / MIB:.0f} MiB, {written:.0f} MiB of JSON Lines"
+    )
+    peak = max(one.peak_bytes, all_rows.peak_bytes)
+    return ratio <= MOST_DIAGNOSIS and peak <= MOST_PEAK_BYTES
+
+
+def measure_ingest(folder: Path, *, status: int) -> Usage:
+    """Return what an ingest of *folder* takes, which must end with *status*."""
+    command = [
+        sys.executable, str(INGEST), "--ingest", "--quiet", "--data-dir", str(folder),
+        "--database", str(folder / "shop.db"), "--errors", str(folder / "errors.jsonl"),
+        "--max-errors", "1",
+    ]  # fmt: skip
+    return run_process(command, folder, status=status)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line *argv*; return 1 if a promise is not kept."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--users", type=parse_count, default=DEFAULT_USERS)
+    parser.add_argument("--rounds", type=parse_count, default=DEFAULT_ROUNDS)
+    parser.add_argument("--faults", action="store_true", help="measure the slow road")
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="shop-loaders-") as folder:
+        scratch = Path(os.path.realpath(folder))
+        if args.faults:
+            return 0 if measure_faults(args.users, scratch) else 1
+        return 0 if compare(args.users, args.rounds, scratch) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
