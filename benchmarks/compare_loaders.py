@@ -39,6 +39,7 @@ from benchmarks.compare_generators import (  # noqa: E402
     GENERATOR,
     MIB,
     Usage,
+    count_lines,
     default_environment,
     describe_machine,
     note,
@@ -181,8 +182,7 @@ def generate(users: int, folder: Path) -> int:
     ]  # fmt: skip
     run_process(command, folder)
     return sum(
-        (folder / f"{table.name}.csv").read_bytes().count(b"\n") - 1
-        for table in read_contract().tables
+        count_lines(folder / f"{table.name}.csv") - 1 for table in read_contract().tables
     )
 
 
@@ -209,17 +209,23 @@ def measure_faults(users: int, scratch: Path) -> bool:
         f"load of {rows:,} rows: {load.wall_seconds:.1f} s, {load.peak_bytes / MIB:.0f} MiB"
     )
     path = scratch / "order_items.csv"
-    sound = path.read_bytes()
-    path.write_bytes(sound[:-2] + b"x\n")
+    with open(path, "rb+") as file:
+        file.seek(-2, os.SEEK_END)
+        last_digit = file.read(1)
+        file.seek(-2, os.SEEK_END)
+        file.write(b"x")
     one = measure_ingest(scratch, status=1)
     ratio = one.wall_seconds / load.wall_seconds
     say(f"one fault: {one.wall_seconds:.1f} s, {ratio:.1f} times the load,"
           f" {one.peak_bytes / MIB:.0f} MiB")  # fmt: skip
-    path.write_bytes(sound)
-    header = (scratch / "payments.csv").read_bytes().split(b"\n", 1)[0]
+    with open(path, "rb+") as file:
+        file.seek(-2, os.SEEK_END)
+        file.write(last_digit)
+    with open(scratch / "payments.csv", "rb") as file:
+        header = file.readline()
     line = b",1,charge,card,failed,x,2024-01-01T00:00:00Z\n"
     with open(scratch / "payments.csv", "wb") as file:
-        file.write(header + b"\n")
+        file.write(header)
         file.writelines(b"%d%s" % (number, line) for number in range(1, FAULTY_ROWS + 1))
     all_rows = measure_ingest(scratch, status=1)
     written = (scratch / "errors.jsonl").stat().st_size / MIB

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import ingest
 from db.digest import dataset_digest, provenance_digest, table_digest
-from tests.support import Result, ShopCase, call, sample_shop
+from tests.support import IN_CI, Result, ShopCase, call, sample_shop
 from utils.contract import SCHEMA_PATH, Table, read_contract
 
 RESULTS = ["report.json", "report.md", "query_result.csv", "query_result.json"]
@@ -99,7 +99,7 @@ class OneChangedCell(ChainCase):
     def test_of_any_column_in_the_database(self) -> None:
         sound = self.database.read_bytes()
         for table in read_contract().tables:
-            for column in table.columns:
+            for column in table.columns if IN_CI else table.columns[::3]:
                 with self.subTest(table=table.name, column=column.name):
                     self.database.write_bytes(sound)
                     key = self.change_cell(table, column.name)
@@ -167,7 +167,7 @@ class OneChangedCell(ChainCase):
         rows = self.query("SELECT subject, property FROM submission_meta")
         self.assertGreater(len(rows), 40)
         sound = self.database.read_bytes()
-        for subject, name in rows:
+        for subject, name in rows if IN_CI else rows[::7]:
             with self.subTest(subject=subject, property=name):
                 self.database.write_bytes(sound)
                 self.change(
@@ -210,7 +210,7 @@ class OneChangedCell(ChainCase):
             path = self.folder / name
             sound = path.read_text(encoding="utf-8")
             places = [match.start() for match in re.finditer("[0-9]", sound)]
-            for place in chance.sample(places, 6):
+            for place in chance.sample(places, 12 if IN_CI else 2):
                 digit = str((int(sound[place]) + 1) % 10)
                 with self.subTest(name=name, place=place):
                     path.write_text(
