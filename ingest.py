@@ -14,6 +14,7 @@ from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,
     DataError,
+    escape_controls,
     print_safely,
     render_files,
     report_error,
@@ -98,6 +99,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run(argv)
     except (DataError, OSError, sqlite3.Error) as error:
         report_error("ingest", error)
+        return 1
+    except MemoryError:
+        report_error("ingest", "out of memory; what was there before was left as it is")
         return 1
     except KeyboardInterrupt as end:
         return report_end("ingest", end)
@@ -185,7 +189,9 @@ def print_rows(database: Path, check: str) -> None:
     for row in list_rows(database, check):
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(row)
-        print_safely(line.getvalue())
+        text = line.getvalue()
+        # A terminal obeys control characters; a file or a pipe gets the cells as they are.
+        print_safely(escape_controls(text) if sys.stdout.isatty() else text)
 
 
 def run_verification(args: argparse.Namespace) -> bool:

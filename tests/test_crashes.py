@@ -310,6 +310,88 @@ class AFullDisk(CrashCase):
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+class AnOldDatabase(CrashCase):
+    """What the old database left beside it neither spoils the new one nor is lost."""
+
+    def die_writing(self, mode: str) -> None:
+        """Let a process change the old database and be killed in the midst of it."""
+        self.restore()
+
+        def write() -> None:
+            connection = sqlite3.connect(self.database, isolation_level=None)
+            connection.execute(f"PRAGMA journal_mode = {mode}")
+            # So small a cache that changed pages go to the file before the end.
+            connection.execute("PRAGMA cache_size = 1")
+            connection.execute("BEGIN")
+            connection.execute("UPDATE payments SET amount_cents = 1")
+            connection.execute("UPDATE users SET city = 'Elsewhere'")
+            if mode == "WAL":
+                connection.execute("COMMIT")
+            send(signal.SIGKILL)
+
+        self.assertEqual(self.run_apart(write).status, -signal.SIGKILL)
+
+    def test_that_was_being_written_is_rolled_back_and_replaced(self) -> None:
+        self.die_writing("DELETE")
+        self.assertTrue((self.folder / "shop.db-journal").exists())
+        self.recover()
+        self.see()
+
+    def test_that_left_a_log_is_folded_and_replaced(self) -> None:
+        self.die_writing("WAL")
+        self.assertTrue((self.folder / "shop.db-wal").exists())
+        self.recover()
+        self.see()
+
+    def test_that_left_a_journal_is_whole_again_if_the_input_is_refused(self) -> None:
+        self.die_writing("DELETE")
+        with open(self.folder / "users.csv", "a", encoding="utf-8") as file:
+            file.write("x\n")
+        self.assertEqual(self.ingest().status, 1)
+        with closing(sqlite3.connect(self.database)) as connection:
+            cities = connection.execute("SELECT 1 FROM users WHERE city = 'Elsewhere'")
+            self.assertEqual(cities.fetchall(), [])
+        self.assertEqual(self.see(), "old")
+
+    def test_that_is_read_in_wal_mode_is_left_and_the_reader_named(self) -> None:
+        self.restore()
+        with closing(sqlite3.connect(self.database, isolation_level=None)) as reader:
+            reader.execute("PRAGMA journal_mode = WAL")
+            reader.execute("BEGIN")
+            before = reader.execute("SELECT COUNT(*), MAX(signed_up_at) FROM users")
+            expected = before.fetchall()
+            with mock.patch("db.swap.LOCK_TIMEOUT", 0.05):
+                result = self.ingest()
+            self.assertEqual(result.status, 1)
+            self.assertIn("shop.db: cannot be replaced: database is locked", result.stderr)
+            again = reader.execute("SELECT COUNT(*), MAX(signed_up_at) FROM users")
+            self.assertEqual(again.fetchall(), expected)
+        self.recover()
+
+    def test_that_is_damaged_is_left_alone_or_replaced_and_never_a_traceback(self) -> None:
+        for start in (16, 100, 4096, 20_000):
+            with self.subTest(start):
+                damaged = bytearray(self.old)
+                damaged[start : start + 2000] = b"\xa5" * 2000
+                self.database.write_bytes(damaged)
+                result = self.ingest()
+                self.assertNotIn("Traceback", result.stderr)
+                found = self.database.read_bytes()
+                self.assertEqual(found, damaged if result.status else self.new)
+
+
+class WantOfMemory(CrashCase):
+    """A process that gets no more memory."""
+
+    def test_is_one_clear_line(self) -> None:
+        self.restore()
+        with mock.patch("db.loading.load_table", side_effect=MemoryError):
+            result = self.ingest()
+        self.assertEqual(result.status, 1)
+        self.assertRegex(result.stderr, r"\Aingest: error: out of memory; [^\n]+\n\Z")
+        self.assertEqual(self.see(), "old")
+
+
 class SeveralIngests(CrashCase):
     """Of ingests at once one wins, and the others say so."""
 

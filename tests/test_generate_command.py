@@ -452,6 +452,18 @@ class AStoppedRun(ShopCase):
         with self.assertRaises(ProcessLookupError):
             os.killpg(process.pid, 0)
 
+    def test_by_sigterm_leaves_the_old_files_whole(self) -> None:
+        process = self.start()
+        process.terminate()
+        stdout, stderr = process.communicate(timeout=60)
+        self.assertEqual(
+            (process.returncode, stdout, stderr),
+            (143, "", "generate_data: error: terminated\n"),
+        )
+        self.assertEqual(hash_folder(self.folder), self.before)
+        with self.assertRaises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+
     def test_by_the_loss_of_a_worker_says_so(self) -> None:
         if not Path("/proc/self/stat").exists():
             skip("finds the workers in /proc")

@@ -135,17 +135,22 @@ def render_json(document: Any) -> str:
 
 
 def report_error(program: str, error: Exception | str) -> None:
-    """Print *error* on stderr the way all four scripts do, on any terminal's encoding.
+    """Print *error* on stderr the way all four scripts do, on any terminal's encoding."""
+    print_safely(f"{program}: error: {escape_controls(str(error))}", file=sys.stderr)
 
-    Control characters, which a path or a value may hold, are escaped.
+
+def escape_controls(text: str) -> str:
+    r"""Return *text* with its control characters escaped, which a value or a path may hold.
+
+    >>> escape_controls("a\x1b]0;b\n")
+    'a\\x1b]0;b\n'
     """
-    text = "".join(
+    return "".join(
         character
         if character.isprintable() or character == "\n"
         else ascii(character)[1:-1]
-        for character in str(error)
+        for character in text
     )
-    print_safely(f"{program}: error: {text}", file=sys.stderr)
 
 
 def print_safely(text: str, *, file: IO[str] | None = None) -> None:
