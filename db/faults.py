@@ -639,7 +639,7 @@ def _judge_cell(column: Column, cell: str) -> tuple[str, str] | None:
         is_money = column.name.endswith("_cents")
         unit = "whole cents" if is_money else "a whole number"
         meant = _guess_integer(cell, is_money=is_money)
-        return "E_INTEGER", f"{unit} such as 1250" + (f"; perhaps {meant}" if meant else "")
+        return "E_INTEGER", f"{unit} such as 4299" + (f"; perhaps {meant}" if meant else "")
     if not _SMALLEST <= int(cell[:25]) <= _LARGEST:
         return "E_RANGE", "an integer of at most 64 bits"
     return None

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from db.digest import table_digest
 from utils.contract import Column, Contract, Table
+from utils.helpers import DataError
 from utils.processes import count_processors, open_pool
 
 if TYPE_CHECKING:
@@ -269,7 +270,7 @@ def _await(
     future: Future[list[LoadedFile]], progress: SynchronizedArray[int], tell: Tell
 ) -> list[LoadedFile]:
     """Return the result of *future*, telling now and then how far it is."""
-    from concurrent.futures import wait
+    from concurrent.futures import BrokenExecutor, wait
 
     told = [0, 0]
     is_done = False
@@ -279,7 +280,13 @@ def _await(
             now = progress[:]
         tell(now[0] - told[0], now[1] - told[1])
         told = now
-    return future.result()
+    try:
+        return future.result()
+    except BrokenExecutor as error:
+        raise DataError(
+            "the second process of the load was ended by the system, perhaps for want of"
+            " memory; the database was left as it is. Run again."
+        ) from error
 
 
 # In the other process, the one array that it counts its progress in.

@@ -17,7 +17,7 @@ import ingest
 from db.faults import Fault, Faults, find_faults
 from db.loading import create_tables, load_table, open_new
 from tests import shop
-from tests.support import CORPORA_DIR, IN_CI, ShopCase, call, skip
+from tests.support import CORPORA_DIR, IN_CI, ROOT, ShopCase, call, skip
 from utils.contract import read_contract
 
 ROWS: dict[str, list[shop.Row]] = {
@@ -92,7 +92,7 @@ class FaultCase(ShopCase):
         return [str(fault) for fault in self.find().first]
 
 
-INTEGER = "expected whole cents such as 1250"
+INTEGER = "expected whole cents such as 4299"
 CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
     # A. The file.  Numbers are those of the catalogue that the project works from.
     ("2 zero bytes", "users", lambda _: b"", ["users.csv: E_EMPTY"]),
@@ -349,6 +349,35 @@ class EveryFault(FaultCase):
         (self.folder / "payments.csv").write_text("\n".join([header, *rows]), "utf-8")
         lines = [fault.line for fault in self.find().first]
         self.assertEqual(lines, [2, 501, 502, 2751, 3001])
+
+
+class TheReadme(ShopCase):
+    """What the README shows of faults is what comes out."""
+
+    def test_shows_the_faults_as_they_are_told(self) -> None:
+        self.copy_sample()
+        for name, line, at, value in (
+            ("orders.csv", 17, 8, "12.50"), ("payments.csv", 5, 1, "99999999"),
+        ):  # fmt: skip
+            self.edit_line(
+                name, line,
+                lambda text, at=at, value=value: ",".join(  # type: ignore[misc]
+                    value if n == at else cell for n, cell in enumerate(text.split(","))
+                ),
+            )  # fmt: skip
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        shown = re.findall(r"```text\n(ingest: error: .*?)```", readme, re.DOTALL)
+        self.assertEqual(shown, [self.ingest().stderr])
+
+    def test_names_every_code(self) -> None:
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        sources = "".join(
+            (ROOT / "db" / name).read_text(encoding="utf-8")
+            for name in ("faults.py", "records.py")
+        )
+        codes = set(re.findall(r"\"(E_[A-Z_]+)\"", sources))
+        self.assertEqual(codes, set(re.findall(r"`(E_[A-Z_0-9]+)`", readme)))
+        self.assertGreater(len(codes), 15)
 
 
 class TheErrorsFile(FaultCase):

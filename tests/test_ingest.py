@@ -18,6 +18,7 @@ from unittest import mock
 
 import ingest
 from db import faults, loading
+from db.ingest import ingest_folder
 from tests.support import (
     ROOT,
     SAMPLE_USERS,
@@ -27,6 +28,11 @@ from tests.support import (
     skip_on_windows,
 )
 from utils.contract import SCHEMA_PATH, read_contract
+
+
+def end_at_once(*_arguments: object) -> None:
+    """Be a process that the system ends."""
+    os._exit(1)
 
 
 class LoadCase(ShopCase):
@@ -111,6 +117,54 @@ class ALoadedDatabase(LoadCase):
         first = self.database.read_bytes()
         self.load()
         self.assertEqual(self.database.read_bytes(), first)
+
+    def test_is_the_same_bytes_with_one_process_or_two(self) -> None:
+        found = set()
+        with mock.patch.object(loading, "BYTES_FOR_TWO", 0):
+            for processors in (1, 2):
+                with mock.patch.object(
+                    loading, "count_processors", return_value=processors
+                ):
+                    self.load()
+                found.add(self.database.read_bytes())
+        self.assertEqual(len(found), 1)
+        two = self.query("SELECT * FROM submission_meta")
+        self.load()
+        self.assertEqual(self.query("SELECT * FROM submission_meta"), two)
+
+    def test_by_two_processes_names_the_faults_of_either(self) -> None:
+        with mock.patch.object(loading, "BYTES_FOR_TWO", 0):
+            for name, at in (("users.csv", 0), ("payments.csv", 5)):
+                self.edit_line(name, 4, partial(_set_cell, at=at, value="x"))
+            self.refuse("users.csv:4:1: E_INTEGER", "payments.csv:4:6: E_INTEGER")
+        self.assertEqual([path.name for path in self.folder.glob(".*")], [])
+
+    def test_by_two_processes_says_if_one_was_ended(self) -> None:
+        with (
+            mock.patch.object(loading, "BYTES_FOR_TWO", 0),
+            mock.patch.object(loading, "count_processors", return_value=2),
+            mock.patch.object(loading, "load_shard", end_at_once),
+        ):
+            self.refuse("the second process of the load was ended by the system")
+        self.assertFalse(self.database.exists())
+
+    def test_tells_of_its_progress_to_the_end(self) -> None:
+        for smallest in (0, 1 << 40):
+            told: list[tuple[int, int]] = []
+            with (
+                self.subTest(smallest),
+                mock.patch.object(loading, "BYTES_FOR_TWO", smallest),
+                mock.patch.object(loading, "CHUNK_ROWS", 50),
+            ):
+                outcome = ingest_folder(
+                    self.folder,
+                    self.database,
+                    watch=lambda *now, told=told: told.append(now),
+                )
+                self.assertEqual(told, sorted(told))
+                rows = sum(file.rows for file in outcome.files)
+                self.assertEqual(told[-1], (rows, 1000))
+                self.assertGreater(len(told), 3)
 
     def test_leaves_no_file_beside_it(self) -> None:
         before = set(os.listdir(self.folder))
@@ -709,6 +763,23 @@ class TheCommand(ShopCase):
         self.assertEqual((result.status, result.stdout), (1, ""))
         self.assertTrue(result.stderr.startswith("ingest: error: "), result.stderr)
         self.assertNotIn("Traceback", result.stderr)
+
+    def test_a_value_that_the_terminal_lacks_is_escaped(self) -> None:
+        self.copy_sample()
+        self.edit_line("orders.csv", 3, partial(_set_cell, at=3, value="bezahlt ✓"))
+        for env in (
+            {"PYTHONIOENCODING": "ascii"},
+            {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
+            {"PYTHONIOENCODING": "cp1252"},
+        ):
+            with self.subTest(env):
+                result = run_script(
+                    "ingest.py", "--ingest", "--data-dir", self.folder,
+                    "--database", self.database, env=env,
+                )  # fmt: skip
+                self.assertEqual(result.status, 1)
+                self.assertNotIn("Traceback", result.stderr)
+                self.assertIn(r"status is 'bezahlt \u2713'", result.stderr)
 
     def test_does_its_work_when_nobody_reads_what_it_says(self) -> None:
         self.copy_sample()
