@@ -12,7 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from db.faults import MOST_FAULTS, Fault, Faults, InputFaults, find_faults
+from db.diagnosis import find_faults
+from db.faults import MOST_FAULTS, Fault, Faults, InputFaults
 from db.loading import (
     LoadedFile,
     Refusal,

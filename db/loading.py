@@ -2,7 +2,7 @@
 
 The very bytes that are parsed are hashed.  Whole columns are proved canonical at a time,
 SQLite does the rest (STRICT types, CHECKs, keys).  Nothing here explains a fault: whatever
-stops this road sends the input down the slow one (`faults`).
+stops this road sends the input down the slow one (`diagnosis`).
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from contextlib import closing
 from pathlib import Path
 
 import ingest
-from db.faults import Fault, Faults, find_faults
+from db.diagnosis import find_faults
+from db.faults import Fault, Faults
 from db.loading import create_tables, load_table, open_new
 from tests import shop
 from tests.support import CORPORA_DIR, IN_CI, ROOT, ShopCase, call, skip
@@ -373,7 +374,7 @@ class TheReadme(ShopCase):
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         sources = "".join(
             (ROOT / "db" / name).read_text(encoding="utf-8")
-            for name in ("faults.py", "records.py")
+            for name in ("diagnosis.py", "cells.py", "records.py")
         )
         codes = set(re.findall(r"\"(E_[A-Z_]+)\"", sources))
         self.assertEqual(codes, set(re.findall(r"`(E_[A-Z_0-9]+)`", readme)))

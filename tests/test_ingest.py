@@ -17,7 +17,9 @@ from typing import Any
 from unittest import mock
 
 import ingest
-from db import faults, loading
+from db import loading
+from db.cells import find_named_column
+from db.faults import MOST_FAULTS
 from db.ingest import ingest_folder
 from tests.support import (
     ROOT,
@@ -487,7 +489,7 @@ class AFaultInAFile(LoadCase):
         rows = [_set_cell(row, 3, "") for row in rows]
         path.write_text("\n".join([header, *rows]), encoding="utf-8", newline="\n")
         errors = self.refuse(f"{len(rows)} faults in the input")
-        self.assertIn(f"… and {len(rows) - faults.MOST_FAULTS} more", errors)
+        self.assertIn(f"… and {len(rows) - MOST_FAULTS} more", errors)
 
     def test_faults_of_every_kind_and_file_come_in_one_run(self) -> None:
         self.break_cell("users.csv", 4, 3, "x")
@@ -732,9 +734,7 @@ class ASchema(LoadCase):
             ]
             self.assertEqual(len(rules), statement.count("CHECK ("), table.name)
             for rule in rules:
-                self.assertIsNotNone(
-                    faults.find_named_column(rule, table.column_names), rule
-                )
+                self.assertIsNotNone(find_named_column(rule, table.column_names), rule)
 
 
 class TheCommand(ShopCase):
