@@ -71,8 +71,8 @@ def build_parser() -> argparse.ArgumentParser:
         " report.json for the page)",
     )  # fmt: skip
     parser.add_argument(
-        "--max-errors", type=parse_count, default=100, metavar="N",
-        help="faults to list of each kind in each file (default: %(default)s)",
+        "--max-errors", type=parse_count, default=None, metavar="N",
+        help="faults to list of each kind in each file (default: 100)",
     )  # fmt: skip
     parser.add_argument(
         "--errors", type=Path, default=None, metavar="FILE",
@@ -113,6 +113,9 @@ def run(argv: Sequence[str] | None) -> int:
     args = parser.parse_args(argv)
     if args.strict and not args.report:
         parser.error("--strict judges the report; add --report")
+    tells_faults = args.errors is not None or args.max_errors is not None
+    if tells_faults and not (args.ingest or args.check):
+        parser.error("--errors and --max-errors tell of a load; add --ingest or --check")
     if not (args.ingest or args.check or args.report or args.rows or args.verify):
         parser.print_help(sys.stderr)
         return 2
@@ -129,13 +132,15 @@ def run(argv: Sequence[str] | None) -> int:
 def run_ingest(args: argparse.Namespace) -> None:
     """Load the files that *args* name and print what was loaded."""
     # Imported here so that --help and a mistyped option answer at once.
+    from db.faults import MOST_FAULTS
     from db.ingest import ingest_folder
     from utils.progress import open_bar
 
     with open_bar(quiet=args.quiet) as watch:
         outcome = ingest_folder(
             args.data_dir, args.database, args.schema, is_check=args.check,
-            max_errors=args.max_errors, errors_path=args.errors, watch=watch,
+            max_errors=MOST_FAULTS if args.max_errors is None else args.max_errors,
+            errors_path=args.errors, watch=watch,
         )  # fmt: skip
     if not args.quiet:
         done = f"Loaded into {show_path(args.database)}"
@@ -146,6 +151,8 @@ def run_ingest(args: argparse.Namespace) -> None:
                 for file in outcome.files
             )
         )
+    for sentence in outcome.warnings:
+        print_safely(f"ingest: warning: {sentence}", file=sys.stderr)
     for name in outcome.changed:
         print_safely(
             f"ingest: warning: {name} is not what datapackage.json says;"

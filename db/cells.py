@@ -15,7 +15,7 @@ _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 _DELIMITERS = {
     ";": "semicolons", "\t": "tabs", "|": "bars", "^": "carets", "=": "equals signs",
-    "\x1f": "unit separators",
+    "\x1f": "unit separators", ":": "colons", " ": "blanks",
 }  # fmt: skip
 
 
@@ -28,17 +28,17 @@ def judge_cell(column: Column, cell: str) -> tuple[str, str] | None:
     if not _INTEGER.fullmatch(cell):
         is_money = column.name.endswith("_cents")
         unit = "whole cents" if is_money else "a whole number"
-        meant = _guess_integer(cell, is_money=is_money)
+        meant = guess_integer(cell, is_money=is_money)
         return "E_INTEGER", f"{unit} such as 4299" + (f"; perhaps {meant}" if meant else "")
     if not _SMALLEST <= int(cell[:25]) <= _LARGEST:
         return "E_RANGE", "an integer of at most 64 bits"
     return None
 
 
-def _guess_integer(cell: str, *, is_money: bool) -> str:
+def guess_integer(cell: str, *, is_money: bool) -> str:
     """Return what *cell* may stand for, as it should be written, or ''.
 
-    >>> _guess_integer(" 012", is_money=False), _guess_integer("19.99", is_money=True)
+    >>> guess_integer(" 012", is_money=False), guess_integer("19.99", is_money=True)
     ('12', '1999')
     """
     text = cell.strip()
@@ -57,8 +57,8 @@ def convert(column: Column, cell: str) -> int | str | None:
 
 
 def is_blank(record: Record) -> bool:
-    """Return whether *record* is a line with nothing but blanks."""
-    return not record.cells or (len(record.cells) == 1 and not record.cells[0].strip())
+    """Return whether *record* is a line with nothing but blanks; two quotes are a cell."""
+    return not record.cells or (record.cells[0].isspace() and len(record.cells) == 1)
 
 
 def find_delimiter(header: Sequence[str]) -> str | None:
@@ -67,15 +67,25 @@ def find_delimiter(header: Sequence[str]) -> str | None:
         return "the first line tells Excel a separator, remove it"
     if len(header) > 1:
         return None
-    found = [name for character, name in _DELIMITERS.items() if character in header[0]]
+    found = [
+        name
+        for character, name in _DELIMITERS.items()
+        if len([part for part in header[0].split(character) if part.strip()]) > 1
+    ]
     return f"columns look separated by {found[0]}" if found else None
 
 
-def find_nearest(name: str, missing: Sequence[str]) -> str | None:
-    """Return the one of the *missing* columns that *name* may mean."""
+def find_nearest(name: str, missing: Sequence[str]) -> tuple[str | None, bool]:
+    """Return the one of the *missing* columns that *name* may mean, and if no other may.
+
+    >>> find_nearest("Total cents", ["total_cents", "subtotal_cents"])
+    ('total_cents', True)
+    """
     plain = re.sub(r"[\s-]+", "_", name.strip()).lower()
-    nearest = difflib.get_close_matches(plain, missing, n=1)
-    return nearest[0] if nearest else None
+    nearest = difflib.get_close_matches(plain, missing, n=2)
+    if not nearest:
+        return None, False
+    return nearest[0], nearest[0] == plain or len(nearest) == 1
 
 
 def explain_column(name: str, at: int, nearest: str | None) -> str:

@@ -8,13 +8,13 @@ field in its line, counted from 1.  Memory stays flat whatever the number of fau
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from db.cells import (
     convert,
@@ -22,17 +22,21 @@ from db.cells import (
     find_delimiter,
     find_named_column,
     find_nearest,
+    guess_integer,
     is_blank,
     judge_cell,
 )
 from db.faults import MOST_FAULTS, Fault, Faults, show
 from db.loading import CHUNK_ROWS, Refusal, prove_canonical
-from db.records import Record, RecordReader, Unreadable, find_other_encoding
-from db.rules import RuleBook
-from utils.contract import Column, Contract, Table
-
-# Bytes that are not UTF-8, as the record reader hands them on.
-_NOT_UTF_8 = re.compile("[\udc80-\udcff]")
+from db.records import (
+    BAD_CHARACTERS,
+    Record,
+    RecordReader,
+    Unreadable,
+    find_other_encoding,
+)
+from db.rules import Rule, RuleBook, read_terms
+from utils.contract import Column, Contract, ForeignKey, Table, split_sql
 
 # Only lookups by key and by UNIQUE happen in the scratch; so much of it stays in memory.
 _SCRATCH_CACHE_KIB = 32_768
@@ -45,9 +49,10 @@ def find_faults(
     max_errors: int = MOST_FAULTS,
     sink: Callable[[Fault], object] = lambda _fault: None,
 ) -> Faults:
-    """Return the faults of the contract's CSV files in *data_dir*, in reading order.
+    """Return the faults of the contract's CSV files in *data_dir*.
 
-    Of each code in each file the first *max_errors* are kept; *sink* gets every one.
+    Of each code in each file the first *max_errors* are kept; *sink* gets every one, in
+    reading order.
     """
     first: list[Fault] = []
     counts: Counter[tuple[str, str]] = Counter()
@@ -58,46 +63,36 @@ def find_faults(
             counts[kind] += 1
             if counts[kind] <= max_errors:
                 first.append(fault)
+    files = [f"{table.name}.csv" for table in contract.tables]
+    first.sort(key=lambda fault: (files.index(fault.file), fault.line))
     return Faults(first, counts)
 
 
 def _read_all(
     scratch: sqlite3.Connection, contract: Contract, data_dir: Path
 ) -> Iterator[Fault]:
+    # Beside the tables, the rows that were refused, in tables of the same names.
+    scratch.execute("ATTACH '' AS refused")
     scratch.execute("PRAGMA journal_mode = MEMORY")
     scratch.execute("PRAGMA foreign_keys = OFF")
-    scratch.execute(f"PRAGMA cache_size = -{_SCRATCH_CACHE_KIB}")
+    for schema in ("main", "refused"):
+        scratch.execute(f"PRAGMA {schema}.cache_size = -{_SCRATCH_CACHE_KIB // 2}")
     scratch.execute("BEGIN")
     for statement in (*contract.table_statements, *contract.index_statements):
         if not statement.upper().startswith("CREATE INDEX"):
             scratch.execute(statement)
-    # Of a row that was refused: what it is called, and what it refers to.
+    # What a row that was refused may be called.
     scratch.execute(
-        "CREATE TABLE refused_names (table_name, column_name, value, line, offset,"
+        "CREATE TEMP TABLE guesses (table_name, column_name, value,"
         " PRIMARY KEY (table_name, column_name, value)) WITHOUT ROWID"
     )
-    scratch.execute(
-        "CREATE TABLE refused_references (table_name, column_name, value, line, offset)"
-    )
-    unread = []
-    for table, statement in zip(contract.tables, _statements(contract), strict=True):
-        reader = _TableReader(scratch, contract, table, statement, data_dir)
+    readers = {}
+    for table in contract.tables:
+        reader = _TableReader(scratch, contract, table, data_dir)
+        readers[table.name] = reader
         yield from reader.find_faults()
-        if not reader.is_read:
-            unread.append(table.name)
-    for table in contract.tables:
-        for key in table.foreign_keys:
-            if key.parent_table not in unread:
-                yield from _find_orphans(scratch, contract, table, key.column)
-
-
-def _statements(contract: Contract) -> list[str]:
-    """Return the CREATE statements of the contract's tables, in their order."""
-    found = []
-    for table in contract.tables:
-        pattern = re.compile(rf"\s*CREATE\s+TABLE\s+[\"'`\[]?{table.name}\b", re.IGNORECASE)
-        found += [sql for sql in contract.table_statements if pattern.match(sql)][:1]
-    return found
+    for reader in readers.values():
+        yield from reader.find_orphans(readers)
 
 
 class _TableReader:
@@ -108,20 +103,52 @@ class _TableReader:
         scratch: sqlite3.Connection,
         contract: Contract,
         table: Table,
-        statement: str,
         data_dir: Path,
     ) -> None:
         self._scratch = scratch
         self._table = table
         self._path = data_dir / f"{table.name}.csv"
-        self._line, self._offset = _add_place(scratch, table)
-        self._keys = _list_unique(scratch, table)
-        self._names = _list_names(contract, table, self._keys)
-        self._rules = RuleBook(scratch, statement, table.column_names)
+        # Longer than any other name, so that it is none of them.
+        self._stem = "_" * max(map(len, table.column_names))
+        self._line, self._offset = f"{self._stem}line", f"{self._stem}offset"
+        self._uniques = _list_unique(scratch, table)
+        ((statement,),) = scratch.execute(
+            "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?",
+            (table.name,),
+        )
+        self._add_places()
+        self._rules = RuleBook(scratch, statement, f"refused.{table.name}", self._line)
+        self._referred = {
+            key.parent_column
+            for child in contract.tables
+            for key in child.foreign_keys
+            if key.parent_table == table.name
+        }
         self._header: list[str] = []
         self._columns: list[Column] = []
         # Whether every row was looked at, so that a missing parent really is missing.
-        self.is_read = False
+        self.is_read = True
+
+    def _add_places(self) -> None:
+        """Give the table a line and an offset, and make one without rules for bad rows."""
+        name = self._table.name
+        columns = ", ".join(self._table.column_names)
+        probe = f"{self._stem}probe"
+        self._scratch.execute(f"CREATE INDEX main.{probe} ON {name} ({columns})")
+        collations = self._scratch.execute(
+            "SELECT coll FROM pragma_index_xinfo(?) WHERE key ORDER BY seqno", (probe,)
+        ).fetchall()
+        self._scratch.execute(f"DROP INDEX main.{probe}")
+        declared = ", ".join(
+            f"{column.name} {column.type} COLLATE {collation}"
+            for column, (collation,) in zip(self._table.columns, collations, strict=False)
+        )
+        self._scratch.execute(
+            f"CREATE TABLE refused.{name}"
+            f" ({self._line} INTEGER PRIMARY KEY, {self._offset} INTEGER, {declared})"
+        )
+        for place in (self._line, self._offset):
+            self._scratch.execute(f"ALTER TABLE main.{name} ADD COLUMN {place} INTEGER")
 
     def find_faults(self) -> Iterator[Fault]:
         """Yield the faults of the file's form, cells, keys and rules."""
@@ -129,20 +156,35 @@ class _TableReader:
             head = file.read(4096)
             encoding = find_other_encoding(head)
             if encoding is not None:
-                yield self._fault(
+                fault = self._fault(
                     1, 0, "E_ENCODING",
                     f"the file looks like {encoding}, expected UTF-8; save it as that",
                     offset=0, expected="UTF-8",
                 )  # fmt: skip
+                yield self._tell_unread(fault, "its rows were not looked at")
                 return
             file.seek(0)
-            reader = RecordReader(file)
-            wrong = list(self._read_header(reader))
-            if wrong:
-                yield from wrong
+            reader = RecordReader(file, len(self._table.columns))
+            *wrong, last = [None, *self._read_header(reader)]
+            yield from filter(None, wrong)
+            if not self._columns and last is not None:
+                yield self._tell_unread(last, "its rows were not looked at")
                 return
+            yield from filter(None, [last])
             yield from self._read_rows(reader)
-        yield from self._find_duplicates_of_refused()
+        yield from self._find_duplicates()
+        for column in sorted(self._referred):
+            name = self._table.name
+            index = f"{name}{self._stem}{column}"
+            self._scratch.execute(f"CREATE INDEX refused.{index} ON {name} ({column})")
+
+    def _tell_unread(self, fault: Fault, what: str = "") -> Fault:
+        """Return *fault*, which hides rows, with the words that say so."""
+        self.is_read = False
+        hidden = [what] if what else []
+        if self._referred:
+            hidden.append(f"no reference to {self._path.name} was judged")
+        return fault._replace(message="; ".join([fault.message, *hidden]))
 
     def _fault(
         self,
@@ -163,14 +205,18 @@ class _TableReader:
     # ---- The header ----------------------------------------------------------------------
 
     def _read_header(self, reader: RecordReader) -> Iterator[Fault]:
-        """Take the header; yield what is wrong with it."""
+        """Take the header; yield what is wrong with it.
+
+        The columns stay empty if it does not tell which is which.
+        """
         try:
             record = next(reader, None)
             starts_blank = record is not None and is_blank(record)
             while record is not None and is_blank(record):
                 record = next(reader, None)
         except Unreadable as error:
-            yield self._explain_unreadable(error)
+            yield from self._find_bad_bytes(reader)
+            yield self._place_unreadable(error)
             return
         if record is None:
             yield self._fault(0, 0, "E_EMPTY", "the file is empty, expected a header")
@@ -181,42 +227,55 @@ class _TableReader:
                 "blank lines come before the header, remove them",
                 offset=0, expected="the header",
             )  # fmt: skip
-        bad = list(self._find_bad_bytes(reader, record))
-        yield from bad
-        if not bad:
-            yield from self._find_header_faults(record)
-        self._header = record.cells
-        if sorted(record.cells) == sorted(self._table.column_names):
-            self._columns = [self._table.find_column(name) for name in record.cells]
-
-    def _find_header_faults(self, record: Record) -> Iterator[Fault]:
-        header, line = record.cells, record.line
-        delimiter = find_delimiter(header)
+        if reader.bad_bytes:
+            yield from self._find_bad_bytes(reader)
+            return
+        delimiter = find_delimiter(record.cells)
         if delimiter is not None:
             yield self._fault(
-                line, 0, "E_DELIMITER",
+                record.line, 0, "E_DELIMITER",
                 f"{delimiter}, expected columns separated by commas",
                 offset=record.offset, expected="commas",
             )  # fmt: skip
             return
+        meant: list[str] = []
+        yield from self._find_header_faults(record, meant)
+        if sorted(meant) == sorted(self._table.column_names):
+            self._header = meant
+            self._columns = [self._table.find_column(name) for name in meant]
+
+    def _find_header_faults(self, record: Record, meant: list[str]) -> Iterator[Fault]:
+        """Yield what is wrong with the names; add the columns that they mean to *meant*.
+
+        A name that may mean several columns is taken as it stands.
+        """
+        header, line = record.cells, record.line
         expected = self._table.column_names
         missing = [name for name in expected if name not in header]
         for at, name in enumerate(header, start=1):
+            column = name
             if name not in expected:
-                nearest = find_nearest(name, missing)
+                nearest, is_sure = find_nearest(name, missing)
                 if nearest is not None:
                     missing.remove(nearest)
+                    column = nearest if is_sure else name
                 message = explain_column(name, at, nearest)
             elif header.index(name) != at - 1:
                 message = f"column {show(name)} comes twice"
             else:
-                continue
-            yield self._fault(
-                line, at, "E_HEADER", message, offset=record.offset, value=name
-            )
+                message = ""
+            meant.append(column)
+            if message:
+                yield self._fault(
+                    line, at, "E_HEADER", message, offset=record.offset, value=name
+                )
         if missing:
+            names = ", ".join(missing)
             yield self._fault(
-                line, 0, "E_HEADER", f"column {', '.join(missing)} is missing",
+                line, 0, "E_HEADER",
+                f"column {names} is missing"
+                if len(missing) == 1
+                else f"columns {names} are missing",
                 offset=record.offset, expected=", ".join(expected),
             )  # fmt: skip
 
@@ -224,51 +283,48 @@ class _TableReader:
 
     def _read_rows(self, reader: RecordReader) -> Iterator[Fault]:
         is_end = False
-        is_readable = True
         while not is_end:
             chunk: list[Record] = []
             faults: list[Fault] = []
-            has_bad_bytes = False
+            bad: Record | None = None
             try:
                 for record in islice(reader, CHUNK_ROWS):
                     if reader.bad_bytes:
-                        has_bad_bytes = True
-                        faults = list(self._find_bad_bytes(reader, record))
+                        bad = record
+                        faults = list(self._find_bad_bytes(reader))
                         break
                     chunk.append(record)
-                is_end = not chunk and not has_bad_bytes
+                is_end = not chunk and bad is None
             except Unreadable as error:
-                faults = [self._explain_unreadable(error)]
-                is_readable = False
-                is_end = error.is_end
+                faults = [*self._find_bad_bytes(reader), self._explain_unreadable(error)]
             yield from self._read_chunk(chunk)
             yield from faults
-            if has_bad_bytes:
-                yield from self._read_record(record, is_known_bad=True)
-        self.is_read = is_readable
+            if bad is not None:
+                yield from self._read_record(bad, is_known_bad=True)
 
     def _explain_unreadable(self, error: Unreadable) -> Fault:
+        fault = self._place_unreadable(error)
+        known = self._guess(error.cells) if error.is_alone else set()
+        return fault if known >= self._referred else self._tell_unread(fault)
+
+    def _place_unreadable(self, error: Unreadable) -> Fault:
         return self._fault(
             error.line, error.field, error.code, error.message, offset=error.offset
         )
 
-    def _find_bad_bytes(self, reader: RecordReader, record: Record) -> Iterator[Fault]:
+    def _find_bad_bytes(self, reader: RecordReader) -> Iterator[Fault]:
         for bad in reader.bad_bytes:
-            is_nul = bad.data == b"\0"
-            fields = (
-                at
-                for at, cell in enumerate(record.cells, start=1)
-                if ("\0" in cell if is_nul else _NOT_UTF_8.search(cell))
-            )
-            field = next(fields, 0)
+            is_nul = bad.data.startswith(b"\0")
             what = f"a NUL at byte {bad.offset}, expected text"
             if not is_nul:
                 what = (
                     f"byte {bad.offset} is {bad.data.hex(' ')}, which is not UTF-8; save"
                     " the file as UTF-8"
                 )
+            if bad.is_last:
+                what += "; others in this row are not told"
             yield self._fault(
-                bad.line, field, "E_NUL" if is_nul else "E_ENCODING", what,
+                bad.line, bad.field, "E_NUL" if is_nul else "E_ENCODING", what,
                 offset=bad.offset, value=bad.data.hex(" "), expected="UTF-8 text",
             )  # fmt: skip
 
@@ -293,7 +349,7 @@ class _TableReader:
     def _insert_statement(self) -> str:
         marks = ", ".join("NULLIF(?, '')" for _ in self._header)
         names = ", ".join([*self._header, self._line, self._offset])
-        return f"INSERT INTO {self._table.name} ({names}) VALUES ({marks}, ?, ?)"
+        return f"INSERT INTO main.{self._table.name} ({names}) VALUES ({marks}, ?, ?)"
 
     def _read_record(
         self, record: Record, *, is_known_bad: bool = False
@@ -301,14 +357,14 @@ class _TableReader:
         """Store *record* if it is sound, else yield all that is wrong with it."""
         if len(record.cells) != len(self._header):
             yield self._explain_width(record)
-            self._remember(record, {}, but=())
+            self._guess(record.cells)
             return
-        cells = dict(zip(self._header, record.cells, strict=True))
         is_sound = not is_known_bad
         values: dict[str, int | str | None] = {}
-        for at, column in enumerate(self._columns, start=1):
-            cell = cells[column.name]
-            if "\0" in cell or _NOT_UTF_8.search(cell):
+        for at, (column, cell) in enumerate(
+            zip(self._columns, record.cells, strict=True), start=1
+        ):
+            if BAD_CHARACTERS.search(cell):
                 continue  # told with its byte
             fault = judge_cell(column, cell)
             if fault is None:
@@ -321,13 +377,14 @@ class _TableReader:
                 f"{column.name} is {show(cell)}, expected {expected}",
                 offset=record.offset, value=cell, expected=expected,
             )  # fmt: skip
-        for rule in self._rules.find_broken(values):
+        self._refuse(record, values)
+        for rule in self._rules.find_broken(record.line):
             is_sound = False
-            yield self._explain_rule(record, cells, rule.name, rule.expect)
+            yield self._explain_rule(record, rule)
         if is_sound:
-            yield from self._insert(record, cells, values)
+            yield from self._accept(record)
         else:
-            self._remember(record, values, but=())
+            self._guess(record.cells)
 
     def _explain_width(self, record: Record) -> Fault:
         place = record.line, 0
@@ -339,202 +396,230 @@ class _TableReader:
             hint = "; a Ctrl-Z that ends files of old programs, remove it"
         return self._fault(
             *place, "E_FIELDS",
-            f"{len(record.cells)} fields, expected {len(self._header)} as in the header"
-            + hint,
+            f"{len(record.cells)} {'field' if len(record.cells) == 1 else 'fields'},"
+            f" expected {len(self._header)} as in the header{hint}",
             offset=record.offset, expected=str(len(self._header)),
         )  # fmt: skip
 
-    def _explain_rule(
-        self,
-        record: Record,
-        cells: Mapping[str, str],
-        rule: str,
-        expect: Callable[[str], str] = lambda _value: "",
-    ) -> Fault:
-        column = find_named_column(rule, self._header)
+    def _explain_rule(self, record: Record, rule: Rule) -> Fault:
+        column = find_named_column(rule.name, self._header)
+        condition = " ".join(rule.expression.split())
         if column is None:
-            what = f"the row breaks the rule {rule}"
-            return self._fault(record.line, 0, "E_RULE", what, offset=record.offset)
-        expected = expect(cells[column])
+            return self._fault(
+                record.line, 0, "E_RULE", f"the row breaks the rule {rule.name}",
+                offset=record.offset, expected=condition,
+            )  # fmt: skip
+        field = self._header.index(column) + 1
+        cell = record.cells[field - 1]
+        expected = rule.expect(cell)
         hint = f"; expected {expected}" if expected else ""
         return self._fault(
-            record.line, self._header.index(column) + 1, "E_RULE",
-            f"{column} is {show(cells[column])}, which breaks the rule {rule}{hint}",
-            offset=record.offset, value=cells[column], expected=expected or rule,
+            record.line, field, "E_RULE",
+            f"{column} is {show(cell)}, which breaks the rule {rule.name}{hint}",
+            offset=record.offset, value=cell, expected=expected or condition,
         )  # fmt: skip
 
-    def _insert(
-        self,
-        record: Record,
-        cells: Mapping[str, str],
-        values: Mapping[str, int | str | None],
-    ) -> Iterator[Fault]:
-        """Insert a row that is sound in itself; yield what it shares with another one."""
+    def _refuse(self, record: Record, values: Mapping[str, int | str | None]) -> None:
+        """Put *record* among the refused rows; a bad cell has no value there."""
+        marks = ", ".join("?" for _ in self._header)
+        names = ", ".join([self._line, self._offset, *self._header])
+        self._scratch.execute(
+            f"INSERT INTO refused.{self._table.name} ({names}) VALUES (?, ?, {marks})",
+            (record.line, record.offset, *map(values.get, self._header)),
+        )
+
+    def _accept(self, record: Record) -> Iterator[Fault]:
+        """Move a row that is sound in itself to the others, unless a key comes twice."""
         try:
             self._scratch.execute(
                 self._insert_statement(), (*record.cells, record.line, record.offset)
             )
         except sqlite3.IntegrityError as error:
-            kind, _, subject = str(error).partition(" constraint failed: ")
-            if kind != "UNIQUE":
-                yield self._explain_rule(record, cells, subject or str(error))
-                self._remember(record, values, but=())
-                return
-            twice = [key for key in self._keys if self._find_line(key, values) is not None]
-            for key in twice:
-                yield self._explain_twice(
-                    record, cells, key, f"in line {self._find_line(key, values)}"
+            # Which row has the key already is asked when all have been read.
+            if not str(error).startswith("UNIQUE constraint failed: "):
+                yield self._fault(
+                    record.line, 0, "E_RULE", f"the row is refused: {error}",
+                    offset=record.offset,
+                )  # fmt: skip
+        else:
+            self._scratch.execute(
+                f"DELETE FROM refused.{self._table.name} WHERE {self._line} = ?",
+                (record.line,),
+            )
+
+    def _guess(self, cells: Sequence[str]) -> set[str]:
+        """Keep what a bad row of *cells* may be called, so its children are no orphans.
+
+        Return the columns of which that is known.
+        """
+        known = set()
+        for column, cell in zip(self._columns, cells, strict=False):
+            if column.name not in self._referred:
+                continue
+            meant = cell
+            if judge_cell(column, cell) is not None:
+                meant = guess_integer(cell, is_money=False)
+            if judge_cell(column, meant) is None and not BAD_CHARACTERS.search(meant):
+                known.add(column.name)
+                self._scratch.execute(
+                    "INSERT OR IGNORE INTO temp.guesses VALUES (?, ?, ?)",
+                    (self._table.name, column.name, convert(column, meant)),
                 )
-            columns = [name.rpartition(".")[2] for name in subject.split(", ")]
-            if not twice:
-                # An index may call values the same that are not equal: 'A' and 'a'.
-                known = [name for name in columns if name in cells] or self._header[:1]
-                yield self._explain_twice(record, cells, known, "there in another spelling")
-            self._remember(record, values, but=[name for key in twice for name in key])
+        return known
+
+    # ---- Between rows --------------------------------------------------------------------
+
+    def _find_duplicates(self) -> Iterator[Fault]:
+        """Yield the rows, stored or refused, that share a key with an earlier one."""
+        refused = f"refused.{self._table.name}"
+        if self._scratch.execute(f"SELECT 1 FROM {refused} LIMIT 1").fetchone():
+            for number, unique in enumerate(self._uniques):
+                same = f"{self._table.name}{self._stem}{number}"
+                yield from self._find_twice(unique, same)
+
+    def _find_twice(self, unique: _Unique, same: str) -> Iterator[Fault]:
+        """Yield the rows that have what is *unique* in common with an earlier one.
+
+        Such a row is refused itself, or one was before it; so only keys of refused rows
+        are looked up, in a table called *same*.  It stays: dropping it takes memory.
+        """
+        line, offset = f"{self._stem}at", f"{self._stem}byte"
+        keys = [f"{self._stem}key{number}" for number in range(len(unique.terms))]
+        for statement in self._collect_same(unique, same, keys, [line, offset]):
+            self._scratch.execute(statement)
+        alike = " AND ".join(f"earlier.{key} = {same}.{key}" for key in keys)
+        found = self._scratch.execute(
+            f"WITH later AS (SELECT {line}, {offset}, {', '.join(keys)},"
+            f" (SELECT MIN(earlier.{line}) FROM refused.{same} AS earlier WHERE {alike})"
+            f" AS earliest FROM refused.{same})"
+            f" SELECT {line}, {offset}, earliest, {', '.join(keys)} FROM later"
+            f" WHERE earliest < {line} ORDER BY {line}"
+        )
+        for at_line, at_offset, earliest, *values in found:
+            yield self._explain_twice(unique, at_line, at_offset, earliest, values)
+
+    def _collect_same(
+        self, unique: _Unique, same: str, keys: Sequence[str], places: Sequence[str]
+    ) -> Iterator[str]:
+        """Yield the SQL that puts what refused rows have of *unique* into a table *same*.
+
+        The stored rows that have it too are added; *places* name their line and offset.
+        """
+        name = self._table.name
+        where = f"({unique.condition})" if unique.condition else "TRUE"
+        declared = ", ".join(
+            f"{key} COLLATE {collation}"
+            for key, collation in zip(keys, unique.collations, strict=True)
+        )
+        matches = " AND ".join(
+            f"({term}) = {key}" for term, key in zip(unique.terms, keys, strict=True)
+        )
+        columns = ", ".join([*unique.terms, self._line, self._offset])
+        insert = f"INSERT INTO refused.{same} SELECT {columns}"
+        wanted = f"(SELECT DISTINCT {', '.join(keys)} FROM refused.{same})"
+        yield f"CREATE TABLE refused.{same} ({declared}, {', '.join(places)})"
+        yield f"{insert} FROM refused.{name} WHERE {where}"
+        index = ", ".join([*keys, places[0]])
+        yield f"CREATE INDEX refused.{same}_idx ON {same} ({index})"
+        yield f"{insert} FROM {wanted} CROSS JOIN main.{name} ON {matches} WHERE {where}"
 
     def _explain_twice(
-        self, record: Record, cells: Mapping[str, str], key: Sequence[str], place: str
+        self,
+        unique: _Unique,
+        line: int,
+        offset: int,
+        earliest: int,
+        values: Sequence[int | str],
     ) -> Fault:
-        what = ", ".join(f"{name} {show(cells[name])}" for name in key)
+        what = ", ".join(
+            f"{term} {show(str(value))}"
+            for term, value in zip(unique.names, values, strict=True)
+        )
+        columns = [part for part in split_sql(unique.names[0]) if part in self._header]
+        field = self._header.index(columns[0]) + 1 if columns else 0
+        others = sorted(set(unique.collations) - {"BINARY"})
+        how = f" by the measure of {', '.join(others)}" if others else ""
+        where = f" where {unique.condition}" if unique.condition else ""
         return self._fault(
-            record.line, self._header.index(key[0]) + 1, "E_DUPLICATE",
-            f"{what} is already {place}, expected it once",
-            offset=record.offset, value=cells[key[0]], expected="a value not used before",
+            line, field, "E_DUPLICATE",
+            f"{what} is already in line {earliest}{how}, expected it once{where}",
+            offset=offset, value=str(values[0]), expected="a value not used before",
         )  # fmt: skip
 
-    def _find_line(
-        self, key: Sequence[str], values: Mapping[str, int | str | None]
-    ) -> int | None:
-        """Return the line of the row stored under *key* with these *values*."""
-        found = self._scratch.execute(
-            f"SELECT {self._line} FROM {self._table.name}"
-            f" WHERE {' AND '.join(f'{name} = ?' for name in key)}",
-            [values[name] for name in key],
-        ).fetchone()
-        return None if found is None else int(found[0])
-
-    def _remember(
-        self,
-        record: Record,
-        values: Mapping[str, int | str | None],
-        *,
-        but: Sequence[str],
-    ) -> None:
-        """Keep what names a refused row, and what it refers to.
-
-        So its children are not called orphans, and its own faults of that kind are found.
-        The columns *but* name another row already.
-        """
-        if not values and record.cells:
-            # Of a row of another width the first cells may still be right.
-            values = {
-                column.name: convert(column, cell)
-                for column, cell in zip(self._columns, record.cells, strict=False)
-                if column.name in self._table.key and judge_cell(column, cell) is None
-            }
-        place = record.line, record.offset
-        for name in self._names:
-            if values.get(name) is not None and name not in but:
-                self._scratch.execute(
-                    "INSERT OR IGNORE INTO refused_names VALUES (?, ?, ?, ?, ?)",
-                    (self._table.name, name, values[name], *place),
-                )
+    def find_orphans(self, readers: Mapping[str, _TableReader]) -> Iterator[Fault]:
+        """Yield the rows, stored or refused, whose parent is not in *readers*' files."""
         for key in self._table.foreign_keys:
-            if values.get(key.column) is not None:
-                self._scratch.execute(
-                    "INSERT INTO refused_references VALUES (?, ?, ?, ?, ?)",
-                    (self._table.name, key.column, values[key.column], *place),
-                )
+            if self._header and readers[key.parent_table].is_read:
+                yield from self._find_orphans(key)
 
-    def _find_duplicates_of_refused(self) -> Iterator[Fault]:
-        """Yield the stored rows that share a key with one refused for another reason."""
-        for (name,) in (key for key in self._keys if len(key) == 1):
-            pairs = self._scratch.execute(
-                f"SELECT refused.value, refused.line, refused.offset,"
-                f" stored.{self._line}, stored.{self._offset}"
-                f" FROM refused_names AS refused JOIN {self._table.name} AS stored"
-                f" ON stored.{name} = refused.value"
-                f" WHERE refused.table_name = ? AND refused.column_name = ?"
-                f" ORDER BY refused.line",
-                (self._table.name, name),
-            )
-            for value, *places in pairs:
-                (earlier, _), (later, offset) = sorted(
-                    [tuple(places[:2]), tuple(places[2:])]
-                )
-                yield self._fault(
-                    later, self._header.index(name) + 1, "E_DUPLICATE",
-                    f"{name} {show(str(value))} is already in line {earlier}, expected it"
-                    " once",
-                    offset=offset, value=str(value), expected="a value not used before",
-                )  # fmt: skip
-
-
-# ---- What the scratch is told and asked --------------------------------------------------
-
-
-def _add_place(scratch: sqlite3.Connection, table: Table) -> tuple[str, str]:
-    """Give the scratch *table* columns for line and offset; return their names."""
-    # Longer than any other name, so that it is none of them.
-    stem = "_" * max(map(len, table.column_names))
-    for name in (f"{stem}line", f"{stem}offset"):
-        scratch.execute(f"ALTER TABLE {table.name} ADD COLUMN {name} INTEGER")
-    return f"{stem}line", f"{stem}offset"
+    def _find_orphans(self, key: ForeignKey) -> Iterator[Fault]:
+        column, parent = key.column, key.parent_table
+        rows = " UNION ALL ".join(
+            f"SELECT {column} AS value, {self._line} AS line, {self._offset} AS offset"
+            f" FROM {schema}.{self._table.name} WHERE {column} IS NOT NULL"
+            for schema in ("main", "refused")
+        )
+        absent = " AND ".join(
+            f"NOT EXISTS (SELECT 1 FROM {schema}.{parent} AS parent"
+            f" WHERE parent.{key.parent_column} = child.value)"
+            for schema in ("main", "refused")
+        )
+        orphans = self._scratch.execute(
+            f"SELECT child.value, child.line, child.offset FROM ({rows}) AS child"
+            f" WHERE {absent} AND NOT EXISTS (SELECT 1 FROM temp.guesses"
+            f" WHERE table_name = ? AND column_name = ? AND guesses.value = child.value)"
+            f" ORDER BY child.line",
+            (parent, key.parent_column),
+        )
+        field = self._header.index(column) + 1
+        for value, line, offset in orphans:
+            shown = value if isinstance(value, int) else show(value)
+            yield self._fault(
+                line, field, "E_REFERENCE", f"{column} {shown} is not in {parent}.csv",
+                offset=offset, value=str(value),
+                expected=f"a {key.parent_column} of {parent}.csv",
+            )  # fmt: skip
 
 
-def _list_unique(scratch: sqlite3.Connection, table: Table) -> list[list[str]]:
-    """Return the sets of columns of which no two rows may hold the same."""
-    keys = [list(table.key)]
+class _Unique(NamedTuple):
+    """What no two rows may have in common, of those that meet the *condition* if any.
+
+    *terms* are SQL; *names* the same as a reader knows them.
+    """
+
+    terms: list[str]
+    names: list[str]
+    collations: list[str]
+    condition: str
+
+
+def _list_unique(scratch: sqlite3.Connection, table: Table) -> list[_Unique]:
+    """Return the key of *table* and whatever else its rows may not have in common."""
+    found = []
+    if [column.type for column in map(table.find_column, table.key)] == ["INTEGER"]:
+        # The one key that needs no index.
+        found.append(_Unique(list(table.key), list(table.key), ["BINARY"], ""))
     indexes = scratch.execute(
-        'SELECT name FROM pragma_index_list(?) WHERE "unique" AND NOT partial ORDER BY seq',
+        "SELECT list.name, own.sql FROM pragma_index_list(?) AS list"
+        " JOIN main.sqlite_schema AS own ON own.name = list.name"
+        """ WHERE list."unique" ORDER BY list.origin <> 'pk', list.seq""",
         (table.name,),
     ).fetchall()
-    for (index,) in indexes:
-        found = scratch.execute("SELECT name FROM pragma_index_info(?)", (index,))
-        names = [name for (name,) in found]
-        # An index of an expression has no name for it.
-        if None not in names and names not in keys:
-            keys.append(names)
-    return keys
-
-
-def _list_names(contract: Contract, table: Table, keys: list[list[str]]) -> list[str]:
-    """Return the columns by which a row of *table* is told from others or referred to."""
-    referred = [
-        key.parent_column
-        for child in contract.tables
-        for key in child.foreign_keys
-        if key.parent_table == table.name
-    ]
-    alone = [key[0] for key in keys if len(key) == 1]
-    return list(dict.fromkeys([*alone, *referred]))
-
-
-def _find_orphans(
-    scratch: sqlite3.Connection, contract: Contract, table: Table, column: str
-) -> Iterator[Fault]:
-    """Yield the rows of *table*, stored or refused, whose *column* finds no parent."""
-    key = next(key for key in table.foreign_keys if key.column == column)
-    parent = next(found for found in contract.tables if found.name == key.parent_table)
-    described = scratch.execute("SELECT name FROM pragma_table_info(?)", (table.name,))
-    *_, line, offset = (name for (name,) in described)
-    orphans = scratch.execute(
-        f"WITH children AS ("
-        f" SELECT {column} AS value, {line} AS line, {offset} AS offset FROM {table.name}"
-        f" UNION ALL SELECT value, line, offset FROM refused_references"
-        f" WHERE table_name = ?1 AND column_name = ?2)"
-        f" SELECT children.value, children.line, children.offset FROM children"
-        f" LEFT JOIN {parent.name} AS parent ON parent.{key.parent_column} = children.value"
-        f" LEFT JOIN refused_names AS refused ON refused.table_name = ?3"
-        f" AND refused.column_name = ?4 AND refused.value = children.value"
-        f" WHERE children.value IS NOT NULL AND refused.value IS NULL"
-        f" AND parent.{key.parent_column} IS NULL ORDER BY children.line",
-        (table.name, column, parent.name, key.parent_column),
-    )
-    field = table.column_names.index(column) + 1
-    for value, at_line, at_offset in orphans:
-        yield Fault(
-            f"{table.name}.csv", at_line, field, "E_REFERENCE",
-            f"{column} {value} is not in {parent.name}.csv",
-            column, at_offset, str(value), f"a {key.parent_column} of {parent.name}.csv",
-        )  # fmt: skip
+    for index, statement in indexes:
+        described = scratch.execute(
+            "SELECT name, coll FROM pragma_index_xinfo(?) WHERE key ORDER BY seqno",
+            (index,),
+        ).fetchall()
+        terms, condition = read_terms(statement) if statement else ([], "")
+        found.append(
+            _Unique(
+                [
+                    f"{name} COLLATE {collation}" if name else terms[at]
+                    for at, (name, collation) in enumerate(described)
+                ],
+                [name or terms[at] for at, (name, _) in enumerate(described)],
+                [collation for _, collation in described],
+                condition,
+            )
+        )
+    return found

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from db.diagnosis import find_faults
-from db.faults import MOST_FAULTS, Fault, Faults, InputFaults
+from db.faults import (
+    MOST_FAULTS,
+    Fault,
+    Faults,
+    InputFaults,
+    open_fault_file,
+    require_writable,
+)
 from db.loading import (
     LoadedFile,
     Refusal,
@@ -33,17 +39,25 @@ from db.provenance import (
 )
 from db.swap import hold_turn, name_partials, publish_database, require_replaceable
 from utils.contract import MANIFEST_NAME, SCHEMA_PATH, Contract, read_contract
-from utils.helpers import DATABASE_PATH, DataError, open_all_whole, write_all_whole
+from utils.helpers import DATABASE_PATH, DataError
 
 # Takes the rows so far and the part of the bytes that is read, per mille.
 Watch = Callable[[int, int], None]
 
 
+# What stops the fast road; the slow one says why.
+_REFUSALS = (Refusal, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError)
+
+
 class Outcome(NamedTuple):
-    """The files as they were loaded; *changed* ones are not the manifest's."""
+    """The files as they were loaded; *changed* ones are not the manifest's.
+
+    *warnings* are sentences about what is sound, yet hardly meant.
+    """
 
     files: list[LoadedFile]
     changed: list[str]
+    warnings: list[str]
 
 
 class _Progress:
@@ -81,70 +95,127 @@ def ingest_folder(
     """
     contract = read_contract(schema_path)
     target = Path(os.path.realpath(database))
+    if errors_path is not None:
+        taken = [schema_path, *_list_inputs(contract, data_dir), *_list_outputs(target)]
+        require_writable(errors_path, taken)
     _require_files(contract, data_dir)
-    require_replaceable(target)
+    require_replaceable(target, contract)
     manifest = read_manifest(data_dir / MANIFEST_NAME)
+    faults: Faults | None = None
+    cause: Exception | None = None
+    unwritten = ""
     with hold_turn(target):
         before = _identify_files(contract, data_dir)
         progress = _Progress(watch, sum(size for size, _ in before))
-        partial, shard = name_partials(target)
         try:
-            loaded = _build_database(contract, data_dir, manifest, partial, shard, progress)
-            _require_unchanged(contract, data_dir, before)
-            if not is_check:
-                publish_database(partial, target)
-        except (Refusal, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError) as error:
-            faults = _explain(contract, data_dir, max_errors, errors_path)
-            _require_unchanged(contract, data_dir, before)
-            if faults:
-                raise InputFaults(
-                    faults,
-                    where_all=f"All of them are in {errors_path}."
-                    if errors_path
-                    else "--errors FILE writes all of them, --max-errors N lists more.",
-                ) from error
-            raise RuntimeError(
-                f"the load failed, yet no fault was found: {error}"
-            ) from error
-        except sqlite3.OperationalError as error:
-            raise DataError(
-                f"{target}: cannot be made: {error}; it was left as it is. Free some space"
-                " there and in the temporary folder, or choose another place with"
-                " --database."
-            ) from error
-        except OSError as error:
-            raise DataError(
-                f"{error.filename or target}: {error.strerror or error}. Mend that and run"
-                " again; the database was left as it is."
-            ) from error
-    if errors_path is not None:
-        write_all_whole({errors_path: ""})
-    changed = [
-        file.name for file in loaded if compare_with_manifest(manifest, file) == "differs"
-    ]
-    return Outcome(loaded, changed)
+            with open_fault_file(errors_path) as write_fault:
+                try:
+                    with _tell_what_failed(schema_path, target):
+                        loaded = _build_database(
+                            contract, data_dir, manifest, target, progress
+                        )
+                        _require_unchanged(contract, data_dir, before)
+                        if not is_check:
+                            publish_database(name_partials(target)[0], target)
+                except _REFUSALS as error:
+                    cause = error
+                    found = _explain(
+                        contract, schema_path, data_dir, max_errors, write_fault
+                    )
+                    _require_unchanged(contract, data_dir, before)
+                    faults = found
+        except DataError as error:
+            # With faults at hand only their file can have failed.
+            if not faults:
+                raise
+            unwritten = str(error)
+    if faults:
+        raise InputFaults(
+            faults,
+            where_all=f"All of them are in {errors_path}."
+            if errors_path
+            else "--errors FILE writes all of them, --max-errors N lists more.",
+            also=unwritten,
+        ) from cause
+    if cause is not None:
+        raise RuntimeError(f"the load failed, yet no fault was found: {cause}") from cause
+    return Outcome(
+        loaded,
+        changed=[
+            file.name
+            for file in loaded
+            if compare_with_manifest(manifest, file) == "differs"
+        ],
+        warnings=[file.warning for file in loaded if file.warning],
+    )
+
+
+def _list_inputs(contract: Contract, data_dir: Path) -> list[Path]:
+    """Return the files that a load reads from *data_dir*."""
+    names = [f"{table.name}.csv" for table in contract.tables]
+    return [data_dir / name for name in (*names, MANIFEST_NAME)]
+
+
+def _list_outputs(target: Path) -> list[Path]:
+    """Return the files that a load makes or minds: the database and those beside it."""
+    names = [f"{target.name}{suffix}" for suffix in ("", "-journal", "-wal", "-shm")]
+    beside = [target.with_name(name) for name in (*names, f".{target.name}.lock")]
+    return [*beside, *name_partials(target)]
+
+
+@contextmanager
+def _tell_what_failed(schema_path: Path, target: Path) -> Iterator[None]:
+    """Turn what the system or the schema refuses in the block into a `DataError`."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise _explain_database_error(
+            error, schema_path, f"{target}: cannot be made",
+            "there and in the temporary folder, or choose another place with --database",
+        ) from error  # fmt: skip
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or target}: {error.strerror or error}. Mend that and run"
+            " again; the database was left as it is."
+        ) from error
 
 
 def _explain(
-    contract: Contract, data_dir: Path, max_errors: int, errors_path: Path | None
+    contract: Contract,
+    schema_path: Path,
+    data_dir: Path,
+    max_errors: int,
+    write_fault: Callable[[Fault], object],
 ) -> Faults:
-    """Return the faults of the files in *data_dir*; write all of them to *errors_path*."""
+    """Return the faults of the files in *data_dir*; hand all of them to *write_fault*."""
     try:
-        if errors_path is None:
-            return find_faults(contract, data_dir, max_errors=max_errors)
-        with open_all_whole([errors_path]) as (file,):
-
-            def write(fault: Fault) -> None:
-                line = json.dumps(fault.describe(), ensure_ascii=False) + "\n"
-                file.write(line.encode("utf-8"))
-
-            return find_faults(contract, data_dir, max_errors=max_errors, sink=write)
+        return find_faults(contract, data_dir, max_errors=max_errors, sink=write_fault)
     except sqlite3.OperationalError as error:
+        raise _explain_database_error(
+            error, schema_path,
+            f"{tempfile.gettempdir()}: the faults of the input cannot be looked for here",
+            "there, or name another folder in TMPDIR",
+        ) from error  # fmt: skip
+    except OSError as error:
         raise DataError(
-            f"{tempfile.gettempdir()}: the faults of the input cannot be looked for here:"
-            f" {error}. Free some space, or name another folder in TMPDIR; the database was"
-            " left as it is."
+            f"{error.filename or data_dir}: cannot be read again:"
+            f" {error.strerror or error}. Mend that and run again; the database was left as"
+            " it is."
         ) from error
+
+
+def _explain_database_error(
+    error: sqlite3.OperationalError, schema_path: Path, what: str, where: str
+) -> DataError:
+    """Return what the user can do about *error*: free space *where*, or mend the schema."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_ERROR":
+        what, advice = f"{schema_path}: cannot be obeyed", "Mend it, or leave --schema away"
+    elif name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
+        advice = f"Free some space {where}"
+    else:
+        advice = "Mend that and run again"
+    return DataError(f"{what}: {error}; the database was left as it is. {advice}.")
 
 
 def _require_files(contract: Contract, data_dir: Path) -> None:
@@ -156,13 +227,17 @@ def _require_files(contract: Contract, data_dir: Path) -> None:
     names = [f"{table.name}.csv" for table in contract.tables]
     lacking = [name for name in names if not (data_dir / name).is_file()]
     odd = [name for name in lacking if (data_dir / name).exists()]
-    if odd:
-        raise DataError(f"{data_dir}: {', '.join(odd)} is no file. Put the data there.")
-    if lacking:
-        raise DataError(
-            f"{data_dir}: missing {', '.join(lacking)}. Make them with"
-            " 'python generate_data.py --generate', or name their folder with --data-dir."
+    missing = [name for name in lacking if name not in odd]
+    faults = [f"{name} is no file" for name in odd]
+    advice = "Put the data there."
+    if missing:
+        faults.append(f"missing {', '.join(missing)}")
+        advice = (
+            "Make them with 'python generate_data.py --generate', or name their folder with"
+            " --data-dir."
         )
+    if faults:
+        raise DataError(f"{data_dir}: {', '.join(faults)}. {advice}")
 
 
 def _identify_files(contract: Contract, data_dir: Path) -> list[tuple[int, int]]:
@@ -185,15 +260,15 @@ def _build_database(
     contract: Contract,
     data_dir: Path,
     manifest: Manifest,
-    partial: Path,
-    shard: Path,
+    target: Path,
     progress: _Progress,
 ) -> list[LoadedFile]:
-    """Fill the new database file *partial* in one transaction.
+    """Fill the new database file beside *target* in one transaction.
 
     Of large files another process loads a half into *shard*; the layout of the result
     depends on the files alone.
     """
+    partial, shard = name_partials(target)
     ours, theirs = share_out(contract, data_dir)
     with (
         load_beside(contract, theirs, data_dir, shard, progress.tell) as await_theirs,

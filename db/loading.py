@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from db.digest import table_digest
+from db.records import RecordReader, Unreadable, longest_line
 from utils.contract import Column, Contract, Table
 from utils.helpers import DataError
 from utils.processes import count_processors, open_pool
@@ -58,7 +59,8 @@ class LoadedFile(NamedTuple):
     """One input as it was read.
 
     *form* says how: its encoding, line ends, and what else is not canonical about it.
-    *content_sha256* is the digest of its table's rows (see `db.digest`).
+    *content_sha256* is the digest of its table's rows (see `db.digest`).  *warning* is a
+    sentence about what is allowed, yet hardly meant, or ''.
     """
 
     name: str
@@ -67,13 +69,19 @@ class LoadedFile(NamedTuple):
     rows: int
     form: str
     content_sha256: str
+    warning: str = ""
 
 
 class HashingReader(io.RawIOBase):
-    """A raw file that hashes and counts the bytes that pass, and refuses NUL among them."""
+    """A raw file that hashes and counts the bytes that pass, and refuses some of them.
 
-    def __init__(self, raw: io.FileIO) -> None:
+    Those are NUL and a line of surely more than *most_bytes*, which no row needs.
+    """
+
+    def __init__(self, raw: io.FileIO, most_bytes: int) -> None:
         self._raw = raw
+        self._most_bytes = most_bytes
+        self._bytes_of_line = 0
         self._hash = hashlib.sha256()
         self._head = b""
         self._last = b""
@@ -103,7 +111,11 @@ class HashingReader(io.RawIOBase):
             return
         self._head = self._head or data[:3]
         self.has_quotes = self.has_quotes or b'"' in data
-        self._line_feeds += data.count(b"\n")
+        line_feeds = data.count(b"\n")
+        self._line_feeds += line_feeds
+        self._bytes_of_line = 0 if line_feeds else self._bytes_of_line + len(data)
+        if self._bytes_of_line > self._most_bytes:
+            raise Refusal("a line that is too long")
         if b"\r" in data or self._last == b"\r":
             self._returns += data.count(b"\r")
             self._pairs += data.count(b"\r\n") + (self._last + data[:1] == b"\r\n")
@@ -113,12 +125,16 @@ class HashingReader(io.RawIOBase):
         """Return the SHA-256 of all bytes read so far."""
         return self._hash.hexdigest()
 
+    @property
+    def has_one_line_end(self) -> bool:
+        """Return whether all line breaks are alike, and no CR stands elsewhere."""
+        return self._returns == self._pairs and self._pairs in (0, self._line_feeds)
+
     def describe_oddities(self) -> list[str]:
         """Return what about the bytes is not as in a canonical CSV file."""
         oddities = ["BOM"] if self._head == b"\xef\xbb\xbf" else []
         if self._returns:
-            is_uniform = self._returns == self._pairs == self._line_feeds
-            oddities.append("CRLF" if is_uniform else "mixed line ends")
+            oddities.append("CRLF" if self.has_one_line_end else "mixed line ends")
         if self._last not in (b"", b"\n"):
             oddities.append("no line end at the end")
         if self.has_quotes:
@@ -148,7 +164,7 @@ def load_table(
     is_sorted = True
     last_key = -(2**63) - 1
     with open(path, "rb", buffering=0) as raw:
-        source = HashingReader(raw)
+        source = HashingReader(raw, longest_line(len(table.columns)))
         # Lines end at LF alone: csv then refuses a lone CR, which would split a row.
         text = io.TextIOWrapper(
             io.BufferedReader(source, BUFFER_BYTES), encoding="utf-8-sig", newline="\n"
@@ -174,6 +190,9 @@ def load_table(
                 last_key = keys[-1]
             tell(len(chunk), source.byte_count - told)
             told = source.byte_count
+    warning = "" if rows else f"{path.name} has a header and no rows."
+    if not source.has_one_line_end:
+        warning = _compare_line_ends(path, table) or warning
     oddities = source.describe_oddities()
     if header != table.column_names:
         oddities.append("columns in another order")
@@ -187,7 +206,29 @@ def load_table(
         rows=rows,
         form=", ".join(["UTF-8", *oddities]) if oddities else "canonical",
         content_sha256=table_digest(connection, table) if oddities else sha256,
+        warning=warning,
     )
+
+
+def _compare_line_ends(path: Path, table: Table) -> str:
+    """Return a warning if the records of the CSV file *path* end in different ways, or ''.
+
+    Line breaks within quotes are none of theirs.  Raise `Refusal` at a CR that ends none.
+    """
+    with open(path, "rb") as file:
+        reader = RecordReader(file, len(table.columns))
+        first = warning = ""
+        try:
+            for record in reader:
+                first = first or reader.line_end
+                if reader.line_end not in (first, "") and not warning:
+                    warning = (
+                        f"{path.name}:{record.line} ends with {reader.line_end}, the lines"
+                        f" before it with {first}."
+                    )
+        except Unreadable as error:
+            raise Refusal(error.message) from error
+    return warning
 
 
 def _find_plain_key(table: Table, header: Sequence[str]) -> int | None:

@@ -19,6 +19,13 @@ from utils.helpers import DataError
 # Rises when the same input is meant to give another database.
 TOOL_VERSION = "1.1"
 
+# What happens in the shop, and when; another schema may have less.
+_EVENTS = (
+    ("users", "signed_up_at"),
+    ("orders", "ordered_at"),
+    ("payments", "processed_at"),
+)
+
 
 class Manifest(NamedTuple):
     """The manifest beside the files; an empty *document* and no *sha256* without one."""
@@ -98,7 +105,9 @@ def record_provenance(
         facts[MANIFEST_NAME, "sha256"] = manifest.sha256
     generator = _read_generator(manifest.document)
     facts |= {("generator", name): value for name, value in generator.items()}
-    facts["dataset", "as_of"] = choose_as_of(connection, generator.get("window_end"))
+    facts["dataset", "as_of"] = choose_as_of(
+        connection, contract, generator.get("window_end")
+    )
     facts["loader", "tool_version"] = TOOL_VERSION
     facts["loader", "python_version"] = platform.python_version()
     facts["loader", "sqlite_version"] = sqlite3.sqlite_version
@@ -149,15 +158,17 @@ def _read_generator(manifest: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in stated.items() if isinstance(value, (int, str))}
 
 
-def choose_as_of(connection: sqlite3.Connection, window_end: object) -> str | None:
+def choose_as_of(
+    connection: sqlite3.Connection, contract: Contract, window_end: object
+) -> str | None:
     """Return the last day that the data speaks for, YYYY-MM-DD, or None without any.
 
     That is *window_end*, the manifest's last day, unless something happened after it.
     """
-    (last_event,) = connection.execute(
-        "SELECT SUBSTR(MAX(last_at), 1, 10) FROM ("
-        " SELECT MAX(signed_up_at) AS last_at FROM users"
-        " UNION ALL SELECT MAX(ordered_at) FROM orders"
-        " UNION ALL SELECT MAX(processed_at) FROM payments)"
-    ).fetchone()
-    return max(str(window_end or ""), last_event or "") or None
+    columns = {table.name: table.column_names for table in contract.tables}
+    latest = [str(window_end or "")]
+    for table, column in _EVENTS:
+        if column in columns.get(table, ()):
+            ((last_at,),) = connection.execute(f"SELECT MAX({column}) FROM {table}")
+            latest.append(str(last_at or "")[:10])
+    return max(latest) or None

@@ -13,6 +13,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +22,10 @@ from db.ratios import derive_kpis, derive_trend
 from db.report_markdown import describe_verdict, render_markdown, render_summary
 from utils.contract import PROVENANCE_TABLE, Contract, read_contract
 from utils.database import (
+    Provenance,
     describe_file,
     find_as_of,
+    find_changed_rules,
     find_currency,
     find_inexact_refund,
     open_database,
@@ -43,9 +46,13 @@ TRENDS_DIR = PROJECT_ROOT / "db" / "trends"
 
 SCHEMA_VERSION = "1.0"
 
-# The two checks that are made here.
+# The three checks that are made here.
 WHOLE_CHECK = "database_is_whole"
+RULES_CHECK = "database_keeps_its_rules"
 CONTENT_CHECK = "files_content_as_loaded"
+
+# Of SQLite's own messages all are wanted; a number has to be told.
+MOST_MESSAGES = 2**31 - 1
 
 # Breaking rows shown of each check, and characters shown of a text in them.
 SAMPLE_ROWS = 5
@@ -88,10 +95,18 @@ class Query(NamedTuple):
     file: str
     sha256: str
 
+    def read_word(self, word: str) -> str:
+        """Return the text of `-- word: text`; raise `DataError` if it is not there."""
+        if word not in self.header:
+            raise DataError(
+                f"{self.file}: has no '-- {word}: …' line, expected one. Mend its head."
+            )
+        return self.header[word]
+
     @property
     def key(self) -> list[str]:
         """Return the columns that name a row of the result."""
-        return self.header["Key"].rstrip(".").split(", ")
+        return self.read_word("Key").rstrip(".").split(", ")
 
 
 class Thresholds(NamedTuple):
@@ -136,13 +151,30 @@ class Check(NamedTuple):
 class Findings(NamedTuple):
     """What a check found: *row_count* breaking rows, the first few of them as *sample*.
 
-    *row_count* is None when the check could not be made; *note* then says why.
+    *row_count* is None when the check could not be made; *note* then says why.  It is no
+    fault if there was nothing to judge by, which *is_judged* tells.
     """
 
     columns: list[str]
     row_count: int | None
     sample: list[list[Any]]
     note: str | None = None
+    is_judged: bool = True
+
+
+class Loaded(NamedTuple):
+    """What the checks made here look at: the database, and what was recorded of it."""
+
+    connection: sqlite3.Connection
+    contract: Contract
+    provenance: Provenance
+    digests: Mapping[str, str]
+
+    @property
+    def has_other_schema(self) -> bool:
+        """Return whether it was loaded under another schema than *contract*."""
+        recorded = self.provenance.get("schema.sql", {}).get("sha256")
+        return recorded not in (None, self.contract.sha256)
 
 
 def report_database(database: Path, out_dir: Path | None = None) -> Report:
@@ -175,7 +207,7 @@ def build_report(
     provenance = read_provenance(connection)
     as_of = find_as_of(provenance)
     digests = {table.name: table_digest(connection, table) for table in contract.tables}
-    checks = run_checks(connection, provenance, digests)
+    checks = run_checks(Loaded(connection, contract, provenance, digests))
     trends = run_trends(connection, as_of)
     tables = count_rows(connection, contract)
     return {
@@ -225,11 +257,20 @@ def read_queries(folder: Path) -> list[Query]:
             header=read_header(sql),
             sql=sql,
             file=f"db/{folder.name}/{path.name}",
-            sha256=hashlib.sha256(sql.encode("utf-8")).hexdigest(),
+            sha256=hashlib.sha256(data).hexdigest(),
         )
         for path in sorted(folder.glob("*.sql"))
-        for sql in [path.read_text(encoding="utf-8")]
+        for data in [path.read_bytes()]
+        for sql in [decode_sql(path, data)]
     ]
+
+
+def decode_sql(path: Path, data: bytes) -> str:
+    """Return the *data* of the file *path* as text whose lines end as SQL's do."""
+    try:
+        return data.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from error
 
 
 def read_header(sql: str) -> dict[str, str]:
@@ -242,18 +283,20 @@ def read_header(sql: str) -> dict[str, str]:
 
 
 def list_checks() -> list[Check]:
-    """Return every check by name: the SQL files, and the two made here."""
+    """Return every check by name: the SQL files, and the three made here."""
     made_here = [
-        Check(WHOLE_CHECK, "SQLite finds the file's pages, columns and types whole",
+        Check(WHOLE_CHECK, "SQLite finds pages, columns, types and indexes whole",
               "error", THRESHOLDS["error"], ["message"]),
+        Check(RULES_CHECK, "Tables, indexes and rules are those of db/schema.sql",
+              "error", THRESHOLDS["error"], ["object"]),
         Check(CONTENT_CHECK, "Every table holds the very cells that were loaded",
               "error", THRESHOLDS["error"], ["table_name"]),
     ]  # fmt: skip
     from_files = [
         Check(
             query.name,
-            query.header["Title"],
-            query.header["Severity"],
+            query.read_word("Title"),
+            read_severity(query),
             read_thresholds(query),
             query.key,
             query,
@@ -261,6 +304,17 @@ def list_checks() -> list[Check]:
         for query in read_queries(CHECKS_DIR)
     ]
     return sorted([*made_here, *from_files], key=lambda check: check.name)
+
+
+def read_severity(query: Query) -> str:
+    """Return the severity that *query* states, which must be a known word."""
+    severity = query.read_word("Severity")
+    if severity not in THRESHOLDS:
+        raise DataError(
+            f"{query.file}: '-- Severity: {severity}', expected {', '.join(THRESHOLDS)}."
+            " Mend the file's head."
+        )
+    return severity
 
 
 def read_thresholds(query: Query) -> Thresholds:
@@ -281,31 +335,45 @@ def read_thresholds(query: Query) -> Thresholds:
             )
         own[word] = int(found[1])
     if not own:
-        return THRESHOLDS[query.header["Severity"]]
+        return THRESHOLDS[read_severity(query)]
     return Thresholds(own.get("Warns"), own.get("Fails"))
 
 
-def run_checks(
-    connection: sqlite3.Connection,
-    provenance: Mapping[str, Mapping[str, str]],
-    digests: Mapping[str, str],
-) -> list[Row]:
+def run_checks(loaded: Loaded) -> list[Row]:
     """Return what every check found, by name."""
-    checks = []
-    for check in list_checks():
-        if check.query is not None:
-            findings = find_rows(connection, check.query)
-        elif check.name == WHOLE_CHECK:
-            findings = check_database(connection)
-        else:
-            findings = check_digests(connection, provenance, digests)
-        checks.append(describe_check(check, findings))
-    return checks
+    return [describe_check(check, run_check(check, loaded)) for check in list_checks()]
+
+
+def run_check(check: Check, loaded: Loaded) -> Findings:
+    """Return the rows that *check* finds, counted one by one, so memory stays flat."""
+    if check.name == RULES_CHECK and loaded.has_other_schema:
+        note = "loaded under another schema than db/schema.sql"
+        return Findings(check.key, None, [], note=note, is_judged=False)
+    try:
+        columns, rows = open_rows(check, loaded)
+        sample = [[show_cell(cell) for cell in row] for row in islice(rows, SAMPLE_ROWS)]
+        return Findings(columns, len(sample) + sum(1 for _ in rows), sample)
+    except sqlite3.OperationalError as error:
+        return Findings(check.key, None, [], note=explain_overflow(error))
+
+
+def open_rows(check: Check, loaded: Loaded) -> tuple[list[str], Iterator[Sequence[Any]]]:
+    """Return the columns of *check*, and all the rows that it finds."""
+    if check.query is not None:
+        return execute_query(loaded.connection, check.query)
+    if check.name == WHOLE_CHECK:
+        return ["message"], find_damage(loaded.connection)
+    if check.name == RULES_CHECK:
+        changed = find_changed_rules(loaded.connection, loaded.contract)
+        return ["object", "fault"], iter(changed)
+    return ["table_name", "recorded_sha256", "found_sha256"], find_other_digests(loaded)
 
 
 def describe_check(check: Check, findings: Findings) -> Row:
     """Return a check as the report holds it; only its *findings* decide the status."""
-    status = check.thresholds.judge(findings.row_count)
+    status = "info"
+    if findings.is_judged:
+        status = check.thresholds.judge(findings.row_count)
     sql = check.query and {"file": check.query.file, "sha256": check.query.sha256}
     return {
         "check": check.name,
@@ -335,44 +403,51 @@ def list_rows(database: Path, name: str) -> Iterator[Sequence[Any]]:
             f"there is no check {name!r}; did you mean {nearest[0]}? report.md lists all"
             f" {len(checks)}."
         )
-    query = checks[name].query
-    with open_database(database) as connection:
-        if query is None:
-            contract = read_contract()
+    check = checks[name]
+    with open_database(database, is_as_found=True) as connection:
+        contract = read_contract()
+        digests = {}
+        if check.query is None:
             digests = {
                 table.name: table_digest(connection, table) for table in contract.tables
             }
-            findings = (
-                check_database(connection)
-                if name == WHOLE_CHECK
-                else check_digests(connection, read_provenance(connection), digests)
-            )
-            yield findings.columns
-            yield from findings.sample
-            return
+        loaded = Loaded(connection, contract, read_provenance(connection), digests)
         try:
-            cursor = connection.execute(query.sql)
-            yield [column[0] for column in cursor.description]
-            yield from cursor
+            columns, rows = open_rows(check, loaded)
+            yield columns
+            yield from rows
         except sqlite3.OperationalError as error:
-            raise DataError(f"{query.file}: {explain_overflow(error)}.") from error
+            file = check.query.file if check.query else check.name
+            raise DataError(f"{file}: {explain_overflow(error)}.") from error
 
 
-def find_rows(connection: sqlite3.Connection, query: Query) -> Findings:
-    """Return the rows that *query* finds, counted one by one, so memory stays flat."""
+def execute_query(
+    connection: sqlite3.Connection, query: Query
+) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    """Return the columns and the rows of *query*; raise `DataError` if it is no query."""
     try:
         cursor = connection.execute(query.sql)
-        columns = [column[0] for column in cursor.description]
-        first_rows = cursor.fetchmany(SAMPLE_ROWS)
-        sample = [[show_cell(cell) for cell in row] for row in first_rows]
-        return Findings(columns, len(sample) + sum(1 for _ in cursor), sample)
+        if cursor.description is None:
+            raise DataError(f"{query.file}: returns no rows, expected one SELECT. Mend it.")
+    except (sqlite3.ProgrammingError, sqlite3.Warning) as error:  # two statements, or NUL
+        raise DataError(f"{query.file}: {error} Mend it: one SELECT.") from error
     except sqlite3.OperationalError as error:
-        return Findings(query.key, None, [], note=explain_overflow(error))
+        # Not what the rows or the file do to it, which has other codes or says so.
+        is_its_own = error.sqlite_errorname in ("SQLITE_ERROR", "SQLITE_READONLY")
+        if is_its_own and not is_overflow(error):
+            raise DataError(f"{query.file}: {error}. Mend its SQL.") from error
+        raise
+    return [column[0] for column in cursor.description], cursor
+
+
+def is_overflow(error: sqlite3.OperationalError) -> bool:
+    """Return whether *error* tells of a sum that does not fit."""
+    return "integer overflow" in str(error)
 
 
 def explain_overflow(error: sqlite3.OperationalError) -> str:
     """Return the note for a sum that does not fit; raise any other *error* again."""
-    if "integer overflow" not in str(error):
+    if not is_overflow(error):
         raise error
     return "the amounts are too large to add up in 64 bits"
 
@@ -389,36 +464,25 @@ def show_cell(cell: object) -> int | str | None:
     return text if len(text) <= SAMPLE_CHARACTERS else text[: SAMPLE_CHARACTERS - 1] + "…"
 
 
-def check_database(connection: sqlite3.Connection) -> Findings:
-    """Return what SQLite itself finds wrong with pages, columns and types, up to 100.
+def find_damage(connection: sqlite3.Connection) -> Iterator[list[str]]:
+    """Yield what SQLite itself finds wrong with pages, columns, types and indexes.
 
     CHECKs are left out: SQLite does not load them from a file opened read-only, and would
     say that all is well.  Each of them has a file in `checks/`.
     """
     connection.execute("PRAGMA ignore_check_constraints = ON")
-    messages = [
-        [show_cell(message)]
-        for (message,) in connection.execute("PRAGMA quick_check")
-        if message != "ok"
-    ]
-    return Findings(["message"], len(messages), messages[:SAMPLE_ROWS])
+    for (message,) in connection.execute(f"PRAGMA integrity_check({MOST_MESSAGES})"):
+        if message != "ok":
+            yield [message]
 
 
-def check_digests(
-    connection: sqlite3.Connection,
-    provenance: Mapping[str, Mapping[str, str]],
-    digests: Mapping[str, str],
-) -> Findings:
-    """Return the tables whose digest is not the one recorded when they were loaded."""
-    found = {**digests, PROVENANCE_TABLE: provenance_digest(connection)}
-    recorded = {table: provenance.get(table, {}).get("content_sha256") for table in found}
-    differing: list[list[Any]] = [
-        [table, recorded[table], digest]
-        for table, digest in found.items()
-        if recorded[table] != digest
-    ]
-    columns = ["table_name", "recorded_sha256", "found_sha256"]
-    return Findings(columns, len(differing), differing[:SAMPLE_ROWS])
+def find_other_digests(loaded: Loaded) -> Iterator[list[str | None]]:
+    """Yield the tables whose digest is not the one recorded when they were loaded."""
+    found = {**loaded.digests, PROVENANCE_TABLE: provenance_digest(loaded.connection)}
+    for table, digest in found.items():
+        recorded = loaded.provenance.get(table, {}).get("content_sha256")
+        if recorded != digest:
+            yield [table, recorded, digest]
 
 
 def judge(checks: Sequence[Row]) -> Row:
@@ -447,7 +511,7 @@ def run_trends(connection: sqlite3.Connection, as_of: str | None) -> dict[str, R
         if inexact_refund is not None and rows and "refund_cents" in rows[0]:
             rows, note = [], f"the refund of payment_id {inexact_refund} is too large"
         trends[query.name] = {
-            "title": query.header["Title"],
+            "title": query.read_word("Title"),
             "sql": {"file": query.file, "sha256": query.sha256},
             "note": note,
             "rows": derive_trend(query.name, rows, as_of),
@@ -460,9 +524,8 @@ def select_rows(
 ) -> tuple[list[Row], str | None]:
     """Return the rows of *query* and a note, which says why if there are none."""
     try:
-        cursor = connection.execute(query.sql)
-        columns = [column[0] for column in cursor.description]
-        rows = [dict(zip(columns, row, strict=True)) for row in cursor]
+        columns, found = execute_query(connection, query)
+        rows = [dict(zip(columns, row, strict=True)) for row in found]
     except sqlite3.OperationalError as error:
         return [], explain_overflow(error)
     # Where a product does not fit, SQLite turns to floating point without a word.

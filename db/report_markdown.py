@@ -155,8 +155,8 @@ def render_summary(report: Row) -> str:
         findings.append(f"  All rows: {by_gravity(report['checks'])[0]['all_rows']}")
     as_of = f"As of {report['as_of']}:" if report["as_of"] else "No day yet:"
     customers = (
-        f"{as_of} {write_count(kpis['order_count'])} valid orders of"
-        f" {write_count(kpis['customer_count'])} customers,"
+        f"{as_of} {count_noun(kpis['order_count'], 'valid order')} of"
+        f" {count_noun(kpis['customer_count'], 'customer')},"
         f" repeat rate {write_percent(kpis['repeat_rate'])}"
     )
     revenue = f"Net revenue {money(kpis['revenue_cents'])}, AOV {money(kpis['aov_cents'])}"
@@ -200,8 +200,8 @@ def render_opening(report: Row) -> str:
 def describe_verdict(verdict: Row) -> tuple[str, str]:
     """Return the word for the *verdict*, and what it counts.
 
-    >>> describe_verdict({"status": "warn", "checks": 44, "errors": 0, "warnings": 1})
-    ('Sound', '44 checks, 0 errors, 1 warning')
+    >>> describe_verdict({"status": "warn", "checks": 45, "errors": 0, "warnings": 1})
+    ('Sound', '45 checks, 0 errors, 1 warning')
     """
     word = "Not sound" if verdict["status"] == "fail" else "Sound"
     nouns = ("check", "error", "warning")
@@ -248,9 +248,9 @@ def describe_month(last: Row, money: Callable[[int | None], str]) -> str:
     return (
         f"{write_month(last['month'])}, the last complete month, brought"
         f" {money(last['net_cents'])} net from"
-        f" {write_count(last['order_count'])}{NO_BREAK}orders of"
+        f" {count_noun(last['order_count'], 'order', NO_BREAK)} of"
         f" {write_count(last['new_customers'])}{NO_BREAK}new and"
-        f" {write_count(last['returning_customers'])}{NO_BREAK}returning customers"
+        f" {count_noun(last['returning_customers'], 'returning customer', NO_BREAK)}"
     )
 
 
@@ -412,7 +412,7 @@ def render_checks(checks: Sequence[Row]) -> str:
     return (
         "## Checks\n\n"
         "A check lists the rows that break its rule; its SQL is `db/checks/<check>.sql`"
-        " (two are made in `db/report.py`). An *error* must never happen, a *warning* is"
+        " (three are made in `db/report.py`). An *error* must never happen, a *warning* is"
         " possible but suspicious, an *info* is no fault, only worth knowing.\n\n"
         + render_table(columns, rows)
     )
@@ -478,16 +478,16 @@ def words_for_count(check: Row) -> str:
     """Return how many rows *check* found, or why that is not known."""
     if check["count"] is None:
         return f"not known, {escape(check['note'])}"
-    return count_noun(check["count"], "row").replace(" ", NO_BREAK)
+    return count_noun(check["count"], "row", NO_BREAK)
 
 
-def count_noun(count: int, noun: str) -> str:
-    """Return *count* and its *noun*.
+def count_noun(count: int, noun: str, space: str = " ") -> str:
+    """Return *count* and its *noun*, with *space* between them.
 
     >>> count_noun(1, "row"), count_noun(1200, "row")
     ('1 row', '1,200 rows')
     """
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+    return f"{count:,}{space}{noun}" + ("" if count == 1 else "s")
 
 
 def is_figure(key: str, rows: Sequence[Row]) -> bool:
@@ -600,5 +600,7 @@ def escape(value: object, *, width: int = WIDE_CHARACTERS) -> str:
     )
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~$#!])", r"\\\1", text)
+    # GitHub makes a link of a bare address, unless it is broken by an escape.
+    text = re.sub(r"(?i)(?<=www)\.|:(?=//)", r"\\\g<0>", text)
     # Inside a word '_' is no emphasis, and the names of columns stay readable without '\'.
     return re.sub(r"(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])", r"\\_", text)

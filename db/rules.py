@@ -1,7 +1,8 @@
 """The CHECK rules of a table one by one, so that all that a row breaks can be told.
 
 SQLite names only the first.  The rules' text is taken from the CREATE statement and asked
-about a row's values, so a rule is still stated once, in the schema.
+about a row of another table with the same columns, so a rule is still stated once, in the
+schema, and means what it means there.
 """
 
 from __future__ import annotations
@@ -9,16 +10,14 @@ from __future__ import annotations
 import difflib
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-# Quoted text, quoted names, comments, parentheses, words; anything else is one character.
-_PART = re.compile(
-    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|\w+|\s+|.""",
-    re.DOTALL,
-)
+from utils.contract import split_sql
+
 _TEXT = re.compile(r"'((?:[^']|'')*)'")
 _CHOICE = re.compile(r"\s*(\w+)\s+IN\s*\((.*)\)\s*", re.DOTALL | re.IGNORECASE)
+_DIRECTION = re.compile(r"\s(?:ASC|DESC)\s*$", re.IGNORECASE)
 
 
 class Rule(NamedTuple):
@@ -52,10 +51,7 @@ def read_rules(statement: str) -> list[Rule]:
     >>> read_rules("CREATE TABLE t (a, CONSTRAINT a_is_one CHECK (a IN (1)) -- one\n)")
     [Rule(name='a_is_one', expression='a IN (1)')]
     """
-    parts = [
-        " " if found.isspace() or found.startswith(("--", "/*")) else found
-        for found in _PART.findall(statement)
-    ]
+    parts = split_sql(statement)
     places = [at for at, part in enumerate(parts) if part != " "]
     rules = []
     for first, second, third, fourth in zip(
@@ -65,6 +61,28 @@ def read_rules(statement: str) -> list[Rule]:
             name = parts[second].strip('"`[]')
             rules.append(Rule(name, _read_group(parts, fourth)))
     return rules
+
+
+def read_terms(statement: str) -> tuple[list[str], str]:
+    """Return what the CREATE INDEX *statement* orders by, and its condition or ''.
+
+    >>> read_terms("CREATE UNIQUE INDEX i ON t (LOWER(a), b DESC) WHERE b > 0")
+    (['LOWER(a)', 'b'], 'b > 0')
+    """
+    parts = split_sql(statement)
+    start = parts.index("(")
+    terms = [""]
+    depth = 0
+    for end in range(start, len(parts)):
+        depth += {"(": 1, ")": -1}.get(parts[end], 0)
+        if depth == 0:
+            break
+        if depth == 1 and parts[end] == ",":
+            terms.append("")
+        elif end > start:
+            terms[-1] += parts[end]
+    condition = "".join(parts[end + 1 :]).strip()
+    return [_DIRECTION.sub("", term).strip() for term in terms], condition[5:].strip()
 
 
 def _read_group(parts: Sequence[str], start: int) -> str:
@@ -78,24 +96,21 @@ def _read_group(parts: Sequence[str], start: int) -> str:
 
 
 class RuleBook:
-    """The rules of one table, asked about rows that were never stored."""
+    """The rules of the CREATE *statement*, asked about rows of *table*, which has none."""
 
     def __init__(
-        self, connection: sqlite3.Connection, statement: str, columns: Sequence[str]
+        self, connection: sqlite3.Connection, statement: str, table: str, row_name: str
     ) -> None:
         self._connection = connection
-        self._columns = list(columns)
         self._rules = read_rules(statement)
         answers = ", ".join(f"NOT ({rule.expression})" for rule in self._rules)
-        values = ", ".join(f"? AS {name}" for name in columns)
-        self._query = f"SELECT {answers} FROM (SELECT {values})" if self._rules else ""
+        self._query = f"SELECT {answers} FROM {table} WHERE {row_name} = ?"
 
-    def find_broken(self, values: Mapping[str, int | str | None]) -> Iterator[Rule]:
-        """Yield the rules that a row of *values* breaks; None is no value, or a bad one."""
-        if not self._query:
+    def find_broken(self, row: int) -> Iterator[Rule]:
+        """Yield the rules that the row called *row* breaks."""
+        if not self._rules:
             return
-        row = [values.get(name) for name in self._columns]
-        answers = self._connection.execute(self._query, row).fetchone()
+        answers = self._connection.execute(self._query, (row,)).fetchone()
         for rule, answer in zip(self._rules, answers, strict=True):
             if answer:
                 yield rule

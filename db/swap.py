@@ -13,13 +13,20 @@ import re
 import sqlite3
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from utils.contract import PROVENANCE_TABLE
-from utils.database import LOCK_TIMEOUT
-from utils.helpers import DataError
+from utils.contract import PROVENANCE_TABLE, Contract, read_contract
+from utils.database import (
+    LOCK_TIMEOUT,
+    SchemaObject,
+    is_wal,
+    list_objects,
+    make_empty,
+    read_only_uri,
+)
+from utils.helpers import DataError, advise
 from utils.signals import hold_signals
 
 # Each system has one of these; WebAssembly may have none, and one process only.
@@ -84,6 +91,11 @@ class _Turn:
                 self._descriptors.append(_take_lock(self._lock, self._target))
                 _remove_leftovers(self._target)
             except OSError as error:
+                if os.path.lexists(self._lock) and not self._descriptors:
+                    raise DataError(
+                        f"{self._lock}: cannot be locked: {error.strerror or error}. If no"
+                        " ingest is running, remove it and try again."
+                    ) from error
                 raise _refuse_folder(self._target.parent, error) from error
 
     def leave(self) -> None:
@@ -174,78 +186,190 @@ def _remove_leftovers(target: Path) -> None:
                 (target.parent / found).unlink()
 
 
-def require_replaceable(target: Path) -> None:
+def require_replaceable(target: Path, contract: Contract | None = None) -> None:
     """Raise `DataError` unless *target* is absent or is a database that may be replaced.
 
-    It is only looked at here; `hold_database` looks into it.
+    It may be if loads made all that is in it; *contract*, by default that of
+    `db/schema.sql`, says what this one will make.  The file is only looked at, and not into
+    if a journal or log lies beside it: `hold_database` does that once more.
     """
+    try:
+        if not _require_file(target) or any(map(os.path.lexists, _list_logs(target))):
+            return
+        with closing(make_empty(contract or read_contract())) as model:
+            ours = list_objects(model)
+        # Immutable: nothing is locked, played back, or made beside it.
+        uri = read_only_uri(target) + "&immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            _require_own(connection, target, ours)
+    except OSError as error:
+        raise DataError(
+            f"{target}: cannot be looked at: {error.strerror or error}. Allow reading it"
+            " and its folder, or name another file with --database."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise _refuse_damaged(target, error) from error
+
+
+def _list_logs(target: Path) -> list[Path]:
+    """Return what may lie beside *target* and belongs to it."""
+    return [target.with_name(target.name + suffix) for suffix in ("-journal", "-wal")]
+
+
+def _require_file(target: Path) -> bool:
+    """Return whether *target* is there; raise `DataError` if it cannot be replaced."""
+    if target.is_symlink():  # what it led to has been looked up before
+        raise DataError(
+            f"{target}: is a link that leads nowhere. Remove it, or name another file with"
+            " --database."
+        )
     if not target.exists():
         # SQLite would play what a vanished database left behind into the new one.
-        for suffix in ("-journal", "-wal", "-shm"):
-            leftover = target.with_name(target.name + suffix)
+        for leftover in (*_list_logs(target), target.with_name(f"{target.name}-shm")):
             if leftover.exists():
                 raise DataError(
                     f"{leftover}: left by a database that is gone, it would spoil the new"
                     " one. Move it away, or name another file with --database."
                 )
-    elif target.is_dir():
+        return False
+    if target.is_dir():
         raise DataError(f"{target}: is a folder. Name a file with --database.")
-    elif not target.is_file():
+    if not target.is_file():
         raise DataError(f"{target}: is no regular file. Name one with --database.")
-    elif not os.access(target, os.W_OK):
+    if not os.access(target, os.W_OK):
         raise DataError(
             f"{target}: is read-only. Allow writing, or name another with --database."
         )
-    else:
-        with open(target, "rb") as file:
-            head = file.read(len(SQLITE_MAGIC))
-        if head not in (b"", SQLITE_MAGIC):
-            raise DataError(
-                f"{target}: file is not a database; it was left as it is. Move it away, or"
-                " name another file with --database."
-            )
+    with open(target, "rb") as file:
+        head = file.read(len(SQLITE_MAGIC))
+    if head not in (b"", SQLITE_MAGIC):
+        raise DataError(
+            f"{target}: file is not a database; it was left as it is. Move it away, or"
+            " name another file with --database."
+        )
+    return True
 
 
 @contextmanager
-def hold_database(target: Path) -> Iterator[None]:
+def hold_database(target: Path, ours: Sequence[SchemaObject]) -> Iterator[None]:
     """Keep other writers out of the old database *target* while the block runs.
 
     A journal or log that a dead program left beside it is played back first: beside a new
     file it would destroy it.  Windows cannot rename over an open file, so there the hold
-    ends where the block begins.  Raise `DataError` if *target* is in use or no database.
+    ends where the block begins.  *ours* is what will take the place of what is in it.
+    Raise `DataError` if *target* is in use, no database, or holds what no load made.
     """
     try:
-        connection = sqlite3.connect(target, isolation_level=None, timeout=LOCK_TIMEOUT)
-        with closing(connection):
-            if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
-                connection.execute("PRAGMA journal_mode = DELETE")
-            connection.execute("BEGIN IMMEDIATE")
-            _require_own(connection, target)
-            if not IS_WINDOWS:
+        _look_into(target, ours)
+        with _keep_log(target):
+            connection = sqlite3.connect(target, isolation_level=None, timeout=LOCK_TIMEOUT)
+            with closing(connection):
+                if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+                    connection.execute("PRAGMA journal_mode = DELETE")
+                connection.execute("BEGIN IMMEDIATE")
+                _require_own(connection, target, ours)
+                if not IS_WINDOWS:
+                    yield
+            if IS_WINDOWS:
                 yield
-        if IS_WINDOWS:
-            yield
     except sqlite3.OperationalError as error:
         raise DataError(
-            f"{target}: cannot be replaced: {error}. Close the programs that use it and"
-            " try again; it was left as it is."
+            f"{target}: cannot be replaced: {error}. {_advise_on_lock(error)} and try"
+            " again; it was left as it is."
         ) from error
     except sqlite3.DatabaseError as error:
-        raise DataError(
-            f"{target}: {error}; it was left as it is. Move it away, or name another file"
-            " with --database."
-        ) from error
+        raise _refuse_damaged(target, error) from error
 
 
-def _require_own(connection: sqlite3.Connection, target: Path) -> None:
-    """Raise `DataError` if the database holds tables, yet none of ours."""
-    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    names = {name for (name,) in tables}
-    if names and PROVENANCE_TABLE not in names:
+def _look_into(target: Path, ours: Sequence[SchemaObject]) -> None:
+    """Raise `DataError` if *target* is not to be replaced, before anything is done to it.
+
+    A log that is to be folded into somebody else's database would change its file.
+    """
+    uri = read_only_uri(target)
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT)) as connection:
+            _require_own(connection, target, ours)
+    except sqlite3.OperationalError as error:
+        # Half a change of a dead program: to take it back is what its next reader does.
+        if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
+            raise
+
+
+@contextmanager
+def _keep_log(target: Path) -> Iterator[None]:
+    """Let *target* be in WAL mode again if it was and the block does not replace it."""
+    before, had_log = os.stat(target), is_wal(target)
+    try:
+        yield
+    except BaseException:
+        # A log of the old file beside the new one would destroy it.
+        if had_log and os.path.samestat(before, os.stat(target)):
+            with suppress(sqlite3.Error), closing(sqlite3.connect(target)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+        raise
+
+
+def _advise_on_lock(error: sqlite3.OperationalError) -> str:
+    """Return what to do when SQLite cannot get hold of the old database."""
+    name = error.sqlite_errorname
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return "Free some space"
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
+        return "Allow writing to it and to its folder"
+    return "Close the programs that use it"
+
+
+def _refuse_damaged(target: Path, error: sqlite3.Error) -> DataError:
+    return DataError(
+        f"{target}: {error}; it was left as it is. Move it away, or name another file"
+        " with --database."
+    )
+
+
+def _require_own(
+    connection: sqlite3.Connection, target: Path, ours: Sequence[SchemaObject]
+) -> None:
+    """Raise `DataError` if the database holds what neither a load made nor *ours* names.
+
+    Indexes are left out: nothing is lost with them.
+    """
+    recorded = _list_loaded_tables(connection)
+    names = {("table", name) for name in recorded}
+    names |= {(each.kind, each.name) for each in ours if each.kind != "table"}
+    found = [each for each in list_objects(connection) if each.kind != "index"]
+    strange = [each for each in found if (each.kind, each.name) not in names]
+    if strange and not recorded and strange[0].kind == "table":
+        what, words = "other tables", [each.name for each in strange]
+    else:
+        what, words = "what no load made", [f"{each.kind} {each.name}" for each in strange]
+    if not found:
+        words = [
+            f"a {name}"
+            for name in ("user_version", "application_id")
+            if connection.execute(f"PRAGMA {name}").fetchone() != (0,)
+        ]
+    if words:
+        named = ", ".join(words[:3]) + (", …" if len(words) > 3 else "")
         raise DataError(
-            f"{target}: holds other tables ({', '.join(sorted(names)[:3])}), so it was left"
-            " as it is. Move it away, or name another file with --database."
+            f"{target}: holds {what} ({named}), so it was left as it is. Move it away, or"
+            " name another file with --database."
         )
+
+
+def _list_loaded_tables(connection: sqlite3.Connection) -> set[str]:
+    """Return the tables that the last load says it filled, and where it says so."""
+    columns = connection.execute(
+        "SELECT name FROM pragma_table_info(?)", (PROVENANCE_TABLE,)
+    )
+    if not {name for (name,) in columns} >= {"subject", "property", "value"}:
+        return set()
+    subjects = connection.execute(
+        f"SELECT subject FROM {PROVENANCE_TABLE} WHERE property = 'content_sha256'"
+        " AND typeof(subject) = 'text'"
+    )
+    tables = {subject for (subject,) in subjects} - {"dataset", PROVENANCE_TABLE}
+    return tables | {PROVENANCE_TABLE} if tables else set()
 
 
 def publish_database(partial: Path, target: Path) -> None:
@@ -253,17 +377,18 @@ def publish_database(partial: Path, target: Path) -> None:
     try:
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
-        if not target.exists():
-            require_replaceable(target)
-            os.replace(partial, target)
-        else:
+        if _require_file(target):
             _keep_owner_and_mode(partial, target)
-            with hold_database(target):
+            with closing(sqlite3.connect(partial)) as connection:
+                ours = list_objects(connection)
+            with hold_database(target, ours):
                 os.replace(partial, target)
+        else:
+            os.replace(partial, target)
     except OSError as error:
         raise DataError(
-            f"{target}: cannot be replaced: {error.strerror or error}. Free some space, or"
-            " close the programs that use it, and try again; it was left as it is."
+            f"{target}: cannot be replaced: {error.strerror or error}. {advise(error)} and"
+            " try again; it was left as it is."
         ) from error
     try:
         _sync_folder(target.parent)

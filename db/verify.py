@@ -8,74 +8,120 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sqlite3
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from db.digest import dataset_digest, provenance_digest, table_digest
 from db.loading import LoadedFile, Refusal, create_tables, load_table, open_new
-from db.provenance import find_listed_hash, read_manifest
+from db.provenance import Manifest, find_listed_hash, read_manifest
 from db.report import read_report, render_markdown
 from utils.contract import MANIFEST_NAME, PROVENANCE_TABLE, Contract, Table
-from utils.database import Provenance, open_database, read_provenance
+from utils.database import (
+    LOAD_AGAIN,
+    Provenance,
+    find_changed_rules,
+    find_temporary_folder,
+    open_database,
+    read_provenance,
+)
 from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, DataError, hash_file, render_json
-from utils.links import Link, compare_text, show
+from utils.links import Link, compare_text, read_json, show, tell_difference
 
-_LOAD = "Load the files again: python ingest.py --ingest"
 _REPORT = "Report again: python ingest.py --report"
+
+# A JSON file that somebody changed may be anything.
+_NO_REPORT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+
+
+class Hashed(NamedTuple):
+    """The SHA-256 of a file, or the *fault* that kept it from being read."""
+
+    sha256: str
+    fault: str = ""
 
 
 def verify_load(contract: Contract, data_dir: Path, database: Path) -> Iterator[Link]:
     """Yield the links manifest → CSV → database of the files in *data_dir*.
 
-    Raise `DataError` if *database* cannot be read or the manifest is broken.
+    Raise `DataError` if *database* cannot be read, or there is no room to compare.
     """
-    with open_database(database) as connection:
+    with open_database(database, is_as_found=True) as connection:
         provenance = read_provenance(connection)
-        yield from _verify_manifest(contract, data_dir, provenance)
-        yield _verify_schema(contract, provenance)
-        digests = {}
+        hashes = {
+            table.name: _hash(data_dir / f"{table.name}.csv") for table in contract.tables
+        }
+        yield from _verify_manifest(data_dir, provenance, hashes)
+        yield _verify_schema(connection, contract, provenance)
         for table in contract.tables:
-            digests[table.name] = table_digest(connection, table)
             yield _verify_table(
-                connection, contract, table, data_dir, provenance, digests[table.name]
+                connection, contract, table, data_dir, provenance, hashes[table.name]
             )
-        yield _verify_provenance(connection, provenance, dataset_digest(digests))
+        yield _verify_provenance(connection, contract, provenance)
+
+
+def _hash(path: Path) -> Hashed:
+    """Return the SHA-256 of the file *path*, or why there is none."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return Hashed("", f"{path.name} is no file")
+        return Hashed(hash_file(path))
+    except FileNotFoundError:
+        return Hashed("", f"{path.name} is missing")
+    except OSError as error:
+        return Hashed("", f"{path.name} cannot be read: {error.strerror or error}")
 
 
 def _verify_manifest(
-    contract: Contract, data_dir: Path, provenance: Provenance
+    data_dir: Path, provenance: Provenance, hashes: Mapping[str, Hashed]
 ) -> Iterator[Link]:
     """Yield the links from the manifest, if there is one or was one, to the files."""
-    path = data_dir / MANIFEST_NAME
-    manifest = read_manifest(path)
+    try:
+        manifest = read_manifest(data_dir / MANIFEST_NAME)
+    except (DataError, OSError) as error:
+        reason = getattr(error, "strerror", None)
+        fault = f"{MANIFEST_NAME} cannot be read: {reason}" if reason else str(error)
+        yield Link(f"{MANIFEST_NAME} -> database", fault)
+        return
+    yield from _verify_listed(manifest, provenance, hashes)
+
+
+def _verify_listed(
+    manifest: Manifest, provenance: Provenance, hashes: Mapping[str, Hashed]
+) -> Iterator[Link]:
     recorded = provenance.get(MANIFEST_NAME, {}).get("sha256")
     if manifest.sha256 != recorded:
         state = "is missing" if manifest.sha256 is None else "is not the one of the load"
-        yield Link(f"{MANIFEST_NAME} -> database", f"{MANIFEST_NAME} {state}. {_LOAD}")
-    for table in contract.tables:
-        name = f"{table.name}.csv"
+        yield Link(f"{MANIFEST_NAME} -> database", f"{MANIFEST_NAME} {state}. {LOAD_AGAIN}")
+    for table, (sha256, fault) in hashes.items():
+        name = f"{table}.csv"
         listed = find_listed_hash(manifest, name)
         if listed is None:
             continue
-        fault = ""
-        if not (data_dir / name).is_file():
-            fault = f"{name} is missing"
-        elif listed != f"sha256:{hash_file(data_dir / name)}":
-            fault = (
-                f"{name} is not the file that {MANIFEST_NAME} describes. Make the files"
-                " again: python generate_data.py --generate"
-            )
-        yield Link(f"{MANIFEST_NAME} -> {name}", fault)
+        differs = listed != f"sha256:{sha256}"
+        changed = (
+            f"{name} is not the file that {MANIFEST_NAME} describes. Make the files again:"
+            " python generate_data.py --generate"
+        )
+        yield Link(f"{MANIFEST_NAME} -> {name}", fault or (changed if differs else ""))
 
 
-def _verify_schema(contract: Contract, provenance: Provenance) -> Link:
+def _verify_schema(
+    connection: sqlite3.Connection, contract: Contract, provenance: Provenance
+) -> Link:
+    """Return the link from the schema to what the database consists of."""
     recorded = provenance.get("schema.sql", {}).get("sha256")
-    fault = "" if recorded == contract.sha256 else "the rules have changed since the load"
-    return Link("schema.sql -> database", f"{fault}. {_LOAD}" if fault else "")
+    if recorded != contract.sha256:
+        fault = "the rules have changed since the load"
+    else:
+        changed = [" ".join(each) for each in find_changed_rules(connection, contract)]
+        fault = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
+    return Link("schema.sql -> database", f"{fault}. {LOAD_AGAIN}" if fault else "")
 
 
 def _verify_table(
@@ -84,67 +130,91 @@ def _verify_table(
     table: Table,
     data_dir: Path,
     provenance: Provenance,
-    digest: str,
+    file: Hashed,
 ) -> Link:
-    """Return the link from the file of *table* to its rows, whose digest is *digest*."""
+    """Return the link from *file*, that of *table*, to its rows."""
     path = data_dir / f"{table.name}.csv"
     name = f"{path.name} -> {table.name}"
-    if not path.is_file():
-        return Link(name, f"{path.name} is missing")
+    if file.fault:
+        return Link(name, file.fault)
+    digest = table_digest(connection, table)
     recorded = provenance.get(path.name, {})
-    sha256 = hash_file(path)
-    is_file_recorded = sha256 == recorded.get("sha256")
+    is_file_recorded = file.sha256 == recorded.get("sha256")
     is_table_recorded = digest == provenance.get(table.name, {}).get("content_sha256")
-    if is_file_recorded and is_table_recorded and digest == sha256:
+    if is_file_recorded and is_table_recorded and digest == file.sha256:
         return Link(name)
     # The file is not canonical, or something was changed: only loading it again tells.
     with closing(open_new("")) as scratch:
         create_tables(scratch, contract)
         loaded = _load_again(scratch, table, path)
         if loaded is None:
-            return Link(name, f"{path.name} can no longer be loaded. {_LOAD}")
+            return Link(name, f"{path.name} can no longer be loaded. {LOAD_AGAIN}")
         if loaded.content_sha256 != digest:
             where = find_row_difference(table, connection, scratch)
-            return Link(name, f"{where} in {path.name}. {_LOAD}")
+            return Link(name, f"{where} in {path.name}. {LOAD_AGAIN}")
     if not is_file_recorded:
-        return Link(name, f"{path.name} is not the file that was loaded. {_LOAD}")
+        return Link(name, f"{path.name} is not the file that was loaded. {LOAD_AGAIN}")
     if not is_table_recorded:
-        return Link(name, f"the digest recorded of {table.name} is another one. {_LOAD}")
+        return Link(
+            name, f"the digest recorded of {table.name} is another one. {LOAD_AGAIN}"
+        )
     return Link(name)
 
 
 def _load_again(scratch: sqlite3.Connection, table: Table, path: Path) -> LoadedFile | None:
+    """Return *path* as it is loaded into *scratch*, or None if it no longer can be."""
     scratch.execute("BEGIN")
     try:
         return load_table(scratch, table, path, lambda _rows, _bytes: None)
     except (Refusal, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError):
         return None
+    except sqlite3.OperationalError as error:
+        raise DataError(
+            f"{find_temporary_folder()}: {path.name} cannot be loaded here to compare it:"
+            f" {error}. Free some space, or name another folder in SQLITE_TMPDIR."
+        ) from error
 
 
 def find_row_difference(
     table: Table, found: sqlite3.Connection, expected: sqlite3.Connection
 ) -> str:
     """Return the first row, by key, in which two databases differ in *table*."""
-    rows = f"SELECT * FROM {table.name} ORDER BY {', '.join(table.key)}"
+    rows = (
+        f"SELECT {', '.join(table.column_names)} FROM {table.name}"
+        f" ORDER BY {', '.join(table.key)}"
+    )
     end: tuple[Any, ...] = ()
     pairs = zip(
         chain(found.execute(rows), [end]),
         chain(expected.execute(rows), [end]),
         strict=False,
     )
+    last: list[tuple[int, Any]] | None = None
     for row, other in pairs:
-        if row == other:
+        # 1 and 1.0 are equal, and not the same cell.
+        if repr(row) == repr(other):
+            last = _rank(table, row) if row else None
             continue
-        if not other or (row and _key(table, row) < _key(table, other)):
+        if row and _rank(table, row) == last:
+            return f"{_name_row(table, row)} is there twice; it is once"
+        if not other or (row and _rank(table, row) < _rank(table, other)):
             return f"{_name_row(table, row)} is not"
-        if not row or _key(table, row) > _key(table, other):
+        if not row or _rank(table, row) > _rank(table, other):
             return f"{_name_row(table, other)} is missing; it is"
-        at = next(i for i, cell in enumerate(row) if cell != other[i])
-        return (
-            f"{_name_row(table, row)}: {table.column_names[at]} is {show(row[at])},"
-            f" and {show(other[at])}"
+        cells = zip(table.column_names, row, other, strict=True)
+        column, cell, wanted = next(
+            (column, *both) for column, *both in cells if repr(both[0]) != repr(both[1])
         )
+        where = tell_difference(cell, wanted, "and")
+        return f"{_name_row(table, row)}: {column} {where}"
     return "the rows are other ones than"
+
+
+def _rank(table: Table, row: tuple[Any, ...]) -> list[tuple[int, Any]]:
+    """Return the key of *row* as SQLite sorts it: NULL, numbers, texts, blobs."""
+    ranks = {type(None): 0, int: 1, float: 1, str: 2, bytes: 3}
+    # Nothing but a rank to compare where there is no value.
+    return [(ranks[type(cell)], 0 if cell is None else cell) for cell in _key(table, row)]
 
 
 def _key(table: Table, row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -157,14 +227,22 @@ def _name_row(table: Table, row: tuple[Any, ...]) -> str:
 
 
 def _verify_provenance(
-    connection: sqlite3.Connection, provenance: Provenance, digest: str
+    connection: sqlite3.Connection, contract: Contract, provenance: Provenance
 ) -> Link:
+    """Return the link from all that the load recorded to the digests of it."""
     name = f"database -> {PROVENANCE_TABLE}"
     recorded = provenance.get(PROVENANCE_TABLE, {}).get("content_sha256")
     if recorded != provenance_digest(connection):
-        return Link(name, f"{PROVENANCE_TABLE} was changed since the load. {_LOAD}")
-    if provenance.get("dataset", {}).get("content_sha256") != digest:
-        return Link(name, f"the digest recorded of the data set is another one. {_LOAD}")
+        return Link(name, f"{PROVENANCE_TABLE} was changed since the load. {LOAD_AGAIN}")
+    # Of the digests recorded: whether a table still has its own is the table's link.
+    digests = {
+        table.name: str(provenance.get(table.name, {}).get("content_sha256"))
+        for table in contract.tables
+    }
+    if provenance.get("dataset", {}).get("content_sha256") != dataset_digest(digests):
+        return Link(
+            name, f"the digest recorded of the data set is another one. {LOAD_AGAIN}"
+        )
     return Link(name)
 
 
@@ -172,18 +250,33 @@ def verify_report(database: Path, out_dir: Path | None = None) -> Iterator[Link]
     """Yield the links from *database* to its report, which is made again, in *out_dir*.
 
     Without it the report is looked for in the project's root and where the page reads it.
+    What is made from `report.json` may come from the one that is there, or from the one
+    that should be: a broken link breaks no other.
     """
-    try:
-        text = render_json(read_report(database))
-    except DataError as error:
-        yield Link("database -> report.json", str(error))
-        return
     folder = PROJECT_ROOT if out_dir is None else out_dir
     path = folder / "report.json"
-    yield compare_text("database -> report.json", path, text, remedy=_REPORT)
-    markdown = render_markdown(json.loads(text))
+    texts, pages = _read_made_from(path)
+    try:
+        text = render_json(read_report(database))
+    except (DataError, OSError, sqlite3.Error) as error:
+        yield Link("database -> report.json", str(error))
+    else:
+        yield compare_text("database -> report.json", path, text, remedy=_REPORT)
+        texts.append(text)
+        pages.append(render_markdown(json.loads(text)))
+    if not texts:
+        return
     path = folder / "report.md"
-    yield compare_text("report.json -> report.md", path, markdown, remedy=_REPORT)
+    yield compare_text("report.json -> report.md", path, *pages, remedy=_REPORT)
     if out_dir is None:
         path = PUBLISHED_DIR / "report.json"
-        yield compare_text("report.json -> the page's copy", path, text, remedy=_REPORT)
+        yield compare_text("report.json -> the page's copy", path, *texts, remedy=_REPORT)
+
+
+def _read_made_from(path: Path) -> tuple[list[str], list[str]]:
+    """Return the text of the report at *path*, and of its `report.md`, if it is one."""
+    try:
+        page = render_markdown(read_json(path))
+        return [path.read_bytes().decode("utf-8")], [page]
+    except (OSError, *_NO_REPORT):
+        return [], []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import random
@@ -21,6 +22,7 @@ from db.report import (
     SAMPLE_ROWS,
     THRESHOLDS,
     TRENDS_DIR,
+    Loaded,
     Query,
     Row,
     Thresholds,
@@ -47,6 +49,24 @@ FORGET_NOT_NULL = """
     UPDATE users SET city = NULL WHERE user_id = 4;
     UPDATE sqlite_schema SET sql = replace(sql, 'city TEXT', 'city TEXT NOT NULL');
     PRAGMA schema_version = 1001;
+"""
+
+# Leaves an entry of an index behind when its row changes.
+FORGET_AN_INDEX = """
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = sql || ' WHERE order_id < 0'
+    WHERE name = 'orders_user_id_idx';
+    PRAGMA schema_version = 1000;
+    UPDATE orders SET user_id = 3 WHERE order_id = 8;
+    UPDATE sqlite_schema SET sql = replace(sql, ' WHERE order_id < 0', '');
+    PRAGMA schema_version = 1001;
+"""
+
+# Weakens a CHECK without a trace in the rows.
+WEAKEN_A_CHECK = """
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = replace(sql, 'order_id > 0', '1');
+    PRAGMA schema_version = 1000;
 """
 
 # Lets the manifest state the last day {} of the data.
@@ -140,12 +160,24 @@ BREAKS: dict[str, list[Break]] = {
     ],
     "database_is_whole": [
         Break(FORGET_NOT_NULL, ("NULL value in users.city",)),
+        Break(FORGET_AN_INDEX, ("row 8 missing from index orders_user_id_idx",)),
+    ],
+    "database_keeps_its_rules": [
+        Break("DROP INDEX payments_order_id_idx", ("index payments_order_id_idx",)),
+        Break(WEAKEN_A_CHECK, ("table orders",)),
+        Break("CREATE TABLE notes (note TEXT)", ("table notes",)),
+        Break("CREATE VIEW people AS SELECT * FROM users", ("view people",)),
+        Break(
+            "CREATE TRIGGER evil AFTER INSERT ON users BEGIN DELETE FROM users; END",
+            ("trigger evil",),
+        ),
     ],
     "duplicate_email": [
         Break(
             "DROP INDEX users_email_idx;"
             "UPDATE users SET email = 'ann@example.com' WHERE user_id = 4",
             ("ann@example.com",),
+            also=("database_keeps_its_rules",),
         ),
     ],
     "duplicate_email_in_other_case": [
@@ -161,7 +193,7 @@ BREAKS: dict[str, list[Break]] = {
             "INSERT INTO products SELECT 4, 'SKU-5', product_name, category, brand,"
             " price_cents, cost_cents, launched_at FROM products WHERE product_id = 4",
             (("products", 4),),
-            also=("coverage_products_never_sold",),
+            also=("coverage_products_never_sold", "database_keeps_its_rules"),
         ),
     ],
     "duplicate_product_in_order": [
@@ -176,6 +208,7 @@ BREAKS: dict[str, list[Break]] = {
             "DROP INDEX products_sku_idx;"
             "UPDATE products SET sku = 'SKU-1' WHERE product_id = 4",
             ("SKU-1",),
+            also=("database_keeps_its_rules",),
         ),
     ],
     "files_content_as_loaded": [
@@ -510,9 +543,10 @@ class CheckCase(unittest.TestCase):
 
 def check_shop(connection: sqlite3.Connection) -> dict[str, Row]:
     """Return what the checks find in the database of *connection*, by name."""
-    tables = read_contract().tables
-    digests = {table.name: table_digest(connection, table) for table in tables}
-    checks = run_checks(connection, read_provenance(connection), digests)
+    contract = read_contract()
+    digests = {table.name: table_digest(connection, table) for table in contract.tables}
+    loaded = Loaded(connection, contract, read_provenance(connection), digests)
+    checks = run_checks(loaded)
     return {check["check"]: check for check in checks}
 
 
@@ -641,6 +675,26 @@ class ABrokenShop(CheckCase):
         )  # fmt: skip
         self.assertEqual(checks["money_line_total"]["count"], 2)
 
+    def test_rules_are_not_judged_of_a_load_under_another_schema(self) -> None:
+        fault = Break(
+            "INSERT INTO submission_meta VALUES ('schema.sql', 'sha256', 'another');"
+            "DROP INDEX payments_order_id_idx",
+            is_edit=True,
+        )
+        check = self.check(fault)["database_keeps_its_rules"]
+        self.assertEqual(
+            (check["status"], check["count"], check["note"]),
+            ("info", None, "loaded under another schema than db/schema.sql"),
+        )
+
+    def test_a_fact_added_to_the_provenance_is_found(self) -> None:
+        with self.open_broken(Break("SELECT 1")) as connection:
+            connection.execute(
+                "INSERT INTO submission_meta VALUES ('submission_meta', 'note', 'trust me')"
+            )
+            check = check_shop(connection)["files_content_as_loaded"]
+        self.assertEqual([row[0] for row in check["sample"]], ["submission_meta"])
+
     def test_any_cell_edited_by_hand_is_found(self) -> None:
         for table in read_contract().tables:
             for column in table.columns:
@@ -680,6 +734,12 @@ class TheThresholds(unittest.TestCase):
             ["pass", "pass", "warn", "warn", "fail", "fail"],
         )
         self.assertEqual(self.read("-- Fails: above 5 rows").judge(6), "fail")
+
+    def test_of_an_unknown_severity_is_named(self) -> None:
+        header = {"Severity": "grave"}
+        with self.assertRaises(DataError) as caught:
+            read_thresholds(Query("stem", header, "", "db/checks/stem.sql", ""))
+        self.assertIn("stem.sql: '-- Severity: grave'", str(caught.exception))
 
     def test_that_are_no_numbers_are_named(self) -> None:
         with self.assertRaises(DataError) as caught:
@@ -824,6 +884,18 @@ class TheFiles(unittest.TestCase):
                 with self.subTest(query.name):
                     self.assertLessEqual(words, set(query.header))
                     self.assertTrue(query.header["Question"].endswith("?"))
+
+    def test_line_ends_of_windows_are_part_of_the_digest_and_nothing_else(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for query in read_queries(CHECKS_DIR):
+                data = query.sql.replace("\n", "\r\n").encode()
+                Path(folder, f"{query.name}.sql").write_bytes(data)
+            for query, copy in zip(
+                read_queries(CHECKS_DIR), read_queries(Path(folder)), strict=True
+            ):
+                data = Path(folder, f"{query.name}.sql").read_bytes()
+                self.assertEqual(copy.sha256, hashlib.sha256(data).hexdigest())
+                self.assertEqual((copy.header, copy.sql), (query.header, query.sql))
 
     def test_every_severity_is_a_known_word(self) -> None:
         for query in read_queries(CHECKS_DIR):

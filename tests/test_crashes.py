@@ -8,17 +8,19 @@ CI each of them.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 import unittest
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, redirect_stdout, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -27,8 +29,20 @@ from unittest import mock
 
 import ingest
 from db import loading
-from db.swap import hold_turn
-from tests.support import IN_CI, Result, ShopCase, call, sample_shop, skip_on_windows
+from db.swap import hold_database, hold_turn, require_replaceable
+from tests.support import (
+    IN_CI,
+    ROOT,
+    Result,
+    ShopCase,
+    call,
+    sample_shop,
+    skip,
+    skip_on_windows,
+)
+from utils.contract import SCHEMA_PATH, read_contract
+from utils.database import list_objects, make_empty
+from utils.helpers import DataError, print_safely, write_all_whole
 
 if sys.platform != "win32":
     import resource
@@ -45,6 +59,9 @@ STEPS = frozenset(
 REFUSABLE = frozenset(
     ["chmod", "flock", "fsync", "listdir", "mkdir", "open", "readinto", "replace"]
 )
+
+# Calls with which a second process starts, before it does its work.
+START = STEPS | {"_after_fork", "clear", "append", "getpid", "get_ident", "signal"}
 
 STRIDE = 1 if IN_CI else 9
 
@@ -141,17 +158,24 @@ class CrashCase(ShopCase):
 
 
 def act_at_step(
-    number: int, act: Callable[[], None], names: frozenset[str] = STEPS
+    number: int,
+    act: Callable[[], None],
+    names: frozenset[str] = STEPS,
+    *,
+    is_second: bool = False,
 ) -> list[str]:
     """Call *act* before the step *number*, counted from 1, of this process.
 
+    If *is_second* the steps of the process that it starts count instead, and not its own.
     Return a list that the names of the steps are put into.
     """
     steps: list[str] = []
     process = os.getpid()
 
     def watch(_frame: FrameType, event: str, function: Any) -> None:
-        if event == "c_call" and function.__name__ in names and os.getpid() == process:
+        if event != "c_call" or (os.getpid() == process) is is_second:
+            return
+        if function.__name__ in names:
             steps.append(function.__name__)
             if len(steps) == number:
                 act()
@@ -198,6 +222,53 @@ class AKill(CrashCase):
             with mock.patch(f"{__name__}.STRIDE", 3 if IN_CI else 13):
                 self.assertGreater(self.sweep(), 50)
         self.tell("SIGKILL of two processes")
+
+
+class ASecondProcess(CrashCase):
+    """What happens to the process that loads a half is said, and costs nothing."""
+
+    def setUp(self) -> None:
+        """Let any load be shared out."""
+        super().setUp()
+        for name, value in (("BYTES_FOR_TWO", 0), ("count_processors", lambda: 2)):
+            patched = mock.patch.object(loading, name, value)
+            patched.start()
+            self.addCleanup(patched.stop)
+        self.assertEqual(self.ingest().status, 0)
+        self.new = self.database.read_bytes()
+
+    def test_that_is_killed_leaves_the_old_database_and_the_first_one_says_so(self) -> None:
+        number = 1
+        while True:
+            self.restore()
+            kill = partial(send, signal.SIGKILL)
+            ending = self.run_apart(partial(act_at_step, number, kill, is_second=True))
+            if ending.status == 0:
+                break
+            with self.subTest(step=number):
+                self.assertEqual(ending.status, 1)
+                self.assertRegex(
+                    ending.stderr, r"\Aingest: error: the second process of [^\n]+\n\Z"
+                )
+                self.assertEqual(self.see(), "old")
+            number += 1 if IN_CI else 5
+        self.assertGreater(number, 15)
+        self.assertEqual(self.see(), "new")
+
+    def test_that_starts_as_a_terminal_closes_ends_without_a_word(self) -> None:
+        def hang_up() -> None:
+            os.killpg(0, signal.SIGHUP)
+
+        def prepare(number: int) -> None:
+            os.setpgid(0, 0)
+            act_at_step(number, hang_up, START, is_second=True)
+
+        for number in range(1, 14, 1 if IN_CI else 3):
+            self.restore()
+            ending = self.run_apart(partial(prepare, number))
+            with self.subTest(step=number):
+                self.assertEqual(ending, Ending(129, "ingest: error: terminated\n"))
+                self.assertEqual(self.see(), "old")
 
 
 class ASignal(CrashCase):
@@ -383,6 +454,258 @@ class AnOldDatabase(CrashCase):
                 self.assertNotIn("Traceback", result.stderr)
                 found = self.database.read_bytes()
                 self.assertEqual(found, damaged if result.status else self.new)
+
+
+class ATargetOfSomebodyElse(CrashCase):
+    """Nothing that no load made is lost without a word."""
+
+    def make(self, script: str, *, mode: str = "DELETE") -> bytes:
+        """Put a database made by *script* in the old one's place; return its bytes."""
+        self.database.unlink(missing_ok=True)
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.execute(f"PRAGMA journal_mode = {mode}")
+            connection.executescript(script)
+        return self.database.read_bytes()
+
+    def refuse(self, words: str) -> None:
+        """See that neither a load nor a check takes it, and that it stays as it is."""
+        before = self.database.read_bytes()
+        for step in ("--ingest", "--check"):
+            result = call(
+                ingest.main, step, "--data-dir", self.folder, "--database", self.database
+            )
+            self.assertEqual((result.status, result.stdout), (1, ""), result)
+            self.assertRegex(
+                result.stderr, r"\Aingest: error: \S+shop.db: holds [^\n]+\n\Z"
+            )
+            self.assertIn(words, result.stderr)
+            self.assertEqual(self.database.read_bytes(), before)
+            self.assertEqual(set(os.listdir(self.folder)), self.inputs)
+
+    def test_is_refused_whatever_it_holds(self) -> None:
+        for script, words in (
+            ("CREATE VIEW recipes AS SELECT 1", "what no load made (view recipes)"),
+            ("PRAGMA user_version = 7", "what no load made (a user_version)"),
+            ("PRAGMA application_id = 7", "what no load made (a application_id)"),
+            ("CREATE TABLE submission_meta (x)", "other tables (submission_meta)"),
+            (
+                "CREATE TABLE submission_meta (subject, property, value)",
+                "other tables (submission_meta)",
+            ),
+            ("CREATE TABLE users (wish)", "other tables (users)"),
+        ):
+            with self.subTest(script):
+                self.make(script)
+                self.refuse(words)
+
+    def test_is_refused_untouched_in_wal_mode_with_its_log_or_without(self) -> None:
+        self.make("CREATE TABLE recipes (name TEXT)", mode="WAL")
+        self.refuse("other tables (recipes)")
+
+        def write() -> None:
+            connection = sqlite3.connect(self.database, isolation_level=None)
+            connection.execute("INSERT INTO recipes VALUES ('pie')")
+            send(signal.SIGKILL)
+
+        self.run_apart(write)
+        before = self.database.read_bytes()
+        log = self.folder / "shop.db-wal"
+        kept = log.read_bytes()
+        result = self.ingest()
+        self.assertIn("holds other tables (recipes), so it was left", result.stderr)
+        self.assertEqual((self.database.read_bytes(), log.read_bytes()), (before, kept))
+
+    def test_is_a_table_or_view_of_the_users_own_beside_ours(self) -> None:
+        for script, words in (
+            ("CREATE TABLE notes (note TEXT)", "what no load made (table notes)"),
+            ("CREATE VIEW rich AS SELECT 1", "what no load made (view rich)"),
+            (
+                "CREATE TRIGGER log AFTER INSERT ON users BEGIN SELECT 1; END",
+                "what no load made (trigger log)",
+            ),
+        ):
+            with self.subTest(script):
+                self.restore()
+                with closing(sqlite3.connect(self.database)) as connection:
+                    connection.execute(script)
+                self.refuse(words)
+
+    def test_is_not_one_with_an_index_more_or_a_statistic(self) -> None:
+        self.restore()
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.execute("CREATE INDEX mine ON users (city)")
+            connection.execute("ANALYZE")
+        self.recover()
+
+    def test_is_not_one_of_a_load_under_another_schema(self) -> None:
+        schema = self.folder / "other.sql"
+        text = SCHEMA_PATH.read_text(encoding="utf-8")
+        schema.write_text(f"{text}CREATE VIEW rich AS SELECT 1;", encoding="utf-8")
+        self.assertEqual(self.ingest("--schema", schema).status, 0)
+        contract = read_contract(schema)
+        schema.unlink()
+        require_replaceable(self.database, contract)
+        with closing(make_empty(contract)) as model:
+            ours = list_objects(model)
+        with hold_database(self.database, ours):
+            pass
+        # Of this one the new database would have no view.
+        with self.assertRaisesRegex(DataError, "no load made .view rich."):
+            require_replaceable(self.database)
+
+    def test_is_what_a_circle_of_links_names(self) -> None:
+        self.database.unlink()
+        other = self.folder / "other.db"
+        other.symlink_to(self.database)
+        self.database.symlink_to(other)
+        result = self.ingest()
+        self.assertEqual(result.status, 1)
+        self.assertIn("shop.db: is a link that leads nowhere", result.stderr)
+        self.assertTrue(self.database.is_symlink() and other.is_symlink())
+
+
+class ARefusedSwap(CrashCase):
+    """Says what is in the way, and leaves the old database in the mode it was in."""
+
+    def refuse(self, code: int) -> str:
+        """Refuse the swap; return what is said."""
+
+        def replace(_source: object, _target: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        with mock.patch("db.swap.os.replace", replace):
+            result = self.ingest()
+        self.assertEqual(result.status, 1)
+        return result.stderr
+
+    def test_leaves_a_database_in_wal_mode_so(self) -> None:
+        self.restore()
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            expected = list(connection.iterdump())
+        self.assertIn("left as it is", self.refuse(errno.EPERM))
+        self.assertEqual(set(os.listdir(self.folder)), self.inputs)
+        with closing(sqlite3.connect(self.database)) as connection:
+            self.assertEqual(connection.execute("PRAGMA journal_mode").fetchone(), ("wal",))
+            self.assertEqual(list(connection.iterdump()), expected)
+        self.recover()
+
+    def test_gives_the_advice_that_fits(self) -> None:
+        for code, advice in (
+            (errno.EPERM, "Make it a file of your own and try again"),
+            (errno.EROFS, "Allow writing to it and to its folder and try again"),
+            (errno.ENOSPC, "Free some space and try again"),
+            (errno.EBUSY, "Close the programs that use it and try again"),
+        ):
+            self.restore()
+            with self.subTest(errno.errorcode[code]):
+                said = self.refuse(code)
+                self.assertIn(f"shop.db: cannot be replaced: {os.strerror(code)}", said)
+                self.assertIn(advice, said)
+                self.assertEqual(self.see(), "old")
+
+    def test_names_a_lock_that_cannot_be_taken(self) -> None:
+        lock = self.folder / ".shop.db.lock"
+        lock.mkdir()
+        self.restore()
+        result = self.ingest()
+        self.assertEqual(result.status, 1)
+        self.assertIn(f"{lock}: cannot be locked: Is a directory. If no", result.stderr)
+
+    def test_names_the_file_of_several_that_was_refused(self) -> None:
+        paths = [self.folder / name for name in ("one", "two", "three")]
+        for path in paths:
+            path.write_bytes(b"old")
+        for name in ("link", "copy2"):
+            with self.subTest(name):
+                self.refuse_to_keep(paths, is_copied=name == "copy2")
+
+    def refuse_to_keep(self, paths: list[Path], *, is_copied: bool) -> None:
+        """Let the second of *paths* not get a second name, nor a copy."""
+        make_link = os.link
+
+        def link(source: Path, target: Path) -> None:
+            if is_copied or source.name == "two":
+                raise OSError(errno.EPERM, "no links", str(source), None, str(target))
+            make_link(source, target)
+
+        def copy(source: Path, target: Path) -> None:
+            if source.name == "two":
+                raise OSError(errno.ENOSPC, "full", str(target))
+            target.write_bytes(source.read_bytes())
+
+        with (
+            mock.patch("utils.helpers.os.link", link),
+            mock.patch("utils.helpers.shutil.copy2", copy),
+            self.assertRaises(DataError) as caught,
+        ):
+            write_all_whole(dict.fromkeys(paths, "new"))
+        self.assertEqual(
+            str(caught.exception),
+            f"{paths[1]}: cannot be written: full. Free some space, or choose another"
+            " folder.",
+        )
+        self.assertEqual([path.read_bytes() for path in paths], [b"old"] * 3)
+
+
+class AFolderThatMayNotBeSearched(ShopCase):
+    """Is named with a next step, by each road to a database."""
+
+    def test_is_one_clear_line(self) -> None:
+        self.copy_sample()
+        refused = PermissionError(13, "Permission denied")
+        for arguments in (["--ingest", "--data-dir", self.folder], ["--report"]):
+            with (
+                self.subTest(arguments),
+                mock.patch("db.swap._require_file", side_effect=refused),
+                mock.patch("utils.database.Path.is_file", side_effect=refused)
+                if arguments == ["--report"]
+                else nullcontext(),
+            ):
+                result = call(ingest.main, *arguments, "--database", self.database)
+                self.assertEqual(result.status, 1)
+                self.assertRegex(
+                    result.stderr,
+                    r"\Aingest: error: \S+shop.db: cannot be looked at: Permission denied."
+                    r" Allow [^\n]+ --database.\n\Z",
+                )
+
+
+class ALostStream(ShopCase):
+    """A stream that is closed or full takes nothing away from the other one."""
+
+    def test_that_is_closed_gets_nothing_and_the_other_no_errors(self) -> None:
+        with io.StringIO() as stdout, redirect_stdout(stdout):
+            print_safely("an error", file=None)
+            self.assertEqual(stdout.getvalue(), "")
+            print_safely("a result")
+            self.assertEqual(stdout.getvalue(), "a result\n")
+
+    def test_that_is_full_is_said_with_the_work_done(self) -> None:
+        if not os.path.exists("/dev/full"):
+            skip("there is no /dev/full")
+        self.copy_sample()
+        command = [
+            sys.executable, "ingest.py", "--ingest", "--data-dir", str(self.folder),
+            "--database", str(self.database),
+        ]  # fmt: skip
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            finished = subprocess.run(
+                command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE,
+                encoding="utf-8", check=False,
+            )  # fmt: skip
+            self.assertEqual(finished.returncode, 1)
+            self.assertEqual(
+                finished.stderr,
+                "ingest: error: standard output: cannot be written: No space left on"
+                " device. What it was to tell of is done; send it elsewhere.\n",
+            )
+            self.assertTrue(self.database.is_file())
+            deaf = subprocess.run(
+                [*command, "--schema", "none.sql"], cwd=ROOT, stdout=subprocess.PIPE,
+                stderr=full, encoding="utf-8", check=False,
+            )  # fmt: skip
+            self.assertEqual((deaf.returncode, deaf.stdout), (1, ""))
 
 
 class WantOfMemory(CrashCase):

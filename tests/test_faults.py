@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import random
 import re
 import sqlite3
+import tracemalloc
 import unittest
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,9 +19,19 @@ import ingest
 from db.diagnosis import find_faults
 from db.faults import Fault, Faults
 from db.loading import create_tables, load_table, open_new
+from db.records import Record, RecordReader, Unreadable
 from tests import shop
-from tests.support import CORPORA_DIR, IN_CI, ROOT, ShopCase, call, skip
-from utils.contract import read_contract
+from tests.support import (
+    CORPORA_DIR,
+    IN_CI,
+    ROOT,
+    ShopCase,
+    call,
+    refuse_to_replace,
+    skip,
+    skip_on_windows,
+)
+from utils.contract import SCHEMA_PATH, read_contract
 
 ROWS: dict[str, list[shop.Row]] = {
     "users": shop.USERS,
@@ -134,11 +146,18 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
      ["users.csv:2:3: E_ENCODING byte 97 is c5, which is not UTF-8; save the file as"]),
     ("8 NUL", "users", swap_bytes(b"Leeds", b"Lee\0ds"),
      ["users.csv:3:5: E_NUL a NUL at byte "]),
+    ("8 NULs and nothing else", "users", lambda data: b"\0" * len(data),
+     ["users.csv:1:1: E_NUL a NUL at byte 0, expected text; its rows were not looked at"]),
     ("9 CRLF", "users", swap_bytes(b"\n", b"\r\n"), []),
     ("9 CR alone in a row", "users", swap_bytes(b",GB,", b",\rGB,"),
      ["users.csv:3: E_LINE_END a CR that ends no line"]),
     ("9 CR alone in all rows", "users", swap_bytes(b"\n", b"\r"),
      ["users.csv:1: E_LINE_END a CR that ends no line"]),
+    ("9 two CRs before each LF", "users", swap_bytes(b"\n", b"\r\r\n"),
+     ["users.csv:1: E_LINE_END a CR that ends no line"]),
+    ("9 CR at the end of the file", "users", lambda data: data[:-1] + b"\r",
+     ["users.csv:5: E_LINE_END a CR that ends no line"]),
+    ("9 CRs within quotes", "users", swap_bytes(b"Leeds", b'"Le\re\r\r\nds\r"'), []),
     ("10 no line end at the end", "users", lambda data: data.rstrip(b"\n"), []),
     ("10 last row cut off", "users", lambda data: data[:-25],
      ["users.csv:5: E_FIELDS 6 fields, expected 7 as in the header"]),
@@ -150,7 +169,10 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
     ("11 blank lines at the end", "users", lambda data: data + b"\n\n",
      ["users.csv:6: E_BLANK_LINE", "users.csv:7: E_BLANK_LINE"]),
     ("11 Ctrl-Z at the end", "users", lambda data: data + b"\x1a",
-     ["users.csv:6: E_FIELDS 1 fields, expected 7 as in the header; a Ctrl-Z"]),
+     ["users.csv:6: E_FIELDS 1 field, expected 7 as in the header; a Ctrl-Z"]),
+    ("11 two quotes are a cell", "users", set_line(3, b'""'),
+     ["users.csv:3: E_FIELDS 1 field, expected 7 as in the header",
+      *(f"orders.csv:{line}:2: E_REFERENCE user_id 2 is not in" for line in (3, 5, 9))]),
     ("12 row too short", "payments", swap_bytes(b"card,failed,3600", b"card,failed"),
      ["payments.csv:9: E_FIELDS 6 fields, expected 7 as in the header"]),
     ("12 row too long", "payments", swap_bytes(b"card,failed,3600", b"card,failed,3,600"),
@@ -175,13 +197,17 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
      ["users.csv:1: E_DELIMITER columns look separated by semicolons, expected columns"]),
     ("17 tabs", "users", swap_bytes(b",", b"\t"),
      ["users.csv:1: E_DELIMITER columns look separated by tabs"]),
+    ("17 colons", "users", swap_bytes(b",", b":"),
+     ["users.csv:1: E_DELIMITER columns look separated by colons"]),
+    ("17 blanks", "users", swap_bytes(b",", b" "),
+     ["users.csv:1: E_DELIMITER columns look separated by blanks"]),
     ("17 a line for Excel", "users", put(b"sep=,\n", at=0),
      ["users.csv:1: E_DELIMITER the first line tells Excel a separator, remove it"]),
     ("19 the file of another table", "users",
      lambda _: b"product_id,sku\n1,SKU-1\n",
      ["users.csv:1:1: E_HEADER column 'product_id' is not expected",
       "users.csv:1:2: E_HEADER column 'sku' is not expected",
-      "users.csv:1: E_HEADER column user_id, email, full_name, "]),
+      "users.csv:1: E_HEADER columns user_id, email, full_name, "]),
     # B. The value.
     ("21 nothing where a value belongs", "users", set_cell(3, 5, ""),
      ["users.csv:3:5: E_MISSING city is '', expected a value"]),
@@ -265,6 +291,9 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
       "payments.csv:14:2: E_REFERENCE order_id 77 is not in orders.csv"]),
     ("31 a parent that was refused for its city", "users", set_cell(3, 5, ""),
      ["users.csv:3:5: E_MISSING city is ''"]),
+    ("31 a parent whose key has another spelling", "users", set_cell(3, 1, "02"),
+     [("users.csv:3:1: E_INTEGER user_id is '02', expected a whole number such as 4299;"
+      " perhaps 2")]),
     ("32 rows in another order", "users",
      lambda data: b"\n".join(
          [data.splitlines()[0], *reversed(data.splitlines()[1:])]
@@ -418,12 +447,93 @@ class TheErrorsFile(FaultCase):
         objects = [json.loads(line) for line in path.read_bytes().splitlines()]
         self.assertEqual({entry["code"] for entry in objects}, {"E_ENCODING", "E_NUL"})
 
-    def test_that_cannot_be_written_is_named(self) -> None:
-        self.edit("users", set_cell(3, 5, ""))
+    def test_that_cannot_be_written_is_named_before_the_load(self) -> None:
         (self.folder / "file").touch()
-        result = self.ingest("--errors", self.folder / "file" / "errors.jsonl")
+        for path, reason in (
+            (self.folder / "file" / "errors.jsonl", "file is no folder"),
+            (self.folder, "is a folder"),
+            ("", "is a folder"),
+            ("/", "is a folder"),
+            ("a\0b", "cannot be written: embedded null"),
+        ):
+            with self.subTest(path):
+                result = self.ingest("--errors", path)
+                self.assertEqual((result.status, result.stdout), (1, ""))
+                self.assertIn(reason, result.stderr)
+                self.assertEqual(result.stderr.count("\n"), 1)
+                self.assertFalse(self.database.exists())
+
+    def test_never_overwrites_what_a_load_reads_or_makes(self) -> None:
+        self.assertEqual(self.ingest().status, 0)
+        (self.folder / "datapackage.json").write_text("{}", "utf-8")
+        schema = self.folder / "schema.sql"
+        schema.write_bytes(SCHEMA_PATH.read_bytes())
+        names = [
+            "users.csv", "payments.csv", "datapackage.json", "schema.sql", "shop.db",
+            "shop.db-journal", "shop.db-wal", "shop.db-shm", ".shop.db.lock",
+        ]  # fmt: skip
+        if os.name != "nt":
+            (self.folder / "link").symlink_to(self.folder / "orders.csv")
+            os.link(self.folder / "orders.csv", self.folder / "twin")
+            names += ["link", "twin"]
+        for is_sound in (True, False):
+            before = {path: path.read_bytes() for path in self.folder.iterdir()}
+            for name in names:
+                with self.subTest(name, is_sound=is_sound):
+                    result = self.ingest("--schema", schema, "--errors", self.folder / name)
+                    self.assertEqual(result.status, 1)
+                    self.assertIn("faults written there would overwrite", result.stderr)
+                    after = {path: path.read_bytes() for path in self.folder.iterdir()}
+                    self.assertEqual(after, before)
+            self.edit("users", set_cell(3, 5, ""))
+
+    def test_leaves_a_link_a_link(self) -> None:
+        skip_on_windows("Windows has other links")
+        self.edit("users", set_cell(3, 5, ""))
+        (self.folder / "link").symlink_to(self.folder / "errors.jsonl")
+        self.assertEqual(self.ingest("--errors", self.folder / "link").status, 1)
+        self.assertTrue((self.folder / "link").is_symlink())
+        self.assertIn("E_MISSING", (self.folder / "errors.jsonl").read_text("utf-8"))
+
+    def test_may_be_a_stream_that_somebody_reads(self) -> None:
+        skip_on_windows("Windows has no named pipes in folders")
+        self.edit("users", set_cell(3, 5, ""))
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        self.assertIn("nobody reads from it", self.ingest("--errors", pipe).stderr)
+        with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+            result = self.ingest("--errors", pipe)
+            self.assertIn("users.csv:3:5: E_MISSING", result.stderr)
+            self.assertIn(b'"E_MISSING"', reader.read())
+        self.assertTrue(pipe.is_fifo())
+        self.assertIn("E_MISSING", self.ingest("--errors", os.devnull).stderr)
+        self.assertFalse(Path(os.devnull).is_file())
+
+    def test_that_runs_full_does_not_hide_the_faults(self) -> None:
+        if not os.path.exists("/dev/full"):
+            skip("no /dev/full")
+        self.edit("users", set_cell(3, 5, ""))
+        result = self.ingest("--errors", "/dev/full")
         self.assertEqual(result.status, 1)
-        self.assertIn("cannot be written", result.stderr)
+        self.assertIn(
+            "users.csv:3:5: E_MISSING city is '', expected a value", result.stderr
+        )
+        self.assertIn("/dev/full: cannot be written: No space left", result.stderr)
+
+    def test_that_cannot_be_finished_does_not_hide_the_faults(self) -> None:
+        self.edit("users", set_cell(3, 5, ""))
+        with refuse_to_replace("errors.jsonl"):
+            result = self.ingest("--errors", self.folder / "errors.jsonl")
+        self.assertEqual(result.status, 1)
+        self.assertIn("users.csv:3:5: E_MISSING", result.stderr)
+        self.assertIn("errors.jsonl: cannot be written: in use", result.stderr)
+
+    def test_tells_what_a_rule_expects(self) -> None:
+        self.edit("payments", set_cell(3, 6, "-1"))
+        path = self.folder / "errors.jsonl"
+        self.ingest("--errors", path)
+        (entry,) = map(json.loads, path.read_bytes().splitlines())
+        self.assertEqual(entry["expected"], "amount_cents >= 0")
 
 
 class TheCheckOption(FaultCase):
@@ -461,7 +571,7 @@ class TheCheckOption(FaultCase):
 
 
 class AChangedByte(FaultCase):
-    """Whatever byte changes: it is refused with a place, or the file is still sound."""
+    """Whatever byte changes: it is refused where it is, or stored as it stands."""
 
     def test_anywhere(self) -> None:
         chance = random.Random(11)  # noqa: S311
@@ -482,9 +592,415 @@ class AChangedByte(FaultCase):
                 result = self.ingest()
                 self.assertEqual(result.status, int(bool(found)), result.stderr)
                 self.assertNotIn("Traceback", result.stderr)
-                for fault in found.first:
-                    self.assertTrue(fault.line, fault)
+                if found:
+                    self.require_place(found.first, path.name, bytes(data[:at]))
+                else:
+                    self.require_rows(table.name, path)
         self.assertGreater(refused, rounds // 2)
+
+    def require_place(self, faults: list[Fault], file: str, before: bytes) -> None:
+        """Fail unless one of *faults* leads to the line of *file* after the bytes *before*.
+
+        A row under another key is sound; then its children tell of it.
+        """
+        line = before.count(b"\n") + 1
+        leads = [
+            fault.line in (line, line + 1) or f"in line {line}," in fault.message
+            for fault in faults
+            if fault.file == file
+        ]
+        if not any(leads):
+            self.assertNotIn(b",", before.rpartition(b"\n")[2], faults)
+            self.assertEqual({fault.code for fault in faults}, {"E_REFERENCE"})
+
+    def require_rows(self, name: str, path: Path) -> None:
+        """Fail unless the table *name* has the rows of *path*, as `csv` reads them."""
+        header, *rows = csv.reader(io.StringIO(path.read_text("utf-8"), newline=""))
+        stored = self.query(f"SELECT {', '.join(header)} FROM {name}")
+        self.assertEqual(sorted([list(map(str, row)) for row in stored]), sorted(rows))
+
+
+class BadBytes(FaultCase):
+    """Each place with bytes that are no text is named, with line, field and byte."""
+
+    def place(self) -> list[tuple[int, int, str, int | None]]:
+        """Return line, field, code and byte of each fault."""
+        return [
+            (fault.line, fault.field, fault.code, fault.offset)
+            for fault in self.find().first
+        ]
+
+    def test_of_one_line_are_told_one_by_one(self) -> None:
+        header = b"user_id,email,full_name,country_code,city,acquisition_channel,"
+        row = b"1,a@b,\xc4\xe4 K\xf6hl,SE,Lee\0\0ds,\xff,2024-01-01T00:00:00Z\n"
+        data = header + b"signed_up_at\n" + row
+        (self.folder / "users.csv").write_bytes(data)
+        self.edit("orders", lambda data: data.splitlines()[0])
+        self.edit("order_items", lambda data: data.splitlines()[0])
+        self.edit("payments", lambda data: data.splitlines()[0])
+        # The header has 75 bytes; "1,a@b," six more, "Ä ä K" stands for four and a blank.
+        self.assertEqual(
+            self.place(),
+            [
+                (2, 3, "E_ENCODING", 81), (2, 3, "E_ENCODING", 85),
+                (2, 5, "E_NUL", 95), (2, 6, "E_ENCODING", 100),
+            ],
+        )  # fmt: skip
+
+    def test_of_a_record_of_many_lines_are_found_by_their_position(self) -> None:
+        self.edit("users", swap_bytes(b"Bob Brown,GB,Leeds", b'"B\xe9\nob",GB,L\xe9'))
+        places = [(line, field, code) for line, field, code, _ in self.place()]
+        self.assertEqual(places, [(3, 3, "E_ENCODING"), (4, 5, "E_ENCODING")])
+
+    def test_of_a_record_that_cannot_be_read_are_told_too(self) -> None:
+        self.edit("users", swap_bytes(b"Leeds", b'"L\xe9"ds'))
+        self.assertEqual(
+            [place[:3] for place in self.place()],
+            [(3, 5, "E_ENCODING"), (3, 5, "E_QUOTES")],
+        )
+
+    def test_are_counted_behind_a_mark(self) -> None:
+        self.edit("users", swap_bytes(b"Leeds", b"L\xe9ds"))
+        at = (self.folder / "users.csv").read_bytes().index(b"\xe9")
+        self.assertEqual(self.place(), [(3, 5, "E_ENCODING", at)])
+        self.edit("users", put(b"\xef\xbb\xbf", at=0))
+        self.assertEqual(self.place(), [(3, 5, "E_ENCODING", at + 3)])
+
+    def test_without_number_in_a_record_are_told_up_to_a_number(self) -> None:
+        self.edit("users", swap_bytes(b"Leeds", b"\xe9 " * 50_000))
+        *_, last = found = self.tell()
+        self.assertEqual(len(found), 100)
+        self.assertIn("others in this row are not told", last)
+
+
+class AQuote(FaultCase):
+    """A quote that is out of place costs its own row and no other."""
+
+    def test_left_open_does_not_swallow_the_rows_after_it(self) -> None:
+        self.edit("users", swap_bytes(b"Leeds", b'"Leeds'))
+        self.edit("users", swap_bytes(b"Null,SE", b"Null,x"))
+        self.assertEqual(
+            self.tell(),
+            [
+                "users.csv:3:5: E_QUOTES the quote that opens here is never closed",
+                (
+                    "users.csv:5:4: E_RULE country_code is 'x', which breaks the rule"
+                    " country_code_is_two_capitals"
+                ),
+            ],
+        )
+
+    def test_left_open_is_told_where_it_opens_if_a_later_quote_closes_it(self) -> None:
+        self.edit("users", swap_bytes(b"Leeds", b'"Leeds'))
+        self.edit("users", swap_bytes(b"Lund", b'"Lund"'))
+        self.edit("users", swap_bytes(b"Neil,IE", b"Neil,x"))
+        self.assertEqual(
+            self.tell(),
+            [
+                (
+                    "users.csv:3:5: E_QUOTES the quote that opens here is closed only in"
+                    " line 5, where text follows"
+                ),
+                (
+                    "users.csv:4:4: E_RULE country_code is 'x', which breaks the rule"
+                    " country_code_is_two_capitals"
+                ),
+            ],
+        )
+
+    def test_followed_by_text_takes_the_other_lines_of_its_row_with_it(self) -> None:
+        self.edit("users", swap_bytes(b"Bob Brown,GB,Leeds", b'"Bob"x,GB,"Le\neds"'))
+        (told,) = self.tell()
+        self.assertTrue(told.startswith("users.csv:3:3: E_QUOTES text follows"), told)
+        self.assertTrue(told.endswith("; line 4 was not read"), told)
+
+    def test_takes_linear_time(self) -> None:
+        header = b"payment_id,order_id,kind,method,status,amount_cents,processed_at\n"
+        for line in (b'"a"b,"c\n', b'""x,"y\n1,"\n', b'1,"\n', b'"""",""x\n'):
+            with self.subTest(line):
+                (self.folder / "payments.csv").write_bytes(header + line * 20_000)
+                reader = CountingReader((self.folder / "payments.csv").read_bytes())
+                for _ in iterate_records(reader):
+                    pass
+                # Each line may be read once more, and the search looks some lines ahead.
+                self.assertLess(reader.count, 10 * 20_000 * line.count(b"\n"))
+
+
+class CountingReader(io.BytesIO):
+    """Counts the lines that are read."""
+
+    count = 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return the next line."""
+        self.count += 1
+        return super().readline(size)
+
+
+def iterate_records(file: io.BytesIO) -> Iterator[Record | None]:
+    """Yield the records of *file*, None for one that cannot be read."""
+    reader = RecordReader(file, 7)
+    while True:
+        try:
+            yield next(reader)
+        except Unreadable:
+            yield None
+        except StopIteration:
+            return
+
+
+class AFieldThatIsTooLong(FaultCase):
+    """It is named by its number, however the others are quoted."""
+
+    def test_behind_a_comma_or_a_line_break_in_quotes(self) -> None:
+        for name, line in ((b'"Brown, Bob"', 3), (b'"Bob\nBrown"', 4)):
+            with self.subTest(name):
+                self.write_all()
+                text = name + b",GB," + b"x" * 131_073
+                self.edit("users", swap_bytes(b"Bob Brown,GB,Leeds", text))
+                (told,) = self.tell()
+                self.assertTrue(told.startswith(f"users.csv:{line}:5: E_TOO_LONG"), told)
+
+    def test_of_which_the_commas_are_its_own(self) -> None:
+        text = b'"' + b"Brown, " * 20_000 + b'"'
+        self.edit("users", swap_bytes(b"Bob Brown", text))
+        (told,) = self.tell()
+        self.assertTrue(told.startswith("users.csv:3:3: E_TOO_LONG"), told)
+
+    def test_costs_no_memory(self) -> None:
+        self.edit("users", lambda data: data.replace(b"\n", b"\r") * 120_000)
+        size = (self.folder / "users.csv").stat().st_size
+        self.assertGreater(size, 40_000_000)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        result = self.ingest()
+        self.assertIn("users.csv:1: E_LINE_END", result.stderr)
+        self.assertLess(tracemalloc.get_traced_memory()[1], size // 2)
+
+
+class AKeyTwice(FaultCase):
+    """Rows that share a key are told against the first one, whatever else they are."""
+
+    def test_in_rows_that_are_both_refused(self) -> None:
+        self.edit("users", set_cell(3, 4, "x"))
+        self.edit("users", set_cell(5, 4, "y"))
+        self.edit("users", set_cell(5, 1, "2"))
+        self.assertEqual(
+            [told for told in self.tell() if "E_DUPLICATE" in told],
+            [("users.csv:5:1: E_DUPLICATE user_id '2' is already in line 3, expected it"
+             " once")],
+        )  # fmt: skip
+
+    def test_three_times_names_the_first(self) -> None:
+        self.edit("users", lambda data: data + data.splitlines(keepends=True)[2] * 2)
+        self.assertEqual(
+            self.tell(),
+            [
+                f"users.csv:{line}:{what} is already in line 3, expected it once"
+                for line in (6, 7)
+                for what in (
+                    "1: E_DUPLICATE user_id '2'", "2: E_DUPLICATE email 'bob@example.com'"
+                )
+            ],
+        )  # fmt: skip
+
+    def test_is_not_found_in_pieces_of_rows(self) -> None:
+        # The second line begins with the key of another row, and is none.
+        self.edit("users", swap_bytes(b"Bob Brown", b"Bob\n3,Brown"))
+        self.assertEqual(
+            {(fault.file, fault.line, fault.code) for fault in self.find().first},
+            {("users.csv", 3, "E_FIELDS"), ("users.csv", 4, "E_FIELDS")},
+        )
+
+
+class AHeader(FaultCase):
+    """A header that tells which column is which hides no row; others say that they do."""
+
+    def test_with_a_name_that_means_one_column_is_read_on_from(self) -> None:
+        self.edit("users", swap_bytes(b",city,", b",City,"))
+        self.edit("users", set_cell(3, 5, ""))
+        self.edit("orders", set_cell(9, 2, "77"))
+        self.assertEqual(
+            self.tell(),
+            [
+                "users.csv:1:5: E_HEADER column 'City' is not expected; did you mean city?",
+                "users.csv:3:5: E_MISSING city is '', expected a value",
+                "orders.csv:9:2: E_REFERENCE user_id 77 is not in users.csv",
+            ],
+        )
+
+    def test_after_blank_lines_is_read_on_from(self) -> None:
+        self.edit("users", set_cell(3, 5, ""))
+        self.edit("users", put(b"\n\n", at=0))
+        self.assertEqual(
+            [told.split(" ")[:2] for told in self.tell()],
+            [["users.csv:1:", "E_BLANK_LINE"], ["users.csv:5:5:", "E_MISSING"]],
+        )
+
+    def test_that_does_not_tell_says_what_was_not_looked_at(self) -> None:
+        self.edit("users", swap_bytes(b",city,", b",place,"))
+        self.edit("orders", set_cell(9, 2, "77"))
+        *_, last = self.tell()
+        self.assertTrue(
+            last.endswith(
+                "column city is missing; its rows were not looked at; no reference to"
+                " users.csv was judged"
+            ),
+            last,
+        )
+
+    def test_whose_name_may_mean_two_columns_is_not_guessed_at(self) -> None:
+        columns = b"shipping_cents,tax_cents,total_cents"
+        self.edit("orders", swap_bytes(columns, b"shipping_cents,tax_cents,otal_cents"))
+        self.edit("orders", swap_bytes(b"subtotal_cents", b"btotal_cents"))
+        self.assertIn("its rows were not looked at", self.tell()[-1])
+
+    def test_in_another_order_gives_an_orphan_its_own_field(self) -> None:
+        self.edit("orders", set_cell(9, 2, "77"))
+        self.edit(
+            "orders",
+            lambda data: b"".join(
+                b",".join(reversed(line.split(b","))) + b"\n" for line in data.splitlines()
+            ),
+        )
+        # Of nine columns the second is now the eighth.
+        self.assertEqual(
+            self.tell(), ["orders.csv:9:8: E_REFERENCE user_id 77 is not in users.csv"]
+        )
+
+
+class AnUnreadableParent(FaultCase):
+    """Its children are judged if its key is known; else its fault says they are not."""
+
+    def test_of_known_key_hides_no_orphan(self) -> None:
+        self.edit("users", swap_bytes(b"Leeds", b'"Lee"ds'))
+        self.edit("orders", set_cell(9, 2, "77"))
+        self.assertIn(
+            "orders.csv:9:2: E_REFERENCE user_id 77 is not in users.csv", self.tell()
+        )
+
+    def test_of_unknown_key_says_so(self) -> None:
+        self.edit("users", swap_bytes(b"2,bob", b'"2"2,bob'))
+        (told,) = self.tell()
+        self.assertTrue(told.endswith("; no reference to users.csv was judged"), told)
+
+
+class TheList(FaultCase):
+    """The faults are listed in the order of the lines."""
+
+    def test_of_a_file_is_in_the_order_of_its_lines(self) -> None:
+        self.edit("orders", set_cell(2, 2, "77"))
+        self.edit("orders", set_cell(4, 1, "1"))
+        self.edit("orders", set_cell(9, 4, "x"))
+        found = [(fault.line, fault.code) for fault in self.find().first]
+        self.assertEqual(
+            [(line, code) for line, code in found if code != "E_REFERENCE" or line == 2],
+            [(2, "E_REFERENCE"), (4, "E_DUPLICATE"), (9, "E_RULE")],
+        )
+
+
+class AnOwnSchema(ShopCase):
+    """Another schema's rules mean in the diagnosis what they mean in the database."""
+
+    def refuse(self, tables: str, **texts: str) -> list[str]:
+        """Load *texts*, by table, under *tables*; return the faults, none if it loads."""
+        text = SCHEMA_PATH.read_text(encoding="utf-8")
+        (meta,) = re.findall(r"CREATE TABLE submission_meta.*?;", text, re.DOTALL)
+        schema = self.folder / "schema.sql"
+        schema.write_text(tables + meta, encoding="utf-8")
+        for name, cells in texts.items():
+            path = self.folder / f"{name}.csv"
+            path.write_text(cells, encoding="utf-8", newline="")
+        result = self.ingest("--schema", schema)
+        self.assertNotIn("Traceback", result.stderr)
+        self.assertEqual(result.status, int(bool(result.stderr)), result.stderr)
+        return result.stderr.splitlines()[1:]
+
+    def test_takes_integers_to_the_edge_of_64_bits_and_no_further(self) -> None:
+        tables = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER) STRICT;"
+        for number in (2**63 - 1, -(2**63)):
+            with self.subTest(number):
+                self.assertEqual(self.refuse(tables, t=f"id,n\n1,{number}\n"), [])
+                self.assertEqual(self.query("SELECT n FROM t"), [(number,)])
+                # The same cell on the slow road, beside a row that needs it.
+                self.assertEqual(
+                    self.refuse(tables, t=f"id,n\n1,{number}\n2,x\n"),
+                    ["t.csv:3:2: E_INTEGER n is 'x', expected a whole number such as 4299"],
+                )
+        for number in (2**63, -(2**63) - 1):
+            with self.subTest(number):
+                self.assertEqual(
+                    self.refuse(tables, t=f"id,n\n1,{number}\n"),
+                    [(f"t.csv:2:2: E_RANGE n is '{number}', expected an integer of at most"
+                     " 64 bits")],
+                )  # fmt: skip
+
+    def test_requires_a_key_that_sqlite_would_count_up(self) -> None:
+        tables = "CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT) STRICT;"
+        self.assertEqual(
+            self.refuse(tables, t="id,n\n1,a\n,b\n"),
+            ["t.csv:3:1: E_MISSING id is '', expected a value"],
+        )
+
+    def test_compares_as_its_columns_do(self) -> None:
+        tables = (
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, status TEXT COLLATE NOCASE, zip TEXT,"
+            " CONSTRAINT id_is_positive CHECK (t.id > 0),"
+            " CONSTRAINT status_is_known CHECK (status IN ('paid')),"
+            " CONSTRAINT zip_is_known CHECK (zip IN (12345))) STRICT;"
+        )
+        self.assertEqual(
+            self.refuse(tables, t="id,status,zip\n1,Paid,12345\n0,PAID,12345\n"),
+            ["t.csv:3:1: E_RULE id is '0', which breaks the rule id_is_positive"],
+        )
+
+    def test_tells_by_what_measure_values_are_the_same(self) -> None:
+        table = "CREATE TABLE t (id INTEGER PRIMARY KEY, mail TEXT NOT NULL) STRICT;"
+        for index, told in (
+            ("mail COLLATE NOCASE)",
+             "mail 'A' is already in line 2 by the measure of NOCASE, expected it once"),
+            ("LOWER(mail) DESC)", "LOWER(mail) 'a' is already in line 2, expected it once"),
+            ("mail) WHERE LENGTH(mail) = 1",
+             "mail 'a' is already in line 2, expected it once where LENGTH(mail) = 1"),
+        ):  # fmt: skip
+            with self.subTest(index):
+                last = "a" if "WHERE" in index else "A"
+                faults = self.refuse(
+                    f"{table} CREATE UNIQUE INDEX t_mail_idx ON t ({index};",
+                    t=f"id,mail\n1,a\n2,bb\n3,b\n4,{last}\n",
+                )
+                self.assertEqual(faults, [f"t.csv:5:2: E_DUPLICATE {told}"])
+
+    def test_names_a_key_of_several_columns_that_refused_rows_share(self) -> None:
+        tables = (
+            "CREATE TABLE t (a INTEGER NOT NULL, b INTEGER NOT NULL, c TEXT NOT NULL,"
+            " CONSTRAINT t_pk PRIMARY KEY (a, b)) STRICT;"
+        )
+        self.assertEqual(
+            self.refuse(tables, t="a,b,c\n1,1,x\n1,2,\n1,2,\n2,1,y\n"),
+            [
+                "t.csv:3:3: E_MISSING c is '', expected a value",
+                "t.csv:4:3: E_MISSING c is '', expected a value",
+                (
+                    "t.csv:4:1: E_DUPLICATE a '1', b '2' is already in line 3, expected it"
+                    " once"
+                ),
+            ],
+        )
+
+    def test_shows_a_reference_escaped_and_cut(self) -> None:
+        tables = (
+            "CREATE TABLE p (code TEXT PRIMARY KEY) STRICT;"
+            " CREATE TABLE c (id INTEGER PRIMARY KEY, code TEXT REFERENCES P) STRICT;"
+        )
+        long = "z" * 50
+        self.assertEqual(
+            self.refuse(tables, p="code\nA\n", c=f'id,code\n1,"A\nc.csv:9"\n2,{long}\n'),
+            [
+                r"c.csv:2:2: E_REFERENCE code 'A\nc.csv:9' is not in p.csv",
+                f"c.csv:4:2: E_REFERENCE code '{long[:40]}'… is not in p.csv",
+            ],
+        )
 
 
 # What becomes of the files of one collection, read with a schema of their own header.
@@ -528,7 +1044,7 @@ class OtherPeoplesFiles(ShopCase):
         schema = self.folder / "schema.sql"
         declared = ", ".join(f"{name} TEXT" for name in columns)
         schema.write_text(
-            f"CREATE TABLE t ({declared}, row_key INTEGER PRIMARY KEY);", "utf-8"
+            f"CREATE TABLE t ({declared}, row_key INTEGER PRIMARY KEY) STRICT;", "utf-8"
         )
         contract = read_contract(schema)
         table = contract.tables[0]

@@ -469,7 +469,9 @@ class AFaultInAFile(LoadCase):
     def test_a_folder_in_the_place_of_a_file(self) -> None:
         (self.folder / "orders.csv").unlink()
         (self.folder / "orders.csv").mkdir()
-        self.refuse("orders.csv is no file")
+        self.refuse("orders.csv is no file. Put the data there")
+        (self.folder / "users.csv").unlink()
+        self.refuse("orders.csv is no file, missing users.csv. Make them with")
 
     def test_a_file_in_the_place_of_the_folder(self) -> None:
         result = call(ingest.main, "--ingest", "--data-dir", self.folder / "users.csv")
@@ -498,6 +500,33 @@ class AFaultInAFile(LoadCase):
         self.edit_line("payments.csv", 6, lambda line: line + ",")
         self.refuse(
             "users.csv:4:4", "orders.csv:7:5", "order_items.csv:5:3", "payments.csv:6"
+        )
+
+
+class AWarning(LoadCase):
+    """What is allowed, yet hardly meant, is said."""
+
+    def warn(self) -> list[str]:
+        """Return the warnings of a load."""
+        return ingest_folder(self.folder, self.database).warnings
+
+    def test_is_not_given_for_a_sound_file(self) -> None:
+        self.assertEqual(self.warn(), [])
+        path = self.folder / "users.csv"
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+        self.edit_line("users.csv", 2, lambda line: _set_cell(line, 2, '"a\nb\rc"'))
+        self.assertEqual(self.warn(), [])
+
+    def test_tells_of_a_file_without_rows(self) -> None:
+        path = self.folder / "payments.csv"
+        path.write_bytes(path.read_bytes().split(b"\n")[0])
+        self.assertEqual(self.warn(), ["payments.csv has a header and no rows."])
+
+    def test_tells_where_line_ends_change(self) -> None:
+        for line in (3, 5):
+            self.edit_line("users.csv", line, lambda text: f"{text}\r")
+        self.assertEqual(
+            self.warn(), ["users.csv:3 ends with CRLF, the lines before it with LF."]
         )
 
 
@@ -543,8 +572,12 @@ class ATarget(LoadCase):
         self.load()
         before = self.database.read_bytes()
         full = sqlite3.OperationalError("database or disk is full")
+        full.sqlite_errorname = "SQLITE_FULL"
         with mock.patch("db.loading.load_table", side_effect=full):
-            self.refuse("shop.db: cannot be made: database or disk is full", "--database")
+            self.refuse(
+                "shop.db: cannot be made: database or disk is full", "Free some space",
+                "--database",
+            )  # fmt: skip
         self.assertEqual(self.database.read_bytes(), before)
 
     def test_that_is_a_folder_is_named(self) -> None:
@@ -618,7 +651,7 @@ class ATarget(LoadCase):
             with mock.patch(
                 "db.swap.os.replace", side_effect=PermissionError(13, "in use")
             ):
-                self.refuse("shop.db: cannot be replaced: in use.", "close the programs")
+                self.refuse("shop.db: cannot be replaced: in use.")
         self.assertEqual(self.query("PRAGMA integrity_check"), [("ok",)])
 
     def test_survives_a_failure_of_the_last_step(self) -> None:
@@ -670,13 +703,27 @@ class ASchema(LoadCase):
             (f'CREATE TABLE "a b" (user_id {key});', "table name 'a b'"),
             (f'CREATE TABLE users ("a b" {key});', "column name 'a b'"),
             (f"CREATE TABLE users (user_id {key}); {trigger}", "trigger t"),
+            (f"CREATE TABLE users (user_id {key});", "table users is not STRICT"),
+            (f'CREATE TABLE "order" (a {key}) STRICT;', "'order' is a word of SQL"),
+            (f'CREATE TABLE t (a {key}, "index" TEXT) STRICT;', "'index' in t is a word"),
+            (f"CREATE TABLE t (a {key} ON CONFLICT IGNORE) STRICT;", "ON CONFLICT after"),
+            (f"CREATE TABLE t (a {key}, b TEXT CHECK (b > '')) STRICT;", "has no name"),
+            (f"CREATE TABLE t (a {key} REFERENCES u) STRICT;", "t.a refers to u, no such"),
+            (f"CREATE TABLE t (a {key}, b TEXT, c TEXT REFERENCES t (b)) STRICT;",
+             "foreign key mismatch"),
+            (("CREATE TABLE p (a TEXT, b TEXT, PRIMARY KEY (a, b)) STRICT; CREATE TABLE c"
+             f" (i {key}, a TEXT, b TEXT, FOREIGN KEY (a, b) REFERENCES p) STRICT;"),
+             "a FOREIGN KEY of c has several columns"),
+            (f"CREATE TABLE t (a {key}) STRICT;", "no such table: submission_meta"),
         ):  # fmt: skip
             with self.subTest(fault):
                 schema.write_text(text, encoding="utf-8")
+                (self.folder / "t.csv").write_text("a\n", encoding="utf-8")
                 result = self.ingest("--schema", schema)
                 self.assertEqual(result.status, 1)
                 self.assertIn("schema.sql: ", result.stderr)
                 self.assertIn(fault, result.stderr)
+                self.assertNotIn("space", result.stderr)
                 self.assertFalse(elsewhere.exists())
 
     def test_whose_keys_are_the_same_in_other_letters_names_the_duplicate(self) -> None:

@@ -44,8 +44,9 @@ from utils.contract import read_contract
 from utils.database import find_inexact_refund
 from utils.helpers import DataError, hash_file
 
-# The SQL files, and the two checks that are made in Python.
-CHECK_COUNT = len(list(report_module.CHECKS_DIR.glob("*.sql"))) + 2
+# Made in Python, beside the SQL files.
+MADE_HERE = 3
+CHECK_COUNT = len(list(report_module.CHECKS_DIR.glob("*.sql"))) + MADE_HERE
 
 VALID = {"paid", "shipped", "delivered", "partially_returned", "returned"}
 
@@ -355,6 +356,37 @@ class TheGate(FolderCase):
                 expected = None if check["status"] == "pass" else command
                 self.assertEqual(check["all_rows"], expected)
 
+    def test_the_rows_of_the_checks_made_here_are_all_printed_too(self) -> None:
+        users = [(n, f"{n}@x", "N", "SE", "C", "a", USERS[0][6]) for n in range(1, 151)]
+        path = self.make_shop(users=users)
+        with closing(sqlite3.connect(path)) as connection:
+            for table in read_contract().tables:
+                column = next(c.name for c in table.columns if c.name not in table.key)
+                connection.execute(f"UPDATE {table.name} SET {column} = {column} || '1'")
+            connection.execute(
+                "UPDATE submission_meta SET value = '1' WHERE property = 'seed'"
+            )
+            connection.commit()
+            connection.executescript(FORGET_AN_INDEX)
+        checks = {check["check"]: check for check in read_report(path)["checks"]}
+        for name, count in (("database_is_whole", 150), ("files_content_as_loaded", 6)):
+            with self.subTest(name):
+                self.assertEqual(checks[name]["count"], count)
+                result = call(ingest.main, "--rows", name, "--database", path)
+                self.assertEqual((result.status, result.stderr), (0, ""))
+                self.assertEqual(len(result.stdout.splitlines()), 1 + count)
+
+    def test_strict_sees_that_the_rules_are_gone(self) -> None:
+        path = self.make_shop()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("DROP INDEX payments_order_id_idx")
+        result = call(
+            ingest.main, "--report", "--strict", "--database", path,
+            "--out-dir", self.folder,
+        )  # fmt: skip
+        self.assertEqual(result.status, 1)
+        self.assertIn("not sound: database_keeps_its_rules", result.stderr)
+
     def test_a_check_that_is_unknown_is_named_with_the_nearest(self) -> None:
         result = call(
             ingest.main, "--rows", "duplicate_mail", "--database", self.make_shop()
@@ -368,13 +400,50 @@ class TheGate(FolderCase):
         report = self.report_shop()
         named = [entry["sql"] for entry in report["checks"] if entry["sql"]]
         named += [entry["sql"] for entry in report["trends"].values()]
-        self.assertEqual(len(named), CHECK_COUNT - 2 + len(report["trends"]))
+        self.assertEqual(len(named), CHECK_COUNT - MADE_HERE + len(report["trends"]))
         for sql in named:
             data = (ROOT / sql["file"]).read_bytes()
             self.assertEqual(hashlib.sha256(data).hexdigest(), sql["sha256"])
         lines = "".join(f"{sql['file']} {sql['sha256']}\n" for sql in named)
         expected = hashlib.sha256(lines.encode()).hexdigest()
         self.assertEqual(report["queries"]["sha256"], expected)
+
+
+class AWrongCheckFile(FolderCase):
+    """A check of one's own that is no check is named in one clear line."""
+
+    HEAD = "-- Key: user_id.\n-- Title: Mine\n-- Severity: error\n"
+
+    def test_is_named_with_what_is_wrong(self) -> None:
+        path = self.make_shop()
+        checks = self.folder / "checks"
+        checks.mkdir()
+        for text, words in (
+            ("-- Severity: error\nSELECT 1;", "has no '-- Title: …' line"),
+            ("-- Title: Mine\nSELECT 1;", "has no '-- Severity: …' line"),
+            ("-- Title: Mine\n-- Severity: error\nSELECT 1;", "has no '-- Key: …' line"),
+            (self.HEAD.replace("error", "grave"), "'-- Severity: grave', expected error"),
+            (f"{self.HEAD}SELEKT 1;", 'near "SELEKT": syntax error. Mend'),
+            (f"{self.HEAD}SELECT none FROM users;", "no such column: none. Mend"),
+            (f"{self.HEAD}DELETE FROM users;", "attempt to write a readonly database"),
+            (f"{self.HEAD}SELECT 1; SELECT 2;", "one statement at a time"),
+            (self.HEAD, "returns no rows, expected one SELECT"),
+            ("\udcff", "is not UTF-8 text"),
+        ):
+            for arguments in (["--report", "--out-dir", self.folder], ["--rows", "mine"]):
+                with (
+                    self.subTest(text, arguments=arguments),
+                    mock.patch.object(report_module, "CHECKS_DIR", checks),
+                ):
+                    (checks / "mine.sql").write_bytes(
+                        text.encode("utf-8", "surrogateescape")
+                    )
+                    result = call(ingest.main, *arguments, "--database", path)
+                    self.assertEqual((result.status, result.stdout), (1, ""))
+                    self.assertRegex(
+                        result.stderr, r"\Aingest: error: \S*checks/mine.sql: .*\n\Z"
+                    )
+                    self.assertIn(words, result.stderr)
 
 
 class TheCalendar(FolderCase):
@@ -594,6 +663,20 @@ class TheMarkdown(FolderCase):
         self.assert_is_whole(text)
         self.assertIn(r"new\\nline\\r\\n\| --- \|", text)
 
+    def test_an_address_in_a_value_becomes_no_link(self) -> None:
+        for word, shown in (
+            ("see https://evil.example/x", r"see https\://evil.example/x"),
+            ("WWW.evil.example", r"WWW\.evil.example"),
+            ("12:30, swww", "12:30, swww"),
+        ):
+            self.assertEqual(escape(word), shown)
+
+    def test_one_of_a_thing_is_told_as_one(self) -> None:
+        report = self.report_shop(orders=ORDERS[:1], as_of="2024-01-31")
+        self.assertIn("1 valid order of 1 customer, repeat", render_summary(report))
+        text = render_markdown(report).replace("\u00a0", " ")
+        self.assertIn("net from 1 order of 1 new and 0 returning customers", text)
+
     def test_hostile_words_in_the_manifest_cannot_break_a_table(self) -> None:
         path = self.make_shop()
         for word in HOSTILE_WORDS:
@@ -716,7 +799,7 @@ class TheMarkdown(FolderCase):
                     "Feb 2024, the last complete month, brought 27.79 EUR net from 2 orders"
                     " of 1 new"
                 ),
-                "  and 1 returning customers",
+                "  and 1 returning customer",
             ],
         )
 
@@ -886,6 +969,47 @@ class Refusals(FolderCase):
             )
         self.assert_refused(path, "has no users.city, payments.", "--ingest")
 
+    def test_a_table_that_takes_other_cells_is_named(self) -> None:
+        for change, words in (
+            (("STRICT", ""), "payments is not STRICT"),
+            (("amount_cents INTEGER", "amount_cents TEXT"), "amount_cents is TEXT"),
+            (
+                ("processed_at TEXT NOT NULL", "processed_at TEXT"),
+                "processed_at may be NULL",
+            ),
+            (("NOT NULL PRIMARY KEY", "NOT NULL"), "payments.payment_id is no key"),
+        ):
+            path = self.make_shop(payments=[])
+            with self.subTest(words), closing(sqlite3.connect(path)) as connection:
+                (sql,) = connection.execute(
+                    "SELECT sql FROM sqlite_schema WHERE name = 'payments'"
+                ).fetchone()
+                connection.execute("DROP TABLE payments")
+                connection.execute(sql.replace(*change))
+                self.assert_refused(path, words, "Load the files again")
+
+    def test_a_cell_that_no_rule_would_let_in_is_refused(self) -> None:
+        path = self.make_shop()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(FORGET_NOT_NULL)
+        self.assert_refused(
+            path, "is damaged: NULL value in orders.ordered_at. Move it away, then load"
+        )
+        result = call(ingest.main, "--rows", "database_is_whole", "--database", path)
+        self.assertEqual(result.stdout.count("NULL value in orders.ordered_at"), 8)
+
+    def test_a_log_that_its_folder_refuses_is_told_as_such(self) -> None:
+        path = self.make_shop()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        refused = sqlite3.OperationalError("unable to open database file")
+        refused.sqlite_errorname = "SQLITE_CANTOPEN"
+        with (
+            mock.patch("utils.database._connect_read_only", side_effect=refused),
+            mock.patch("utils.database.os.access", return_value=False),
+        ):
+            self.assert_refused(path, "It is in WAL mode", "allow writing there")
+
     def test_a_database_that_is_being_written_is_not_waited_for_for_ever(self) -> None:
         path = self.make_shop()
         with closing(sqlite3.connect(path, isolation_level=None)) as writer:
@@ -903,7 +1027,8 @@ class Refusals(FolderCase):
                 try:
                     checks = read_report(path)["checks"]
                 except DataError as error:
-                    self.assertIn(str(path), str(error))
+                    self.assertIn(f"{path}: is damaged: ", str(error))
+                    self.assertIn("Move it away, then load", str(error))
                     continue
                 found = {check["check"] for check in checks if check["status"] == "fail"}
                 self.assertIn("database_is_whole", found)
@@ -924,6 +1049,27 @@ class Refusals(FolderCase):
 
 
 # ---- Helpers -----------------------------------------------------------------------------
+
+# Leaves every entry of an index behind when its row changes.
+FORGET_AN_INDEX = """
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = sql || ' WHERE user_id < 0'
+    WHERE name = 'users_email_idx';
+    PRAGMA schema_version = 1000;
+    UPDATE users SET email = email || '2';
+    UPDATE sqlite_schema SET sql = replace(sql, ' WHERE user_id < 0', '');
+    PRAGMA schema_version = 1001;
+"""
+
+# Lets a NULL into a column that must not have one.
+FORGET_NOT_NULL = """
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = replace(sql, 'ordered_at TEXT NOT', 'ordered_at TEXT');
+    PRAGMA schema_version = 1000;
+    UPDATE orders SET ordered_at = NULL;
+    UPDATE sqlite_schema SET sql = replace(sql, 'ordered_at TEXT', 'ordered_at TEXT NOT');
+    PRAGMA schema_version = 1001;
+"""
 
 MONEY = ("gross_cents", "discount_cents", "refund_cents", "net_cents", "order_count")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import re
 import shutil
@@ -11,13 +12,41 @@ import sqlite3
 import unittest
 from contextlib import closing
 from pathlib import Path
+from unittest import mock
 
 import ingest
+import run_query
+from db import verify as verify_module
 from db.digest import dataset_digest, provenance_digest, table_digest
 from tests.support import IN_CI, Result, ShopCase, call, sample_shop
 from utils.contract import SCHEMA_PATH, Table, read_contract
+from utils.links import find_json_difference, find_line_difference
 
 RESULTS = ["report.json", "report.md", "query_result.csv", "query_result.json"]
+
+# Weakens a CHECK without a trace in the rows.
+WEAKEN = """
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = replace(sql, 'order_id > 0', '1') WHERE name = 'orders';
+    PRAGMA schema_version = 1000;
+"""
+
+# Lets a NULL into a column that must not have one.
+FORGET_NOT_NULL = """
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = replace(sql, 'ordered_at TEXT NOT', 'ordered_at TEXT');
+    PRAGMA schema_version = 1000;
+    UPDATE orders SET ordered_at = NULL WHERE order_id = 7;
+    UPDATE sqlite_schema SET sql = replace(sql, 'ordered_at TEXT', 'ordered_at TEXT NOT');
+    PRAGMA schema_version = 1001;
+"""
+
+# Makes a table again without its rules.
+REBUILD = """
+    CREATE TABLE copies AS SELECT * FROM {0};
+    DROP TABLE {0};
+    ALTER TABLE copies RENAME TO {0};
+"""
 
 
 class ChainCase(ShopCase):
@@ -34,6 +63,18 @@ class ChainCase(ShopCase):
             ingest.main, "--verify", "--data-dir", self.folder,
             "--database", self.database, "--out-dir", self.folder,
         )  # fmt: skip
+
+    def report(self, *arguments: object) -> Result:
+        """Report on the database."""
+        return call(
+            ingest.main, "--report", "--database", self.database,
+            "--out-dir", self.folder, *arguments,
+        )  # fmt: skip
+
+    def meddle(self, script: str) -> None:
+        """Run *script* on the database, past all rules."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.executescript(f"PRAGMA foreign_keys = OFF; {script}")
 
     def find_broken(self) -> dict[str, str]:
         """Return the broken links, by name, with what is said of them."""
@@ -95,6 +136,27 @@ class AWholeChain(ChainCase):
 
 class OneChangedCell(ChainCase):
     """A single cell, anywhere, is found and named."""
+
+    def test_breaks_no_link_but_its_own(self) -> None:
+        self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
+        broken = {link for link in self.find_broken() if "query" not in link}
+        self.assertEqual(broken, {"users.csv -> users", "database -> report.json"})
+
+    def test_at_the_end_of_a_long_text_is_shown(self) -> None:
+        path = self.folder / "users.csv"
+        long = "x" * 500
+        self.edit_line("users.csv", 2, lambda line: line.replace(",", f",{long}", 1))
+        self.assertEqual(self.ingest().status, 0)
+        self.change("UPDATE users SET email = email || '!' WHERE user_id = 1")
+        place = self.find_broken()["users.csv -> users"]
+        self.assertRegex(place, r"email is …x*\S+!', and …x*\S+[^!]' in users.csv")
+        for find, texts in (
+            (find_line_difference, (f"{long}a{long}", f"{long}b{long}")),
+            (find_json_difference, (f'["{long}a{long}"]', f'["{long}b{long}"]')),
+        ):
+            shown = find(*texts) or ""
+            self.assertRegex(shown, "is …x{20}ax*…, expected …x{20}bx*…")
+        self.assertTrue(path.is_file())
 
     def test_of_any_column_in_the_database(self) -> None:
         sound = self.database.read_bytes()
@@ -163,6 +225,18 @@ class OneChangedCell(ChainCase):
             self.find_broken()["products.csv -> products"],
         )
 
+    def test_a_row_that_is_there_twice(self) -> None:
+        for key in (7, max(self.query("SELECT MAX(order_id) FROM orders"))[0]):
+            self.meddle(
+                f"{REBUILD.format('orders')}"
+                f" INSERT INTO orders SELECT * FROM orders WHERE order_id = {key}"
+            )
+            self.assertIn(
+                f"orders, order_id {key} is there twice; it is once in orders.csv",
+                self.find_broken()["orders.csv -> orders"],
+            )
+            self.assertEqual(self.ingest().status, 0)
+
     def test_of_the_provenance(self) -> None:
         rows = self.query("SELECT subject, property FROM submission_meta")
         self.assertGreater(len(rows), 40)
@@ -177,6 +251,13 @@ class OneChangedCell(ChainCase):
                 )  # fmt: skip
                 result = self.verify()
                 self.assertEqual(result.status, 1)
+
+    def test_is_a_fact_added_to_the_provenance(self) -> None:
+        self.change("INSERT INTO submission_meta VALUES ('submission_meta', 'n', 'x')")
+        self.assertIn(
+            "submission_meta was changed since the load",
+            self.find_broken()["database -> submission_meta"],
+        )
 
     def test_of_a_file(self) -> None:
         for table in read_contract().tables:
@@ -224,6 +305,90 @@ class OneChangedCell(ChainCase):
             path.write_text(sound, encoding="utf-8", newline="\n")
 
 
+class TheRules(ChainCase):
+    """A database whose rules are not the schema's is found, and the object named."""
+
+    def test_that_are_gone_or_added_are_named(self) -> None:
+        sound = self.database.read_bytes()
+        for script, words in (
+            ("DROP INDEX payments_order_id_idx", "index payments_order_id_idx is missing"),
+            (WEAKEN, "table orders has other rules"),
+            (
+                "CREATE TRIGGER evil AFTER INSERT ON users BEGIN SELECT 1; END",
+                "trigger evil is not in schema.sql",
+            ),
+            ("CREATE TABLE mine (x)", "table mine is not in schema.sql"),
+            ("CREATE VIEW people AS SELECT 1", "view people is not in schema.sql"),
+            (
+                "CREATE INDEX users_city_idx ON users (city)",
+                "index users_city_idx is not in schema.sql",
+            ),
+        ):
+            with self.subTest(words):
+                self.database.write_bytes(sound)
+                self.meddle(script)
+                self.assertIn(words, self.find_broken()["schema.sql -> database"])
+                result = self.report("--strict")
+                self.assertEqual(result.status, 1)
+                self.assertIn("not sound: database_keeps_its_rules", result.stderr)
+
+    def test_without_which_no_cell_is_trusted(self) -> None:
+        self.meddle(REBUILD.format("orders"))
+        broken = self.find_broken()
+        self.assertIn("table orders has other rules", broken["schema.sql -> database"])
+        self.assertNotIn("orders.csv -> orders", broken)
+        self.assertIn("orders is not STRICT", broken["database -> report.json"])
+        self.assertTrue(any("query" in link for link in broken), broken)
+
+
+class AMeddledDatabase(ChainCase):
+    """Cells that no rule would let in: one clear line each time, and never a traceback."""
+
+    def test_is_refused_by_each_reader_and_the_chain_walked_to_its_end(self) -> None:
+        sound = self.database.read_bytes()
+        changes = [
+            ("orders", "ordered_at = NULL"),
+            ("orders", "order_id = x'00'"),
+            ("users", "user_id = NULL"),
+            ("users", "user_id = 'x'"),
+            ("users", "signed_up_at = x'ff'"),
+            ("submission_meta", "value = x'ff'"),
+        ]
+        rebuilt = [
+            f"{REBUILD.format(table)} UPDATE {table} SET {change} WHERE rowid = 9;"
+            for table, change in changes
+        ]
+        for script in (FORGET_NOT_NULL, *rebuilt):
+            with self.subTest(script):
+                self.database.write_bytes(sound)
+                self.meddle(script)
+                broken = self.find_broken()
+                self.assertIn("database -> report.json", broken)
+                self.assertTrue(any("query" in link for link in broken), broken)
+                for result in (
+                    self.report(),
+                    call(
+                        run_query.main, "--database", self.database,
+                        "--out-dir", self.folder,
+                    ),
+                ):  # fmt: skip
+                    self.assertEqual(result.status, 1)
+                    self.assertRegex(
+                        result.stderr,
+                        r"\A\w+: error: \S+shop.db: is (damaged|not as schema.sql)[^\n]+"
+                        r"oad the files again: python ingest.py --ingest[^\n]*\n\Z",
+                    )
+
+    def test_names_the_row_whose_key_is_of_another_type(self) -> None:
+        self.meddle(
+            f"{REBUILD.format('users')} UPDATE users SET user_id = NULL WHERE rowid = 9;"
+        )
+        self.assertIn(
+            "users, user_id None is not in users.csv",
+            self.find_broken()["users.csv -> users"],
+        )
+
+
 class AMissingLink(ChainCase):
     """What is not there is named, with what makes it."""
 
@@ -243,6 +408,57 @@ class AMissingLink(ChainCase):
                 self.assertIn(f"{name} is missing", fault)
                 self.assertIn(remedy, fault)
                 path.write_bytes(kept)
+
+    def test_is_a_folder_of_the_name_of_a_file(self) -> None:
+        for name in ("report.json", "report.md", "query_result.json"):
+            with self.subTest(name):
+                path = self.folder / name
+                kept = path.read_bytes()
+                path.unlink()
+                path.mkdir()
+                broken = self.find_broken()
+                self.assertTrue(
+                    any(f"{name} cannot be read: " in fault for fault in broken.values())
+                )
+                path.rmdir()
+                path.write_bytes(kept)
+        (self.folder / "orders.csv").unlink()
+        (self.folder / "orders.csv").mkdir()
+        self.assertEqual(
+            self.find_broken(),
+            dict.fromkeys(
+                ["datapackage.json -> orders.csv", "orders.csv -> orders"],
+                "orders.csv is no file",
+            ),
+        )
+
+    def test_is_a_file_that_may_not_be_read(self) -> None:
+        refused = PermissionError(13, "Permission denied")
+        with (
+            mock.patch.object(verify_module, "hash_file", side_effect=refused),
+            mock.patch.object(verify_module, "read_manifest", side_effect=refused),
+        ):
+            broken = self.find_broken()
+        self.assertEqual(
+            broken["datapackage.json -> database"],
+            "datapackage.json cannot be read: Permission denied",
+        )
+        self.assertEqual(
+            broken["users.csv -> users"], "users.csv cannot be read: Permission denied"
+        )
+
+    def test_is_room_to_compare(self) -> None:
+        self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
+        full = sqlite3.OperationalError("database or disk is full")
+        with (
+            mock.patch.object(verify_module, "load_table", side_effect=full),
+            mock.patch.dict(os.environ, SQLITE_TMPDIR=str(self.folder)),
+        ):
+            result = self.verify()
+        self.assertEqual(result.status, 1)
+        where = self.folder if os.name != "nt" else ""
+        self.assertIn(f"error: {where}", result.stderr)
+        self.assertIn("cannot be loaded here to compare it: database or", result.stderr)
 
     def test_is_a_file_of_the_load(self) -> None:
         (self.folder / "orders.csv").unlink()
@@ -272,6 +488,91 @@ class AMissingLink(ChainCase):
         )  # fmt: skip
         self.assertEqual(result.status, 1)
         self.assertIn("the rules have changed since the load", result.stdout)
+
+
+class AReport(ChainCase):
+    """A link is blamed on what broke it, and on nothing that still holds."""
+
+    def test_of_an_older_database_is_still_the_one_of_its_page(self) -> None:
+        self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
+        broken = self.find_broken()
+        self.assertIn(
+            "the file is of another database, or of this one before it was changed",
+            broken["database -> report.json"],
+        )
+        self.assertNotIn("report.json -> report.md", broken)
+
+    def test_whose_digest_of_the_database_is_changed_is_told_as_such(self) -> None:
+        path = self.folder / "report.json"
+        text = path.read_text(encoding="utf-8")
+        digest = json.loads(text)["database"]["sha256"]
+        other = digest[:-1] + ("0" if digest[-1] != "0" else "1")
+        path.write_text(text.replace(digest, other), encoding="utf-8", newline="\n")
+        ((link, fault),) = self.find_broken().items()
+        self.assertEqual(link, "database -> report.json")
+        self.assertIn("database.sha256 is ", fault)
+        self.assertIn(": it was changed, or the database was", fault)
+        self.assertNotIn("another database", fault)
+
+    def test_that_is_no_report_breaks_one_link_and_no_run(self) -> None:
+        path = self.folder / "report.json"
+        for text in ("[]", "{}", "null", '{"verdict": 7}', "[" * 100_000):
+            with self.subTest(text[:20]):
+                path.write_text(text, encoding="utf-8")
+                self.assertEqual(list(self.find_broken()), ["database -> report.json"])
+
+    def test_of_a_database_that_cannot_be_read_is_compared_with_its_page(self) -> None:
+        self.meddle(REBUILD.format("orders"))
+        self.assertNotIn("report.json -> report.md", self.find_broken())
+        path = self.folder / "report.md"
+        path.write_text(path.read_text(encoding="utf-8") + "x", encoding="utf-8")
+        self.assertIn("report.json -> report.md", self.find_broken())
+
+
+class ThePage(ChainCase):
+    """Without a folder of its own the results are the project's, with the page's copies."""
+
+    def setUp(self) -> None:
+        """Let the project be the folder."""
+        super().setUp()
+        self.page = self.folder / "page"
+        for module in (
+            "db.report", "db.verify", "queries.run_query", "queries.verify", "ingest",
+        ):  # fmt: skip
+            for name, path in (("PROJECT_ROOT", self.folder), ("PUBLISHED_DIR", self.page)):
+                patched = mock.patch(f"{module}.{name}", path)
+                patched.start()
+                self.addCleanup(patched.stop)
+        for main, step in ((ingest.main, ["--report"]), (run_query.main, [])):
+            self.succeed(main, *step, "--database", self.database)
+
+    def verify(self) -> Result:
+        """Walk the chain to where the page reads."""
+        return call(
+            ingest.main, "--verify", "--data-dir", self.folder, "--database", self.database
+        )
+
+    def test_has_copies_that_hold(self) -> None:
+        result = self.verify()
+        self.assertEqual((result.status, result.stderr), (0, ""), result.stdout)
+        for name in ("report.json", "query_result.json"):
+            self.assertIn(f"  holds   {name} -> the page's copy\n", result.stdout)
+
+    def test_has_copies_that_are_found_changed_or_missing(self) -> None:
+        for name in ("report.json", "query_result.json"):
+            path = self.page / name
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace("2024", "2034", 1), encoding="utf-8", newline="\n")
+            with self.subTest(name):
+                self.assertEqual(list(self.find_broken()), [f"{name} -> the page's copy"])
+                path.unlink()
+                ((_, fault),) = self.find_broken().items()
+                self.assertIn(f"{name} is missing", fault)
+            path.write_text(text, encoding="utf-8", newline="\n")
+
+    def test_has_the_copy_of_the_report_that_is_there(self) -> None:
+        self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
+        self.assertNotIn("report.json -> the page's copy", self.find_broken())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import hashlib
 import re
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,12 @@ MANIFEST_NAME = "datapackage.json"
 PROVENANCE_TABLE = "submission_meta"
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+# Quoted text, quoted names, comments, words, blanks; anything else is one character.
+_SQL_PART = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|\w+|\s+|.""",
+    re.DOTALL,
+)
 
 # STRICT tables came with SQLite 3.37.
 OLDEST_SQLITE = (3, 37, 0)
@@ -76,6 +83,18 @@ class Contract(NamedTuple):
     sha256: str
 
 
+def split_sql(statement: str) -> list[str]:
+    r"""Return the parts of *statement*; a comment counts as the blank that it is.
+
+    >>> split_sql("a IN ('b c') -- d\n")
+    ['a', ' ', 'IN', ' ', '(', "'b c'", ')', ' ', ' ', ' ']
+    """
+    return [
+        " " if part.isspace() or part.startswith(("--", "/*")) else part
+        for part in _SQL_PART.findall(statement)
+    ]
+
+
 def read_contract(schema_path: Path = SCHEMA_PATH) -> Contract:
     """Read the contract from *schema_path*.
 
@@ -117,24 +136,91 @@ def _find_unsupported(connection: sqlite3.Connection, contract: Contract) -> str
     for (name,) in triggers:
         return f"trigger {name} would change what was loaded, expected tables and indexes"
     for table in contract.tables:
-        if not _PLAIN_NAME.fullmatch(table.name):
-            return f"table name {table.name!r}, expected letters, digits and underscores"
-        if not table.key or table.name in _list_without_rowid(connection):
-            return f"table {table.name}, expected a PRIMARY KEY and no WITHOUT ROWID"
-        for column in table.columns:
-            if not _PLAIN_NAME.fullmatch(column.name):
-                return f"column name {column.name!r} in {table.name}, expected a plain one"
-            if column.type not in ("INTEGER", "TEXT"):
-                return (
-                    f"{table.name}.{column.name} is {column.type or 'without a type'},"
-                    " expected INTEGER or TEXT"
-                )
+        fault = (
+            _find_odd_name(connection, table)
+            or _find_odd_table(connection, table)
+            or _find_odd_reference(connection, contract, table)
+        )
+        if fault is not None:
+            return fault
+    for statement in (*contract.table_statements, *contract.index_statements):
+        fault = _find_odd_clause(statement)
+        if fault is not None:
+            return fault
     return None
 
 
-def _list_without_rowid(connection: sqlite3.Connection) -> list[str]:
-    names = connection.execute("SELECT name FROM pragma_table_list WHERE wr = 1")
-    return [name for (name,) in names]
+def _find_odd_name(connection: sqlite3.Connection, table: Table) -> str | None:
+    """Return which name of *table* cannot be written without quotes, if one cannot."""
+    if not _PLAIN_NAME.fullmatch(table.name):
+        return f"table name {table.name!r}, expected letters, digits and underscores"
+    for name in table.column_names:
+        if not _PLAIN_NAME.fullmatch(name):
+            return f"column name {name!r} in {table.name}, expected a plain one"
+    for what, query in (
+        (f"table name {table.name!r}", f"SELECT * FROM {table.name}"),
+        *(
+            (f"column name {name!r} in {table.name}", f"SELECT 1 AS {name} ORDER BY {name}")
+            for name in table.column_names
+        ),
+    ):
+        try:
+            connection.execute(query)
+        except sqlite3.OperationalError:
+            return f"{what} is a word of SQL, expected another"
+    return None
+
+
+def _find_odd_table(connection: sqlite3.Connection, table: Table) -> str | None:
+    """Return what about *table* the loader does not support, if anything."""
+    ((is_without_rowid, is_strict),) = connection.execute(
+        "SELECT wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ?",
+        (table.name,),
+    )
+    if not table.key or is_without_rowid:
+        return f"table {table.name}, expected a PRIMARY KEY and no WITHOUT ROWID"
+    for column in table.columns:
+        if column.type not in ("INTEGER", "TEXT"):
+            return (
+                f"{table.name}.{column.name} is {column.type or 'without a type'},"
+                " expected INTEGER or TEXT"
+            )
+    # Others take 2**63 as a floating-point number.
+    return None if is_strict else f"table {table.name} is not STRICT, expected it to be"
+
+
+def _find_odd_reference(
+    connection: sqlite3.Connection, contract: Contract, table: Table
+) -> str | None:
+    """Return which FOREIGN KEY of *table* finds no single row, if one does not."""
+    wide = connection.execute(
+        "SELECT 1 FROM pragma_foreign_key_list(?) WHERE seq > 0", (table.name,)
+    )
+    if wide.fetchone():
+        return f"a FOREIGN KEY of {table.name} has several columns, expected one"
+    parents = {parent.name for parent in contract.tables}
+    for key in table.foreign_keys:
+        if key.parent_table not in parents:
+            return f"{table.name}.{key.column} refers to {key.parent_table}, no such table"
+    try:
+        connection.execute(f"PRAGMA foreign_key_check({table.name})")
+    except sqlite3.OperationalError as error:
+        return f"{error}, expected a reference to a key or a UNIQUE column"
+    return None
+
+
+def _find_odd_clause(statement: str) -> str | None:
+    """Return which clause of *statement* hides faults from the reader, if one does."""
+    words = [part.upper() for part in split_sql(statement) if part != " "]
+    for at, pair in enumerate(pairwise(words)):
+        if pair == ("ON", "CONFLICT"):
+            return f"ON CONFLICT after {words[at - 1]!r} would drop rows, expected none"
+        if pair == ("CHECK", "(") and words[at - 2] != "CONSTRAINT":
+            return (
+                f"a CHECK after {words[at - 1]!r} has no name, expected CONSTRAINT name"
+                " CHECK (…): the name is what a reader is told"
+            )
+    return None
 
 
 def _describe(connection: sqlite3.Connection, sha256: str) -> Contract:
@@ -158,8 +244,14 @@ def _describe_table(connection: sqlite3.Connection, name: str) -> Table:
     described = connection.execute(
         'SELECT name, type, "notnull", pk FROM pragma_table_info(?) ORDER BY cid', (name,)
     ).fetchall()
+    # A reference names things in any case, and means the key if it names no column.
     references = connection.execute(
-        'SELECT "from", "table", "to" FROM pragma_foreign_key_list(?)'
+        'SELECT "from", IFNULL(parent.name, "table"), ('
+        "   SELECT name FROM pragma_table_info(parent.name)"
+        """ WHERE IIF("to" IS NULL, pk = 1, name = "to" COLLATE NOCASE))"""
+        " FROM pragma_foreign_key_list(?)"
+        " LEFT JOIN sqlite_schema AS parent"
+        """ ON parent.type = 'table' AND parent.name = "table" COLLATE NOCASE"""
         " ORDER BY id DESC, seq",
         (name,),
     ).fetchall()
@@ -167,13 +259,13 @@ def _describe_table(connection: sqlite3.Connection, name: str) -> Table:
     return Table(
         name=name,
         columns=tuple(
-            Column(column, type_name, bool(notnull))
-            for column, type_name, notnull, _ in described
+            # SQLite would count an INTEGER key up by itself where it is NULL.
+            Column(column, type_name, bool(notnull or pk))
+            for column, type_name, notnull, pk in described
         ),
         key=tuple(column for _, column in in_key_order),
         foreign_keys=tuple(
-            # A reference without a column means the parent's key, of the same name here.
-            ForeignKey(column, parent, parent_column or column)
+            ForeignKey(column, parent, parent_column)
             for column, parent, parent_column in references
         ),
     )

@@ -64,7 +64,7 @@ def open_all_whole(paths: Sequence[Path]) -> Iterator[Sequence[IO[bytes]]]:
     except OSError as error:
         raise DataError(
             f"{error.filename2 or current}: cannot be written: {error.strerror or error}."
-            " Close programs that hold it, or choose a folder that you may write to."
+            f" {advise(error)}, or choose another folder."
         ) from error
     finally:
         for partial in partials:
@@ -83,9 +83,14 @@ def _swap_in(partials: Sequence[Path], paths: Sequence[Path]) -> None:
         with ExitStack() as undoing:
             for partial, path, old in zip(partials, paths, olds, strict=True):
                 was_there = path.exists()
-                if was_there:
-                    _keep(path, old)
-                os.replace(partial, path)
+                try:
+                    if was_there:
+                        _keep(path, old)
+                    os.replace(partial, path)
+                except OSError as error:
+                    # Not the hidden file beside it, which the user does not know.
+                    error.filename2 = os.fspath(path)
+                    raise
                 if was_there:
                     undoing.callback(os.replace, old, path)
                 else:
@@ -103,6 +108,32 @@ def _keep(path: Path, old: Path) -> None:
         os.link(path, old)
     except OSError:  # not every file system has links
         shutil.copy2(path, old)
+
+
+# What the user can do about an error of the system.
+_ADVICE = {
+    errno.ENOSPC: "Free some space",
+    getattr(errno, "EDQUOT", errno.ENOSPC): "Free some space",
+    errno.EFBIG: "Allow larger files",
+    # Windows says it of what another program has open.
+    errno.EACCES: "Allow writing to it and its folder, or close the programs that use it",
+    # In a folder such as /tmp a file belongs to who made it.
+    errno.EPERM: "Make it a file of your own",
+    errno.EROFS: "Allow writing to it and to its folder",
+    errno.EBUSY: "Close the programs that use it",
+    errno.EISDIR: "Move the folder of that name away",
+    errno.ENOTDIR: "Move what is no folder away",
+    errno.EIO: "See whether the disk is sound",
+}
+
+
+def advise(error: OSError) -> str:
+    """Return what to do about *error*, as the beginning of a sentence.
+
+    >>> advise(OSError(errno.ENOSPC, "full"))
+    'Free some space'
+    """
+    return _ADVICE.get(error.errno or 0, "Mend that")
 
 
 def write_all_whole(texts: Mapping[Path, str]) -> None:
@@ -153,13 +184,17 @@ def escape_controls(text: str) -> str:
     )
 
 
-def print_safely(text: str, *, file: IO[str] | None = None) -> None:
+# Stands for what standard output is when something is printed.
+_STDOUT: Any = object()
+
+
+def print_safely(text: str, *, file: IO[str] | None = _STDOUT) -> None:
     """Print *text*, escaping the characters that the terminal's encoding does not have.
 
     A Windows console may be cp1252 and a container's ASCII, and the reader of a pipe may
-    have gone: none of them may end a run.
+    have gone: none of them may end a run.  Raise `DataError` if what is printed gets lost.
     """
-    stream = file if file is not None else sys.stdout
+    stream = sys.stdout if file is _STDOUT else file
     if stream is None:  # closed before the start, or a Windows program without a console
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"
@@ -167,8 +202,12 @@ def print_safely(text: str, *, file: IO[str] | None = None) -> None:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
         stream.flush()
     except OSError as error:
-        # Windows says EINVAL of a pipe without a reader.
-        if error.errno not in (errno.EPIPE, errno.EINVAL):
-            raise
-        # Nobody reads on: what is still to be said goes nowhere, the work goes on.
+        # What is still to be said goes nowhere, or the end of the run would try again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        # Nobody reads on: the work does.  Windows says EINVAL of a pipe without a reader.
+        if error.errno in (errno.EPIPE, errno.EINVAL) or file is not _STDOUT:
+            return
+        raise DataError(
+            f"standard output: cannot be written: {error.strerror or error}. What it was to"
+            " tell of is done; send it elsewhere."
+        ) from error

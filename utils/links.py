@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +18,10 @@ class Link(NamedTuple):
     fault: str = ""
 
 
-def compare_text(name: str, path: Path, expected: str, *, remedy: str) -> Link:
-    """Return the link *name* to the file *path*, which must hold the text *expected*.
+def compare_text(name: str, path: Path, *expected: str, remedy: str) -> Link:
+    """Return the link *name* to the file *path*, which must hold one of *expected*.
 
-    *remedy* tells how to make the file.
+    Where it holds none, it is compared with the first.  *remedy* tells how to make it.
     """
     try:
         found = path.read_bytes().decode("utf-8")
@@ -29,12 +29,33 @@ def compare_text(name: str, path: Path, expected: str, *, remedy: str) -> Link:
         return Link(name, f"{path.name} is missing. {remedy}")
     except UnicodeDecodeError:
         return Link(name, f"{path.name} is not UTF-8 text. {remedy}")
-    if found == expected:
+    except OSError as error:
+        return Link(
+            name, f"{path.name} cannot be read: {error.strerror or error}. {remedy}"
+        )
+    if found in expected:
         return Link(name)
-    where = find_json_difference(found, expected) or find_line_difference(found, expected)
-    if where.startswith("database.sha256 "):
-        where = f"{path.name} is of another database, or of this one before it was changed"
-    return Link(name, f"{where}. {remedy}")
+    where = find_json_difference(found, expected[0])
+    return Link(name, f"{where or find_line_difference(found, expected[0])}. {remedy}")
+
+
+def read_json(path: Path) -> Any:
+    """Return the document in the file *path*, or None if there is none to be read."""
+    try:
+        return json.loads(path.read_bytes().decode("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def read_texts(*paths: Path) -> list[str]:
+    """Return the texts of those of *paths* that can be read."""
+    texts = []
+    for path in paths:
+        try:
+            texts.append(path.read_bytes().decode("utf-8"))
+        except (OSError, UnicodeDecodeError):
+            continue
+    return texts
 
 
 def find_line_difference(found: str, expected: str) -> str:
@@ -46,7 +67,7 @@ def find_line_difference(found: str, expected: str) -> str:
     pairs = zip_longest(found.split("\n"), expected.split("\n"), fillvalue="")
     for number, (line, other) in enumerate(pairs, start=1):
         if line != other:
-            return f"line {number} is {show(line)}, expected {show(other)}"
+            return f"line {number} {tell_difference(line, other)}"
     return "the ends differ"
 
 
@@ -55,12 +76,21 @@ def find_json_difference(found: str, expected: str) -> str | None:
 
     >>> find_json_difference('{"a": [1, 3]}', '{"a": [1, 2]}')
     'a[1] is 3, expected 2'
+
+    The digest of the whole database alone may differ because of either.
     """
     try:
         documents = json.loads(found), json.loads(expected)
     except (ValueError, RecursionError):
         return None
-    return next(_walk("", *documents), None)
+    places = list(islice(_walk("", *documents), 2))
+    if not places:
+        return None
+    if not places[0].startswith("database.sha256 "):
+        return places[0]
+    if len(places) == 1:
+        return f"{places[0]}: it was changed, or the database was"
+    return "the file is of another database, or of this one before it was changed"
 
 
 def _walk(place: str, found: Any, expected: Any) -> Iterator[str]:
@@ -79,10 +109,33 @@ def _walk(place: str, found: Any, expected: Any) -> Iterator[str]:
         if len(found) != len(expected):
             yield f"{place} has {len(found)} entries, expected {len(expected)}"
     elif (type(found), found) != (type(expected), expected):
-        yield f"{place} is {show(found)}, expected {show(expected)}"
+        yield f"{place} {tell_difference(found, expected)}"
+
+
+def tell_difference(found: Any, expected: Any, word: str = "expected") -> str:
+    """Return what is *found* and what was *expected*, both where they begin to differ.
+
+    >>> tell_difference(3, 2)
+    'is 3, expected 2'
+    >>> tell_difference("a" * 90 + "b", "a" * 90 + "c", "not")
+    "is …aaaaaaaaaaaaaaaaaaaab', not …aaaaaaaaaaaaaaaaaaaac'"
+    """
+    texts = repr(found), repr(expected)
+    pairs = enumerate(zip_longest(*texts))
+    at = next((at for at, (one, other) in pairs if one != other), 0)
+    # A few characters before it, so that a reader sees where he is.
+    start = max(0, at - SHOWN_CHARACTERS // 3)
+    shown = [show_from(text, start) for text in texts]
+    return f"is {shown[0]}, {word} {shown[1]}"
+
+
+def show_from(text: str, start: int) -> str:
+    """Return *text*, if it is too long without what lies before *start*, cut to size."""
+    if len(text) > SHOWN_CHARACTERS and start > 0:
+        text = "…" + text[start:]
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
 def show(value: Any) -> str:
     """Return *value* as a message shows it, cut to size."""
-    text = repr(value)
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+    return show_from(repr(value), 0)

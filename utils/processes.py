@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from utils.signals import ENDING_SIGNALS, hold_signals
+
 if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 
 def count_processors() -> int:
@@ -36,10 +38,18 @@ def open_pool(
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
+    class Pool(ProcessPoolExecutor):
+        """Lets no signal reach a worker before it has its own way with them."""
+
+        def submit(
+            self, function: Callable[..., Any], /, *args: Any, **options: Any
+        ) -> Future[Any]:
+            """Submit as any pool does; it is then that workers start."""
+            with hold_signals():
+                return super().submit(function, *args, **options)
+
     others = multiprocessing.active_children()
-    with ProcessPoolExecutor(
-        count, initializer=_start_worker, initargs=(prepare, *arguments)
-    ) as pool:
+    with Pool(count, initializer=_start_worker, initargs=(prepare, *arguments)) as pool:
         try:
             yield pool
         except BaseException:
@@ -51,12 +61,17 @@ def open_pool(
 
 
 def _start_worker(prepare: Callable[..., None], *arguments: Any) -> None:
-    gc.disable()
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    # Ctrl-C reaches every process of the terminal; the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What the parent does at the end of its life is not for its copy to do.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # What whoever started us wants ignored (nohup) stays ignored.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # Ctrl-C reaches every process of the terminal; the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
+    gc.disable()
+    threading.Thread(target=_follow_parent, daemon=True).start()
     prepare(*arguments)
 
 

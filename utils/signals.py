@@ -12,7 +12,7 @@ from typing import NoReturn
 from utils.helpers import report_error
 
 # SIGHUP, of a terminal that is closed, does not exist on Windows.
-_ENDING = [
+ENDING_SIGNALS = [
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
     if hasattr(signal, name)
@@ -38,7 +38,7 @@ def obey_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _ENDING}
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     for number, handler in before.items():
         # What whoever started us wants ignored (nohup) stays ignored.
         if handler is not signal.SIG_IGN:
@@ -56,7 +56,7 @@ def hold_signals() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
     try:
         yield
     finally:
@@ -73,6 +73,6 @@ def report_end(program: str, end: KeyboardInterrupt) -> int:
 
 
 def _end(signal_number: int, _frame: FrameType | None) -> NoReturn:
-    for number in _ENDING:
+    for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise Ended(signal_number)
