@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sqlite3
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from utils.helpers import (
     DATABASE_PATH,
+    PROJECT_ROOT,
     DataError,
     print_safely,
     report_error,
@@ -37,6 +39,37 @@ def build_parser() -> argparse.ArgumentParser:
         help="one SELECT with the columns of the default (default: queries/join_query.sql)",
     )  # fmt: skip
     parser.add_argument(
+        "--cohort", choices=("month", "quarter"), default="month",
+        help="cohorts by month or by quarter of the first order (default: month)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--by", choices=("channel", "country", "category"), default=None,
+        help="tell customers apart by acquisition channel, by country, or by the category"
+        " that most of their first order's money went to",
+    )  # fmt: skip
+    parser.add_argument(
+        "--as-of", type=parse_day, default=None, metavar="DATE",
+        help="the last day that counts, YYYY-MM-DD (default: the data's last day)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--valid-status", type=parse_names, default=None, metavar="NAMES",
+        help="statuses of the orders that count, separated by commas (default: paid,"
+        "shipped,delivered,partially_returned,returned)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--forecast", action="store_true",
+        help="also what each cohort is expected to bring in the next 3, 6 and 12 months"
+        " (BG/NBD and Gamma-Gamma), with a hold-out that shows the error",
+    )  # fmt: skip
+    parser.add_argument(
+        "--score", action="store_true",
+        help="with --forecast: hold it against the truth of a synthetic shop",
+    )  # fmt: skip
+    parser.add_argument(
+        "--truth-dir", type=Path, default=PROJECT_ROOT / "truth", metavar="DIR",
+        help="folder of the truth (default: truth)",
+    )  # fmt: skip
+    parser.add_argument(
         "--out-dir", type=Path, default=None, metavar="DIR",
         help="folder for the results (default: the project's root, with a copy of"
         " query_result.json for the page)",
@@ -44,12 +77,32 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def parse_day(text: str) -> str:
+    """Return *text*, a day of the calendar written YYYY-MM-DD."""
+    from utils.database import is_date
+
+    if not is_date(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2025-11-30")
+    return text
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Return the names in *text*, without those that come again."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing; expected paid,shipped")
+    return names
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.score and not args.forecast:
+        parser.error("--score judges the forecast; add --forecast")
     try:
         with obey_signals():
-            run_query(args.database, args.query, args.out_dir)
+            run_query(args)
     except (DataError, OSError, sqlite3.Error) as error:
         report_error("run_query", error)
         return 1
@@ -58,20 +111,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run_query(database: Path, query_path: Path | None, out_dir: Path | None) -> None:
-    """Query *database*, write the results and print their summary."""
+def run_query(args: argparse.Namespace) -> None:
+    """Query the database that *args* name, write the results and print their summary."""
     # Imported here so that --help and a mistyped option answer at once.
+    from queries.options import Options
     from queries.run_query import QUERY_PATH, query_database
-    from queries.summary import render_summary
+    from queries.summary import render_score, render_summary
 
-    outcome = query_database(database, query_path=query_path or QUERY_PATH, out_dir=out_dir)
+    options = Options(
+        args.cohort, args.by, args.as_of, args.valid_status, has_forecast=args.forecast
+    )
+    outcome = query_database(
+        args.database,
+        query_path=args.query or QUERY_PATH,
+        options=options,
+        truth_dir=args.truth_dir if args.score else None,
+        out_dir=args.out_dir,
+    )
     width = shutil.get_terminal_size().columns
-    print_safely(render_summary(outcome.document, width=width))
+    print_safely(render_summary(outcome.document, width=width, has_colour=takes_colour()))
+    if outcome.score:
+        print_safely("")
+        print_safely(render_score(outcome.score, outcome.document["currency"]))
     print_safely("")
     for path in outcome.paths:
         print_safely(f"Written: {show_path(path)}")
     for note in outcome.notes:
         print_safely(f"run_query: note: {note}", file=sys.stderr)
+
+
+def takes_colour() -> bool:
+    """Return whether stdout is a terminal on which colour is wanted (no-color.org)."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    is_able = os.name != "nt" and os.environ.get("TERM", "dumb") != "dumb"
+    return is_terminal and is_able and not os.environ.get("NO_COLOR")
 
 
 if __name__ == "__main__":

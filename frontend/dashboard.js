@@ -1,5 +1,4 @@
-// Draws report.json and query_result.json.  Every figure comes from those two files; this
-// script formats figures and lays them out, it never computes one.
+// Draws report.json and query_result.json; formats their figures, never computes one.
 // Order: words and tables, pure functions, functions that touch the page, one call.
 "use strict";
 
@@ -650,8 +649,9 @@ function sampleWords({ columns = [], sample = [], key = columns, note, count }) 
 function renderQuery(query) {
   const formats = makeFormats(query.currency);
   const summary = query.summary ?? {};
-  const cohorts = query.cohorts ?? [];
-  const rows = cohortRows(cohorts, query.cells ?? []);
+  const [cohorts, cells] = [query.cohorts ?? [], query.cells ?? []];
+  for (const one of [...cohorts, ...cells]) one.cohort_month ??= one.cohort_quarter;
+  const rows = cohortRows(cohorts, cells);
   drawPanel(find("#kpis dl[data-file=query]"), (list) => renderCards(list, [[
     "12-month CLV", summary.clv_12m_cents, formats.money(summary.clv_12m_cents),
     cohortWords(summary, 12),

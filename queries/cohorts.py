@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from queries.uncertainty import Spread, wilson_interval
 from utils.helpers import DataError
 from utils.ratios import ratio
 
 # The ages at which a cohort's value is told, in months.
-CLV_MONTHS = (3, 6, 12)
+CLV_MONTHS = (3, 6, 12, 24)
 
 # What a query must give: the key of a cell, and what its ratios are made of.
 KEY_COLUMNS = ("cohort_month", "months_since", "cohort_size")
@@ -27,7 +28,26 @@ SUMMED_COLUMNS = (
 NEVER_NULL_COLUMNS = (*KEY_COLUMNS, "is_complete")
 NEEDED_COLUMNS = tuple(dict.fromkeys((*KEY_COLUMNS, *SUMMED_COLUMNS, "is_complete")))
 
+# Columns that are counted within a month, and those that run on from month to month.
+FLOW_COLUMNS = (
+    "active_customers",
+    "order_count",
+    "unit_count",
+    "gross_cents",
+    "discount_cents",
+    "refund_cents",
+    "net_cents",
+    "cost_cents",
+    "margin_cents",
+)
+RUNNING_COLUMNS = ("repeat_customers", "cum_net_cents", "cum_margin_cents")
+FLAG_COLUMNS = ("is_observed", "is_complete")
+ADDED_COLUMNS = ("cohort_size", *FLOW_COLUMNS, *RUNNING_COLUMNS)
+
 Cell = dict[str, Any]
+
+# By the name of a cohort and the months since: what its customers have been worth.
+Spreads = Mapping[tuple[str, int], Spread]
 
 
 class Result(NamedTuple):
@@ -37,22 +57,16 @@ class Result(NamedTuple):
     rows: list[tuple[Any, ...]]
 
 
-def derive_ratios(sums: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return the ratios of one cell, or of several cells summed."""
-    customers = sums["cohort_size"]
-    return {
-        "retention": ratio(sums["active_customers"], customers, digits=6),
-        "aov_cents": ratio(sums["net_cents"], sums["order_count"], digits=2),
-        "net_per_customer_cents": ratio(sums["net_cents"], customers, digits=2),
-        "cum_net_per_customer_cents": ratio(sums["cum_net_cents"], customers, digits=2),
-        "cum_margin_per_customer_cents": ratio(
-            sums["cum_margin_cents"], customers, digits=2
-        ),
-    }
+def name_key(cell: Mapping[str, Any]) -> str:
+    """Return the column of *cell* that names its cohort."""
+    return "cohort_quarter" if "cohort_quarter" in cell else "cohort_month"
 
 
-def build_cells(result: Result, query_path: Path) -> list[Cell]:
-    """Return one dictionary per row: the query's columns, then the ratios.
+# ---- Cells -------------------------------------------------------------------------------
+
+
+def read_cells(result: Result, query_path: Path) -> list[Cell]:
+    """Return one dictionary per row of *result*.
 
     Raise `DataError` naming *query_path* when the result is not one of cohort cells.
     """
@@ -68,14 +82,14 @@ def build_cells(result: Result, query_path: Path) -> list[Cell]:
     for number, row in enumerate(result.rows, 1):
         cell = dict(zip(result.columns, row, strict=True))
         _check_cell(cell, f"{query_path}: row {number} of its result")
-        key = cell["cohort_month"], cell["months_since"]
+        key = cell.get("segment"), cell["cohort_month"], cell["months_since"]
         if key in seen:
             raise DataError(
-                f"{query_path}: row {number} of its result is cohort {key[0]}, months since"
-                f" {key[1]} again. Expected one row for each."
+                f"{query_path}: row {number} of its result is cohort {key[1]}, months since"
+                f" {key[2]} again. Expected one row for each."
             )
         seen.add(key)
-        cells.append(cell | derive_ratios(cell))
+        cells.append(cell)
     return cells
 
 
@@ -103,37 +117,164 @@ def _check_cell(cell: Cell, place: str) -> None:
             raise DataError(f"{place}: {name} is {value!r}, expected {kind}.")
 
 
-def summarize_cells(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return cohorts, cells, average and summary: what the JSON says beside its source."""
-    cohorts = build_cohorts(cells)
-    average = build_average(cells)
+def split_segments(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
+    """Return the cells of each segment, in the order of the segments' names."""
+    segments: dict[str, list[Cell]] = {}
+    for cell in cells:
+        segments.setdefault(cell["segment"], []).append(cell)
+    return dict(sorted(segments.items()))
+
+
+def add_segments(cells: Iterable[Cell]) -> list[Cell]:
+    """Return the cells of all segments together; the segments share no customer."""
+    together: dict[tuple[str, int], Cell] = {}
+    for cell in cells:
+        key = cell[name_key(cell)], cell["months_since"]
+        whole = together.get(key)
+        if whole is None:
+            together[key] = {name: cell[name] for name in cell if name != "segment"}
+            continue
+        for name in ADDED_COLUMNS:
+            whole[name] += cell[name]
+    return [together[key] for key in sorted(together)]
+
+
+def roll_up_quarters(cells: Iterable[Cell], last_month: str) -> list[Cell]:
+    """Return the cells of cohorts by quarter, from those of one segment by month.
+
+    *last_month* is the last one observed, as YYYY-MM.  Months since go on counting each
+    customer's own months: the cell of 3 holds what all did in the third month after the
+    one of their first order.  It is observed when the quarter's last month is that old.
+    """
+    by_quarter: dict[str, dict[str, list[Cell]]] = {}
+    for cell in cells:
+        month = cell["cohort_month"]
+        by_quarter.setdefault(name_quarter(month), {}).setdefault(month, []).append(cell)
+    rolled = []
+    last_index = month_index(last_month)
+    for quarter, members in sorted(by_quarter.items()):
+        # Months are told by their cells, 0 to the last one observed.
+        ages = max(len(month_cells) for month_cells in members.values())
+        age_of_youngest = last_index - (int(quarter[:4]) * 12 + int(quarter[-1]) * 3 - 1)
+        is_last_over = all(cells[-1]["is_complete"] for cells in members.values())
+        for age in range(ages):
+            there = [cells[age] for cells in members.values() if age < len(cells)]
+            so_far = [cells[min(age, len(cells) - 1)] for cells in members.values()]
+            is_over = age < age_of_youngest or (age == age_of_youngest and is_last_over)
+            rolled.append(
+                {name: there[0][name] for name in ("segment",) if name in there[0]}
+                | {"cohort_quarter": quarter, "months_since": age}
+                | {"cohort_size": sum(cell["cohort_size"] for cell in so_far)}
+                | {name: sum(cell[name] for cell in there) for name in FLOW_COLUMNS}
+                | {name: sum(cell[name] for cell in so_far) for name in RUNNING_COLUMNS}
+                | {"is_observed": int(age <= age_of_youngest), "is_complete": int(is_over)}
+            )
+    return rolled
+
+
+def name_quarter(month: str) -> str:
+    """Return the quarter of a month.
+
+    >>> name_quarter("2024-01"), name_quarter("2024-12")
+    ('2024-Q1', '2024-Q4')
+    """
+    return f"{month[:4]}-Q{(int(month[5:7]) + 2) // 3}"
+
+
+def month_index(month: str) -> int:
+    """Return the number of a month, 12 x year + month - 1.
+
+    >>> month_index("2024-03")
+    24290
+    """
+    return int(month[:4]) * 12 + int(month[5:7]) - 1
+
+
+# ---- Ratios ------------------------------------------------------------------------------
+
+
+def derive_ratios(sums: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the ratios of one cell, or of several cells summed."""
+    customers, active = sums["cohort_size"], sums["active_customers"]
+    low, high = wilson_interval(active, customers)
     return {
-        "cohorts": cohorts,
-        "cells": list(cells),
-        "average": average,
-        "summary": build_summary(cohorts, average),
+        "retention": ratio(active, customers, digits=6),
+        "retention_low": low,
+        "retention_high": high,
+        "aov_cents": ratio(sums["net_cents"], sums["order_count"], digits=2),
+        "net_per_customer_cents": ratio(sums["net_cents"], customers, digits=2),
+        "cum_net_per_customer_cents": ratio(sums["cum_net_cents"], customers, digits=2),
+        "cum_margin_per_customer_cents": ratio(
+            sums["cum_margin_cents"], customers, digits=2
+        ),
     }
 
 
-def build_cohorts(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Return one record per cohort, with its CLV at the ages it has wholly reached."""
+# A cell that not all of its customers have reached is no share of them.
+_NO_RATIOS = dict.fromkeys(
+    derive_ratios(dict.fromkeys(SUMMED_COLUMNS, 1)),
+)
+
+
+def add_ratios(cell: Cell) -> Cell:
+    """Return *cell* with its ratios, which are None where it is not wholly observed."""
+    return cell | (derive_ratios(cell) if cell.get("is_observed", 1) else _NO_RATIOS)
+
+
+def summarize_cells(cells: Sequence[Cell], spreads: Spreads) -> dict[str, Any]:
+    """Return cohorts, cells, average and summary: what the JSON says beside its source."""
+    cells = [add_ratios(cell) for cell in cells]
+    cohorts = build_cohorts(cells, spreads)
+    average = build_average(cells)
+    return {
+        "cohorts": cohorts,
+        "cells": cells,
+        "average": average,
+        "summary": build_summary(cohorts, average, spreads),
+    }
+
+
+def build_cohorts(cells: Sequence[Cell], spreads: Spreads) -> list[dict[str, Any]]:
+    """Return one record per cohort, with its CLV at the ages it has wholly reached.
+
+    *spreads* tell how the customers of a cohort differ at such an age.
+    """
     by_cohort: dict[str, dict[int, Cell]] = {}
     for cell in cells:
-        by_cohort.setdefault(cell["cohort_month"], {})[cell["months_since"]] = cell
+        by_cohort.setdefault(cell[name_key(cell)], {})[cell["months_since"]] = cell
     cohorts = []
-    for cohort_month, ages in by_cohort.items():
-        observed = [age for age, cell in ages.items() if cell["net_cents"] is not None]
+    for name, ages in by_cohort.items():
+        first = next(iter(ages.values()))
+        observed = [
+            age
+            for age, cell in ages.items()
+            if cell["net_cents"] is not None and cell.get("is_observed", 1)
+        ]
         cohort: dict[str, Any] = {
-            "cohort_month": cohort_month,
-            "cohort_size": next(iter(ages.values()))["cohort_size"],
+            name_key(first): name,
+            "cohort_size": first["cohort_size"],
             "last_months_since": max(observed, default=None),
         }
         for months in CLV_MONTHS:
             cell = ages.get(months, {})
-            value = cell["cum_net_per_customer_cents"] if cell.get("is_complete") else None
-            cohort[f"clv_{months}m_cents"] = value
+            is_complete = bool(cell.get("is_complete"))
+            value = cell["cum_net_per_customer_cents"] if is_complete else None
+            spread = spreads.get((name, months)) if is_complete else None
+            cohort |= _describe_clv(months, value, spread)
         cohorts.append(cohort)
     return cohorts
+
+
+def _describe_clv(
+    months: int, value: float | None, spread: Spread | None
+) -> dict[str, float | None]:
+    """Return CLV at *months*: the mean, its interval and the median, in cents."""
+    return {
+        f"clv_{months}m_cents": value,
+        f"clv_{months}m_low_cents": spread.low_cents if spread else None,
+        f"clv_{months}m_high_cents": spread.high_cents if spread else None,
+        f"clv_{months}m_median_cents": spread.median_cents if spread else None,
+    }
 
 
 def build_average(cells: Sequence[Cell]) -> list[dict[str, Any]]:
@@ -161,9 +302,14 @@ def build_average(cells: Sequence[Cell]) -> list[dict[str, Any]]:
 
 
 def build_summary(
-    cohorts: Sequence[Mapping[str, Any]], average: Sequence[Mapping[str, Any]]
+    cohorts: Sequence[Mapping[str, Any]],
+    average: Sequence[Mapping[str, Any]],
+    spreads: Spreads,
 ) -> dict[str, Any]:
-    """Return the shop in a few figures: the average CLV, and of how many cohorts it is."""
+    """Return the shop in a few figures: the average CLV, and of how many cohorts it is.
+
+    Of *spreads* those of no cohort, named '', are of all that are old enough.
+    """
     by_age = {record["months_since"]: record for record in average}
     summary: dict[str, Any] = {
         "cohort_count": len(cohorts),
@@ -171,6 +317,7 @@ def build_summary(
     }
     for months in CLV_MONTHS:
         record = by_age.get(months, {})
-        summary[f"clv_{months}m_cents"] = record.get("cum_net_per_customer_cents")
+        value = record.get("cum_net_per_customer_cents")
+        summary |= _describe_clv(months, value, spreads.get(("", months)))
         summary[f"clv_{months}m_cohort_count"] = record.get("cohort_count", 0)
     return summary

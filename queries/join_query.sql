@@ -1,12 +1,15 @@
 -- Question: what has each cohort of customers been worth, month by month?
--- Grain: one row per cohort month x months since, from 0 to the month of the as-of day.
---     A month in the future has no row; an observed month without activity holds 0.
+-- Grain: one row per segment x cohort month x months since, from 0 to the month of the
+--     as-of day.  A month in the future has no row; an observed month without activity
+--     holds 0.
 -- Units: integer cents and whole counts; ratios are made by queries/cohorts.py.
 --
 -- Valid orders were paid and not cancelled: paid, shipped, delivered,
 -- partially_returned, returned.  A customer is a user with a valid order, the cohort is
 -- the month of the first one.  An order counts in the month it was placed, a refund in
 -- the month it was paid out (one dated before its order, in the month of the order).
+-- query_result.json holds both datings of the refunds, month by month: their totals are
+-- equal.  A status is that of the data's last day, also for an earlier as-of day.
 --
 -- gross = quantity x unit price.  discount = on the lines and on the order.  refund =
 -- of each succeeded refund of a valid order the share that goods have in the order's
@@ -18,16 +21,115 @@
 -- part of SQL that SQLite 3.37, DuckDB, PostgreSQL and Spark share: (x - x % y) / y is
 -- the same in whole numbers and in fractions, and '' || number is text, in each.
 
--- One row: the day the data speak for, as numbers; no row when the day is not known.
-WITH as_of_days AS (
-    SELECT
-        CAST(SUBSTR(submission_meta.value, 1, 4) AS INTEGER) AS year_number,
-        CAST(SUBSTR(submission_meta.value, 6, 2) AS INTEGER) AS month_number,
-        CAST(SUBSTR(submission_meta.value, 9, 2) AS INTEGER) AS day_number
+-- ---- Options: run_query.py puts other bodies here; elsewhere, edit them -------------
+
+-- --as-of.  One row: the last day that counts; no row when it is not known.
+WITH as_of_dates AS (
+    SELECT submission_meta.value AS as_of
     FROM submission_meta
     WHERE
         submission_meta.subject = 'dataset'
         AND submission_meta.property = 'as_of'
+),
+
+-- --valid-status.  One row per status of an order that counts.
+valid_statuses AS (
+    SELECT 'paid' AS status
+    UNION ALL SELECT 'shipped' AS status
+    UNION ALL SELECT 'delivered' AS status
+    UNION ALL SELECT 'partially_returned' AS status
+    UNION ALL SELECT 'returned' AS status
+),
+
+-- One row per user: all in one segment.
+whole_segments AS (
+    SELECT
+        users.user_id,
+        'all' AS segment
+    FROM users
+),
+
+-- One row per user: the channel that brought them.
+channel_segments AS (
+    SELECT
+        users.user_id,
+        users.acquisition_channel AS segment
+    FROM users
+),
+
+-- One row per user: the country.
+country_segments AS (
+    SELECT
+        users.user_id,
+        users.country_code AS segment
+    FROM users
+),
+
+-- One row per customer: the first valid order.
+first_orders AS (
+    SELECT
+        orders.user_id,
+        orders.order_id,
+        ROW_NUMBER() OVER (
+            PARTITION BY orders.user_id
+            ORDER BY orders.ordered_at, orders.order_id
+        ) AS place
+    FROM orders
+    WHERE
+        orders.status IN (SELECT valid_statuses.status FROM valid_statuses)
+        AND orders.ordered_at <= (
+            SELECT as_of_dates.as_of || 'T23:59:59Z' FROM as_of_dates
+        )
+),
+
+-- One row per customer and category of the first order; place 1 cost most.
+first_categories AS (
+    SELECT
+        first_orders.user_id,
+        COALESCE(products.category, 'none') AS category,
+        ROW_NUMBER() OVER (
+            PARTITION BY first_orders.user_id
+            ORDER BY
+                SUM(COALESCE(order_items.line_total_cents, 0)) DESC,
+                COALESCE(products.category, 'none')
+        ) AS place
+    FROM first_orders
+    LEFT JOIN order_items
+        ON first_orders.order_id = order_items.order_id
+    LEFT JOIN products
+        ON order_items.product_id = products.product_id
+    WHERE first_orders.place = 1
+    GROUP BY
+        first_orders.user_id,
+        COALESCE(products.category, 'none')
+),
+
+-- One row per customer: the category that most of the first order's money went to.
+category_segments AS (
+    SELECT
+        user_id,
+        category AS segment
+    FROM first_categories
+    WHERE place = 1
+),
+
+-- --by.  One row per customer: the segment; from one of the four above.
+customer_segments AS (
+    SELECT
+        user_id,
+        segment
+    FROM whole_segments
+),
+
+-- ---- The query ----------------------------------------------------------------------
+
+-- One row: the day the data speak for, as numbers.
+as_of_days AS (
+    SELECT
+        CAST(SUBSTR(as_of, 1, 4) AS INTEGER) AS year_number,
+        CAST(SUBSTR(as_of, 6, 2) AS INTEGER) AS month_number,
+        CAST(SUBSTR(as_of, 9, 2) AS INTEGER) AS day_number
+    FROM as_of_dates
 ),
 
 -- One row: the last month observed, and how many days it has.
@@ -51,6 +153,7 @@ order_totals AS (
     SELECT
         orders.order_id,
         orders.user_id,
+        orders.ordered_at,
         CAST(SUBSTR(orders.ordered_at, 1, 4) AS INTEGER) * 12
         + CAST(SUBSTR(orders.ordered_at, 6, 2) AS INTEGER) - 1 AS month_index,
         COALESCE(SUM(order_items.quantity), 0) AS unit_count,
@@ -64,9 +167,11 @@ order_totals AS (
         ON orders.order_id = order_items.order_id
     LEFT JOIN products
         ON order_items.product_id = products.product_id
-    WHERE orders.status IN (
-        'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
-    )
+    WHERE
+        orders.status IN (SELECT valid_statuses.status FROM valid_statuses)
+        AND orders.ordered_at <= (
+            SELECT as_of_dates.as_of || 'T23:59:59Z' FROM as_of_dates
+        )
     GROUP BY
         orders.order_id,
         orders.user_id,
@@ -94,14 +199,18 @@ refund_payments AS (
         payments.kind = 'refund'
         AND payments.status = 'succeeded'
         AND orders.total_cents > 0
-        AND orders.status IN (
-            'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
+        AND orders.status IN (SELECT valid_statuses.status FROM valid_statuses)
+        AND orders.ordered_at <= (
+            SELECT as_of_dates.as_of || 'T23:59:59Z' FROM as_of_dates
+        )
+        AND payments.processed_at <= (
+            SELECT as_of_dates.as_of || 'T23:59:59Z' FROM as_of_dates
         )
 ),
 
--- One row per valid order and month in which some of it was refunded.  The quarter keeps
--- a quotient that an engine has made in floating point from falling below its cent,
--- whether that engine casts by rounding or by cutting off.
+-- One row per valid order and month in which some of it was refunded.  The quarter
+-- keeps a quotient that an engine has made in floating point from falling below its
+-- cent, whether that engine casts by rounding or by cutting off.
 order_refunds AS (
     SELECT
         order_id,
@@ -166,32 +275,52 @@ user_months AS (
 
 -- One row per customer and month, with the cohort and the orders so far.  No refund
 -- comes before its order, so the first month is that of the first order.
-customer_months AS (
+cohort_user_months AS (
     SELECT
-        users.user_id,
-        user_months.month_index,
-        user_months.order_count,
-        user_months.unit_count,
-        user_months.gross_cents,
-        user_months.discount_cents,
-        user_months.refund_cents,
-        user_months.cost_cents,
-        MIN(user_months.month_index) OVER (
-            PARTITION BY users.user_id
-            ORDER BY user_months.month_index
+        user_id,
+        month_index,
+        order_count,
+        unit_count,
+        gross_cents,
+        discount_cents,
+        refund_cents,
+        cost_cents,
+        FIRST_VALUE(month_index) OVER (
+            PARTITION BY user_id
+            ORDER BY month_index
+            ROWS UNBOUNDED PRECEDING
         ) AS cohort_index,
-        SUM(user_months.order_count) OVER (
-            PARTITION BY users.user_id
-            ORDER BY user_months.month_index
+        SUM(order_count) OVER (
+            PARTITION BY user_id
+            ORDER BY month_index
+            ROWS UNBOUNDED PRECEDING
         ) AS orders_so_far
     FROM user_months
-    INNER JOIN users
-        ON user_months.user_id = users.user_id
 ),
 
--- One row per cohort and month with an order or a refund.
+-- The same rows with the segment.
+customer_months AS (
+    SELECT
+        customer_segments.segment,
+        cohort_user_months.user_id,
+        cohort_user_months.cohort_index,
+        cohort_user_months.month_index,
+        cohort_user_months.order_count,
+        cohort_user_months.orders_so_far,
+        cohort_user_months.unit_count,
+        cohort_user_months.gross_cents,
+        cohort_user_months.discount_cents,
+        cohort_user_months.refund_cents,
+        cohort_user_months.cost_cents
+    FROM cohort_user_months
+    INNER JOIN customer_segments
+        ON cohort_user_months.user_id = customer_segments.user_id
+),
+
+-- One row per segment, cohort and month with an order or a refund.
 cohort_months AS (
     SELECT
+        segment,
         cohort_index,
         month_index,
         SUM(CASE WHEN order_count > 0 THEN 1 ELSE 0 END) AS active_customers,
@@ -210,15 +339,17 @@ cohort_months AS (
     FROM customer_months
     GROUP BY
         cohort_index,
-        month_index
+        month_index,
+        segment
 ),
 
--- One row per cohort and month with an order or a refund, with the month of the next
--- such row (none after the last).  In the cohort's own month all of it is active.
+-- One row per segment, cohort and month with an order or a refund, with the month of
+-- the next such row (none after the last).  In the cohort's own month all is active.
 -- cohort_months is used once: used twice, it would make SQLite write each step before
 -- it into a table of its own.
 cohort_spans AS (
     SELECT
+        segment,
         cohort_index,
         month_index,
         active_customers,
@@ -230,11 +361,11 @@ cohort_spans AS (
         refund_cents,
         cost_cents,
         FIRST_VALUE(active_customers) OVER (
-            PARTITION BY cohort_index
+            PARTITION BY segment, cohort_index
             ORDER BY month_index
         ) AS cohort_size,
         LEAD(month_index) OVER (
-            PARTITION BY cohort_index
+            PARTITION BY segment, cohort_index
             ORDER BY month_index
         ) AS next_month_index
     FROM cohort_months
@@ -271,10 +402,11 @@ steps AS (
     CROSS JOIN digits AS ones
 ),
 
--- One row per cohort and observed month: a span's first step is the month in which
--- something happened, the others are the quiet months before the next span.
+-- One row per segment, cohort and observed month: a span's first step is the month in
+-- which something happened, the others are the quiet months before the next span.
 cells AS (
     SELECT
+        cohort_spans.segment,
         cohort_spans.cohort_index,
         cohort_spans.month_index + steps.step AS month_index,
         cohort_spans.cohort_size,
@@ -304,6 +436,7 @@ cells AS (
 )
 
 SELECT
+    segment,
     SUBSTR('' || ((120000 + cohort_index - cohort_index % 12) / 12), 2, 4)
     || '-' || SUBSTR('' || (101 + cohort_index % 12), 2, 2) AS cohort_month,
     month_index - cohort_index AS months_since,
@@ -312,7 +445,7 @@ SELECT
     cohort_size,
     active_customers,
     SUM(new_repeat_customers) OVER (
-        PARTITION BY cohort_index
+        PARTITION BY segment, cohort_index
         ORDER BY month_index
     ) AS repeat_customers,
     order_count,
@@ -324,15 +457,17 @@ SELECT
     cost_cents,
     gross_cents - discount_cents - refund_cents - cost_cents AS margin_cents,
     SUM(gross_cents - discount_cents - refund_cents) OVER (
-        PARTITION BY cohort_index
+        PARTITION BY segment, cohort_index
         ORDER BY month_index
     ) AS cum_net_cents,
     SUM(gross_cents - discount_cents - refund_cents - cost_cents) OVER (
-        PARTITION BY cohort_index
+        PARTITION BY segment, cohort_index
         ORDER BY month_index
     ) AS cum_margin_cents,
+    1 AS is_observed,
     is_complete
 FROM cells
 ORDER BY
+    segment,
     cohort_index,
     month_index;

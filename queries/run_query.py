@@ -1,26 +1,46 @@
-"""Run the cohort query read-only, derive its ratios, write query_result.csv and .json."""
+"""Run the cohort query read-only, reconcile, derive, write query_result.csv and .json."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import io
-import sqlite3
-from collections.abc import Mapping
+import re
+from array import array
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from queries.cohorts import Result, build_cells, summarize_cells
-from utils.contract import PROVENANCE_TABLE
-from utils.database import (
-    Provenance,
-    describe_file,
-    find_as_of,
-    find_currency,
-    find_inexact_refund,
-    open_database,
-    read_provenance,
+from queries.cohorts import (
+    ADDED_COLUMNS,
+    CLV_MONTHS,
+    FLAG_COLUMNS,
+    Cell,
+    Result,
+    Spreads,
+    add_segments,
+    name_key,
+    name_quarter,
+    read_cells,
+    roll_up_quarters,
+    split_segments,
+    summarize_cells,
 )
+from queries.forecast import project
+from queries.options import Options, put_options
+from queries.reading import (
+    DAYS_PATH,
+    VALUES_PATH,
+    Reading,
+    Values,
+    read_database,
+    read_query,
+    require_sound,
+)
+from queries.reconciliation import find_differences, reconcile
+from queries.score import read_truth, score_forecast
+from queries.uncertainty import describe_spread
+from utils.database import find_as_of, find_currency
 from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,
@@ -29,85 +49,26 @@ from utils.helpers import (
     write_all_whole,
 )
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 QUERY_PATH = Path(__file__).resolve().with_name("join_query.sql")
+DEFAULTS = Options()
 CSV_NAME = "query_result.csv"
 JSON_NAME = "query_result.json"
 
-# Paid and not cancelled.  Said a second time, as the check must not lean on the query.
-_VALID = """
-    orders.status IN ('paid', 'shipped', 'delivered', 'partially_returned', 'returned')
-"""
-
-_ORDERS_SQL = f"""
-    SELECT
-        COUNT(DISTINCT orders.user_id),
-        COALESCE(SUM(orders.discount_cents), 0),
-        MAX(orders.ordered_at)
-    FROM orders
-    WHERE {_VALID}
-"""
-
-# Of a CROSS JOIN SQLite, which alone runs these, reads the first table through and looks
-# the other one up by its key: once down the file, not to and fro by an index.
-_LINES_SQL = f"""
-    SELECT COALESCE(SUM(order_items.line_total_cents), 0)
-    FROM order_items
-    CROSS JOIN orders
-        ON order_items.order_id = orders.order_id
-    WHERE {_VALID}
-"""
-
-_REFUNDS_SQL = f"""
-    SELECT
-        payments.amount_cents,
-        orders.subtotal_cents - orders.discount_cents,
-        orders.total_cents,
-        payments.processed_at
-    FROM payments
-    CROSS JOIN orders
-        ON payments.order_id = orders.order_id
-    WHERE
-        payments.kind = 'refund'
-        AND payments.status = 'succeeded'
-        AND orders.total_cents > 0
-        AND {_VALID}
-"""
-
-# The schema forbids it, and a program that turns its rules off allows it.
-_ODD_LINE_SQL = """
-    SELECT MIN(order_items.order_item_id)
-    FROM order_items
-    WHERE
-        order_items.line_total_cents
-        <> order_items.quantity * order_items.unit_price_cents
-        - order_items.discount_cents
-"""
-
-
-class Totals(NamedTuple):
-    """The whole shop's figures, summed table by table without the cohort query."""
-
-    buyer_count: int
-    net_cents: int
-    last_event_at: str | None
-
-
-class Reading(NamedTuple):
-    """All that is taken from the database, in one snapshot; *source* names the file."""
-
-    provenance: Provenance
-    totals: Totals
-    result: Result
-    source: dict[str, Any]
+# A month as the query names it.
+_MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
 
 
 class Answer(NamedTuple):
-    """What the query gave, the document made of it, and what its reader should know."""
+    """What the query gave, the document made of it, and what its reader should know.
+
+    *score* is there if the forecast was held against the truth.
+    """
 
     result: Result
     document: dict[str, Any]
     notes: list[str]
+    score: dict[str, Any] | None = None
 
 
 class Outcome(NamedTuple):
@@ -116,164 +77,214 @@ class Outcome(NamedTuple):
     document: dict[str, Any]
     paths: list[Path]
     notes: list[str]
+    score: dict[str, Any] | None
 
 
 def query_database(
-    database: Path, *, query_path: Path = QUERY_PATH, out_dir: Path | None = None
+    database: Path,
+    *,
+    query_path: Path = QUERY_PATH,
+    options: Options = DEFAULTS,
+    truth_dir: Path | None = None,
+    out_dir: Path | None = None,
 ) -> Outcome:
     """Run the query at *query_path* on *database* and write CSV and JSON.
 
-    Without *out_dir* they go to the project's root, and a copy of the JSON to the page.
-    Raise `DataError` when the user can mend it; old results then stay as they were.
+    With *truth_dir* the forecast is held against the truth there.  Without *out_dir* the
+    results go to the project's root, and a copy of the JSON to the page.  Raise `DataError`
+    when the user can mend it; old results then stay as they were.
     """
-    answer = compute_result(database, query_path)
+    answer = compute_result(database, query_path, options, truth_dir)
     paths = write_result(answer.result, answer.document, out_dir)
-    return Outcome(answer.document, paths, answer.notes)
+    return Outcome(answer.document, paths, answer.notes, answer.score)
 
 
-def compute_result(database: Path, query_path: Path = QUERY_PATH) -> Answer:
+def compute_result(
+    database: Path,
+    query_path: Path = QUERY_PATH,
+    options: Options = DEFAULTS,
+    truth_dir: Path | None = None,
+) -> Answer:
     """Run the query at *query_path* on *database*; raise what `query_database` does."""
     sql = read_query(query_path)
-    reading = read_database(database, sql.decode("utf-8-sig"), query_path)
-    provenance = reading.provenance
+    is_ours = query_path.resolve() == QUERY_PATH
+    text = put_options(sql.decode("utf-8-sig"), options, query_path)
+    reading = read_database(database, text, query_path, options, tells_values=is_ours)
+    as_of = options.as_of or find_as_of(reading.provenance)
+    monthly = read_cells(reading.result, query_path)
+    cells = whole = arrange_cells(monthly, query_path, options, as_of)
+    if options.by:
+        # Added by month, then rolled up: a quarter of one segment may end before that of
+        # another, and would be missing from the sum.
+        together = add_segments(monthly)
+        whole = arrange_cells(together, query_path, options._replace(by=None), as_of)
+    reconciliation = reconcile(whole, reading.totals)
     document = {
         "schema_version": SCHEMA_VERSION,
-        "as_of": find_as_of(provenance),
-        "currency": find_currency(provenance),
+        "as_of": as_of,
+        "currency": find_currency(reading.provenance),
         "database": reading.source,
-        "dataset": {"content_sha256": provenance.get("dataset", {}).get("content_sha256")},
-        "query": {
-            "file": _name_file(query_path),
-            "sha256": hashlib.sha256(sql).hexdigest(),
+        "dataset": {
+            "content_sha256": reading.provenance.get("dataset", {}).get("content_sha256")
         },
-        **summarize_cells(build_cells(reading.result, query_path)),
+        "query": describe_sql(query_path, sql),
+        "other_queries": [
+            describe_sql(path, path.read_bytes())
+            for path, is_used in (
+                (VALUES_PATH, reading.values is not None),
+                (DAYS_PATH, options.has_forecast),
+            )
+            if is_used
+        ],
+        "options": options.describe(),
+        **summarize_cells(whole, spread_values(reading.values, whole)),
+        "reconciliation": reconciliation,
     }
-    notes = find_differences(document, reading.totals, query_path)
-    if notes and query_path.resolve() == QUERY_PATH:
+    if options.by:
+        document["segments"] = [
+            {"segment": name}
+            | summarize_cells(members, spread_values(reading.values, members, name))
+            for name, members in split_segments(cells).items()
+        ]
+    notes = [
+        f"{_name_file(query_path)}: {difference}"
+        for difference in find_differences(reconciliation, reading.result.columns)
+    ]
+    if notes and is_ours:
         # Another query may leave orders out on purpose; ours may not be written like that.
         require_sound(database)
         raise RuntimeError("the cohorts do not reconcile: " + "; ".join(notes))
-    return Answer(reading.result, document, notes)
+    result = build_result(cells, reading.result.columns, options)
+    if not options.has_forecast:
+        return Answer(result, document, notes)
+    document["forecast"], score = foretell(reading, options, as_of, truth_dir)
+    return Answer(result, document, notes, score)
 
 
-def read_query(query_path: Path) -> bytes:
-    """Return the bytes of the SQL file at *query_path*."""
+def describe_sql(path: Path, sql: bytes) -> dict[str, str]:
+    """Return what names the *sql* in the file *path*."""
+    return {"file": _name_file(path), "sha256": hashlib.sha256(sql).hexdigest()}
+
+
+def foretell(
+    reading: Reading, options: Options, as_of: str | None, truth_dir: Path | None
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the forecast of *reading*, or why there is none, and its score if asked."""
+    if truth_dir and options.valid_statuses:
+        raise DataError(
+            "--score compares with what the default orders bring, so that --valid-status"
+            " makes it meaningless. Leave one of them away."
+        )
+    # Read before anything can be refused: a truth that is not there is the user's to mend.
+    truth = read_truth(truth_dir, reading.provenance, as_of or "") if truth_dir else None
+    is_by_quarter = options.grain == "quarter"
     try:
-        sql = query_path.read_bytes()
-        text = sql.decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(
-            f"{query_path}: cannot be read: {error.strerror}."
-            " Name an SQL file with --query."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{query_path}: is not UTF-8 text: {error}.") from error
-    if not text.strip():
-        raise DataError(f"{query_path}: is empty. Expected one SELECT.")
-    return sql
-
-
-def read_database(database: Path, sql: str, query_path: Path) -> Reading:
-    """Run *sql*, which came from *query_path*, and read the facts that go with it."""
-    with open_database(database) as connection:
-        provenance = read_provenance(connection)
-        totals = _sum_safely(connection, database)
-        require_as_of(provenance, totals, database)
-        try:
-            result = fetch_result(connection, sql)
-        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-            if "overflow" in str(error):
-                raise _refuse_amounts(database) from error
-            raise DataError(
-                f"{query_path}: SQLite refuses it on {database}: {error}."
-                " Expected one SELECT; mend it, or leave --query away."
-            ) from error
-        return Reading(provenance, totals, result, describe_file(database))
-
-
-def fetch_result(connection: sqlite3.Connection, sql: str) -> Result:
-    """Run the one SELECT in *sql*; raise `ValueError` if it is something else."""
-    cursor = connection.execute(sql)
-    if cursor.description is None:
-        raise ValueError("it gives no rows")
-    return Result(tuple(column[0] for column in cursor.description), cursor.fetchall())
-
-
-def sum_tables(connection: sqlite3.Connection) -> Totals:
-    """Sum the valid orders table by table; refunds one by one, in Python's integers."""
-    buyer_count, discount_cents, last_event_at = connection.execute(_ORDERS_SQL).fetchone()
-    (net_cents,) = connection.execute(_LINES_SQL).fetchone()
-    net_cents -= discount_cents
-    for amount, goods, total, processed_at in connection.execute(_REFUNDS_SQL):
-        net_cents -= amount * goods // total
-        last_event_at = max(last_event_at, processed_at)
-    return Totals(buyer_count, net_cents, last_event_at)
-
-
-def _sum_safely(connection: sqlite3.Connection, database: Path) -> Totals:
-    inexact_refund = find_inexact_refund(connection)
-    if inexact_refund is not None:
-        raise DataError(
-            f"{database}: the refund of payment_id {inexact_refund} is too large to reckon"
-            " with in 64 bits."
+        projection = project(
+            reading.pasts, reading.totals.refunds, as_of or "", is_by_quarter=is_by_quarter
         )
-    try:
-        return sum_tables(connection)
-    except sqlite3.OperationalError as error:
-        if "overflow" in str(error):
-            raise _refuse_amounts(database) from error
-        raise
-
-
-def _refuse_amounts(database: Path) -> DataError:
-    return DataError(f"{database}: its amounts are too large to reckon with in 64 bits.")
-
-
-def require_sound(database: Path) -> None:
-    """Raise `DataError` if rows of *database* break a rule that the figures rest on."""
-    with open_database(database) as connection:
-        broken = connection.execute("PRAGMA foreign_key_check").fetchone()
-        (odd_line,) = connection.execute(_ODD_LINE_SQL).fetchone()
-    fault = None
-    if broken is not None:
-        child, row_id, parent, _ = broken
-        fault = f"row {row_id} of {child} refers to a row of {parent} that is not there"
-    elif odd_line is not None:
-        fault = (
-            f"order_item_id {odd_line} has a total that is not quantity x price - discount"
-        )
-    if fault:
-        raise DataError(
-            f"{database}: {fault}. Mend the data and load them: python ingest.py --ingest"
-        )
-
-
-def require_as_of(provenance: Provenance, totals: Totals, database: Path) -> None:
-    """Raise `DataError` unless every event lies before the end of the as-of day."""
-    as_of = find_as_of(provenance)
-    if totals.last_event_at is None or (as_of and totals.last_event_at[:10] <= as_of):
-        return
-    raise DataError(
-        f"{database}: {PROVENANCE_TABLE}: as_of is {as_of or 'missing'}, yet the last order"
-        f" or refund is of {totals.last_event_at}."
-        " Load the data again: python ingest.py --ingest"
+    except DataError as error:
+        return {"is_forecast": True, "refused": str(error)}, None
+    if truth is None:
+        return projection.document, None
+    days, truths = truth
+    return projection.document, score_forecast(
+        projection, reading.pasts, truths, days, is_by_quarter=is_by_quarter
     )
 
 
-def find_differences(
-    document: Mapping[str, Any], totals: Totals, query_path: Path
-) -> list[str]:
-    """Compare the cells with the tables' own sums; return what differs, as notes."""
-    net_cents = sum(cell["net_cents"] or 0 for cell in document["cells"])
-    customer_count = document["summary"]["customer_count"]
-    return [
-        f"{_name_file(query_path)}: {name}: {found}; of all valid orders: {expected}"
-        for name, found, expected in (
-            ("net of all cells, in cents", net_cents, totals.net_cents),
-            ("customers of all cohorts", customer_count, totals.buyer_count),
+# ---- From rows to the document -----------------------------------------------------------
+
+
+def arrange_cells(
+    cells: list[Cell], query_path: Path, options: Options, as_of: str | None
+) -> list[Cell]:
+    """Return *cells* in the grain and the segments that *options* ask for."""
+    if options.by:
+        require_columns(cells, ("segment", *ADDED_COLUMNS), query_path)
+    else:
+        # One segment, of all.
+        cells = [{name: cell[name] for name in cell if name != "segment"} for cell in cells]
+    if options.grain == "month" or not cells:
+        return cells
+    require_columns(cells, ("cohort_month", *ADDED_COLUMNS, *FLAG_COLUMNS), query_path)
+    segments = split_segments(cells).values() if options.by else [cells]
+    last_month = (as_of or "0000-00")[:7]
+    return [cell for members in segments for cell in roll_up_quarters(members, last_month)]
+
+
+def require_columns(cells: Sequence[Cell], needed: Sequence[str], query_path: Path) -> None:
+    """Raise `DataError` if *cells*, which *query_path* gave, lack a value of *needed*."""
+    missing = [name for name in needed if cells and name not in cells[0]]
+    if missing:
+        raise DataError(
+            f"{query_path}: its result lacks {', '.join(missing)}, which this option sums."
+            " Take over the columns of queries/join_query.sql."
         )
-        if found != expected
-    ]
+    for cell in cells:
+        for name in needed:
+            if not _is_summable(name, cell[name]):
+                raise DataError(
+                    f"{query_path}: {name} is {cell[name]!r}, which this option cannot sum."
+                    " Expected what queries/join_query.sql gives."
+                )
+
+
+def _is_summable(name: str, value: Any) -> bool:
+    if name == "segment":
+        return isinstance(value, str)
+    if name in ("cohort_month", "period_month"):
+        return isinstance(value, str) and _MONTH.fullmatch(value) is not None
+    return isinstance(value, int)
+
+
+def spread_values(
+    values: Values | None,
+    cells: Sequence[Cell],
+    segment: str | None = None,
+) -> Spreads:
+    """Return how the customers of each cohort of *cells* differ at the ages of CLV.
+
+    Of *segment* only, if it is named.  Under the name '' are all cohorts that are old
+    enough for that age.
+    """
+    if values is None:
+        return {}
+    is_by_quarter = any(name_key(cell) == "cohort_quarter" for cell in cells)
+    amounts: dict[tuple[str, int], array[int]] = {}
+    complete = {
+        (cell[name_key(cell)], cell["months_since"])
+        for cell in cells
+        if cell["is_complete"]
+    }
+    for (of_segment, month), arrays in values.items():
+        if segment is not None and of_segment != segment:
+            continue
+        cohort = name_quarter(month) if is_by_quarter else month
+        for months, of_age in zip(CLV_MONTHS, arrays, strict=True):
+            if (cohort, months) in complete:
+                for name in (cohort, ""):
+                    amounts.setdefault((name, months), array("q")).extend(of_age)
+    spreads = {key: describe_spread(of_key) for key, of_key in amounts.items()}
+    for cell in cells:
+        spread = spreads.get((cell[name_key(cell)], cell["months_since"]))
+        if spread and spread.total_cents != cell["cum_net_cents"]:
+            raise RuntimeError(f"the customers' values do not add up to {cell}: {spread}")
+    return spreads
+
+
+def build_result(cells: Sequence[Cell], columns: Sequence[str], options: Options) -> Result:
+    """Return *cells* as rows, with the *columns* of the query where they still exist."""
+    if not cells:
+        names = [name for name in columns if name != "segment"]
+        if options.grain == "quarter":
+            names = ["cohort_quarter", "months_since", *ADDED_COLUMNS, *FLAG_COLUMNS]
+        if options.by:
+            names.insert(0, "segment")
+        return Result(tuple(names), [])
+    return Result(tuple(cells[0]), [tuple(cell.values()) for cell in cells])
+
+
+# ---- To files ----------------------------------------------------------------------------
 
 
 def write_result(
@@ -290,12 +301,28 @@ def write_result(
 
 
 def render_csv(result: Result) -> str:
-    """Return the rows as the query gave them: a header, integers, NULL as nothing."""
+    """Return the rows as CSV: a header, numbers as they are, NULL as nothing.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front, as
+    OWASP advises; a number, also a negative one, is never touched.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(result.columns)
-    writer.writerows(result.rows)
+    writer.writerow(map(disarm, result.columns))
+    writer.writerows([disarm(value) for value in row] for row in result.rows)
     return text.getvalue()
+
+
+def disarm(value: Any) -> Any:
+    """Return *value*, which no spreadsheet takes for a formula any more.
+
+    >>> disarm("=1+1"), disarm("-x"), disarm(-1), disarm("2024-01"), disarm(None)
+    ("'=1+1", "'-x", -1, '2024-01', None)
+    """
+    is_formula = isinstance(value, str) and value.startswith(
+        ("=", "+", "-", "@", "\t", "\r")
+    )
+    return f"'{value}" if is_formula else value
 
 
 def _name_file(path: Path) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from queries.options import read_options
 from queries.run_query import (
     CSV_NAME,
     JSON_NAME,
@@ -13,7 +15,7 @@ from queries.run_query import (
     render_csv,
 )
 from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, DataError, render_json
-from utils.links import Link, compare_text
+from utils.links import Link, compare_text, read_json, read_texts
 
 _QUERY = "Run the query again: python run_query.py"
 
@@ -24,14 +26,17 @@ def verify_result(
     """Yield the links from *database* to the results in *out_dir*.
 
     Without it they are looked for in the project's root and where the page reads them.
+    The query is run with the options that the result itself names.
     """
+    folder = PROJECT_ROOT if out_dir is None else out_dir
     try:
-        answer = compute_result(database, query_path)
-    except DataError as error:
+        document = read_json(folder / JSON_NAME)
+        options = read_options(document if isinstance(document, dict) else {})
+        answer = compute_result(database, query_path, options)
+    except (DataError, sqlite3.Error) as error:
         yield Link("database -> query result", str(error))
         return
     text = render_json(answer.document)
-    folder = PROJECT_ROOT if out_dir is None else out_dir
     yield compare_text(
         f"database -> {CSV_NAME}",
         folder / CSV_NAME,
@@ -40,5 +45,12 @@ def verify_result(
     )
     yield compare_text(f"database -> {JSON_NAME}", folder / JSON_NAME, text, remedy=_QUERY)
     if out_dir is None:
+        # A copy of what is there holds, whether that is right or not.
         path = PUBLISHED_DIR / JSON_NAME
-        yield compare_text(f"{JSON_NAME} -> the page's copy", path, text, remedy=_QUERY)
+        yield compare_text(
+            f"{JSON_NAME} -> the page's copy",
+            path,
+            *read_texts(folder / JSON_NAME),
+            text,
+            remedy=_QUERY,
+        )

@@ -2,8 +2,10 @@
 
     python -m tests.recount DATA_DIR --as-of YYYY-MM-DD
 
-prints what query_result.csv must hold, to the byte.  Nothing is shared with the SQL: the
-files are read as they are, months are dates, and every cell is counted from the orders.
+prints what query_result.csv must hold, to the byte, also with --cohort, --by and
+--valid-status; with --values, what each customer has been worth.  Nothing is shared with
+the SQL: the files are read as they are, months are dates, and every cell is counted from
+the orders.
 """
 
 from __future__ import annotations
@@ -12,15 +14,17 @@ import argparse
 import calendar
 import csv
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-PAID_AND_KEPT = {"paid", "shipped", "delivered", "partially_returned", "returned"}
+PAID_AND_KEPT = frozenset(
+    {"paid", "shipped", "delivered", "partially_returned", "returned"}
+)
 
 COLUMNS = (
     "cohort_month",
@@ -39,19 +43,48 @@ COLUMNS = (
     "margin_cents",
     "cum_net_cents",
     "cum_margin_cents",
+    "is_observed",
     "is_complete",
 )
+
+# What happens within a month comes before what runs on, and no calendar month is common to
+# the customers of a quarter.
+QUARTER_COLUMNS = (
+    "cohort_quarter",
+    "months_since",
+    "cohort_size",
+    "active_customers",
+    "order_count",
+    "unit_count",
+    "gross_cents",
+    "discount_cents",
+    "refund_cents",
+    "net_cents",
+    "cost_cents",
+    "margin_cents",
+    "repeat_customers",
+    "cum_net_cents",
+    "cum_margin_cents",
+    "is_observed",
+    "is_complete",
+)
+
+# In months; a customer's value is what came in through the month of that age.
+VALUE_AGES = (3, 6, 12, 24)
 
 Record = dict[str, str]
 Row = tuple[int | str, ...]
 
 
 class Order(NamedTuple):
-    """A valid order: who placed it, in which month, and what was asked for its goods."""
+    """A valid order: who placed it, when, and what was asked for its goods."""
 
+    order_id: int
     user_id: str
+    ordered_at: str
     month: date
     goods_cents: int
+    discount_cents: int
     total_cents: int
 
 
@@ -66,53 +99,90 @@ class Tally:
     refund_cents: int = 0
     cost_cents: int = 0
 
-
-# By user_id and month.
-Tallies = defaultdict[tuple[str, date], Tally]
-
-
-class Shop(NamedTuple):
-    """What happened: the valid orders of each customer, earliest first, and all tallies."""
-
-    orders_by_user: dict[str, list[Order]]
-    tallies: Tallies
+    @property
+    def net_cents(self) -> int:
+        """Return what the shop kept."""
+        return self.gross_cents - self.discount_cents - self.refund_cents
 
 
-def recount_cohorts(folder: Path, as_of: date) -> list[Row]:
-    """Return every cell of the five files in *folder* until *as_of*, as in `COLUMNS`."""
-    shop = count_shop(folder)
-    cohorts: dict[date, list[list[Order]]] = defaultdict(list)
-    for orders in shop.orders_by_user.values():
-        cohorts[orders[0].month].append(orders)
-    tallies: dict[tuple[date, date], list[Tally]] = defaultdict(list)
-    for (user_id, month), tally in shop.tallies.items():
-        tallies[shop.orders_by_user[user_id][0].month, month].append(tally)
-    return [
-        row
-        for cohort_month, members in sorted(cohorts.items())
-        for row in recount_cohort(tallies, cohort_month, members, as_of)
-    ]
+@dataclass(slots=True)
+class Customer:
+    """One customer: all valid orders, earliest first, and a tally for each busy month.
+
+    *segments* say where the customer belongs by channel, country and category.
+    """
+
+    orders: list[Order] = field(default_factory=list)
+    tallies: defaultdict[date, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    segments: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def first_month(self) -> date:
+        """Return the month of the first order."""
+        return self.orders[0].month
 
 
-def count_shop(folder: Path) -> Shop:
-    """Read the five files and count everything under its customer and month."""
-    orders: dict[str, Order] = {}
-    tallies: Tallies = defaultdict(Tally)
-    for record in read_records(folder, "orders"):
-        if record["status"] in PAID_AND_KEPT:
-            order = read_order(record)
-            orders[record["order_id"]] = order
-            tally = tallies[order.user_id, order.month]
-            tally.order_count += 1
-            tally.discount_cents += int(record["discount_cents"])
-    count_items(folder, orders, tallies)
-    count_refunds(folder, orders, tallies)
-    orders_by_user: dict[str, list[Order]] = {
-        record["user_id"]: [] for record in read_records(folder, "users")
+class Value(NamedTuple):
+    """What one customer was worth at each of `VALUE_AGES`, net, in cents."""
+
+    segment: str
+    cohort: str
+    net_cents: tuple[int, ...]
+
+
+def recount_cohorts(
+    folder: Path,
+    as_of: date,
+    *,
+    grain: str = "month",
+    by: str | None = None,
+    statuses: Collection[str] = PAID_AND_KEPT,
+) -> list[Row]:
+    """Return every cell of the five files in *folder* until *as_of*, as in `name_columns`.
+
+    *grain* and *by* say which customers are one cohort, *statuses* which orders count.
+    """
+    return list(count_cells(count_shop(folder, as_of, statuses), as_of, grain, by))
+
+
+def name_columns(grain: str = "month", by: str | None = None) -> tuple[str, ...]:
+    """Return the columns of the cells, with that of the segment in front if there is one.
+
+    >>> name_columns("quarter", "country")[:3]
+    ('segment', 'cohort_quarter', 'months_since')
+    """
+    columns = COLUMNS if grain == "month" else QUARTER_COLUMNS
+    return ("segment", *columns) if by else columns
+
+
+# ---- From the files ----------------------------------------------------------------------
+
+
+def count_shop(
+    folder: Path, as_of: date, statuses: Collection[str] = PAID_AND_KEPT
+) -> list[Customer]:
+    """Read the five files; return all who have bought by *as_of*, with what they did."""
+    orders = {
+        record["order_id"]: read_order(record)
+        for record in read_records(folder, "orders")
+        if record["status"] in statuses and is_by(record["ordered_at"], as_of)
     }
-    for order in sorted(orders.values(), key=lambda order: order.month):
-        orders_by_user[order.user_id].append(order)
-    return Shop({user: mine for user, mine in orders_by_user.items() if mine}, tallies)
+    customers: defaultdict[str, Customer] = defaultdict(Customer)
+    for order in orders.values():
+        customers[order.user_id].orders.append(order)
+        tally = customers[order.user_id].tallies[order.month]
+        tally.order_count += 1
+        tally.discount_cents += order.discount_cents
+    for customer in customers.values():
+        customer.orders.sort(key=lambda order: (order.ordered_at, order.order_id))
+    count_items(folder, orders, customers)
+    count_refunds(folder, orders, customers, as_of)
+    for record in read_records(folder, "users"):
+        if record["user_id"] in customers:
+            segments = customers[record["user_id"]].segments
+            segments["channel"] = record["acquisition_channel"]
+            segments["country"] = record["country_code"]
+    return list(customers.values())
 
 
 def read_records(folder: Path, table: str) -> Iterator[Record]:
@@ -123,82 +193,174 @@ def read_records(folder: Path, table: str) -> Iterator[Record]:
 
 def read_order(record: Record) -> Order:
     """Return the order that *record* of orders.csv tells of."""
-    goods_cents = int(record["subtotal_cents"]) - int(record["discount_cents"])
-    month = month_of(record["ordered_at"])
-    return Order(record["user_id"], month, goods_cents, int(record["total_cents"]))
+    return Order(
+        order_id=int(record["order_id"]),
+        user_id=record["user_id"],
+        ordered_at=record["ordered_at"],
+        month=month_of(record["ordered_at"]),
+        goods_cents=int(record["subtotal_cents"]) - int(record["discount_cents"]),
+        discount_cents=int(record["discount_cents"]),
+        total_cents=int(record["total_cents"]),
+    )
 
 
-def count_items(folder: Path, orders: dict[str, Order], tallies: Tallies) -> None:
-    """Add the lines of valid *orders* to *tallies*."""
-    unit_costs = {
-        record["product_id"]: int(record["cost_cents"])
+def count_items(
+    folder: Path, orders: dict[str, Order], customers: dict[str, Customer]
+) -> None:
+    """Add the lines of *orders* to the tallies, and find each customer's first category."""
+    products = {
+        record["product_id"]: (int(record["cost_cents"]), record["category"])
         for record in read_records(folder, "products")
     }
+    spent: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for record in read_records(folder, "order_items"):
         order = orders.get(record["order_id"])
         if order is None:
             continue
+        unit_cost, category = products[record["product_id"]]
         quantity = int(record["quantity"])
-        tally = tallies[order.user_id, order.month]
+        customer = customers[order.user_id]
+        tally = customer.tallies[order.month]
         tally.unit_count += quantity
         tally.gross_cents += quantity * int(record["unit_price_cents"])
         tally.discount_cents += int(record["discount_cents"])
-        tally.cost_cents += quantity * unit_costs[record["product_id"]]
+        tally.cost_cents += quantity * unit_cost
+        if order is customer.orders[0]:
+            spent[order.user_id][category] += int(record["line_total_cents"])
+    for user_id, customer in customers.items():
+        customer.segments["category"] = choose_category(spent[user_id])
 
 
-def count_refunds(folder: Path, orders: dict[str, Order], tallies: Tallies) -> None:
-    """Add to *tallies* the goods' share of what was paid back, when it was paid back."""
+def choose_category(spent: dict[str, int]) -> str:
+    """Return where most was *spent*, of equals the first by name.
+
+    >>> choose_category({"toys": 5, "home": 5, "food": 4}), choose_category({})
+    ('home', 'none')
+    """
+    return min(spent, key=lambda name: (-spent[name], name), default="none")
+
+
+def count_refunds(
+    folder: Path, orders: dict[str, Order], customers: dict[str, Customer], as_of: date
+) -> None:
+    """Add the goods' share of what was paid back to the tallies, when it was paid back.
+
+    What was paid back before its order, counts with the order; after *as_of*, nowhere.
+    """
     for record in read_records(folder, "payments"):
         order = orders.get(record["order_id"])
         is_refund = (record["kind"], record["status"]) == ("refund", "succeeded")
         if order is None or not is_refund or not order.total_cents:
             continue
-        month = max(order.month, month_of(record["processed_at"]))
-        share = int(record["amount_cents"]) * order.goods_cents // order.total_cents
-        tallies[order.user_id, month].refund_cents += share
+        if is_by(record["processed_at"], as_of):
+            month = max(order.month, month_of(record["processed_at"]))
+            share = int(record["amount_cents"]) * order.goods_cents // order.total_cents
+            customers[order.user_id].tallies[month].refund_cents += share
 
 
-def recount_cohort(
-    tallies_by_cell: dict[tuple[date, date], list[Tally]],
-    cohort_month: date,
-    members: Sequence[Sequence[Order]],
-    as_of: date,
+# ---- From customers to cells -------------------------------------------------------------
+
+
+def count_cells(
+    customers: Iterable[Customer], as_of: date, grain: str = "month", by: str | None = None
 ) -> Iterator[Row]:
-    """Yield the cells of one cohort, from its own month to that of *as_of*.
+    """Yield the cells of *customers* until *as_of*, cohort by cohort."""
+    for (segment, cohort), members in sorted(group(customers, grain, by).items()):
+        for row in count_cohort(members, cohort, as_of, grain):
+            yield (segment, *row) if by else row
 
-    *members* are the orders of each of its customers.
+
+def group(
+    customers: Iterable[Customer], grain: str, by: str | None
+) -> dict[tuple[str, str], list[Customer]]:
+    """Return the customers of each segment and cohort."""
+    cohorts: defaultdict[tuple[str, str], list[Customer]] = defaultdict(list)
+    for customer in customers:
+        segment = customer.segments[by] if by else ""
+        cohorts[segment, name_cohort(customer.first_month, grain)].append(customer)
+    return cohorts
+
+
+def count_cohort(
+    members: Sequence[Customer], cohort: str, as_of: date, grain: str
+) -> Iterator[Row]:
+    """Yield the cells of one cohort, until its first customer's month is that of *as_of*.
+
+    Each customer's months are counted from the first order's own.
     """
-    second_orders = [orders[1].month for orders in members if len(orders) > 1]
+    tallies: defaultdict[int, list[Tally]] = defaultdict(list)
+    second_ages = []
+    for customer in members:
+        for month, tally in customer.tallies.items():
+            tallies[months_between(customer.first_month, month)].append(tally)
+        if len(customer.orders) > 1:
+            second = customer.orders[1].month
+            second_ages.append(months_between(customer.first_month, second))
     cum_net = cum_margin = 0
-    for months_since, month in enumerate(months_until(cohort_month, as_of)):
-        tallies = tallies_by_cell.get((cohort_month, month), [])
-        gross = sum(tally.gross_cents for tally in tallies)
-        discount = sum(tally.discount_cents for tally in tallies)
-        refund = sum(tally.refund_cents for tally in tallies)
-        cost = sum(tally.cost_cents for tally in tallies)
+    youngest = last_month_of(cohort)
+    first_month = min(customer.first_month for customer in members)
+    for age in range(months_between(first_month, as_of) + 1):
+        mine = tallies[age]
+        gross = sum(tally.gross_cents for tally in mine)
+        discount = sum(tally.discount_cents for tally in mine)
+        refund = sum(tally.refund_cents for tally in mine)
+        cost = sum(tally.cost_cents for tally in mine)
         net = gross - discount - refund
         margin = net - cost
         cum_net += net
         cum_margin += margin
-        yield (
-            f"{cohort_month:%Y-%m}",
-            months_since,
-            f"{month:%Y-%m}",
-            len(members),
-            sum(tally.order_count > 0 for tally in tallies),
-            sum(second <= month for second in second_orders),
-            sum(tally.order_count for tally in tallies),
-            sum(tally.unit_count for tally in tallies),
-            gross,
-            discount,
-            refund,
-            net,
-            cost,
-            margin,
+        period = add_months(youngest, age)
+        size = len(members)
+        active = sum(tally.order_count > 0 for tally in mine)
+        repeat = sum(second <= age for second in second_ages)
+        flows = (
+            sum(tally.order_count for tally in mine),
+            sum(tally.unit_count for tally in mine),
+            gross, discount, refund, net, cost, margin,
+        )  # fmt: skip
+        ends = (
             cum_net,
             cum_margin,
-            int(as_of >= last_day_of(month)),
+            int(period <= as_of),
+            int(last_day_of(period) <= as_of),
         )
+        if grain == "month":
+            yield (cohort, age, f"{period:%Y-%m}", size, active, repeat, *flows, *ends)
+        else:
+            yield (cohort, age, size, active, *flows, repeat, *ends)
+
+
+def list_values(
+    customers: Iterable[Customer], grain: str = "month", by: str | None = None
+) -> list[Value]:
+    """Return what each of *customers* was worth at every age, reached or not."""
+    return [
+        Value(
+            customer.segments[by] if by else "",
+            name_cohort(customer.first_month, grain),
+            tuple(
+                sum(
+                    tally.net_cents
+                    for month, tally in customer.tallies.items()
+                    if months_between(customer.first_month, month) <= age
+                )
+                for age in VALUE_AGES
+            ),
+        )
+        for customer in customers
+    ]
+
+
+# ---- Months ------------------------------------------------------------------------------
+
+
+def is_by(instant: str, day: date) -> bool:
+    """Return whether *instant* lies before the end of *day*.
+
+    >>> is_by("2024-02-29T23:59:59Z", date(2024, 2, 29))
+    True
+    """
+    return instant[:10] <= day.isoformat()
 
 
 def month_of(instant: str) -> date:
@@ -212,11 +374,46 @@ def first_day_of(month: str) -> date:
     return date.fromisoformat(f"{month}-01")
 
 
-def months_until(month: date, as_of: date) -> Iterator[date]:
-    """Yield *month* and each one after it that has begun by *as_of*."""
-    while month <= as_of:
-        yield month
-        month = date(month.year + month.month // 12, month.month % 12 + 1, 1)
+@cache
+def name_cohort(month: date, grain: str) -> str:
+    """Return the name of the month or the quarter that *month* lies in.
+
+    >>> name_cohort(date(2024, 10, 1), "month"), name_cohort(date(2024, 10, 1), "quarter")
+    ('2024-10', '2024-Q4')
+    """
+    quarter = {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 3, 8: 3, 9: 3, 10: 4, 11: 4, 12: 4}
+    return f"{month:%Y-%m}" if grain == "month" else f"{month:%Y}-Q{quarter[month.month]}"
+
+
+def last_month_of(cohort: str) -> date:
+    """Return the last month of a cohort: its own, or the third of its quarter.
+
+    >>> last_month_of("2024-05"), last_month_of("2024-Q2")
+    (datetime.date(2024, 5, 1), datetime.date(2024, 6, 1))
+    """
+    months = {"Q1": "03", "Q2": "06", "Q3": "09", "Q4": "12"}
+    year, part = cohort.split("-")
+    return first_day_of(f"{year}-{months.get(part, part)}")
+
+
+@cache
+def months_between(month: date, later: date) -> int:
+    """Return how many months *later* lies after *month*.
+
+    >>> months_between(date(2023, 11, 1), date(2024, 2, 29))
+    3
+    """
+    return (later.year - month.year) * 12 + later.month - month.month
+
+
+def add_months(month: date, count: int) -> date:
+    """Return the month *count* months after *month*.
+
+    >>> add_months(date(2023, 11, 1), 0), add_months(date(2023, 11, 1), 14)
+    (datetime.date(2023, 11, 1), datetime.date(2025, 1, 1))
+    """
+    years, months = divmod(month.month - 1 + count, 12)
+    return date(month.year + years, months + 1, 1)
 
 
 def last_day_of(month: date) -> date:
@@ -228,15 +425,33 @@ def last_day_of(month: date) -> date:
     return month.replace(day=calendar.monthrange(month.year, month.month)[1])
 
 
+# ---- The command -------------------------------------------------------------------------
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.recount")
     parser.add_argument("data_dir", type=Path, help="folder of the five CSV files")
     parser.add_argument("--as-of", type=date.fromisoformat, required=True, metavar="DATE")
+    parser.add_argument("--cohort", choices=("month", "quarter"), default="month")
+    parser.add_argument("--by", choices=("channel", "country", "category"))
+    parser.add_argument(
+        "--valid-status", default=",".join(sorted(PAID_AND_KEPT)), metavar="NAMES"
+    )
+    parser.add_argument(
+        "--values", action="store_true", help="one row per customer instead"
+    )
     args = parser.parse_args(argv)
+    statuses = args.valid_status.split(",")
+    customers = count_shop(args.data_dir, args.as_of, statuses)
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(recount_cohorts(args.data_dir, args.as_of))
+    if args.values:
+        writer.writerow(("segment", "cohort", *(f"net_{age}m_cents" for age in VALUE_AGES)))
+        for value in list_values(customers, args.cohort, args.by):
+            writer.writerow((value.segment, value.cohort, *value.net_cents))
+        return 0
+    writer.writerow(name_columns(args.cohort, args.by))
+    writer.writerows(count_cells(customers, args.as_of, args.cohort, args.by))
     return 0
 
 

@@ -30,9 +30,12 @@ month they are paid, with the share that goods have in the total, rounded down:
 
 from __future__ import annotations
 
+import csv
+import random
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import date, timedelta
 from pathlib import Path
 
 from db.digest import dataset_digest, provenance_digest, table_digest
@@ -138,6 +141,97 @@ def create_empty_shop(path: Path) -> Path:
     return create_shop(
         path, users=[], products=[], orders=[], order_items=[], payments=[], as_of=""
     )
+
+
+# The days on which something may happen in a tangled shop; the last one is its as-of day.
+TANGLED_DAYS = [date(2023, 10, 20) + timedelta(days=day) for day in range(235)]
+
+
+def create_tangled_shop(path: Path, *, seed: int) -> Path:
+    """Make a database of 24 users with, by chance, all that makes a count go wrong.
+
+    Orders come at the same instant, in no order of their keys, without lines, for nothing;
+    categories tie; refunds come before their order, in parts and long after.
+    """
+    chance = random.Random(f"tangled shop {seed}")  # noqa: S311
+    keys = iter(chance.sample(range(1, 1000), 400))
+    users = [
+        (key, f"{key}@example.com", "A B", chance.choice(("SE", "GB")), "Lund",
+         chance.choice(("organic", "email", "paid_search")), "2023-10-01T00:00:00Z")
+        for key in range(1, 25)
+    ]  # fmt: skip
+    categories = ("home", "toys", "Zoo", "home", "ärt")
+    products = [
+        (
+            key,
+            f"SKU-{key}",
+            "Thing",
+            category,
+            "Örn",
+            1000,
+            100 * key,
+            "2023-10-01T00:00:00Z",
+        )
+        for key, category in enumerate(categories, 1)
+    ]
+    orders: list[Row] = []
+    items: list[Row] = []
+    payments: list[Row] = []
+    for user in users:
+        for _ in range(chance.choice((0, 1, 1, 2, 3, 6))):
+            key = next(keys)
+            lines = _tangle_lines(chance, key, len(items))
+            items += lines
+            subtotal = sum(int(line[-1]) for line in lines)
+            discount = chance.choice((0, 0, subtotal // 3, subtotal))
+            shipping, tax = chance.choice((0, 499)), chance.choice((0, 77))
+            total = subtotal - discount + shipping + tax
+            ordered_at = _tangle_instant(chance)
+            status = chance.choice((*TANGLED_STATUSES, "delivered", "delivered"))
+            orders.append(
+                (key, user[0], ordered_at, status, subtotal, discount, shipping, tax, total)
+            )
+            for _ in range(chance.choice((0, 0, 1, 2))):
+                kind = chance.choice(("refund", "refund", "charge"))
+                outcome = chance.choice(("succeeded", "succeeded", "failed"))
+                amount = chance.randrange(total + 1)
+                at = chance.choice((ordered_at, _tangle_instant(chance)))
+                payments.append((len(payments) + 1, key, kind, "card", outcome, amount, at))
+    return create_shop(
+        path, users=users, products=products, orders=orders, order_items=items,
+        payments=payments, as_of=str(TANGLED_DAYS[-1]),
+    )  # fmt: skip
+
+
+TANGLED_STATUSES = (
+    "pending", "paid", "shipped", "partially_returned", "returned", "cancelled",
+)  # fmt: skip
+
+
+def _tangle_lines(chance: random.Random, order_id: int, row_count: int) -> list[Row]:
+    lines: list[Row] = []
+    for key in range(row_count + 1, row_count + 1 + chance.choice((0, 1, 1, 2, 4))):
+        quantity, discount = chance.choice((1, 1, 2)), chance.choice((0, 0, 300))
+        total = quantity * 1000 - discount
+        product_id = chance.randrange(1, 6)
+        lines.append((key, order_id, product_id, quantity, 1000, discount, total))
+    return lines
+
+
+def _tangle_instant(chance: random.Random) -> str:
+    day = chance.choice((*TANGLED_DAYS, *TANGLED_DAYS[:40:20] * 20))
+    return f"{day}T{chance.choice(('00:00:00', '23:59:59'))}Z"
+
+
+def write_files(database: Path, folder: Path) -> None:
+    """Write the five tables of *database* to CSV files in *folder*."""
+    with closing(sqlite3.connect(database)) as connection:
+        for table in read_contract().tables:
+            path = folder / f"{table.name}.csv"
+            with path.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(table.column_names)
+                writer.writerows(connection.execute(f"SELECT * FROM {table.name}"))
 
 
 def record_provenance(connection: sqlite3.Connection, *, as_of: str = AS_OF) -> None:

@@ -16,18 +16,22 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
+from statistics import NormalDist, fmean, median, stdev
 from typing import Any, NamedTuple
 
 import ingest
 import run_query
 from tests import cdnow
-from tests.recount import COLUMNS, Row, recount_cohorts
+from tests.recount import COLUMNS, Customer, count_cells, count_shop, list_values
 from tests.support import ROOT, ShopCase, call, run_script, skip
 
 MASTER = (
     Path(os.environ.get("SHOP_CDNOW_DIR", ROOT.parent / "shared" / "data" / "cdnow"))
     / "CDNOW_master.txt"
 )
+
+
+LAST_DAY = date(1998, 6, 30)
 
 
 class Known(NamedTuple):
@@ -60,13 +64,33 @@ KNOWN = {
 }  # fmt: skip
 
 
+class Year(NamedTuple):
+    """What a customer of a cohort has brought after 12 months, in dollars.
+
+    The mean, the ends of its 95 % interval and the median.
+    """
+
+    mean: str
+    low: str
+    high: str
+    median: str
+
+
+# By the same program as `KNOWN`.
+YEARS = {
+    "1997-01": Year("95.75", "91.03", "100.47", "41.95"),
+    "1997-02": Year("90.94", "87.01", "94.87", "40.25"),
+    "1997-03": Year("91.86", "87.51", "96.21", "40.45"),
+}
+
+
 class RealPurchases(unittest.TestCase):
     """Go through the whole path and come out as what another program found."""
 
     folder: Path
     document: dict[str, Any]
     cells: dict[tuple[str, int], dict[str, Any]]
-    recounted: list[Row]
+    customers: list[Customer]
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -84,7 +108,7 @@ class RealPurchases(unittest.TestCase):
         with ThreadPoolExecutor() as pool:
             report = pool.submit(run_script, "ingest.py", "--report", *database, *out_dir)
             results.append(call(run_query.main, *database, *out_dir))
-            cls.recounted = recount_cohorts(cls.folder, date(1998, 6, 30))
+            cls.customers = count_shop(cls.folder, LAST_DAY)
         results.append(report.result())
         if any((result.status, result.stderr) != (0, "") for result in results):
             raise AssertionError(results)
@@ -141,6 +165,44 @@ class RealPurchases(unittest.TestCase):
                 with self.subTest(cohort["cohort_month"], months=months):
                     clv = cohort[f"clv_{months}m_cents"]
                     self.assertEqual(f"{clv / 100:.4f}", dollars[months])
+            # Nobody has been there for two years.
+            self.assertIsNone(cohort["clv_24m_cents"])
+            self.assertIsNone(cohort["clv_24m_median_cents"])
+
+    def test_have_the_known_intervals_and_medians_of_a_years_value(self) -> None:
+        found = {
+            cohort["cohort_month"]: Year(
+                *(
+                    f"{cohort[f'clv_12m_{name}'] / 100:.2f}"
+                    for name in ("cents", "low_cents", "high_cents", "median_cents")
+                )
+            )
+            for cohort in self.document["cohorts"]
+        }
+        self.assertEqual(found, YEARS)
+
+    def test_have_the_values_that_the_statistics_module_finds(self) -> None:
+        values = list_values(self.customers)
+        groups = [
+            (cohort, [value for value in values if value.cohort == cohort["cohort_month"]])
+            for cohort in self.document["cohorts"]
+        ]
+        groups.append((self.document["summary"], values))
+        for record, members in groups:
+            for at, months in enumerate((3, 6, 12)):
+                nets = [value.net_cents[at] for value in members]
+                reach = NormalDist().inv_cdf(0.975) * stdev(nets) / len(nets) ** 0.5
+                expected = {
+                    "cents": fmean(nets),
+                    "low_cents": fmean(nets) - reach,
+                    "high_cents": fmean(nets) + reach,
+                    "median_cents": median(nets),
+                }
+                for name, figure in expected.items():
+                    with self.subTest(record.get("cohort_month"), months=months, name=name):
+                        # Told to two places.
+                        found = record[f"clv_{months}m_{name}"]
+                        self.assertAlmostEqual(found, figure, delta=0.005_001)
 
     def test_keep_every_purchase_disc_and_cent(self) -> None:
         totals = [
@@ -151,7 +213,7 @@ class RealPurchases(unittest.TestCase):
 
     def test_equal_the_second_road_on_every_cell(self) -> None:
         found = [tuple(cell[name] for name in COLUMNS) for cell in self.document["cells"]]
-        self.assertEqual(found, self.recounted)
+        self.assertEqual(found, list(count_cells(self.customers, LAST_DAY)))
 
     def test_are_sound_to_the_report(self) -> None:
         report = self.read("report.json")

@@ -822,7 +822,9 @@ class AnEdgeOfScale(ShopCase):
                 ]
                 self.assertEqual(
                     sorted(result.stderr.splitlines()),
-                    sorted(f"ingest: warning: {n} has a header and no rows." for n in empty),
+                    sorted(
+                        f"ingest: warning: {n} has a header and no rows." for n in empty
+                    ),
                 )
                 self.assertEqual(
                     self.query("SELECT COUNT(*) FROM users"), [(arguments[1],)]

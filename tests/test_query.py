@@ -25,6 +25,9 @@ from unittest import mock
 import run_query
 from db.report import TRENDS_DIR
 from queries import run_query as query
+from queries.options import Options, put_options
+from queries.reading import DAYS_PATH, VALUES_PATH
+from queries.sql_text import replace_select
 from queries.summary import render_summary
 from tests.recount import COLUMNS, recount_cohorts
 from tests.shop import Row, create_empty_shop, create_shop
@@ -51,29 +54,40 @@ from utils.ratios import ratio
 #   2024-02, 1: nothing, so far.
 #
 #   cohort, months since, month, size, active, repeat, orders, units,
-#       gross, discount, refund, net, cost, margin, net so far, margin so far, complete
+#       gross, discount, refund, net, cost, margin, net so far, margin so far, observed,
+#       complete
 CELLS_BY_HAND: list[Row] = [
     ("2024-01", 0, "2024-01", 2, 2, 0, 2, 4,
-        9000, 500, 0, 8500, 5000, 3500, 8500, 3500, 1),
+        9000, 500, 0, 8500, 5000, 3500, 8500, 3500, 1, 1),
     ("2024-01", 1, "2024-02", 2, 1, 1, 1, 1,
-        1000, 0, 1221, -221, 400, -621, 8279, 2879, 1),
+        1000, 0, 1221, -221, 400, -621, 8279, 2879, 1, 1),
     ("2024-01", 2, "2024-03", 2, 1, 1, 1, 2,
-        7000, 1000, 611, 5389, 4200, 1189, 13668, 4068, 0),
+        7000, 1000, 611, 5389, 4200, 1189, 13668, 4068, 1, 0),
     ("2024-02", 0, "2024-02", 1, 1, 0, 1, 3,
-        3000, 0, 0, 3000, 1200, 1800, 3000, 1800, 1),
+        3000, 0, 0, 3000, 1200, 1800, 3000, 1800, 1, 1),
     ("2024-02", 1, "2024-03", 1, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 3000, 1800, 0),
+        0, 0, 0, 0, 0, 0, 3000, 1800, 1, 0),
 ]  # fmt: skip
 
 AT_NOON = "2024-01-11T12:00:00Z"
 
 RATIOS = (
     "retention",
+    "retention_low",
+    "retention_high",
     "aov_cents",
     "net_per_customer_cents",
     "cum_net_per_customer_cents",
     "cum_margin_per_customer_cents",
 )
+
+
+# Wilson's interval with z = 1.959964, z * z = 3.841459.  Of all n customers it begins at
+# n / (n + z * z), of none it ends at z * z / (n + z * z), and of half of them it reaches
+# z / (2 * the root of (n + z * z)) to both sides of 0.5.
+ALL_OF_1, ALL_OF_2, ALL_OF_3 = (0.206549, 1), (0.34238, 1), (0.438503, 1)
+NONE_OF_1 = (0, 0.793451)
+HALF_OF_2 = (0.094531, 0.905469)
 
 
 class QueryCase(ShopCase):
@@ -95,9 +109,9 @@ class QueryCase(ShopCase):
             *arguments,
         )
 
-    def read_document(self) -> dict[str, Any]:
+    def read_document(self, *arguments: object) -> dict[str, Any]:
         """Run the script, which must succeed without a word; return its JSON."""
-        result = self.run_query()
+        result = self.run_query(*arguments)
         self.assertEqual((result.status, result.stderr), (0, ""), result)
         document: dict[str, Any] = json.loads(self.read("query_result.json"))
         return document
@@ -305,18 +319,25 @@ class TheLastMonth(QueryCase):
         # All but the orders is quiet: January's cohort stays at 13668 / 2 customers.
         create_shop(self.database)
         for as_of, expected in {
-            "2024-04-29": (None, None, None),
-            "2024-04-30": (6834, None, None),
-            "2024-07-30": (6834, None, None),
-            "2024-07-31": (6834, 6834, None),
-            "2025-01-30": (6834, 6834, None),
-            "2025-01-31": (6834, 6834, 6834),
+            "2024-04-29": (None, None, None, None),
+            "2024-04-30": (6834, None, None, None),
+            "2024-07-30": (6834, None, None, None),
+            "2024-07-31": (6834, 6834, None, None),
+            "2025-01-30": (6834, 6834, None, None),
+            "2025-01-31": (6834, 6834, 6834, None),
+            "2026-01-30": (6834, 6834, 6834, None),
+            "2026-01-31": (6834, 6834, 6834, 6834),
         }.items():
             with self.subTest(as_of):
                 self.set_as_of(as_of)
                 cohort = self.read_document()["cohorts"][0]
-                found = tuple(cohort[f"clv_{months}m_cents"] for months in (3, 6, 12))
+                found = tuple(cohort[f"clv_{months}m_cents"] for months in (3, 6, 12, 24))
                 self.assertEqual(found, expected)
+                # Two customers of 9501 and 4167: the mean is the median, too.
+                medians = [
+                    cohort[f"clv_{months}m_median_cents"] for months in (3, 6, 12, 24)
+                ]
+                self.assertEqual(medians, list(expected))
 
 
 class TheRatios(QueryCase):
@@ -333,11 +354,11 @@ class TheRatios(QueryCase):
         self.assertEqual(
             found,
             [
-                (1, 4250, 4250, 4250, 1750),
-                (0.5, -221, -110.5, 4139.5, 1439.5),
-                (0.5, 5389, 2694.5, 6834, 2034),
-                (1, 3000, 3000, 3000, 1800),
-                (0, None, 0, 3000, 1800),
+                (1, *ALL_OF_2, 4250, 4250, 4250, 1750),
+                (0.5, *HALF_OF_2, -221, -110.5, 4139.5, 1439.5),
+                (0.5, *HALF_OF_2, 5389, 2694.5, 6834, 2034),
+                (1, *ALL_OF_1, 3000, 3000, 3000, 1800),
+                (0, *NONE_OF_1, None, 0, 3000, 1800),
             ],
         )
 
@@ -350,6 +371,8 @@ class TheRatios(QueryCase):
                     "cohort_count": 2,
                     "customer_count": 3,
                     "retention": 1,
+                    "retention_low": ALL_OF_3[0],
+                    "retention_high": ALL_OF_3[1],
                     "aov_cents": 3833.33,  # 11500 / 3
                     "net_per_customer_cents": 3833.33,
                     "cum_net_per_customer_cents": 3833.33,
@@ -360,6 +383,8 @@ class TheRatios(QueryCase):
                     "cohort_count": 1,
                     "customer_count": 2,
                     "retention": 0.5,
+                    "retention_low": HALF_OF_2[0],
+                    "retention_high": HALF_OF_2[1],
                     "aov_cents": -221,
                     "net_per_customer_cents": -110.5,
                     "cum_net_per_customer_cents": 4139.5,
@@ -369,19 +394,29 @@ class TheRatios(QueryCase):
         )
 
     def test_of_the_summary_say_how_many_cohorts_they_are_of(self) -> None:
-        # By May's end January's and February's cohorts are 3 months old: 16668 / 3.
+        # By May's end January's and February's cohorts are 3 months old: 16668 / 3.  Of
+        # that user 1 has brought 3500 + 1 + 6000, user 2 4167 and user 3 3000.  Their
+        # squared distances to the mean add up to 3945² + 1389² + 2556² = 24025482; the
+        # standard error is the root of 24025482 / 2 / 3, 2001.0615, and 1.959964 of it
+        # are 3922.01.
         self.set_as_of("2024-05-31")
+        names = ("", "low_", "high_", "median_")
+        too_young = {
+            f"clv_{months}m_{name}": 0 if name == "cohort_count" else None
+            for months in (6, 12, 24)
+            for name in (*(f"{name}cents" for name in names), "cohort_count")
+        }
         self.assertEqual(
             self.read_document()["summary"],
             {
                 "cohort_count": 2,
                 "customer_count": 3,
                 "clv_3m_cents": 5556,
+                "clv_3m_low_cents": 1633.99,
+                "clv_3m_high_cents": 9478.01,
+                "clv_3m_median_cents": 4167,
                 "clv_3m_cohort_count": 2,
-                "clv_6m_cents": None,
-                "clv_6m_cohort_count": 0,
-                "clv_12m_cents": None,
-                "clv_12m_cohort_count": 0,
+                **too_young,
             },
         )
 
@@ -407,12 +442,24 @@ class TheDocument(QueryCase):
         self.assertEqual(
             list(self.document),
             ["schema_version", "as_of", "currency", "database", "dataset", "query",
-             "cohorts", "cells", "average", "summary"],
+             "other_queries", "options", "cohorts", "cells", "average", "summary", "reconciliation"],
         )  # fmt: skip
         self.assertEqual(
             list(self.document["cohorts"][0]),
-            ["cohort_month", "cohort_size", "last_months_since", "clv_3m_cents",
-             "clv_6m_cents", "clv_12m_cents"],
+            ["cohort_month", "cohort_size", "last_months_since",
+             "clv_3m_cents", "clv_3m_low_cents", "clv_3m_high_cents",
+             "clv_3m_median_cents",
+             "clv_6m_cents", "clv_6m_low_cents", "clv_6m_high_cents",
+             "clv_6m_median_cents",
+             "clv_12m_cents", "clv_12m_low_cents", "clv_12m_high_cents",
+             "clv_12m_median_cents",
+             "clv_24m_cents", "clv_24m_low_cents", "clv_24m_high_cents",
+             "clv_24m_median_cents"],
+        )  # fmt: skip
+        self.assertEqual(
+            list(self.document["reconciliation"]),
+            ["sums", "user_count", "users_without_valid_order", "excluded_orders",
+             "refunds_by_month"],
         )  # fmt: skip
         self.assertEqual(list(self.document["cells"][0]), [*COLUMNS, *RATIOS])
 
@@ -423,9 +470,9 @@ class TheDocument(QueryCase):
             " WHERE subject = 'dataset' AND property = 'content_sha256'"
         )
         self.assertEqual(
-            {name: self.document[name] for name in list(self.document)[:6]},
+            {name: self.document[name] for name in list(self.document)[:8]},
             {
-                "schema_version": "1.0",
+                "schema_version": "1.1",
                 "as_of": "2024-03-15",
                 "currency": "EUR",
                 "database": {
@@ -435,6 +482,18 @@ class TheDocument(QueryCase):
                 "query": {
                     "file": "queries/join_query.sql",
                     "sha256": hashlib.sha256(sql).hexdigest(),
+                },
+                "other_queries": [{
+                    "file": "queries/customer_values.sql",
+                    "sha256": hashlib.sha256(VALUES_PATH.read_bytes()).hexdigest(),
+                }],
+                "options": {
+                    "cohort": "month",
+                    "by": None,
+                    "as_of": None,
+                    "valid_statuses": ["paid", "shipped", "delivered",
+                                       "partially_returned", "returned"],
+                    "forecast": False,
                 },
             },
         )  # fmt: skip
@@ -552,34 +611,62 @@ class TheSecondRoad(QueryCase):
 class AnotherEngine(QueryCase):
     """Runs the same file, unchanged, and gives the same rows."""
 
-    def test_duckdb_gives_the_same_cells(self) -> None:
+    def open_duckdb(self) -> Any:
+        """Return a connection to DuckDB with the sample shop in it."""
         if importlib.util.find_spec("duckdb") is None:
             skip_or_fail(self, "duckdb is not installed: the query ran on SQLite only")
         duckdb: Any = importlib.import_module("duckdb")
-        with closing(duckdb.connect()) as connection:
-            for table in read_contract().tables:
-                connection.execute(
-                    f"CREATE TABLE {table.name} AS SELECT * FROM read_csv(?, header = true,"
-                    " columns = ?)",
-                    [
-                        str(sample_shop() / f"{table.name}.csv"),
-                        {
-                            column.name: ENGINE_TYPES[column.type]
-                            for column in table.columns
-                        },
-                    ],
-                )
+        connection = duckdb.connect()
+        self.addCleanup(connection.close)
+        for table in read_contract().tables:
             connection.execute(
-                f"CREATE TABLE {PROVENANCE_TABLE} AS SELECT 'dataset' AS subject,"
-                " 'as_of' AS property, '2025-12-31' AS value"
+                f"CREATE TABLE {table.name} AS SELECT * FROM read_csv(?, header = true,"
+                " columns = ?)",
+                [
+                    str(sample_shop() / f"{table.name}.csv"),
+                    {column.name: ENGINE_TYPES[column.type] for column in table.columns},
+                ],
             )
-            sql = query.QUERY_PATH.read_text(encoding="utf-8")
-            found = connection.execute(sql).fetchall()
+        connection.execute(
+            f"CREATE TABLE {PROVENANCE_TABLE} AS SELECT 'dataset' AS subject,"
+            " 'as_of' AS property, '2025-12-31' AS value"
+        )
+        return connection
+
+    def test_duckdb_gives_the_same_cells(self) -> None:
+        connection = self.open_duckdb()
+        sql = query.QUERY_PATH.read_text(encoding="utf-8")
+        found = connection.execute(sql).fetchall()
         with (sample_shop() / "query_result.csv").open(
             encoding="utf-8", newline=""
         ) as file:
             expected = list(csv.reader(file))
-        self.assertEqual([list(map(str, row)) for row in found], expected[1:])
+        self.assertEqual({row[0] for row in found}, {"all"})
+        self.assertEqual([list(map(str, row[1:])) for row in found], expected[1:])
+
+    def test_duckdb_gives_the_same_under_every_option(self) -> None:
+        connection = self.open_duckdb()
+        text = query.QUERY_PATH.read_text(encoding="utf-8")
+        selects = {
+            path.name: path.read_text(encoding="utf-8") for path in (VALUES_PATH, DAYS_PATH)
+        }
+        for options in (
+            Options(by="channel", as_of="2025-05-17"),
+            Options(by="country", valid_statuses=("delivered", "cancelled")),
+            Options(by="category"),
+            Options(by="category", as_of="2024-12-31", valid_statuses=("returned",)),
+        ):
+            composed = put_options(text, options, query.QUERY_PATH)
+            questions = {"join_query.sql": composed} | {
+                name: replace_select(composed, select) for name, select in selects.items()
+            }
+            for name, sql in questions.items():
+                with self.subTest(name, **options._asdict()):
+                    found = connection.execute(sql).fetchall()
+                    with closing(sqlite3.connect(sample_shop() / "shop.db")) as sqlite:
+                        expected = sqlite.execute(sql).fetchall()
+                    self.assertTrue(expected)
+                    self.assertEqual(found, expected)
 
     def test_may_divide_in_floating_point_and_cut_off_the_rest(self) -> None:
         create_shop(self.database, **make_large_refunds())
@@ -850,14 +937,14 @@ class AQueryOfTheUser(RefusalCase):
     def test_may_give_the_future_as_null(self) -> None:
         future = (
             "SELECT '2024-01', 1, 2, NULL, NULL, NULL, NULL, NULL, 0 UNION ALL"
-            " SELECT '2024-02', 0, 1, 1, 1, 8168, 8168, 0, 1"
+            " SELECT '2024-02', 0, 1, 1, 3, 8168, 8168, 0, 1"
         )
         result = self.run_query(
             "--query", self.write_query(f"{self.CELL} UNION ALL {future}")
         )
         self.assertEqual((result.status, result.stderr), (0, ""))
         document = json.loads(self.read("query_result.json"))
-        self.assertEqual([document["cells"][1][name] for name in RATIOS], [None] * 5)
+        self.assertEqual([document["cells"][1][name] for name in RATIOS], [None] * 7)
         self.assertEqual(document["cohorts"][0]["last_months_since"], 0)
         self.assertEqual(len(document["average"]), 1)
         self.assertIn("\n2024-01,1,2,,,,,,0\n", self.read("query_result.csv").decode())
@@ -937,22 +1024,34 @@ class TheScript(QueryCase):
 
     def test_prints_value_and_retention(self) -> None:
         self.set_as_of("2024-05-31")
-        result = self.run_query()
+        with mock.patch.dict(os.environ, COLUMNS="80"):
+            result = self.run_query()
         self.assertEqual(
             result.stdout.splitlines(),
             [
                 "As of 2024-05-31: 3 customers in 2 cohorts by month of first order.",
                 "",
                 "CLV: net per customer so far, of the cohorts old enough",
-                "   3 months        55.56 EUR   2 cohorts",
+                (
+                    "   3 months        55.56 EUR   2 cohorts, 95% 16.34 to 94.78,"
+                    " median 41.67"
+                ),
                 "   6 months   no cohort is old enough",
                 "  12 months   no cohort is old enough",
+                "  24 months   no cohort is old enough",
                 "",
                 "Retention by months since, in % of the cohort (* the month still runs)",
                 "cohort   size   0    1    2    3    4",
                 "2024-01     2 100   50   50    0    0",
                 "2024-02     1 100    0    0    0",
                 "average       100   33   33    0    0",
+                "",
+                # Orders 4 and 8, order 6, user 4.
+                (
+                    "Left out: 2 orders (status cancelled), 1 order (status pending),"
+                    " 1 user without"
+                ),
+                "  a valid order.",
                 "",
                 f"Written: {self.out_dir / 'query_result.csv'}",
                 f"Written: {self.out_dir / 'query_result.json'}",
@@ -967,8 +1066,9 @@ class TheScript(QueryCase):
         for width in (40, 72, 80, 132):
             with self.subTest(width=width):
                 lines = render_summary(document, width=width).splitlines()
-                table = lines[lines.index("") + 6 :]
-                self.assertLessEqual(max(map(len, table[2:])), width)
+                table = lines[find_line(lines, "cohort ") :]
+                self.assertEqual(table[13].split()[0], "average")
+                self.assertLessEqual(max(map(len, table)), width)
 
     def test_says_what_does_not_fit(self) -> None:
         # 24 cohorts and ages; beside month and size there is room for 13 cells in 80.
@@ -979,8 +1079,9 @@ class TheScript(QueryCase):
             200: "Not shown: 12 older cohorts.",
         }.items():
             with self.subTest(width=width):
-                text = render_summary(document, width=width)
-                self.assertEqual(text.splitlines()[-1], expected)
+                lines = render_summary(document, width=width).splitlines()
+                at = find_line(lines, "average ") + 1
+                self.assertEqual(lines[at], expected)
 
     def test_rounds_half_a_cent_as_the_page_does(self) -> None:
         # In binary 110.5 / 100 is a little less than 1.105.
@@ -996,7 +1097,8 @@ class TheScript(QueryCase):
             with self.subTest(retention):
                 document["cells"][1]["retention"] = retention
                 lines = render_summary(document, width=80).splitlines()
-                self.assertEqual(lines[-3].split()[3], expected)
+                january = lines[find_line(lines, "2024-01 ")]
+                self.assertEqual(january.split()[3], expected)
 
     def test_leaves_with_2_on_wrong_usage_and_with_130_when_interrupted(self) -> None:
         self.assertEqual(self.run_query("--cohort", "2024").status, 2)
@@ -1010,6 +1112,11 @@ class TheScript(QueryCase):
         self.assertEqual(result.status, 0)
         for option in ("--database FILE", "--query FILE", "--out-dir DIR", "ingest.py"):
             self.assertIn(option, result.stdout)
+
+
+def find_line(lines: Sequence[str], start: str) -> int:
+    """Return where the line is that begins with *start*."""
+    return next(at for at, line in enumerate(lines) if line.startswith(start))
 
 
 class TheDocuments(unittest.TestCase):

@@ -1,0 +1,171 @@
+"""Measure the cohort query beside DuckDB, which answers the same SQL from the CSV files.
+
+    python benchmarks/compare_queries.py
+    python benchmarks/compare_queries.py --rounds 9 --users 430000
+
+What is counted: whole processes, from their start to their exit.  A round runs each once,
+in a rotated order; the ratios are taken within a round.  One round before is not counted.
+
+`cohort query` runs queries/join_query.sql on the loaded database with Python's sqlite3;
+`run_query.py` is the whole script: the query, the customers' own values, the sums by
+another road, the hashing of the database and both files; with --forecast the models too.
+DuckDB reads the five CSV files with the columns and types of db/schema.sql, and runs the
+same file with all processors.  Exit status 1 if a promise is not kept.  DuckDB comes from
+peers.txt, as in compare_generators.py, from which the measuring is taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.compare_generators import (  # noqa: E402
+    DEFAULT_ROUNDS,
+    DEFAULT_USERS,
+    MIB,
+    Usage,
+    count_lines,
+    default_environment,
+    describe_machine,
+    note,
+    parse_count,
+    prepare_environment,
+    run_process,
+)
+from benchmarks.compare_loaders import generate, measure_ingest, say  # noqa: E402
+
+QUERY = ROOT / "queries" / "join_query.sql"
+OURS = "cohort query"
+PEER = "DuckDB from CSV"
+
+# The promises: the query ÷ DuckDB by wall time; the memory of the whole script.
+MOST_RATIO = 1.0
+MOST_PEAK_BYTES = 200_000_000
+
+ON_SQLITE = """
+import sqlite3, sys
+connection = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+rows = connection.execute(open(sys.argv[2], encoding="utf-8").read()).fetchall()
+print(len(rows))
+"""
+
+ON_DUCKDB = """
+import sys, duckdb
+sys.path.insert(0, sys.argv[3])
+from utils.contract import read_contract
+connection = duckdb.connect()
+for table in read_contract().tables:
+    types = {"INTEGER": "BIGINT", "TEXT": "VARCHAR"}
+    columns = {column.name: types[column.type] for column in table.columns}
+    path = f"{sys.argv[1]}/{table.name}.csv"
+    connection.read_csv(path, header=True, dtype=columns).create_view(table.name)
+connection.execute(
+    "CREATE TABLE submission_meta AS SELECT 'dataset' AS subject, 'as_of' AS property,"
+    " '2025-12-31' AS value"
+)
+rows = connection.execute(open(sys.argv[2], encoding="utf-8").read()).fetchall()
+print(len(rows))
+"""
+
+
+class Command(NamedTuple):
+    """What is measured, and the command line that does it."""
+
+    name: str
+    line: list[str]
+
+
+def list_commands(folder: Path, python: Path) -> list[Command]:
+    """Return what is measured on the shop in *folder*; *python* has DuckDB."""
+    database = str(folder / "shop.db")
+    script = [
+        sys.executable, str(ROOT / "run_query.py"), "--database", database,
+        "--out-dir", str(folder),
+    ]  # fmt: skip
+    return [
+        Command(OURS, [sys.executable, "-c", ON_SQLITE, database, str(QUERY)]),
+        Command("run_query.py", script),
+        Command("run_query.py --forecast", [*script, "--forecast"]),
+        Command(PEER, [str(python), "-c", ON_DUCKDB, str(folder), str(QUERY), str(ROOT)]),
+    ]
+
+
+def run_rounds(
+    commands: Sequence[Command], rounds: int, folder: Path
+) -> dict[str, list[Usage]]:
+    """Return what each command took in each round, the first one left out."""
+    usages: dict[str, list[Usage]] = {command.name: [] for command in commands}
+    for number in range(rounds + 1):
+        turn = number % len(commands)
+        for name, line in [*commands[turn:], *commands[:turn]]:
+            usage = run_process(line, folder)
+            if number:
+                usages[name].append(usage)
+                note(f"round {number}: {name:24} {usage.wall_seconds:6.2f} s")
+    return usages
+
+
+def find_ratios(usages: dict[str, list[Usage]], name: str) -> list[float]:
+    """Return by round the wall time of *name* ÷ that of DuckDB, ascending."""
+    return sorted(
+        run.wall_seconds / peer.wall_seconds
+        for run, peer in zip(usages[name], usages[PEER], strict=True)
+    )
+
+
+def render_table(usages: dict[str, list[Usage]]) -> str:
+    """Return the medians as a Markdown table."""
+    lines = [
+        "| what | wall s | CPU s | peak MiB | it ÷ DuckDB, wall |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, runs in usages.items():
+        wall = statistics.median(run.wall_seconds for run in runs)
+        cpu = statistics.median(run.cpu_seconds for run in runs)
+        peak = max(run.peak_bytes for run in runs) / MIB
+        ratios = find_ratios(usages, name)
+        spread = f" ({ratios[0]:.2f} to {ratios[-1]:.2f})" if name != PEER else ""
+        ratio = f"{statistics.median(ratios):.2f}{spread}" if name != PEER else ""
+        lines.append(f"| {name} | {wall:.2f} | {cpu:.2f} | {peak:.0f} | {ratio} |")
+    return "\n".join(lines)
+
+
+def compare(users: int, rounds: int, folder: Path) -> bool:
+    """Print the comparison; return whether the promises are kept."""
+    environment = default_environment()
+    prepare_environment(environment)
+    generate(users, folder)
+    measure_ingest(folder, status=0)
+    orders = count_lines(folder / "orders.csv") - 1
+    commands = list_commands(folder, environment / "bin" / "python")
+    usages = run_rounds(commands, rounds, folder)
+    say(f"{describe_machine()}; {users:,} users, {orders:,} orders, {rounds} rounds\n")
+    say(render_table(usages))
+    ratio = statistics.median(find_ratios(usages, OURS))
+    peak = max(run.peak_bytes for run in usages["run_query.py"])
+    say(f"\n{OURS} ÷ {PEER}: {ratio:.2f}, at most {MOST_RATIO}")
+    return ratio <= MOST_RATIO and peak <= MOST_PEAK_BYTES
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line *argv*; return 1 if a promise is not kept."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--users", type=parse_count, default=DEFAULT_USERS)
+    parser.add_argument("--rounds", type=parse_count, default=DEFAULT_ROUNDS)
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="shop-queries-") as name:
+        folder = Path(os.path.realpath(name))
+        return 0 if compare(args.users, args.rounds, folder) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

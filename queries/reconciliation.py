@@ -1,0 +1,193 @@
+"""The whole shop's figures by another road, and whether the cohorts add up to them.
+
+Tables are summed one by one, without the cohort query, and refunds one by one in Python's
+integers; what the query leaves out is counted with its reason.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from queries.cohorts import Cell, name_key
+from queries.options import VALID_STATUSES, Options
+
+# How an instant of the last day ends, as text that sorts behind all of them.
+END_OF_DAY = "T23:59:59Z"
+
+_ORDERS_SQL = """
+    SELECT
+        COUNT(*),
+        COUNT(DISTINCT orders.user_id),
+        COALESCE(SUM(orders.discount_cents), 0)
+    FROM orders
+    WHERE orders.ordered_at <= :end AND orders.status IN ({statuses})
+"""
+
+_LAST_ORDER_SQL = """
+    SELECT MAX(orders.ordered_at)
+    FROM orders
+    WHERE orders.status IN ({statuses})
+"""
+
+# Of a CROSS JOIN SQLite, which alone runs these, reads the first table through and looks
+# the other one up by its key: once down the file, not to and fro by an index.
+_LINES_SQL = """
+    SELECT
+        COALESCE(SUM(order_items.quantity), 0),
+        COALESCE(SUM(order_items.line_total_cents), 0)
+    FROM order_items
+    CROSS JOIN orders
+        ON order_items.order_id = orders.order_id
+    WHERE orders.ordered_at <= :end AND orders.status IN ({statuses})
+"""
+
+_REFUNDS_SQL = """
+    SELECT
+        payments.amount_cents,
+        orders.subtotal_cents - orders.discount_cents,
+        orders.total_cents,
+        orders.ordered_at,
+        payments.processed_at
+    FROM payments
+    CROSS JOIN orders
+        ON payments.order_id = orders.order_id
+    WHERE
+        payments.kind = 'refund'
+        AND payments.status = 'succeeded'
+        AND orders.total_cents > 0
+        AND orders.status IN ({statuses})
+"""
+
+_EXCLUDED_SQL = """
+    SELECT
+        CASE
+            WHEN orders.ordered_at > :end THEN 'after the as-of day'
+            ELSE 'status ' || orders.status
+        END AS reason,
+        COUNT(*) AS order_count,
+        SUM(orders.total_cents) AS total_cents
+    FROM orders
+    WHERE orders.ordered_at > :end OR orders.status NOT IN ({statuses})
+    GROUP BY reason
+    ORDER BY reason
+"""
+
+_USERS_SQL = "SELECT COUNT(*) FROM users WHERE users.signed_up_at <= :end"
+
+
+class Totals(NamedTuple):
+    """The whole shop, until the as-of day.
+
+    *refunds* are by month: what was paid out in it, and what went back of its orders.
+    *excluded* is by reason: how many orders, for how much.  *last_event_at* is of the
+    valid orders and their refunds, whatever the as-of day.
+    """
+
+    order_count: int
+    unit_count: int
+    buyer_count: int
+    user_count: int
+    net_cents: int
+    refund_cents: int
+    refunds: dict[str, tuple[int, int]]
+    excluded: list[tuple[str, int, int]]
+    last_event_at: str | None
+
+
+def sum_tables(connection: sqlite3.Connection, options: Options, as_of: str) -> Totals:
+    """Sum the valid orders until *as_of*, table by table."""
+    statuses = options.valid_statuses or VALID_STATUSES
+    end = as_of + END_OF_DAY
+    names = {f"s{at}": status for at, status in enumerate(statuses)}
+    values = {"end": end} | names
+
+    def ask(sql: str) -> sqlite3.Cursor:
+        return connection.execute(
+            sql.format(statuses=", ".join(f":{name}" for name in names)), values
+        )
+
+    order_count, buyer_count, discount_cents = ask(_ORDERS_SQL).fetchone()
+    unit_count, lines_cents = ask(_LINES_SQL).fetchone()
+    (last_event_at,) = ask(_LAST_ORDER_SQL).fetchone()
+    (user_count,) = ask(_USERS_SQL).fetchone()
+    paid_out: dict[str, int] = {}
+    of_orders: dict[str, int] = {}
+    for amount, goods, total, ordered_at, processed_at in ask(_REFUNDS_SQL):
+        counted_at = max(ordered_at, processed_at)
+        last_event_at = max(last_event_at, counted_at)
+        if counted_at <= end:
+            share = amount * goods // total
+            paid_out[counted_at[:7]] = paid_out.get(counted_at[:7], 0) + share
+            of_orders[ordered_at[:7]] = of_orders.get(ordered_at[:7], 0) + share
+    refund_cents = sum(paid_out.values())
+    return Totals(
+        order_count=order_count,
+        unit_count=unit_count,
+        buyer_count=buyer_count,
+        user_count=user_count,
+        net_cents=lines_cents - discount_cents - refund_cents,
+        refund_cents=refund_cents,
+        refunds={
+            month: (paid_out.get(month, 0), of_orders.get(month, 0))
+            for month in sorted(paid_out | of_orders)
+        },
+        excluded=ask(_EXCLUDED_SQL).fetchall(),
+        last_event_at=last_event_at,
+    )
+
+
+def reconcile(cells: Sequence[Cell], totals: Totals) -> dict[str, Any]:
+    """Return what the cells add up to beside what the tables do, and what is left out."""
+    sizes = {cell[name_key(cell)]: cell["cohort_size"] for cell in cells}
+    sums = {
+        name: sum(cell.get(name) or 0 for cell in cells)
+        for name in ("order_count", "unit_count", "refund_cents", "net_cents")
+    }
+    pairs = {
+        "customer_count": (sum(sizes.values()), totals.buyer_count),
+        "order_count": (sums["order_count"], totals.order_count),
+        "unit_count": (sums["unit_count"], totals.unit_count),
+        "refund_cents": (sums["refund_cents"], totals.refund_cents),
+        "net_cents": (sums["net_cents"], totals.net_cents),
+    }
+    return {
+        "sums": [
+            {"figure": name, "of_cells": found, "of_tables": expected}
+            for name, (found, expected) in pairs.items()
+        ],
+        "user_count": totals.user_count,
+        "users_without_valid_order": totals.user_count - totals.buyer_count,
+        "excluded_orders": [
+            {"reason": reason, "order_count": count, "total_cents": cents}
+            for reason, count, cents in totals.excluded
+        ],
+        "refunds_by_month": [
+            {"month": month, "paid_out_cents": paid_out, "of_orders_cents": of_orders}
+            for month, (paid_out, of_orders) in totals.refunds.items()
+        ],
+    }
+
+
+# A sum, in words.
+_WORDS = {
+    "customer_count": "customers of all cohorts",
+    "order_count": "orders of all cells",
+    "unit_count": "units of all cells",
+    "refund_cents": "refunds of all cells, in cents",
+    "net_cents": "net of all cells, in cents",
+}
+
+
+def find_differences(
+    reconciliation: Mapping[str, Any], columns: Sequence[str]
+) -> list[str]:
+    """Return what does not add up, in words, of the figures that the *columns* tell."""
+    return [
+        f"{_WORDS[record['figure']]}: {record['of_cells']}; of all valid orders:"
+        f" {record['of_tables']}"
+        for record in reconciliation["sums"]
+        if record["of_cells"] != record["of_tables"]
+        and record["figure"] in (*columns, "customer_count")
+    ]
