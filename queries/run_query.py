@@ -38,9 +38,9 @@ from queries.reading import (
     require_sound,
 )
 from queries.reconciliation import find_differences, reconcile
-from queries.score import read_truth, score_forecast
+from queries.score import Truth, read_truth, score_forecast
 from queries.uncertainty import describe_spread
-from utils.database import find_as_of, find_currency
+from utils.database import find_as_of, find_currency, open_database, read_provenance
 from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,
@@ -69,6 +69,13 @@ class Answer(NamedTuple):
     document: dict[str, Any]
     notes: list[str]
     score: dict[str, Any] | None = None
+
+
+class AnswerKey(NamedTuple):
+    """The truth by user id, and how many days it looks ahead."""
+
+    days: int
+    truths: dict[int, Truth]
 
 
 class Outcome(NamedTuple):
@@ -109,6 +116,8 @@ def compute_result(
     sql = read_query(query_path)
     is_ours = query_path.resolve() == QUERY_PATH
     text = put_options(sql.decode("utf-8-sig"), options, query_path)
+    # First, as it is soon read, and the query may take long.
+    key = find_truth(database, options, truth_dir) if truth_dir else None
     reading = read_database(database, text, query_path, options, tells_values=is_ours)
     as_of = options.as_of or find_as_of(reading.provenance)
     monthly = read_cells(reading.result, query_path)
@@ -157,7 +166,7 @@ def compute_result(
     result = build_result(cells, reading.result.columns, options)
     if not options.has_forecast:
         return Answer(result, document, notes)
-    document["forecast"], score = foretell(reading, options, as_of, truth_dir)
+    document["forecast"], score = foretell(reading, options, as_of or "", key)
     return Answer(result, document, notes, score)
 
 
@@ -166,29 +175,34 @@ def describe_sql(path: Path, sql: bytes) -> dict[str, str]:
     return {"file": _name_file(path), "sha256": hashlib.sha256(sql).hexdigest()}
 
 
-def foretell(
-    reading: Reading, options: Options, as_of: str | None, truth_dir: Path | None
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return the forecast of *reading*, or why there is none, and its score if asked."""
-    if truth_dir and options.valid_statuses:
+def find_truth(database: Path, options: Options, truth_dir: Path) -> AnswerKey:
+    """Return the truth in *truth_dir*; raise `DataError` if it is not *database*'s."""
+    if options.valid_statuses:
         raise DataError(
             "--score compares with what the default orders bring, so that --valid-status"
             " makes it meaningless. Leave one of them away."
         )
-    # Read before anything can be refused: a truth that is not there is the user's to mend.
-    truth = read_truth(truth_dir, reading.provenance, as_of or "") if truth_dir else None
+    with open_database(database) as connection:
+        provenance = read_provenance(connection)
+    as_of = options.as_of or find_as_of(provenance) or ""
+    return AnswerKey(*read_truth(truth_dir, provenance, as_of))
+
+
+def foretell(
+    reading: Reading, options: Options, as_of: str, key: AnswerKey | None
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the forecast of *reading*, or why there is none, and its score by *key*."""
     is_by_quarter = options.grain == "quarter"
     try:
         projection = project(
-            reading.pasts, reading.totals.refunds, as_of or "", is_by_quarter=is_by_quarter
+            reading.pasts, reading.totals.refunds, as_of, is_by_quarter=is_by_quarter
         )
     except DataError as error:
         return {"is_forecast": True, "refused": str(error)}, None
-    if truth is None:
+    if key is None:
         return projection.document, None
-    days, truths = truth
     return projection.document, score_forecast(
-        projection, reading.pasts, truths, days, is_by_quarter=is_by_quarter
+        projection, reading.pasts, key.truths, key.days, is_by_quarter=is_by_quarter
     )
 
 

@@ -63,7 +63,7 @@ REFUSABLE = frozenset(
 # Calls with which a second process starts, before it does its work.
 START = STEPS | {"_after_fork", "clear", "append", "getpid", "get_ident", "signal"}
 
-STRIDE = 1 if IN_CI else 9
+STRIDE = 1 if IN_CI else 17
 
 
 class Ending(NamedTuple):
@@ -219,7 +219,7 @@ class AKill(CrashCase):
         ):
             self.assertEqual(self.ingest().status, 0)
             self.new = self.database.read_bytes()
-            with mock.patch(f"{__name__}.STRIDE", 3 if IN_CI else 13):
+            with mock.patch(f"{__name__}.STRIDE", 3 if IN_CI else 29):
                 self.assertGreater(self.sweep(), 50)
         self.tell("SIGKILL of two processes")
 
@@ -726,7 +726,7 @@ class SeveralIngests(CrashCase):
     def test_never_mix_and_never_disturb_a_reader(self) -> None:
         for count in (2, 8):
             with self.subTest(count):
-                self.race(count, seconds=4.0 if IN_CI else 0.7)
+                self.race(count, seconds=4.0 if IN_CI else 0.4)
 
     def race(self, count: int, seconds: float) -> None:
         """Let *count* processes ingest two data sets in turn while this one reads."""

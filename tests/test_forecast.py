@@ -36,7 +36,7 @@ from queries.forecast import (
 )
 from queries.score import Truth, score_forecast
 from tests import shop
-from tests.support import ROOT, Result, ShopCase, call, run_script, skip
+from tests.support import IN_CI, ROOT, Result, ShopCase, call, run_script, skip
 from utils.helpers import DataError
 
 CDNOW_DIR = Path(
@@ -382,7 +382,7 @@ class OverSeeds(unittest.TestCase):
 
     def test_the_interval_holds_the_expectation_and_seasons_help(self) -> None:
         held, errors, steady_errors = 0, [], []
-        seeds = (1, 2, 3)
+        seeds = (1, 2, 3) if IN_CI else (1,)
         for seed in seeds:
             sources = self.make_sources(seed)
             document = sources.project().document
@@ -396,8 +396,10 @@ class OverSeeds(unittest.TestCase):
             with mock.patch.object(forecast, "tells_seasons", return_value=False):
                 steady = hold_out(sources.pasts, ordinal(AS_OF))
             steady_errors.append(abs(steady["purchases_error"]))
-        self.assertGreaterEqual(held, len(seeds) - 1)
-        self.assertLess(fmean(errors), 0.8 * fmean(steady_errors))
+        self.assertGreaterEqual(held, max(1, len(seeds) - 1))
+        # Of a single shop chance decides.
+        if len(seeds) > 1:
+            self.assertLess(fmean(errors), 0.8 * fmean(steady_errors))
 
     def make_sources(self, seed: int) -> Sources:
         """Return what a shop of two years tells, and its truth."""

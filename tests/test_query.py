@@ -442,7 +442,8 @@ class TheDocument(QueryCase):
         self.assertEqual(
             list(self.document),
             ["schema_version", "as_of", "currency", "database", "dataset", "query",
-             "other_queries", "options", "cohorts", "cells", "average", "summary", "reconciliation"],
+             "other_queries", "options", "cohorts", "cells", "average", "summary",
+             "reconciliation"],
         )  # fmt: skip
         self.assertEqual(
             list(self.document["cohorts"][0]),

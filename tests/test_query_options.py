@@ -41,7 +41,7 @@ from tests.shop import (
     create_tangled_shop,
     write_files,
 )
-from tests.support import ROOT, call, sample_shop, skip_on_windows
+from tests.support import IN_CI, ROOT, call, sample_shop, skip_on_windows
 from tests.test_query import QueryCase, RefusalCase, find_line
 
 GRAINS = ("month", "quarter")
@@ -90,11 +90,12 @@ class TheSecondRoad(OptionsCase):
     """Ends at the same cells and the same customers' values, whatever is asked."""
 
     def test_equals_every_cell_of_generated_shops(self) -> None:
-        for seed, start, end, as_of, statuses in (
-            (7, "2022-12-01", "2024-12-31", None, None),
-            (42, "2024-05-02", "2025-03-20", "2025-01-31", None),
+        ways = (
             (2**63, "2023-11-30", "2024-09-15", "2024-08-11", ("returned", "delivered")),
-        ):
+            (42, "2024-05-02", "2025-03-20", "2025-01-31", None),
+            (7, "2022-12-01", "2024-12-31", None, None),
+        )
+        for seed, start, end, as_of, statuses in ways if IN_CI else ways[:1]:
             self.generate_shop(seed, start, end)
             day = date.fromisoformat(as_of or end)
             customers = recount.count_shop(self.folder, day, statuses or VALID_STATUSES)
@@ -132,7 +133,7 @@ class TheSecondRoad(OptionsCase):
 
     def test_equals_the_cells_of_tangled_shops_under_every_mixture_of_options(self) -> None:
         last = TANGLED_DAYS[-1]
-        for seed in (1, 2):
+        for seed in (1, 2) if IN_CI else (1,):
             self.database.unlink(missing_ok=True)
             create_tangled_shop(self.database, seed=seed)
             write_files(self.database, self.folder)

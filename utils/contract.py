@@ -10,6 +10,7 @@ import hashlib
 import re
 import sqlite3
 from contextlib import closing
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -111,20 +112,33 @@ def read_contract(schema_path: Path = SCHEMA_PATH) -> Contract:
         raise DataError(
             f"{schema_path}: cannot be read: {error.strerror}. Name a schema with --schema."
         ) from error
+    try:
+        return _parse(source)
+    except _Unusable as error:
+        raise DataError(
+            f"{schema_path}: {error}. Mend it, or leave --schema away."
+        ) from error
+
+
+class _Unusable(Exception):
+    """Why a schema cannot be the contract, in words."""
+
+
+# A run asks for the contract wherever it opens a database.
+@lru_cache(maxsize=4)
+def _parse(source: bytes) -> Contract:
+    """Return the contract that the schema *source* states; raise `_Unusable`."""
     with closing(sqlite3.connect(":memory:")) as connection:
         # A schema may not reach out for other files.
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         try:
             connection.executescript(source.decode("utf-8"))
         except (sqlite3.Error, UnicodeDecodeError, ValueError) as error:
-            raise DataError(
-                f"{schema_path}: not a valid SQLite schema: {error}. Mend it, or leave"
-                " --schema away."
-            ) from error
+            raise _Unusable(f"not a valid SQLite schema: {error}") from error
         contract = _describe(connection, hashlib.sha256(source).hexdigest())
         fault = _find_unsupported(connection, contract)
     if fault is not None:
-        raise DataError(f"{schema_path}: {fault}. Mend it, or leave --schema away.")
+        raise _Unusable(fault)
     return contract
 
 
