@@ -16,7 +16,7 @@ from data_generation.plan import Plan, Span, cut_days, find_fault
 from data_generation.seasons import plan_calendar
 from data_generation.spans import open_shop
 from data_generation.streams import Streams
-from tests.support import ShopCase
+from tests.support import IN_CI, ShopCase
 from utils.contract import MANIFEST_NAME, read_contract
 from utils.helpers import DataError
 
@@ -219,7 +219,8 @@ class AStream(EngineCase):
         return made
 
     def test_changes_nothing_else_when_it_is_another(self) -> None:
-        for stream, reach in self.REACH.items():
+        reaches = list(self.REACH.items())
+        for stream, reach in reaches if IN_CI else reaches[::4]:
             with self.subTest(stream=stream):
                 self.assertIn(stream, self.seen)
                 made = self.make_with(
