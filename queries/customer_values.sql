@@ -9,32 +9,28 @@ SELECT
     SUM(
         CASE
             WHEN customer_months.month_index - customer_months.cohort_index <= 3
-                THEN customer_months.gross_cents - customer_months.discount_cents
-                    - customer_months.refund_cents
+                THEN customer_months.net_cents
             ELSE 0
         END
     ) AS net_3m_cents,
     SUM(
         CASE
             WHEN customer_months.month_index - customer_months.cohort_index <= 6
-                THEN customer_months.gross_cents - customer_months.discount_cents
-                    - customer_months.refund_cents
+                THEN customer_months.net_cents
             ELSE 0
         END
     ) AS net_6m_cents,
     SUM(
         CASE
             WHEN customer_months.month_index - customer_months.cohort_index <= 12
-                THEN customer_months.gross_cents - customer_months.discount_cents
-                    - customer_months.refund_cents
+                THEN customer_months.net_cents
             ELSE 0
         END
     ) AS net_12m_cents,
     SUM(
         CASE
             WHEN customer_months.month_index - customer_months.cohort_index <= 24
-                THEN customer_months.gross_cents - customer_months.discount_cents
-                    - customer_months.refund_cents
+                THEN customer_months.net_cents
             ELSE 0
         END
     ) AS net_24m_cents

@@ -311,6 +311,8 @@ customer_months AS (
         cohort_user_months.gross_cents,
         cohort_user_months.discount_cents,
         cohort_user_months.refund_cents,
+        cohort_user_months.gross_cents - cohort_user_months.discount_cents
+        - cohort_user_months.refund_cents AS net_cents,
         cohort_user_months.cost_cents
     FROM cohort_user_months
     INNER JOIN customer_segments

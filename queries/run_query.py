@@ -246,7 +246,7 @@ def require_columns(cells: Sequence[Cell], needed: Sequence[str], query_path: Pa
 def _is_summable(name: str, value: Any) -> bool:
     if name == "segment":
         return isinstance(value, str)
-    if name in ("cohort_month", "period_month"):
+    if name == "cohort_month":
         return isinstance(value, str) and _MONTH.fullmatch(value) is not None
     return isinstance(value, int)
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import NamedTuple
 
-# Quoted text, quoted names, comments, words; anything else is one character.
-_WORD = re.compile(
-    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\w+|\s+|.""", re.DOTALL
-)
+from utils.contract import SQL_PART
 
 
 class Parts(NamedTuple):
@@ -30,7 +26,7 @@ def find_parts(sql: str) -> Parts:
     outside: list[str] = []
     select_at = len(sql)
     depth = start = 0
-    for found in _WORD.finditer(sql):
+    for found in SQL_PART.finditer(sql):
         word = found[0]
         if word.isspace() or word.startswith(("--", "/*")):
             continue
