@@ -50,13 +50,17 @@ def derive_trend(name: str, rows: list[Row], as_of: str | None) -> list[Row]:
 
 
 def derive_revenue(rows: list[Row]) -> list[Row]:
-    """Return the months with AOV and refund rate."""
+    """Return the months with AOV, refund rate, and the share of customers who came back."""
     return [
         {
             **row,
             "aov_cents": quotient(row["net_cents"], row["order_count"]),
             "refund_rate": ratio(
                 row["refund_cents"], row["gross_cents"] - row["discount_cents"]
+            ),
+            "returning_share": ratio(
+                row["returning_customers"],
+                row["new_customers"] + row["returning_customers"],
             ),
         }
         for row in rows
@@ -261,7 +265,22 @@ def sum_column(trend: Row, column: str) -> int:
 
 
 def find_last_complete_month(rows: Sequence[Row]) -> Row | None:
-    """Return the figures of the last month that is over, or None if none is."""
+    """Return the figures of the last month that is over, or None if none is.
+
+    *change_on_year* tells of each how much more it is than in the same month a year
+    before, as a share of that; None where that month is not there, or had nothing.
+    """
     complete = [row for row in rows if row["is_complete"]]
-    columns = ("month", "net_cents", "order_count", "new_customers", "returning_customers")
-    return {column: complete[-1][column] for column in columns} if complete else None
+    if not complete:
+        return None
+    last = complete[-1]
+    before = complete[-13] if len(complete) > 12 else None
+    columns = ("net_cents", "order_count", "new_customers", "returning_customers")
+    return {
+        **{column: last[column] for column in ("month", *columns)},
+        "aov_cents": last["aov_cents"],
+        "change_on_year": {
+            column: ratio(last[column] - before[column], before[column]) if before else None
+            for column in columns
+        },
+    }

@@ -44,7 +44,7 @@ __all__ = ["build_report", "render_markdown", "render_summary", "report_database
 CHECKS_DIR = PROJECT_ROOT / "db" / "checks"
 TRENDS_DIR = PROJECT_ROOT / "db" / "trends"
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 # The three checks that are made here.
 WHOLE_CHECK = "database_is_whole"

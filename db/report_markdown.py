@@ -101,6 +101,7 @@ KPI_NAMES = {
 
 # Columns that only the JSON has, where the table would be too wide to read.
 HIDDEN = {
+    "revenue_by_month": {"returning_share"},
     "top_products": {"product_id"},
     "countries": {"gross_cents", "discount_cents", "refund_cents"},
     "channels": {"gross_cents", "discount_cents", "refund_cents"},
@@ -245,9 +246,11 @@ def render_kpis(report: Row) -> str:
 
 def describe_month(last: Row, money: Callable[[int | None], str]) -> str:
     """Return what the last complete month brought, as half a sentence."""
+    change = last["change_on_year"]["net_cents"]
+    on_year = "" if change is None else f" ({change:+.1%} on a year before)"
     return (
         f"{write_month(last['month'])}, the last complete month, brought"
-        f" {money(last['net_cents'])} net from"
+        f" {money(last['net_cents'])} net{on_year} from"
         f" {count_noun(last['order_count'], 'order', NO_BREAK)} of"
         f" {write_count(last['new_customers'])}{NO_BREAK}new and"
         f" {count_noun(last['returning_customers'], 'returning customer', NO_BREAK)}"

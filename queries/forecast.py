@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from queries.clv_model import Customer, Estimate, Forecast, forecast_customers
-from queries.cohorts import month_index, name_quarter
+from queries.cohorts import month_index, name_key, name_quarter
 from queries.purchase_model import PurchaseModel, fit_purchases
 from queries.season_clock import (
     LEAST_CHANGE,
@@ -30,6 +30,7 @@ from queries.season_clock import (
 )
 from queries.spending_model import SpendingModel, fit_spending
 from utils.helpers import DataError
+from utils.ratios import quotient
 
 HORIZON_MONTHS = (3, 6, 12)
 
@@ -376,6 +377,31 @@ def describe_miss(estimate: Estimate, actual: int) -> dict[str, Any]:
 
 
 # ---- As JSON -----------------------------------------------------------------------------
+
+
+def add_past(document: Mapping[str, Any], cells: Iterable[Mapping[str, Any]]) -> None:
+    """Put onto each cohort's horizons what it has brought by then, with what it did so far.
+
+    Its age at the horizon is `months_since`, counted as in *cells*, the query's.
+    """
+    last_cells = {
+        cell[name_key(cell)]: cell
+        for cell in sorted(cells, key=lambda cell: cell["months_since"])
+        if cell.get("is_observed", 1)
+    }
+    for cohort in document["cohorts"]:
+        last = last_cells.get(cohort[name_key(cohort)])
+        if last is None:
+            continue
+        for horizon in cohort["horizons"]:
+            horizon["months_since"] = last["months_since"] + horizon["months"]
+            for bound in ("", "low_", "high_"):
+                ahead = horizon[f"forecast_net_{bound}cents"]
+                horizon[f"forecast_cum_net_per_customer_{bound}cents"] = (
+                    None
+                    if ahead is None
+                    else quotient(last["cum_net_cents"] + ahead, cohort["cohort_size"])
+                )
 
 
 def describe_forecast(forecast: Forecast, kept_share: float) -> dict[str, Any]:

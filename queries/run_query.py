@@ -26,7 +26,7 @@ from queries.cohorts import (
     split_segments,
     summarize_cells,
 )
-from queries.forecast import project
+from queries.forecast import add_past, project
 from queries.options import Options, put_options
 from queries.reading import (
     DAYS_PATH,
@@ -49,7 +49,7 @@ from utils.helpers import (
     write_all_whole,
 )
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 QUERY_PATH = Path(__file__).resolve().with_name("join_query.sql")
 DEFAULTS = Options()
 CSV_NAME = "query_result.csv"
@@ -167,6 +167,8 @@ def compute_result(
     if not options.has_forecast:
         return Answer(result, document, notes)
     document["forecast"], score = foretell(reading, options, as_of or "", key)
+    if "refused" not in document["forecast"]:
+        add_past(document["forecast"], whole)
     return Answer(result, document, notes, score)
 
 

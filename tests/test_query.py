@@ -473,7 +473,7 @@ class TheDocument(QueryCase):
         self.assertEqual(
             {name: self.document[name] for name in list(self.document)[:8]},
             {
-                "schema_version": "1.1",
+                "schema_version": "1.2",
                 "as_of": "2024-03-15",
                 "currency": "EUR",
                 "database": {

@@ -25,7 +25,7 @@ from unittest import mock
 import ingest
 from db import report as report_module
 from db.digest import table_digest
-from db.ratios import is_complete
+from db.ratios import find_last_complete_month, is_complete
 from db.report import Report, read_report, render_markdown, render_summary, report_database
 from db.report_markdown import escape, render_plot
 from tests.shop import (
@@ -84,14 +84,14 @@ class TheFigures(FolderCase):
         columns = (
             "month", "gross_cents", "discount_cents", "refund_cents", "net_cents",
             "order_count", "new_customers", "returning_customers", "aov_cents",
-            "refund_rate", "is_complete",
+            "refund_rate", "returning_share", "is_complete",
         )  # fmt: skip
         # AOV is net / orders: 2779 / 2 = 1389.5, rounded half up.  Refund rate is refund
         # / (gross - discount): 1221 / 4000 = .30525, 611 / 6000 = .10183.
         expected = [
-            ("2024-01", 9000, 500, 0, 8500, 2, 2, 0, 4250, 0.0, 1),
-            ("2024-02", 4000, 0, 1221, 2779, 2, 1, 1, 1390, 0.3053, 1),
-            ("2024-03", 7000, 1000, 611, 5389, 1, 0, 1, 5389, 0.1018, 0),
+            ("2024-01", 9000, 500, 0, 8500, 2, 2, 0, 4250, 0.0, 0.0, 1),
+            ("2024-02", 4000, 0, 1221, 2779, 2, 1, 1, 1390, 0.3053, 0.5, 1),
+            ("2024-03", 7000, 1000, 611, 5389, 1, 0, 1, 5389, 0.1018, 1.0, 0),
         ]
         self.assertEqual(
             self.trend("revenue_by_month"),
@@ -124,7 +124,38 @@ class TheFigures(FolderCase):
                     "order_count": 2,
                     "new_customers": 1,
                     "returning_customers": 1,
+                    "aov_cents": 1390,  # 2779 / 2 = 1389.5
+                    "change_on_year": {
+                        "net_cents": None,
+                        "order_count": None,
+                        "new_customers": None,
+                        "returning_customers": None,
+                    },
                 },
+            },
+        )
+
+    def test_the_last_month_is_held_against_the_same_month_a_year_before(self) -> None:
+        months = [f"2023-{n:02}" for n in range(1, 13)] + ["2024-01", "2024-02"]
+        rows = [
+            {
+                "month": month, "net_cents": 100 * n, "order_count": n, "aov_cents": 100,
+                "new_customers": 0 if n == 1 else 2, "returning_customers": 4 - n // 13,
+                "is_complete": int(n < 14),
+            }
+            for n, month in enumerate(months, start=1)
+        ]  # fmt: skip
+        # January 2024 against January 2023; February still runs.
+        last = find_last_complete_month(rows)
+        assert last is not None
+        self.assertEqual((last["month"], last["net_cents"]), ("2024-01", 1300))
+        self.assertEqual(
+            last["change_on_year"],
+            {
+                "net_cents": 12.0,
+                "order_count": 12.0,
+                "new_customers": None,  # from none to two is no share of none
+                "returning_customers": -0.25,
             },
         )
 
