@@ -3,7 +3,8 @@
 //     SHOP_NODE_MODULES=folder node benchmarks/take_screenshot.js FILE.png [WIDTH] [HEIGHT] [dark] [URL]
 //
 // The folder holds the package puppeteer-core; CHROMIUM may name the browser.  HEIGHT 0 takes
-// the whole page.  The README's picture: benchmarks/dashboard.png 1280 1825.
+// the whole page.  The README's picture, of the quick start with `run_query.py --forecast`:
+// benchmarks/dashboard.png 1280 2220.
 "use strict";
 
 const { createRequire } = require("node:module");

@@ -27,9 +27,9 @@ from data_generation.truth import write_truth
 from queries import forecast
 from queries.clv_model import expect_each
 from queries.forecast import (
-    add_past,
     Past,
     Projection,
+    add_past,
     collect_pasts,
     count_days_ahead,
     hold_out,

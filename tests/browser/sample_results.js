@@ -21,7 +21,7 @@ function ratio(part, whole) {
 }
 
 // The page formats and never computes, so these figures need not add up.
-function makeQueryResult({ months, first, scale, sha256 = "a".repeat(64) }) {
+function makeQueryResult({ months, first, scale, content = "b".repeat(64) }) {
   const dice = makeDice(7);
   const cohorts = [];
   const cells = [];
@@ -57,11 +57,11 @@ function makeQueryResult({ months, first, scale, sha256 = "a".repeat(64) }) {
     const clv = (n) => {
       const cell = cells.find((c) => c.cohort_month === monthAfter(first, start)
         && c.months_since === n && c.is_complete === 1);
-      return cell ? cell.cum_net_per_customer_cents : null;
+      return spread(n, cell ? cell.cum_net_per_customer_cents : null);
     };
     cohorts.push({
       cohort_month: monthAfter(first, start), cohort_size: size, last_months_since: last,
-      clv_3m_cents: clv(3), clv_6m_cents: clv(6), clv_12m_cents: clv(12),
+      ...clv(3), ...clv(6), ...clv(12), ...clv(24),
     });
   }
   const average = [];
@@ -85,19 +85,54 @@ function makeQueryResult({ months, first, scale, sha256 = "a".repeat(64) }) {
     cohort_count: months,
     customer_count: cohorts.reduce((sum, cohort) => sum + cohort.cohort_size, 0),
   };
-  for (const n of [3, 6, 12]) {
-    summary[`clv_${n}m_cents`] = clvAt(n)?.cum_net_per_customer_cents ?? null;
+  for (const n of [3, 6, 12, 24]) {
+    Object.assign(summary, spread(n, clvAt(n)?.cum_net_per_customer_cents ?? null));
     summary[`clv_${n}m_cohort_count`] = clvAt(n)?.cohort_count ?? 0;
   }
   return {
-    schema_version: "1.0", as_of: `${monthAfter(first, months - 1)}-14`, currency: "EUR",
-    database: { sha256, bytes: 4812800 }, dataset: { content_sha256: "b".repeat(64) },
+    schema_version: "1.2", as_of: `${monthAfter(first, months - 1)}-14`, currency: "EUR",
+    database: { sha256: "a".repeat(64), bytes: 4812800 }, dataset: { content_sha256: content },
+    options: { cohort: "month", by: null, as_of: null, valid_statuses: ["paid"], forecast: true },
     query: { file: "queries/join_query.sql", sha256: "c".repeat(64) },
-    cohorts, cells, average, summary,
+    cohorts, cells, average, summary, forecast: makeForecast(cohorts, cells),
   };
 }
 
-function makeReport({ months, first, scale, sha256 = "a".repeat(64), hostile = false }) {
+// Returns a CLV figure with its interval and median.
+function spread(n, cents) {
+  const times = (factor) => (cents === null ? null : Math.round(cents * factor));
+  return {
+    [`clv_${n}m_cents`]: cents, [`clv_${n}m_low_cents`]: times(0.9),
+    [`clv_${n}m_high_cents`]: times(1.1), [`clv_${n}m_median_cents`]: times(0.6),
+  };
+}
+
+function makeForecast(cohorts, cells) {
+  const horizon = (months, size) => ({
+    months, days: months * 30, forecast_purchases: size * months / 10,
+    forecast_net_cents: size * months * 300, forecast_net_low_cents: size * months * 250,
+    forecast_net_high_cents: size * months * 350, forecast_net_per_customer_cents: months * 300,
+  });
+  const total = cohorts.reduce((sum, cohort) => sum + cohort.cohort_size, 0);
+  return {
+    is_forecast: true, level: 0.95, total: [3, 6, 12].map((months) => horizon(months, total)),
+    cohorts: cohorts.map(({ cohort_month, cohort_size, last_months_since: last }) => {
+      const soFar = cells.findLast((cell) => cell.cohort_month === cohort_month);
+      return {
+        cohort_month, cohort_size, horizons: [3, 6, 12].map((months) => ({
+          ...horizon(months, cohort_size), months_since: last + months,
+          ...Object.fromEntries([["", 300], ["low_", 250], ["high_", 350]].map(([part, cents]) => [
+            `forecast_cum_net_per_customer_${part}cents`,
+            Math.round(soFar.cum_net_per_customer_cents + months * cents)])),
+        })),
+      };
+    }),
+    holdout: {
+      days: 365, purchases_forecast: 1570, purchases_actual: 1439, purchases_error: 0.0911 },
+  };
+}
+
+function makeReport({ months, first, scale, hostile = false }) {
   const dice = makeDice(11);
   const evil = "<script>alert(1)</script>";
   const revenue = [];
@@ -110,6 +145,7 @@ function makeReport({ months, first, scale, sha256 = "a".repeat(64), hostile = f
       month: monthAfter(first, index), gross_cents: gross, discount_cents: discount,
       refund_cents: refund, net_cents: gross - discount - refund, order_count: orders,
       aov_cents: ratio(gross - discount - refund, orders),
+      refund_rate: 0.0425, returning_share: 0.5556,
       new_customers: Math.round(orders * 0.4), returning_customers: Math.round(orders * 0.5),
       is_complete: index === months - 1 ? 0 : 1,
     });
@@ -142,8 +178,8 @@ function makeReport({ months, first, scale, sha256 = "a".repeat(64), hostile = f
   }
   const sum = (key) => revenue.reduce((total, row) => total + row[key], 0);
   return {
-    schema_version: "1.0", as_of: `${monthAfter(first, months - 1)}-14`, currency: "EUR",
-    database: { sha256, bytes: 4812800 }, dataset: { content_sha256: "b".repeat(64) },
+    schema_version: "1.1", as_of: `${monthAfter(first, months - 1)}-14`, currency: "EUR",
+    database: { sha256: "a".repeat(64), bytes: 4812800 }, dataset: { content_sha256: "b".repeat(64) },
     verdict: {
       status: "warn", errors: 0, warnings: 1, checks: checks.length,
       text: "Sound. 7 checks, 0 errors, 1 warning.",
@@ -152,6 +188,13 @@ function makeReport({ months, first, scale, sha256 = "a".repeat(64), hostile = f
       revenue_cents: sum("net_cents"), order_count: sum("order_count"),
       customer_count: sum("new_customers"), aov_cents: 6542.17, refund_rate: 0.0412,
       repeat_rate: 0.3127,
+      last_complete_month: {
+        month: monthAfter(first, months - 2), change_on_year: { net_cents: 0.721 } },
+    },
+    definitions: {
+      revenue_cents: "net: gross − discount − refund", order_count: "valid: paid, not cancelled",
+      customer_count: "users with a valid order", aov_cents: "net revenue ÷ valid orders",
+      repeat_rate: "repeat customers ÷ customers", refund_rate: "refund ÷ sold",
     },
     checks,
     tables: ["users", "products", "orders", "order_items", "payments"].map(
@@ -208,8 +251,10 @@ function makeReport({ months, first, scale, sha256 = "a".repeat(64), hostile = f
       weekday_by_hour: { title: "Orders by weekday and hour", rows: weekdays },
       refunds_and_cancellations: {
         title: "Refunds and cancellations",
-        rows: revenue.map(({ month, order_count }) => ({
-          month, placed_count: order_count + 12, cancelled_count: dice(12), order_count,
+        rows: revenue.map(({ month, order_count, is_complete }) => ({
+          month, placed_count: order_count + 12, pending_count: is_complete ? 0 : 3,
+          cancelled_count: dice(12), order_count, partially_returned_count: dice(5),
+          returned_count: dice(9), is_complete, cancellation_rate: 0.03, return_rate: 0.1,
         })),
       },
     },
