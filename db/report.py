@@ -17,7 +17,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from db.digest import dataset_digest, provenance_digest, table_digest
 from db.ratios import derive_kpis, derive_trend
 from db.report_markdown import describe_verdict, render_markdown, render_summary
 from utils.contract import PROVENANCE_TABLE, Contract, read_contract
@@ -31,6 +30,7 @@ from utils.database import (
     open_database,
     read_provenance,
 )
+from utils.digest import dataset_digest, provenance_digest, table_digest
 from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,

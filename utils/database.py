@@ -24,6 +24,13 @@ REPLACE = "Move it away, then load the files again: python ingest.py --ingest"
 # How long to wait for another program's lock on the database, in seconds.
 LOCK_TIMEOUT = 5.0
 
+# What happens in the shop, and when; another schema may have less.
+EVENTS = (
+    ("users", "signed_up_at"),
+    ("orders", "ordered_at"),
+    ("payments", "processed_at"),
+)
+
 # Subject → property → value: all of `submission_meta`.
 Provenance = Mapping[str, Mapping[str, str]]
 
