@@ -11,10 +11,7 @@ from db.loading import LoadedFile
 from utils.contract import MANIFEST_NAME, PROVENANCE_TABLE, Contract
 from utils.database import EVENTS
 from utils.digest import dataset_digest, provenance_digest
-from utils.manifest import Manifest, compare_with_manifest, read_generator
-
-# Rises when the same input is meant to give another database.
-TOOL_VERSION = "1.1"
+from utils.manifest import TOOL_VERSION, Manifest, compare_with_manifest, read_generator
 
 
 def record_provenance(

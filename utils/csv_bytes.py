@@ -24,7 +24,7 @@ class HashingReader(io.RawIOBase):
     Those are NUL and a line of surely more than *most_bytes*, which no row needs.
     """
 
-    def __init__(self, raw: io.FileIO, most_bytes: int) -> None:
+    def __init__(self, raw: io.RawIOBase, most_bytes: int) -> None:
         self._raw = raw
         self._most_bytes = most_bytes
         self._bytes_of_line = 0
@@ -70,6 +70,11 @@ class HashingReader(io.RawIOBase):
     def hexdigest(self) -> str:
         """Return the SHA-256 of all bytes read so far."""
         return self._hash.hexdigest()
+
+    @property
+    def has_returns(self) -> bool:
+        """Return whether a CR was among the bytes."""
+        return self._returns > 0
 
     @property
     def has_one_line_end(self) -> bool:

@@ -11,6 +11,9 @@ from utils.contract import MANIFEST_NAME
 from utils.database import is_date
 from utils.helpers import DataError
 
+# Rises when the same input is meant to give another database.
+TOOL_VERSION = "1.1"
+
 
 class Manifest(NamedTuple):
     """The manifest beside the files; an empty *document* and no *sha256* without one."""
