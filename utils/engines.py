@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -106,8 +106,8 @@ class Engine:
         """Return the statements that keep the rows of *select* as the table *name*."""
         raise NotImplementedError
 
-    def select_json(self, select: str) -> str:
-        """Return *select* with each row as one JSON text."""
+    def select_json(self, select: str, *, name: str = "json_text") -> str:
+        """Return *select* with each row as one JSON text, in a column called *name*."""
         raise NotImplementedError
 
     def divide(self, dividend: str, divisor: str) -> str:
@@ -191,9 +191,9 @@ class DuckDB(Engine):
         """Return one statement."""
         return [f"CREATE TABLE {name} AS {select}"]
 
-    def select_json(self, select: str) -> str:
+    def select_json(self, select: str, *, name: str = "json_text") -> str:
         """Return *select* with each row as one JSON text."""
-        return f"SELECT to_json(answer) FROM ({select}) AS answer"
+        return f"SELECT to_json(answer) AS {name} FROM ({select}) AS answer"
 
     def divide(self, dividend: str, divisor: str) -> str:
         """Return a division of whole numbers."""
@@ -293,10 +293,10 @@ class Spark(Engine):
             f"CACHE LAZY TABLE {name} OPTIONS ('storageLevel' 'MEMORY_AND_DISK')",
         ]
 
-    def select_json(self, select: str) -> str:
+    def select_json(self, select: str, *, name: str = "json_text") -> str:
         """Return *select* with each row as one JSON text, also its NULLs."""
         return (
-            "SELECT to_json(struct(*), map('ignoreNullFields', 'false'))"
+            f"SELECT to_json(struct(*), map('ignoreNullFields', 'false')) AS {name}"
             f" FROM ({select}) AS answer"
         )
 
@@ -491,12 +491,16 @@ def _read_row(engine: Engine, name: str, line: bytes) -> Row:
         raise DataError(f"{engine.title} ({name}): {text!r} is no row of JSON.") from error
     if not isinstance(row, dict):
         raise DataError(f"{engine.title} ({name}): {row!r} is no row.")
-    values = tuple(row.values())
+    require_64_bits(engine, name, row.values())
+    return tuple(row.values())
+
+
+def require_64_bits(engine: Engine, name: str, values: Iterable[Any]) -> None:
+    """Raise `DataError` if one of *values* would have been an error of SQLite."""
     if any(isinstance(value, int) and abs(value) > _MOST for value in values):
         raise DataError(
             f"{engine.title} ({name}): the amounts are too large to reckon with in 64 bits."
         )
-    return values
 
 
 def _explain(engine: Engine, status: int, last: str, errors: bytes) -> DataError:
