@@ -9,72 +9,63 @@
 -- CTE of join_query.sql, both kept under these names.  Customers of one value are counted
 -- first, so that nowhere all of them meet.
 WITH ages AS (
+    SELECT 3 AS months
+    UNION ALL SELECT 6 AS months
+    UNION ALL SELECT 12 AS months
+    UNION ALL SELECT 24 AS months
+),
+
+grains AS (
     SELECT
-        segment,
-        cohort_index,
-        3 AS months,
-        net_3m_cents AS value_cents
-    FROM customer_values
+        'month' AS grain,
+        1 AS month_count
     UNION ALL
     SELECT
-        segment,
-        cohort_index,
-        6 AS months,
-        net_6m_cents AS value_cents
-    FROM customer_values
-    UNION ALL
-    SELECT
-        segment,
-        cohort_index,
-        12 AS months,
-        net_12m_cents AS value_cents
-    FROM customer_values
-    UNION ALL
-    SELECT
-        segment,
-        cohort_index,
-        24 AS months,
-        net_24m_cents AS value_cents
-    FROM customer_values
+        'quarter' AS grain,
+        3 AS month_count
 ),
 
 -- One row per segment, cohort by month, age and value.
 value_counts AS (
     SELECT
-        segment,
-        cohort_index,
-        months,
-        value_cents,
+        customer_values.segment,
+        customer_values.cohort_index,
+        ages.months,
+        CASE ages.months
+            WHEN 3 THEN customer_values.net_3m_cents
+            WHEN 6 THEN customer_values.net_6m_cents
+            WHEN 12 THEN customer_values.net_12m_cents
+            ELSE customer_values.net_24m_cents
+        END AS value_cents,
         COUNT(*) AS customer_count
-    FROM ages
+    FROM customer_values
+    CROSS JOIN ages
     GROUP BY
-        segment,
-        cohort_index,
-        months,
-        value_cents
+        customer_values.segment,
+        customer_values.cohort_index,
+        ages.months,
+        CASE ages.months
+            WHEN 3 THEN customer_values.net_3m_cents
+            WHEN 6 THEN customer_values.net_6m_cents
+            WHEN 12 THEN customer_values.net_12m_cents
+            ELSE customer_values.net_24m_cents
+        END
 ),
 
 -- The same by both grains; last_index is the last month of the cohort.
 grain_counts AS (
     SELECT
-        'month' AS grain,
-        segment,
-        cohort_index AS first_index,
-        cohort_index AS last_index,
-        months,
-        value_cents,
-        customer_count
+        grains.grain,
+        value_counts.segment,
+        value_counts.cohort_index - value_counts.cohort_index % grains.month_count
+        AS first_index,
+        value_counts.cohort_index - value_counts.cohort_index % grains.month_count
+        + grains.month_count - 1 AS last_index,
+        value_counts.months,
+        value_counts.value_cents,
+        value_counts.customer_count
     FROM value_counts
-    UNION ALL
-    SELECT
-        'quarter' AS grain,
-        segment,
-        cohort_index - cohort_index % 3 AS first_index,
-        cohort_index - cohort_index % 3 + 2 AS last_index,
-        months,
-        value_cents,
-        customer_count
-    FROM value_counts
+    CROSS JOIN grains
 ),
 
 -- The same of cohorts whose last month is wholly of that age.
