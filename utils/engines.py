@@ -50,7 +50,7 @@ _OVERFLOW = re.compile(
 # What Spark says whether or not it fails.
 _NOISE = re.compile(
     r"\s*at |\d\d/\d\d/\d\d |\d{4}-\d\d-\d\d[T ]|Using Spark's|Setting default|To adjust|"
-    r"Spark Web UI|Spark master|Time taken|WARNING|\s*\.\.\. \d+ more|$"
+    r"[\s:]*[+:]- |'[A-Z]|Spark Web UI|Spark master|Time taken|WARNING|\s*\.\.\. \d+ more|$"
 )
 _WARNING = re.compile(r"\d\d/\d\d/\d\d [\d:]+ WARN ")
 _EXCEPTION = re.compile(r"[\w.$]+(?:Exception|Error)\b")
