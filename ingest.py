@@ -12,6 +12,7 @@ from typing import Any
 from utils.contract import SCHEMA_PATH
 from utils.helpers import (
     DATABASE_PATH,
+    ENGINE_NAMES,
     PROJECT_ROOT,
     PUBLISHED_DIR,
     DataError,
@@ -22,8 +23,6 @@ from utils.helpers import (
     show_path,
 )
 from utils.signals import obey_signals, report_end
-
-ENGINE_NAMES = ("duckdb", "spark")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from utils.helpers import (
     DATABASE_PATH,
+    ENGINE_NAMES,
     PROJECT_ROOT,
     DataError,
     print_safely,
@@ -24,8 +25,6 @@ from utils.signals import obey_signals, report_end
 if TYPE_CHECKING:
     from queries.options import Options
     from queries.run_query import Outcome
-
-ENGINE_NAMES = ("duckdb", "spark")
 
 
 def build_parser() -> argparse.ArgumentParser:

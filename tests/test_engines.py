@@ -11,6 +11,7 @@ import atexit
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ import generate_data
 import ingest
 import run_query
 from tests import cdnow
+from tests.documents import copy_project
 from tests.support import (
     ROOT,
     Result,
@@ -340,8 +342,8 @@ class OddOptions(FilesCase):
             ["--ingest"], ["--check"], ["--rows", "duplicate_key"], ["--verify"],
             ["--database", "x.db"], ["--schema", "x.sql"],
         ):  # fmt: skip
-            options = ["--report", "--engine", "duckdb", name, *value]
-            cases.append((ingest, options, f"{name} is SQLite"))
+            given: list[object] = ["--report", "--engine", "duckdb", name, *value]
+            cases.append((ingest, given, f"{name} is SQLite"))
         for script, options, words in cases:
             with self.subTest(script=script.__name__, options=options):
                 result = call(script.main, *options)
@@ -627,6 +629,26 @@ class OnDuckDB(EngineCase):
         self.assert_same_query(self.folder, self.folder, "--by", "country")
         self.assert_same_report(self.folder, self.folder)
 
+    def test_a_shop_without_rows_gives_the_same(self) -> None:
+        for table in read_contract().tables:
+            text = ",".join(table.column_names) + "\n"
+            (self.folder / f"{table.name}.csv").write_text(text, encoding="utf-8")
+        self.assertEqual(self.ingest().status, 0)
+        self.assert_same_query(self.folder, self.folder, "--by", "channel")
+        self.assert_same_report(self.folder, self.folder)
+
+    def test_a_file_that_changes_meanwhile_is_refused(self) -> None:
+        self.copy_sample()
+        path = self.folder / "users.csv"
+
+        def change(*_: object) -> None:
+            os.utime(path, (1, 1))
+
+        with mock.patch("utils.engine_tables.run_script", change):
+            result = self.run_query(self.engine)
+        self.assertEqual(result.status, 1, result)
+        self.assertIn("users.csv: was changed meanwhile", result.stderr)
+
     def test_each_fault_is_found(self) -> None:
         for name, (break_file, _, _) in FAULTS.items():
             self.copy_sample()
@@ -666,6 +688,42 @@ class OnDuckDB(EngineCase):
             run_query.main, "--database", self.database, "--out-dir", self.out_dir, *truth
         )
         self.assertEqual(of_sqlite, self.run_query(self.engine, *truth))
+
+
+class TheReadme(EngineCase):
+    """Shows commands that work as printed, with Spark configured by its own file."""
+
+    engine = "spark"
+
+    def test_what_to_do_beyond_this_machine(self) -> None:
+        if shutil.which("duckdb") is None:
+            skip_or_fail(self, "duckdb is not installed: the README was not followed")
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        section = text.partition("## When you outgrow this machine")[2].partition("\n## ")[
+            0
+        ]
+        commands = re.findall(r"^    python (.*)$", section, re.MULTILINE)
+        self.assertEqual(len(commands), 3)
+        copy = copy_project(self.folder)
+        for command in ("generate_data.py --generate --users 150", "ingest.py --ingest"):
+            self.run_printed(command, copy)
+        settings = self.folder / "conf"
+        settings.mkdir()
+        (settings / "spark-defaults.conf").write_text(
+            "spark.sql.shuffle.partitions 2\nspark.ui.enabled false\n", encoding="utf-8"
+        )
+        for command in commands:
+            with self.subTest(command):
+                self.run_printed(command, copy, SPARK_CONF_DIR=os.fspath(settings))
+        self.assertFalse((copy / "metastore_db").exists())
+
+    def run_printed(self, command: str, copy: Path, **environment: str) -> None:
+        """Run *command*, a script and its options, in *copy*."""
+        finished = subprocess.run(
+            [sys.executable, *command.split()],
+            cwd=copy, env={**os.environ, **environment}, capture_output=True, check=False,
+        )  # fmt: skip
+        self.assertEqual((finished.returncode, finished.stderr), (0, b""), finished)
 
 
 class OnSpark(EngineCase):

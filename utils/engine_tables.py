@@ -41,6 +41,7 @@ from utils.table_files import (
     FINGERPRINT_DIGITS,
     Survey,
     find_tables,
+    identify,
     survey_tables,
 )
 
@@ -121,8 +122,12 @@ def require_local(data_dir: Path) -> None:
 
 
 def run_session(session: Session) -> None:
-    """Run the script; raise `DataError` if the engine fails."""
+    """Run the script; raise `DataError` if the engine fails, or a file was changed."""
     run_script(session.script, session.data_dir)
+    for survey in session.surveys:
+        for part in survey.files.parts:
+            if identify(part.path) != part.identity:
+                raise DataError(f"{part.path}: was changed meanwhile. Run again.")
 
 
 # ---- Tables ------------------------------------------------------------------------------
@@ -461,19 +466,20 @@ def find_broken_rules(session: Session) -> list[Fault]:
     """Return the CHECKs and the UNIQUE keys that rows break."""
     faults = []
     for table, rules in list_rules(session.contract):
-        ((row,),) = [session.script.rows.get(_RULES + table.name) or [()]]
+        if not rules:
+            continue
+        (row,) = session.script.rows[_RULES + table.name]
         for rule, count, one in zip(rules, row[::2], row[1::2], strict=True):
             if count:
                 faults.append(_name_fault(table, "break", rule.name, count, one))
-    tables = {table.name: table for table in session.contract.tables}
-    for name, place, count, one in session.script.rows[_KEYS]:
-        if count:
-            faults.append(
-                Fault("share a", name, place, count, one)
-                if tuple(place.split(", ")) != tables[name].key
-                else Fault("share a key", name, place, count, one)
-            )
-    return faults
+    return [
+        *faults,
+        *(
+            Fault("share a", name, place, count, one)
+            for name, place, count, one in session.script.rows[_KEYS]
+            if count
+        ),
+    ]
 
 
 def find_orphans(session: Session) -> list[Fault]:

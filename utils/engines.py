@@ -23,8 +23,6 @@ from utils.contract import split_sql
 from utils.helpers import DataError
 from utils.signals import hold_signals
 
-ENGINE_NAMES = ("duckdb", "spark")
-
 # A row as the engine gave it, its values in the order of the columns.
 Row = tuple[Any, ...]
 Take = Callable[[Row], None]
@@ -44,7 +42,8 @@ _LOWER = "translate(x, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz
 
 # Of what is said when a number does not fit into 64 bits.
 _OVERFLOW = re.compile(
-    r"ARITHMETIC_OVERFLOW|NUMERIC_VALUE_OUT_OF_RANGE|CAST_OVERFLOW|Out of Range Error"
+    r"ARITHMETIC_OVERFLOW|NUMERIC_VALUE_OUT_OF_RANGE|CAST_OVERFLOW|Out of Range Error|"
+    r"out of range for the destination type"
 )
 
 # What Spark says whether or not it fails.
@@ -399,7 +398,7 @@ def translate(sql: str) -> str:
     the function that does what SQLite's does.
 
     >>> translate("SELECT LOWER(a) -- b; c\nFROM d;")
-    'SELECT ascii_lower(a)  FROM d'
+    'SELECT ascii_lower(a)   FROM d'
     """
     parts = ["ascii_lower" if part.upper() == "LOWER" else part for part in split_sql(sql)]
     return "".join(parts).strip().removesuffix(";").rstrip()

@@ -10,12 +10,12 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from utils.contract import Column, Contract, Table
+from utils.contract import Contract, Table
 from utils.csv_bytes import BUFFER_BYTES, HashingReader, Refusal, longest_line
 from utils.helpers import DataError
 
@@ -33,10 +33,14 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Part(NamedTuple):
-    """A file of a table; *has_header* tells whether its first line names the columns."""
+    """A file of a table; *has_header* tells whether its first line names the columns.
+
+    *identity* is what changes when the file does.
+    """
 
     path: Path
     has_header: bool
+    identity: tuple[int, ...]
 
 
 class TableFiles(NamedTuple):
@@ -50,11 +54,6 @@ class TableFiles(NamedTuple):
     def name(self) -> str:
         """Return what the parts are called when they are put together."""
         return f"{self.table.name}.csv"
-
-    @property
-    def columns(self) -> list[Column]:
-        """Return the columns in the order of the files."""
-        return [self.table.find_column(name) for name in self.header]
 
 
 class Survey(NamedTuple):
@@ -175,15 +174,21 @@ def _read_headers(table: Table, paths: Sequence[Path]) -> TableFiles:
                     f"{path}: has its columns in another order than the parts before it."
                     " Write all parts with the same columns."
                 )
-            parts.append(Part(path, has_header=True))
+            parts.append(Part(path, has_header=True, identity=identify(path)))
         elif header:
-            parts.append(Part(path, has_header=False))
+            parts.append(Part(path, has_header=False, identity=identify(path)))
         else:
             raise DataError(
                 f"{path}:1: the columns are {', '.join(first)[:200]!r}, expected"
                 f" {', '.join(table.column_names)}. Mend the header."
             )
     return TableFiles(table, header, tuple(parts))
+
+
+def identify(path: Path) -> tuple[int, ...]:
+    """Return what changes when the file at *path* does."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino
 
 
 def _read_first_record(path: Path, column_count: int) -> tuple[str, ...]:
@@ -377,12 +382,3 @@ def _describe(files: TableFiles, source: HashingReader, content: _Content) -> Su
         has_returns=source.has_returns,
         fingerprint=content.fingerprint,
     )
-
-
-def iterate_parts(tables: Sequence[TableFiles]) -> Iterator[Part]:
-    """Yield every part of *tables*."""
-    return chain.from_iterable(files.parts for files in tables)
-
-
-# What is told of rows as they come.
-Take = Callable[[tuple[Any, ...]], None]
