@@ -11,16 +11,19 @@ import hashlib
 import io
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from utils.contract import Contract, Table
 from utils.csv_bytes import BUFFER_BYTES, HashingReader, Refusal, longest_line
+from utils.digest import render_header
 from utils.helpers import DataError
 
-# Rows taken at once.
+# Rows, or bytes, taken at once.
 _CHUNK_ROWS = 5000
+_BLOCK_BYTES = 1 << 20
 
 # The number of a part and that of all of them, as generate_data.py names them.
 _PART = re.compile(r"part-(\d+)-of-(\d+)")
@@ -265,26 +268,59 @@ def survey_tables(tables: Sequence[TableFiles], *, has_fingerprints: bool) -> li
 
 def survey_table(files: TableFiles, *, has_fingerprint: bool) -> Survey:
     """Read *files* through once; raise what `survey_tables` does."""
-    source = HashingReader(_PartsReader(files.parts), longest_line(len(files.header)))
-    try:
-        with io.TextIOWrapper(
-            io.BufferedReader(source, BUFFER_BYTES), encoding="utf-8-sig", newline="\n"
-        ) as text:
-            rows = csv.reader(text, strict=True)
-            next(rows)
-            content = _Content(files, has_fingerprint=has_fingerprint)
-            try:
-                while chunk := list(islice(rows, _CHUNK_ROWS)):
-                    content.add(chunk)
-            except (csv.Error, UnicodeDecodeError, Refusal) as error:
-                raise DataError(
-                    f"{files.parts[0].path}: no CSV of UTF-8 near row {content.rows + 1}"
-                    f" of {files.name}: {error}. python ingest.py --check names each fault"
-                    " of files that are put together."
-                ) from error
-            return _describe(files, source, content)
-    finally:
-        source.close()
+    content = _Content(files, has_fingerprint=has_fingerprint)
+    with closing(_PartsReader(files.parts)) as parts:
+        source = HashingReader(parts, longest_line(len(files.header)))
+        reader = io.BufferedReader(source, BUFFER_BYTES)
+        try:
+            _read_rows(reader, content)
+        except (csv.Error, UnicodeDecodeError, Refusal) as error:
+            raise DataError(
+                f"{files.parts[0].path}: no CSV of UTF-8 near row {content.rows + 1} of"
+                f" {files.name}: {error}. python ingest.py --check names each fault of"
+                " files that are put together."
+            ) from error
+    return _describe(files, source, content)
+
+
+def _read_rows(reader: IO[bytes], content: _Content) -> None:
+    """Hand all rows of *reader* to *content*: as bytes as long as that can be done."""
+    rest = reader.readline()
+    has_header = True
+    if content.takes_lines(rest):
+        has_header = False
+        rest = b""
+        while block := reader.read(_BLOCK_BYTES):
+            lines, end, rest = (rest + block).rpartition(b"\n")
+            if not content.add_lines(lines + end):
+                rest = lines + end + rest
+                break
+    whole = io.BufferedReader(_Chain(rest, reader), BUFFER_BYTES)
+    text = io.TextIOWrapper(whole, encoding="utf-8-sig", newline="\n")
+    rows = csv.reader(text, strict=True)
+    if has_header:
+        next(rows)
+    while chunk := list(islice(rows, _CHUNK_ROWS)):
+        content.add(chunk)
+
+
+class _Chain(io.RawIOBase):
+    """Some bytes that were read already, then the rest of a file."""
+
+    def __init__(self, first: bytes, rest: IO[bytes]) -> None:
+        self._first = first
+        self._rest = rest
+
+    def readable(self) -> bool:
+        """Return True: this is a reader."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into *buffer*; return the number of bytes, 0 at the end."""
+        data = self._first[: len(buffer)] or self._rest.read(len(buffer))
+        self._first = self._first[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class _Content:
@@ -296,16 +332,38 @@ class _Content:
         self.fingerprint = 0 if has_fingerprint else None
         self._order = [files.header.index(name) for name in table.column_names]
         self._is_in_order = list(files.header) == table.column_names
-        self._digest = hashlib.sha256((",".join(table.column_names) + "\n").encode())
+        self._header = render_header(table)
+        self._digest = hashlib.sha256(self._header)
         is_plain = len(table.key) == 1 and table.find_column(table.key[0]).type == "INTEGER"
         self._key_at = files.header.index(table.key[0]) if is_plain else None
         self._last_key = -(2**63) - 1
         self.is_sorted = is_plain
 
+    def takes_lines(self, header: bytes) -> bool:
+        """Return whether `add_lines` understands the lines that follow *header*."""
+        return self._key_at == 0 and header == self._header
+
+    def add_lines(self, lines: bytes) -> bool:
+        """Take in whole *lines* of bytes; return False, and take none, at a quote or CR.
+
+        Without these a line is the canonical one, and its first cell ends at a comma.
+        """
+        if b'"' in lines or b"\r" in lines:
+            return False
+        lines.decode("utf-8")
+        of_rows = lines.splitlines()
+        self._follow_keys([line.partition(b",")[0] for line in of_rows])
+        self._digest.update(lines)
+        self.rows += len(of_rows)
+        if self.fingerprint is not None:
+            self.fingerprint += sum(map(_fingerprint, of_rows))
+        return True
+
     def add(self, rows: Sequence[list[str]]) -> None:
         """Take in *rows*, the next ones."""
         self.rows += len(rows)
-        self._follow_keys(rows)
+        if (at := self._key_at) is not None:
+            self._follow_keys(["".join(row[at : at + 1]) for row in rows])
         if not self.is_sorted and self.fingerprint is None:
             return
         lines = self._render(rows)
@@ -318,21 +376,23 @@ class _Content:
         """Return the digest of the rows as a canonical file."""
         return self._digest.hexdigest()
 
-    def _follow_keys(self, rows: Sequence[list[str]]) -> None:
-        if not self.is_sorted or self._key_at is None:
+    def _follow_keys(self, keys: Sequence[str] | Sequence[bytes]) -> None:
+        """See whether *keys* go on to rise."""
+        if not self.is_sorted:
             return
         try:
-            keys = [self._last_key, *(int(row[self._key_at]) for row in rows)]
-        except (ValueError, IndexError):
+            numbers = [self._last_key, *map(int, keys)]
+        except ValueError:
             self.is_sorted = False
             return
-        self.is_sorted = keys == sorted(keys)
-        self._last_key = keys[-1]
+        self.is_sorted = numbers == sorted(numbers)
+        self._last_key = numbers[-1]
 
     def _render(self, rows: Sequence[list[str]]) -> list[str]:
         """Return *rows* as canonical lines."""
+        width = len(self._order)
         if not self._is_in_order:
-            rows = [[row[at] for at in self._order] for row in rows if len(row) > 1]
+            rows = [[row[at] for at in self._order] for row in rows if len(row) == width]
         return [render_line(row) for row in rows]
 
 
@@ -356,11 +416,15 @@ def _quote(cell: str) -> str:
 
 
 def fingerprint_line(line: str) -> int:
-    """Return the number that *line* adds to the fingerprint of its table.
+    """Return the number that *line*, with its end, adds to its table's fingerprint.
 
     Added up it tells, in any order, whether two readers saw the same rows.
     """
-    digest = hashlib.md5(line[:-1].encode(), usedforsecurity=False).hexdigest()
+    return _fingerprint(line[:-1].encode())
+
+
+def _fingerprint(line: bytes) -> int:
+    digest = hashlib.md5(line, usedforsecurity=False).hexdigest()
     return int(digest[:FINGERPRINT_DIGITS], 16)
 
 
