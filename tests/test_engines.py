@@ -44,6 +44,7 @@ from utils.contract import read_contract
 from utils.engine_tables import list_rules, translate_rule
 from utils.engines import ENGINES, DuckDB, Spark, name_paths, pick_errors
 from utils.helpers import DataError
+from utils.manifest import Manifest, compare_with_manifest
 from utils.table_files import find_tables, survey_tables
 
 TABLES = [table.name for table in read_contract().tables]
@@ -438,6 +439,15 @@ class TheFiles(FilesCase):
                 self.assertEqual(
                     [each[1:] for each in found], [each[1:] for each in expected]
                 )
+
+    def test_are_those_of_a_manifest_that_lists_their_parts(self) -> None:
+        document = json.loads((shop_of_800() / "datapackage.json").read_bytes())
+        (listed,) = [each for each in document["resources"] if each["name"] == "users"]
+        sha256 = listed["hash"].removeprefix("sha256:")
+        listed["path"] = [f"users.csv.part-{number}-of-3" for number in (1, 2, 3)]
+        manifest = Manifest(document, "0" * 64)
+        for digest, words in ((sha256, "matches"), ("1" * 64, "differs")):
+            self.assertEqual(compare_with_manifest(manifest, "users.csv", digest), words)
 
     def test_are_refused_when_one_is_missing(self) -> None:
         shutil.copytree(parts_of_800(3), self.folder / "parts")

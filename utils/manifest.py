@@ -60,7 +60,10 @@ def compare_with_manifest(manifest: Manifest, file_name: str, sha256: str) -> st
 def find_listed_hash(manifest: Manifest, file_name: str) -> str | None:
     """Return the hash that *manifest* lists of the file, '' if it lists the file only."""
     for resource in _listed_resources(manifest.document):
-        if resource.get("path") == file_name:
+        path = resource.get("path")
+        # The hash of a table in parts is that of the parts put together.
+        is_in_parts = isinstance(path, list) and f"{resource.get('name')}.csv" == file_name
+        if path == file_name or is_in_parts:
             return str(resource.get("hash", ""))
     return None
 
