@@ -1,7 +1,7 @@
 """The report over the CSV files themselves, by another engine than SQLite.
 
 The same checks and trends are asked of DuckDB or Spark.  What a load would have proved,
-cell by cell and rule by rule, the engine proves (`utils/engine_tables.py`); what it found
+cell by cell and rule by rule, the engine proves (`utils/engine_proofs.py`); what it found
 takes the place of the three checks that look into a database.
 """
 
@@ -32,13 +32,15 @@ from db.report import (
     show_cell,
 )
 from utils.database import VALID_REFUNDS_SQL, find_as_of
-from utils.engine_tables import (
-    Session,
+from utils.engine_proofs import (
     count_rows,
-    describe_engine,
     find_broken_rules,
     find_odd_cells,
     find_other_cells,
+)
+from utils.engine_tables import (
+    Session,
+    describe_engine,
     list_columns,
     open_session,
     read_session_provenance,
@@ -64,7 +66,7 @@ def report_files(engine: Engine, data_dir: Path, out_dir: Path | None = None) ->
     provenance = read_session_provenance(session)
     as_of = find_as_of(provenance)
     ((inexact_refund,),) = session.script.rows[_INEXACT]
-    counts = count_rows(session)
+    counts = count_rows(session.script, session.contract)
     return publish_report(
         assemble_report(
             provenance,
@@ -144,13 +146,15 @@ def _find_here(session: Session, check: Check) -> Findings:
         CONTENT_CHECK: ["table_name", "recorded_sha256", "found_sha256"],
     }[check.name]
     if check.name == WHOLE_CHECK:
-        rows = [[fault.describe()] for fault in find_odd_cells(session)]
+        rows = [
+            [fault.describe()] for fault in find_odd_cells(session.script, session.contract)
+        ]
     elif check.name == RULES_CHECK:
         rows = [
             [f"table {fault.table}", fault.describe()]
-            for fault in find_broken_rules(session)
+            for fault in find_broken_rules(session.script, session.contract)
         ]
     else:
-        rows = [list(row) for row in find_other_cells(session)]
+        rows = [list(row) for row in find_other_cells(session.script, session.surveys)]
     sample = [[show_cell(cell) for cell in row] for row in rows[:SAMPLE_ROWS]]
     return Findings(columns, len(rows), sample)

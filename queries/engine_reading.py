@@ -37,11 +37,11 @@ from queries.reconciliation import (
 from queries.sql_text import find_parts, replace_body, replace_select
 from queries.uncertainty import Spread, measure_spread
 from utils.database import find_as_of
+from utils.engine_proofs import list_rules
 from utils.engine_tables import (
     Session,
     describe_engine,
     list_columns,
-    list_rules,
     open_session,
     read_session_provenance,
     require_sound,

@@ -41,7 +41,7 @@ from tests.support import (
 )
 from tests.test_cdnow import MASTER
 from utils.contract import read_contract
-from utils.engine_tables import list_rules, translate_rule
+from utils.engine_proofs import list_rules, translate_rule
 from utils.engines import ENGINES, DuckDB, Spark, name_paths, pick_errors
 from utils.helpers import DataError
 from utils.manifest import Manifest, compare_with_manifest
