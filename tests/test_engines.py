@@ -313,7 +313,8 @@ class AFailingEngine(FilesCase):
                 )  # fmt: skip
                 engine = int(self.wait_for(self.folder / "pid"))
                 process.send_signal(getattr(signal, name))
-                _, stderr = process.communicate(timeout=20)
+                # Sooner than an engine that does not listen would be killed.
+                _, stderr = process.communicate(timeout=8)
                 self.assertEqual(process.returncode, 128 + getattr(signal, name), stderr)
                 self.assertRaises(ProcessLookupError, os.kill, engine, 0)
 

@@ -21,7 +21,7 @@ from typing import IO, Any, NamedTuple
 
 from utils.contract import split_sql
 from utils.helpers import DataError
-from utils.signals import hold_signals
+from utils.signals import hold_signals, let_signals_in
 
 # A row as the engine gave it, its values in the order of the columns.
 Row = tuple[Any, ...]
@@ -448,6 +448,8 @@ def _start(
             process = subprocess.Popen(  # noqa: S603
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
                 cwd=folder, start_new_session=os.name != "nt",
+                # Or the engine would inherit that its end is held back.
+                preexec_fn=None if os.name == "nt" else let_signals_in,  # noqa: PLW1509
             )  # fmt: skip
     except OSError as error:
         raise DataError(
