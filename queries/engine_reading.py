@@ -6,6 +6,7 @@ the purchases of a forecast are fetched, one row per customer and day.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def read_engine(
     """
     session = open_session(engine, data_dir)
     require_statuses(options, _list_statuses(session))
-    columns = list_columns(session.contract, sql)
+    columns = _name_columns(session, sql, query_path)
     has_values = tells_values and CUSTOMERS_CTE in find_parts(sql).bodies
     _ask_totals(session, options)
     _ask_cells(session, sql, has_values=has_values)
@@ -127,6 +128,20 @@ def read_engine(
         _read_pasts(rows.get("purchase_days", [])),
         describe_engine(session),
     )
+
+
+def _name_columns(session: Session, sql: str, query_path: Path) -> tuple[str, ...]:
+    """Return the columns of *sql*; raise `DataError` unless it is one SELECT."""
+    try:
+        columns = list_columns(session.contract, sql)
+    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+        raise DataError(
+            f"{query_path}: is no SQL that all engines take: {error}."
+            " Expected one SELECT; mend it, or leave --query away."
+        ) from error
+    if not columns:
+        raise DataError(f"{query_path}: gives no rows. Expected one SELECT; mend it.")
+    return columns
 
 
 def _list_statuses(session: Session) -> list[str]:

@@ -126,6 +126,15 @@ def set_cell(folder: Path, table: str, row: int, column: str, value: str) -> lis
     return before
 
 
+def spoil_users(path: Path) -> None:
+    """Make the users at *path* as odd as a sound file can be, and unsorted."""
+    name = 'Ana "=É"\u2028, the\r\nsecond; -- '
+    set_cell(path.parent, "users", 4, "full_name", name)
+    set_cell(path.parent, "users", 5, "email", "  white@Space.example ")
+    header, first, rows = path.read_bytes().split(b"\n", 2)
+    path.write_bytes(b"\xef\xbb\xbf" + header + b"\n" + rows + first + b"\n")
+
+
 # What is broken, and the check and the words by which the report names it.
 FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "an integer that is none": (
@@ -359,6 +368,22 @@ class OddOptions(FilesCase):
                 result = call(run_query.main, "--engine", "spark", "--data-dir", address)
                 self.assertEqual(result.status, 1, result)
                 self.assertIn("Mount it", result.stderr)
+
+
+class AnotherQuery(FilesCase):
+    """Is refused before anything is run, if it is not one SELECT."""
+
+    def test_that_is_not_one_select(self) -> None:
+        self.copy_sample()
+        path = self.folder / "own.sql"
+        present = mock.patch.object(DuckDB, "find_command", return_value="duckdb")
+        for sql in ("SELEC 1", "SELECT 1; DROP TABLE users", "DROP TABLE users"):
+            with self.subTest(sql), present:
+                path.write_text(sql, encoding="utf-8")
+                result = self.run_query("duckdb", "--query", path)
+                self.assertEqual((result.status, result.stdout), (1, ""), result)
+                self.assertIn("own.sql", result.stderr)
+                self.assertIn("one SELECT", result.stderr)
 
 
 class TheFiles(FilesCase):
@@ -628,12 +653,7 @@ class OnDuckDB(EngineCase):
 
     def test_files_that_are_not_canonical_give_the_same(self) -> None:
         self.copy_sample()
-        name = 'Ana "=É"\u2028, the\r\nsecond; -- '
-        set_cell(self.folder, "users", 4, "full_name", name)
-        set_cell(self.folder, "users", 5, "email", "  white@Space.example ")
-        path = self.folder / "users.csv"
-        header, first, *rows = path.read_bytes().split(b"\n", 2)
-        path.write_bytes(b"\xef\xbb\xbf" + header + b"\n" + rows[0] + first + b"\n")
+        spoil_users(self.folder / "users.csv")
         orders = self.folder / "orders.csv"
         orders.write_bytes(orders.read_bytes().replace(b"\n", b"\r\n"))
         self.assertEqual(self.ingest().status, 0)
@@ -748,8 +768,18 @@ class OnSpark(EngineCase):
             "--forecast",
         )  # fmt: skip
 
-    def test_the_report_is_the_same_in_parts(self) -> None:
-        self.assert_same_report(shop_of_800(), parts_of_800(3))
+    def test_the_report_is_the_same_in_parts_and_odd_files(self) -> None:
+        whole, parts = self.folder / "whole", self.folder / "parts"
+        shutil.copytree(shop_of_800(), whole)
+        shutil.copytree(parts_of_800(3), parts)
+        spoil_users(whole / "users.csv")
+        for path in parts.glob("users.csv.part-*"):
+            path.unlink()
+        shutil.copy(whole / "users.csv", parts)
+        database = whole / "shop.db"
+        loaded = call(ingest.main, "--ingest", "--data-dir", whole, "--database", database)
+        self.assertEqual(loaded.status, 0, loaded)
+        self.assert_same_report(whole, parts)
 
     def test_cdnow_gives_the_same(self) -> None:
         shop = cdnow_shop()

@@ -332,10 +332,10 @@ def name_paths(paths: Sequence[Path]) -> str:
                 " Rename the file or its folder."
             )
     if len(names) == 1:
-        return "file://" + names[0]
+        return "file:///" + names[0].lstrip("/")
     folder = os.path.commonpath([os.path.dirname(name) for name in names])
     rest = ",".join(os.path.relpath(name, folder) for name in names)
-    return f"file://{folder}/{{{rest}}}"
+    return f"file:///{folder.lstrip('/')}/{{{rest}}}"
 
 
 ENGINES: dict[str, type[Engine]] = {"duckdb": DuckDB, "spark": Spark}
