@@ -741,7 +741,9 @@ class TheReadme(EngineCase):
         settings = self.folder / "conf"
         settings.mkdir()
         (settings / "spark-defaults.conf").write_text(
-            "spark.sql.shuffle.partitions 2\nspark.ui.enabled false\n", encoding="utf-8"
+            "spark.sql.shuffle.partitions 2\nspark.ui.enabled false\n"
+            f"spark.driver.extraJavaOptions {_JVM}\n",
+            encoding="utf-8",
         )
         for command in commands:
             with self.subTest(command):
