@@ -12,6 +12,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -753,7 +754,7 @@ class TheReadme(EngineCase):
     def run_printed(self, command: str, copy: Path, **environment: str) -> None:
         """Run *command*, a script and its options, in *copy*."""
         finished = subprocess.run(
-            [sys.executable, *command.split()],
+            [sys.executable, *shlex.split(command)],
             cwd=copy, env={**os.environ, **environment}, capture_output=True, check=False,
         )  # fmt: skip
         self.assertEqual((finished.returncode, finished.stderr), (0, b""), finished)
