@@ -7,10 +7,12 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from utils.contract import SCHEMA_PATH
 from utils.helpers import (
     DATABASE_PATH,
+    ENGINE_NAMES,
     PROJECT_ROOT,
     PUBLISHED_DIR,
     DataError,
@@ -55,7 +57,18 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--data-dir", type=Path, default=PROJECT_ROOT, metavar="DIR",
-        help="folder of the CSV files (default: the project's root)",
+        help="folder of the CSV files; with another engine also of their parts (default:"
+        " the project's root)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--engine", choices=("sqlite", *ENGINE_NAMES), default="sqlite",
+        help="with --report: SQLite on the database, or DuckDB or Spark on the CSV files"
+        " themselves (default: sqlite)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--spark-arg", action="append", default=[], metavar="ARG",
+        help="with --engine spark: an argument for spark-sql, such as"
+        " --spark-arg=--master --spark-arg=yarn; may be given again",
     )  # fmt: skip
     parser.add_argument(
         "--database", type=Path, default=DATABASE_PATH, metavar="FILE",
@@ -116,6 +129,9 @@ def run(argv: Sequence[str] | None) -> int:
     tells_faults = args.errors is not None or args.max_errors is not None
     if tells_faults and not (args.ingest or args.check):
         parser.error("--errors and --max-errors tell of a load; add --ingest or --check")
+    fault = find_odd_options(args)
+    if fault:
+        parser.error(fault)
     if not (args.ingest or args.check or args.report or args.rows or args.verify):
         parser.print_help(sys.stderr)
         return 2
@@ -127,6 +143,23 @@ def run(argv: Sequence[str] | None) -> int:
     if args.verify:
         is_sound = run_verification(args) and is_sound
     return 0 if is_sound else 1
+
+
+def find_odd_options(args: argparse.Namespace) -> str | None:
+    """Return which option of *args* means nothing to its engine, if one does."""
+    if args.engine != "spark" and args.spark_arg:
+        return "--spark-arg is for --engine spark"
+    if args.engine == "sqlite":
+        return None
+    if not args.report:
+        return "--engine is what makes the report; add --report"
+    others = {
+        "--ingest": args.ingest, "--check": args.check, "--rows": args.rows,
+        "--verify": args.verify, "--database": args.database != DATABASE_PATH,
+        "--schema": args.schema != SCHEMA_PATH,
+    }  # fmt: skip
+    odd = [name for name, is_given in others.items() if is_given]
+    return f"{odd[0]} is SQLite's; leave it away, or --engine" if odd else None
 
 
 def run_ingest(args: argparse.Namespace) -> None:
@@ -166,11 +199,11 @@ def run_ingest(args: argparse.Namespace) -> None:
 
 
 def run_report(args: argparse.Namespace) -> bool:
-    """Report on the database that *args* name; return False if it is to fail the run."""
-    from db.report import render_summary, report_database
+    """Report on the data that *args* name; return False if it is to fail the run."""
+    from db.report import render_summary
 
     out_dir: Path | None = args.out_dir
-    report = report_database(args.database, out_dir)
+    report = make_report(args)
     if not args.quiet:
         print_safely(render_summary(report))
     folder = out_dir if out_dir is not None else PROJECT_ROOT
@@ -184,6 +217,19 @@ def run_report(args: argparse.Namespace) -> bool:
     failed = [check["check"] for check in report["checks"] if check["status"] == "fail"]
     report_error("ingest", f"not sound: {', '.join(failed)}. See {show_path(written[0])}.")
     return False
+
+
+def make_report(args: argparse.Namespace) -> dict[str, Any]:
+    """Write the report by the engine that *args* name; return it."""
+    if args.engine == "sqlite":
+        from db.report import report_database
+
+        return report_database(args.database, args.out_dir)
+    from db.engine_report import report_files
+    from utils.engines import open_engine
+
+    engine = open_engine(args.engine, args.spark_arg)
+    return report_files(engine, args.data_dir, args.out_dir)
 
 
 def print_rows(database: Path, check: str) -> None:

@@ -9,9 +9,11 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from utils.helpers import (
     DATABASE_PATH,
+    ENGINE_NAMES,
     PROJECT_ROOT,
     DataError,
     print_safely,
@@ -19,6 +21,10 @@ from utils.helpers import (
     show_path,
 )
 from utils.signals import obey_signals, report_end
+
+if TYPE_CHECKING:
+    from queries.options import Options
+    from queries.run_query import Outcome
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -31,8 +37,23 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Before: python ingest.py --ingest.  Next: python serve_frontend.py",
     )
     parser.add_argument(
-        "--database", type=Path, default=DATABASE_PATH, metavar="FILE",
+        "--database", type=Path, default=None, metavar="FILE",
         help="the database to read (default: db/ecommerce.db)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--engine", choices=("sqlite", *ENGINE_NAMES), default="sqlite",
+        help="what runs the query: SQLite on the database, or DuckDB or Spark on the CSV"
+        " files themselves (default: sqlite)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data-dir", type=Path, default=None, metavar="DIR",
+        help="with another engine: folder of the CSV files, or of their parts (default: the"
+        " project's root)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--spark-arg", action="append", default=[], metavar="ARG",
+        help="with --engine spark: an argument for spark-sql, such as"
+        " --spark-arg=--master --spark-arg=yarn; may be given again",
     )  # fmt: skip
     parser.add_argument(
         "--query", type=Path, default=None, metavar="FILE",
@@ -100,6 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.score and not args.forecast:
         parser.error("--score judges the forecast; add --forecast")
+    fault = find_odd_options(args)
+    if fault:
+        parser.error(fault)
     try:
         with obey_signals():
             run_query(args)
@@ -111,23 +135,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def find_odd_options(args: argparse.Namespace) -> str | None:
+    """Return which option of *args* means nothing to the engine, if one does."""
+    if args.engine == "sqlite" and args.data_dir is not None:
+        return "--data-dir is read by another engine; add --engine, or load the files"
+    if args.engine != "sqlite" and args.database is not None:
+        return "--database is SQLite's; leave it away, or --engine"
+    if args.engine != "spark" and args.spark_arg:
+        return "--spark-arg is for --engine spark"
+    return None
+
+
 def run_query(args: argparse.Namespace) -> None:
-    """Query the database that *args* name, write the results and print their summary."""
+    """Query the data that *args* name, write the results and print their summary."""
     # Imported here so that --help and a mistyped option answer at once.
     from queries.options import Options
-    from queries.run_query import QUERY_PATH, query_database
     from queries.summary import render_score, render_summary
 
     options = Options(
         args.cohort, args.by, args.as_of, args.valid_status, has_forecast=args.forecast
     )
-    outcome = query_database(
-        args.database,
-        query_path=args.query or QUERY_PATH,
-        options=options,
-        truth_dir=args.truth_dir if args.score else None,
-        out_dir=args.out_dir,
-    )
+    outcome = answer(args, options)
     width = shutil.get_terminal_size().columns
     print_safely(render_summary(outcome.document, width=width, has_colour=takes_colour()))
     if outcome.score:
@@ -138,6 +166,24 @@ def run_query(args: argparse.Namespace) -> None:
         print_safely(f"Written: {show_path(path)}")
     for note in outcome.notes:
         print_safely(f"run_query: note: {note}", file=sys.stderr)
+
+
+def answer(args: argparse.Namespace, options: Options) -> Outcome:
+    """Let the engine that *args* name run the query with *options*; write the results."""
+    from queries.run_query import QUERY_PATH, query_database, query_files
+    from utils.engines import open_engine
+
+    query_path = args.query or QUERY_PATH
+    truth_dir = args.truth_dir if args.score else None
+    if args.engine == "sqlite":
+        return query_database(
+            args.database or DATABASE_PATH, query_path=query_path, options=options,
+            truth_dir=truth_dir, out_dir=args.out_dir,
+        )  # fmt: skip
+    return query_files(
+        open_engine(args.engine, args.spark_arg), args.data_dir or PROJECT_ROOT,
+        query_path=query_path, options=options, truth_dir=truth_dir, out_dir=args.out_dir,
+    )  # fmt: skip
 
 
 def takes_colour() -> bool:

@@ -27,7 +27,7 @@ from db.cells import (
     judge_cell,
 )
 from db.faults import MOST_FAULTS, Fault, Faults, show
-from db.loading import CHUNK_ROWS, Refusal, prove_canonical
+from db.loading import CHUNK_ROWS, prove_canonical
 from db.records import (
     BAD_CHARACTERS,
     Record,
@@ -35,8 +35,10 @@ from db.records import (
     Unreadable,
     find_other_encoding,
 )
-from db.rules import Rule, RuleBook, read_terms
+from db.rules import RuleBook, read_terms
 from utils.contract import Column, Contract, ForeignKey, Table, split_sql
+from utils.csv_bytes import Refusal
+from utils.rules import Rule
 
 # Only lookups by key and by UNIQUE happen in the scratch; so much of it stays in memory.
 _SCRATCH_CACHE_KIB = 32_768

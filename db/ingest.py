@@ -22,7 +22,6 @@ from db.faults import (
 )
 from db.loading import (
     LoadedFile,
-    Refusal,
     create_indexes,
     create_tables,
     load_beside,
@@ -32,14 +31,13 @@ from db.loading import (
     take_shard,
 )
 from db.provenance import (
-    Manifest,
-    compare_with_manifest,
-    read_manifest,
     record_provenance,
 )
 from db.swap import hold_turn, name_partials, publish_database, require_replaceable
 from utils.contract import MANIFEST_NAME, SCHEMA_PATH, Contract, read_contract
+from utils.csv_bytes import Refusal
 from utils.helpers import DATABASE_PATH, DataError
+from utils.manifest import Manifest, compare_with_manifest, read_manifest
 
 # Takes the rows so far and the part of the bytes that is read, per mille.
 Watch = Callable[[int, int], None]
@@ -144,7 +142,7 @@ def ingest_folder(
         changed=[
             file.name
             for file in loaded
-            if compare_with_manifest(manifest, file) == "differs"
+            if compare_with_manifest(manifest, file.name, file.sha256) == "differs"
         ],
         warnings=[file.warning for file in loaded if file.warning],
     )

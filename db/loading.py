@@ -8,7 +8,6 @@ stops this road sends the input down the slow one (`diagnosis`).
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import os
 import re
@@ -17,11 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from db.digest import table_digest
-from db.records import RecordReader, Unreadable, longest_line
+from db.records import RecordReader, Unreadable
 from utils.contract import Column, Contract, Table
+from utils.csv_bytes import BUFFER_BYTES, HashingReader, Refusal, longest_line
+from utils.digest import table_digest
 from utils.helpers import DataError
 from utils.processes import count_processors, open_pool
 
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 # Rows proved and inserted at once: few enough to stay in the processor's cache (5,000 take
 # a third longer).
 CHUNK_ROWS = 500
-
-# Bytes read, hashed and searched for NUL at once.
-BUFFER_BYTES = 1 << 18
 
 # From so many bytes on a second process is worth its start.
 BYTES_FOR_TWO = 1 << 23
@@ -51,15 +48,11 @@ _OPTIONAL_INTEGERS = re.compile(rf"{_INTEGER}?(?:\n{_INTEGER}?)*")
 Tell = Callable[[int, int], None]
 
 
-class Refusal(Exception):
-    """The fast road met something it does not take; the slow road will say what."""
-
-
 class LoadedFile(NamedTuple):
     """One input as it was read.
 
     *form* says how: its encoding, line ends, and what else is not canonical about it.
-    *content_sha256* is the digest of its table's rows (see `db.digest`).  *warning* is a
+    *content_sha256* is the digest of its table's rows (see `utils.digest`).  *warning* is a
     sentence about what is allowed, yet hardly meant, or ''.
     """
 
@@ -70,76 +63,6 @@ class LoadedFile(NamedTuple):
     form: str
     content_sha256: str
     warning: str = ""
-
-
-class HashingReader(io.RawIOBase):
-    """A raw file that hashes and counts the bytes that pass, and refuses some of them.
-
-    Those are NUL and a line of surely more than *most_bytes*, which no row needs.
-    """
-
-    def __init__(self, raw: io.FileIO, most_bytes: int) -> None:
-        self._raw = raw
-        self._most_bytes = most_bytes
-        self._bytes_of_line = 0
-        self._hash = hashlib.sha256()
-        self._head = b""
-        self._last = b""
-        self._line_feeds = 0
-        self._returns = 0
-        self._pairs = 0
-        self.byte_count = 0
-        self.has_quotes = False
-
-    def readable(self) -> bool:
-        """Return True: this is a reader."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read into *buffer*; return the number of bytes, 0 at the end."""
-        count = self._raw.readinto(buffer) or 0
-        data = bytes(memoryview(buffer)[:count])
-        if b"\0" in data:
-            raise Refusal("a NUL byte")
-        self._hash.update(data)
-        self._look_at(data)
-        self.byte_count += count
-        return count
-
-    def _look_at(self, data: bytes) -> None:
-        if not data:
-            return
-        self._head = self._head or data[:3]
-        self.has_quotes = self.has_quotes or b'"' in data
-        line_feeds = data.count(b"\n")
-        self._line_feeds += line_feeds
-        self._bytes_of_line = 0 if line_feeds else self._bytes_of_line + len(data)
-        if self._bytes_of_line > self._most_bytes:
-            raise Refusal("a line that is too long")
-        if b"\r" in data or self._last == b"\r":
-            self._returns += data.count(b"\r")
-            self._pairs += data.count(b"\r\n") + (self._last + data[:1] == b"\r\n")
-        self._last = data[-1:]
-
-    def hexdigest(self) -> str:
-        """Return the SHA-256 of all bytes read so far."""
-        return self._hash.hexdigest()
-
-    @property
-    def has_one_line_end(self) -> bool:
-        """Return whether all line breaks are alike, and no CR stands elsewhere."""
-        return self._returns == self._pairs and self._pairs in (0, self._line_feeds)
-
-    def describe_oddities(self) -> list[str]:
-        """Return what about the bytes is not as in a canonical CSV file."""
-        oddities = ["BOM"] if self._head == b"\xef\xbb\xbf" else []
-        if self._returns:
-            oddities.append("CRLF" if self.has_one_line_end else "mixed line ends")
-        if self._last not in (b"", b"\n"):
-            oddities.append("no line end at the end")
-        if self.has_quotes:
-            oddities.append("quotes")
-        return oddities
 
 
 def load_tables(

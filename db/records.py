@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import IO, NamedTuple
 
+from utils.csv_bytes import longest_line
+
 # Marks of other encodings, the longer ones first.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
@@ -34,9 +36,6 @@ BAD_CHARACTERS = re.compile("[\udc80-\udcff]+|\0+")
 # Of bad bytes so many places are told in a record, and so many bytes in a place.
 MOST_BAD_PLACES = 100
 MOST_BAD_BYTES = 8
-
-# A character has up to four bytes in UTF-8.
-_CHARACTER_BYTES = 4
 
 
 class Record(NamedTuple):
@@ -93,12 +92,6 @@ def find_other_encoding(head: bytes) -> str | None:
     if 0.7 < nul_share < 1:
         return "UTF-32"
     return "UTF-16" if 0.4 < nul_share <= 0.7 else None
-
-
-def longest_line(columns: int) -> int:
-    """Return how many bytes a line can have at most of which *columns* fields are sound."""
-    # Each field may have its quotes and its comma; a BOM and CRLF come on top.
-    return columns * (csv.field_size_limit() * _CHARACTER_BYTES + 3) + 5
 
 
 class RecordReader(Iterator[Record]):

@@ -12,12 +12,11 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from db.digest import dataset_digest, provenance_digest, table_digest
 from db.ratios import derive_kpis, derive_trend
 from db.report_markdown import describe_verdict, render_markdown, render_summary
 from utils.contract import PROVENANCE_TABLE, Contract, read_contract
@@ -31,6 +30,7 @@ from utils.database import (
     open_database,
     read_provenance,
 )
+from utils.digest import dataset_digest, provenance_digest, table_digest
 from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,
@@ -184,7 +184,12 @@ def report_database(database: Path, out_dir: Path | None = None) -> Report:
     reads it: all of them or none.  Raise `DataError` if *database* is missing, locked, or
     not one of ours.
     """
-    text = render_json(read_report(database))
+    return publish_report(read_report(database), out_dir)
+
+
+def publish_report(found: Report, out_dir: Path | None) -> Report:
+    """Write the report *found* and what is rendered from it, all or nothing; return it."""
+    text = render_json(found)
     report: Report = json.loads(text)
     folder = PROJECT_ROOT if out_dir is None else out_dir
     texts = {folder / "report.json": text, folder / "report.md": render_markdown(report)}
@@ -207,15 +212,37 @@ def build_report(
     provenance = read_provenance(connection)
     as_of = find_as_of(provenance)
     digests = {table.name: table_digest(connection, table) for table in contract.tables}
-    checks = run_checks(Loaded(connection, contract, provenance, digests))
-    trends = run_trends(connection, as_of)
-    tables = count_rows(connection, contract)
+    return assemble_report(
+        provenance,
+        source=file,
+        checks=run_checks(Loaded(connection, contract, provenance, digests)),
+        trends=run_trends(connection, as_of),
+        tables=count_rows(connection, contract),
+        content_sha256=dataset_digest(digests),
+    )
+
+
+def assemble_report(
+    provenance: Provenance,
+    *,
+    source: Mapping[str, Any],
+    checks: list[Row],
+    trends: dict[str, Row],
+    tables: list[Row],
+    content_sha256: str | None = None,
+) -> Report:
+    """Return the report of what was found; *source* names the database or the engine.
+
+    *content_sha256* is that of the rows as they were found, if they were digested.
+    """
+    if content_sha256 is None:
+        content_sha256 = provenance["dataset"]["content_sha256"]
     return {
         "schema_version": SCHEMA_VERSION,
-        "as_of": as_of,
+        "as_of": find_as_of(provenance),
         "currency": find_currency(provenance),
-        "database": dict(file),
-        "dataset": {"content_sha256": dataset_digest(digests)},
+        "database": dict(source),
+        "dataset": {"content_sha256": content_sha256},
         "queries": {"sha256": digest_queries()},
         "verdict": judge(checks),
         "kpis": derive_kpis(trends, tables),
@@ -285,7 +312,7 @@ def read_header(sql: str) -> dict[str, str]:
 def list_checks() -> list[Check]:
     """Return every check by name: the SQL files, and the three made here."""
     made_here = [
-        Check(WHOLE_CHECK, "SQLite finds pages, columns, types and indexes whole",
+        Check(WHOLE_CHECK, "Every cell has its type, and pages and indexes are whole",
               "error", THRESHOLDS["error"], ["message"]),
         Check(RULES_CHECK, "Tables, indexes and rules are those of db/schema.sql",
               "error", THRESHOLDS["error"], ["object"]),
@@ -504,12 +531,27 @@ def judge(checks: Sequence[Row]) -> Row:
 
 def run_trends(connection: sqlite3.Connection, as_of: str | None) -> dict[str, Row]:
     """Return every trend with its ratios, by the name of its file."""
+    return describe_trends(
+        [(query, *select_rows(connection, query)) for query in read_queries(TRENDS_DIR)],
+        find_inexact_refund(connection),
+        as_of,
+    )
+
+
+def describe_trends(
+    answers: Iterable[tuple[Query, list[Row], str | None]],
+    inexact_refund: int | None,
+    as_of: str | None,
+) -> dict[str, Row]:
+    """Return the *answers*, each with its rows and a note, as the report holds them.
+
+    No refund is told where the one of the payment *inexact_refund* is not exact.
+    """
     trends = {}
-    inexact_refund = find_inexact_refund(connection)
-    for query in read_queries(TRENDS_DIR):
-        rows, note = select_rows(connection, query)
+    for query, found, note in answers:
+        rows = found
         if inexact_refund is not None and rows and "refund_cents" in rows[0]:
-            rows, note = [], f"the refund of payment_id {inexact_refund} is too large"
+            rows, note = [], f"the refund of payment_id {inexact_refund} is too large"  # noqa: PLW2901
         trends[query.name] = {
             "title": query.read_word("Title"),
             "sql": {"file": query.file, "sha256": query.sha256},

@@ -461,8 +461,10 @@ def render_provenance(report: Row) -> str:
     ]
     facts += [
         ["dataset content_sha256", report["dataset"]["content_sha256"]],
-        ["database sha256", report["database"]["sha256"]],
-        ["database bytes", write_count(report["database"]["bytes"])],
+    ]
+    facts += [
+        [f"database {name}", write_count(value) if isinstance(value, int) else value]
+        for name, value in report["database"].items()
     ]
     table = render_table([Column("Fact"), Column("Value", width=WIDE_CHARACTERS)], facts)
     return "\n\n".join(["## Provenance", render_table(columns, rows), table])

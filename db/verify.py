@@ -17,11 +17,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from db.digest import dataset_digest, provenance_digest, table_digest
-from db.loading import LoadedFile, Refusal, create_tables, load_table, open_new
-from db.provenance import Manifest, find_listed_hash, read_manifest
+from db.loading import LoadedFile, create_tables, load_table, open_new
 from db.report import read_report, render_markdown
 from utils.contract import MANIFEST_NAME, PROVENANCE_TABLE, Contract, Table
+from utils.csv_bytes import Refusal
 from utils.database import (
     LOAD_AGAIN,
     Provenance,
@@ -30,8 +29,10 @@ from utils.database import (
     open_database,
     read_provenance,
 )
+from utils.digest import dataset_digest, provenance_digest, table_digest
 from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, DataError, hash_file, render_json
 from utils.links import Link, compare_text, read_json, show, tell_difference
+from utils.manifest import Manifest, find_listed_hash, read_manifest
 
 _REPORT = "Report again: python ingest.py --report"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,10 +100,19 @@ def put_options(sql: str, options: Options, query_path: Path) -> str:
 
 def require_options(connection: sqlite3.Connection, options: Options, as_of: str) -> None:
     """Raise `DataError` unless the data can answer *options*; they end with *as_of*."""
+    require_day(options, as_of)
+    require_statuses(options, list_statuses(connection))
+
+
+def require_day(options: Options, as_of: str) -> None:
+    """Raise `DataError` if *options* name a day after *as_of*, with which the data end."""
     if options.as_of is not None and options.as_of > as_of:
         ends = f"end with {as_of}. Name that day or an earlier one" if as_of else "are none"
         raise DataError(f"--as-of {options.as_of}: the data {ends}.")
-    known = list_statuses(connection)
+
+
+def require_statuses(options: Options, known: Sequence[str]) -> None:
+    """Raise `DataError` if *options* name a status of an order that is not *known*."""
     unknown = [name for name in options.valid_statuses or () if name not in known]
     if unknown:
         raise DataError(

@@ -13,6 +13,7 @@ from queries.forecast import Past, collect_pasts
 from queries.options import Options, require_options
 from queries.reconciliation import Totals, sum_tables
 from queries.sql_text import find_parts, replace_body, replace_select
+from queries.uncertainty import Spread
 from utils.contract import PROVENANCE_TABLE
 from utils.database import (
     Provenance,
@@ -55,8 +56,18 @@ _ODD_LINE_SQL = """
 Values: TypeAlias = "dict[tuple[str, str], list[array[int]]]"
 
 
+# Grain, months, segment or None, cohort or '' for all of them.
+SpreadKey = tuple[str, int, str | None, str]
+
+
+class MeasuredValues(NamedTuple):
+    """How customers' own values are spread, as the engine has measured it."""
+
+    spreads: dict[SpreadKey, Spread]
+
+
 class Reading(NamedTuple):
-    """All that is taken from the database, in one snapshot; *source* names the file.
+    """All that is taken from the data, in one snapshot; *source* names the database.
 
     *values* are the customers' own, None of a query that does not tell them; *pasts* are
     their purchases, if a forecast is asked for.
@@ -65,7 +76,7 @@ class Reading(NamedTuple):
     provenance: Provenance
     totals: Totals
     result: Result
-    values: Values | None
+    values: Values | MeasuredValues | None
     pasts: dict[int, Past]
     source: dict[str, Any]
 
@@ -178,13 +189,18 @@ def read_pasts(
     connection: sqlite3.Connection, sql: str, query_path: Path
 ) -> dict[int, Past]:
     """Return the purchases of each customer, from the orders of the query *sql*."""
+    require_orders_cte(sql, query_path)
+    select = DAYS_PATH.read_text(encoding="utf-8")
+    return collect_pasts(connection.execute(replace_select(sql, select)))
+
+
+def require_orders_cte(sql: str, query_path: Path) -> None:
+    """Raise `DataError` if *sql*, from *query_path*, has no orders to forecast from."""
     if ORDERS_CTE not in find_parts(sql).bodies:
         raise DataError(
             f"{query_path}: has no CTE {ORDERS_CTE}, from which purchases are forecast."
             " Leave --forecast away, or take it over from queries/join_query.sql."
         )
-    select = DAYS_PATH.read_text(encoding="utf-8")
-    return collect_pasts(connection.execute(replace_select(sql, select)))
 
 
 def collect_values(rows: Iterable[ValueRow]) -> Values:

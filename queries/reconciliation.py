@@ -7,7 +7,7 @@ integers; what the query leaves out is counted with its reason.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from queries.cohorts import Cell, name_key
@@ -16,7 +16,7 @@ from queries.options import VALID_STATUSES, Options
 # How an instant of the last day ends, as text that sorts behind all of them.
 END_OF_DAY = "T23:59:59Z"
 
-_ORDERS_SQL = """
+ORDERS_SQL = """
     SELECT
         COUNT(*),
         COUNT(DISTINCT orders.user_id),
@@ -25,7 +25,7 @@ _ORDERS_SQL = """
     WHERE orders.ordered_at <= :end AND orders.status IN ({statuses})
 """
 
-_LAST_ORDER_SQL = """
+LAST_ORDER_SQL = """
     SELECT MAX(orders.ordered_at)
     FROM orders
     WHERE orders.status IN ({statuses})
@@ -33,7 +33,7 @@ _LAST_ORDER_SQL = """
 
 # Of a CROSS JOIN SQLite, which alone runs these, reads the first table through and looks
 # the other one up by its key: once down the file, not to and fro by an index.
-_LINES_SQL = """
+LINES_SQL = """
     SELECT
         COALESCE(SUM(order_items.quantity), 0),
         COALESCE(SUM(order_items.line_total_cents), 0)
@@ -43,7 +43,7 @@ _LINES_SQL = """
     WHERE orders.ordered_at <= :end AND orders.status IN ({statuses})
 """
 
-_REFUNDS_SQL = """
+REFUNDS_SQL = """
     SELECT
         payments.amount_cents,
         orders.subtotal_cents - orders.discount_cents,
@@ -60,7 +60,7 @@ _REFUNDS_SQL = """
         AND orders.status IN ({statuses})
 """
 
-_EXCLUDED_SQL = """
+EXCLUDED_SQL = """
     SELECT
         CASE
             WHEN orders.ordered_at > :end THEN 'after the as-of day'
@@ -74,7 +74,7 @@ _EXCLUDED_SQL = """
     ORDER BY reason
 """
 
-_USERS_SQL = "SELECT COUNT(*) FROM users WHERE users.signed_up_at <= :end"
+USERS_SQL = "SELECT COUNT(*) FROM users WHERE users.signed_up_at <= :end"
 
 
 class Totals(NamedTuple):
@@ -96,6 +96,28 @@ class Totals(NamedTuple):
     last_event_at: str | None
 
 
+class Figures(NamedTuple):
+    """The rows that the queries above give."""
+
+    orders: tuple[int, int, int]
+    lines: tuple[int, int]
+    last_order: tuple[str | None]
+    users: tuple[int]
+    excluded: list[tuple[str, int, int]]
+
+
+class Refund(NamedTuple):
+    """One refund, or several of the same months: the share of goods in it.
+
+    *last_counted_at* is when the last of them counts.
+    """
+
+    last_counted_at: str
+    paid_month: str
+    order_month: str
+    cents: int
+
+
 def sum_tables(connection: sqlite3.Connection, options: Options, as_of: str) -> Totals:
     """Sum the valid orders until *as_of*, table by table."""
     statuses = options.valid_statuses or VALID_STATUSES
@@ -108,19 +130,39 @@ def sum_tables(connection: sqlite3.Connection, options: Options, as_of: str) -> 
             sql.format(statuses=", ".join(f":{name}" for name in names)), values
         )
 
-    order_count, buyer_count, discount_cents = ask(_ORDERS_SQL).fetchone()
-    unit_count, lines_cents = ask(_LINES_SQL).fetchone()
-    (last_event_at,) = ask(_LAST_ORDER_SQL).fetchone()
-    (user_count,) = ask(_USERS_SQL).fetchone()
+    return collect_totals(
+        Figures(
+            ask(ORDERS_SQL).fetchone(),
+            ask(LINES_SQL).fetchone(),
+            ask(LAST_ORDER_SQL).fetchone(),
+            ask(USERS_SQL).fetchone(),
+            ask(EXCLUDED_SQL).fetchall(),
+        ),
+        share_refunds(ask(REFUNDS_SQL)),
+        end,
+    )
+
+
+def share_refunds(rows: Iterable[tuple[Any, ...]]) -> Iterator[Refund]:
+    """Yield of each of *rows*, a refund, the share that goods have in it."""
+    for amount, goods, total, ordered_at, processed_at in rows:
+        counted_at = max(ordered_at, processed_at)
+        yield Refund(counted_at, counted_at[:7], ordered_at[:7], amount * goods // total)
+
+
+def collect_totals(figures: Figures, refunds: Iterable[Refund], end: str) -> Totals:
+    """Return the totals of *figures* and of those *refunds* that count by *end*."""
+    order_count, buyer_count, discount_cents = figures.orders
+    unit_count, lines_cents = figures.lines
+    (last_event_at,) = figures.last_order
+    (user_count,) = figures.users
     paid_out: dict[str, int] = {}
     of_orders: dict[str, int] = {}
-    for amount, goods, total, ordered_at, processed_at in ask(_REFUNDS_SQL):
-        counted_at = max(ordered_at, processed_at)
-        last_event_at = max(last_event_at, counted_at)
-        if counted_at <= end:
-            share = amount * goods // total
-            paid_out[counted_at[:7]] = paid_out.get(counted_at[:7], 0) + share
-            of_orders[ordered_at[:7]] = of_orders.get(ordered_at[:7], 0) + share
+    for last_counted_at, paid_month, order_month, cents in refunds:
+        last_event_at = max(last_event_at or "", last_counted_at)
+        if last_counted_at <= end:
+            paid_out[paid_month] = paid_out.get(paid_month, 0) + cents
+            of_orders[order_month] = of_orders.get(order_month, 0) + cents
     refund_cents = sum(paid_out.values())
     return Totals(
         order_count=order_count,
@@ -133,7 +175,7 @@ def sum_tables(connection: sqlite3.Connection, options: Options, as_of: str) -> 
             month: (paid_out.get(month, 0), of_orders.get(month, 0))
             for month in sorted(paid_out | of_orders)
         },
-        excluded=ask(_EXCLUDED_SQL).fetchall(),
+        excluded=figures.excluded,
         last_event_at=last_event_at,
     )
 

@@ -7,7 +7,7 @@ import hashlib
 import io
 import re
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,21 +26,25 @@ from queries.cohorts import (
     split_segments,
     summarize_cells,
 )
+from queries.engine_reading import read_engine
 from queries.forecast import add_past, project
 from queries.options import Options, put_options
 from queries.reading import (
     DAYS_PATH,
     VALUES_PATH,
+    MeasuredValues,
     Reading,
     Values,
     read_database,
     read_query,
+    require_as_of,
     require_sound,
 )
 from queries.reconciliation import find_differences, reconcile
 from queries.score import Truth, read_truth, score_forecast
-from queries.uncertainty import describe_spread
+from queries.uncertainty import Spread, describe_spread
 from utils.database import find_as_of, find_currency, open_database, read_provenance
+from utils.engines import Engine
 from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,
@@ -69,6 +73,10 @@ class Answer(NamedTuple):
     document: dict[str, Any]
     notes: list[str]
     score: dict[str, Any] | None = None
+
+
+class Unreconciled(RuntimeError):
+    """The cells do not add up to the tables: broken rows, or a fault of the query."""
 
 
 class AnswerKey(NamedTuple):
@@ -102,6 +110,37 @@ def query_database(
     when the user can mend it; old results then stay as they were.
     """
     answer = compute_result(database, query_path, options, truth_dir)
+    return publish(answer, out_dir)
+
+
+def query_files(
+    engine: Engine,
+    data_dir: Path,
+    *,
+    query_path: Path = QUERY_PATH,
+    options: Options = DEFAULTS,
+    truth_dir: Path | None = None,
+    out_dir: Path | None = None,
+) -> Outcome:
+    """Let *engine* run the query over the CSV files in *data_dir*; write CSV and JSON.
+
+    All else is as in `query_database`.
+    """
+    sql = read_query(query_path)
+    is_ours = query_path.resolve() == QUERY_PATH
+    text = put_options(sql.decode("utf-8-sig"), options, query_path)
+    require_default_orders(options, truth_dir)
+    reading = read_engine(engine, data_dir, text, query_path, options, tells_values=is_ours)
+    require_as_of(reading.provenance, reading.totals, data_dir)
+    key = None
+    if truth_dir is not None:
+        as_of = options.as_of or find_as_of(reading.provenance) or ""
+        key = AnswerKey(*read_truth(truth_dir, reading.provenance, as_of))
+    return publish(answer_reading(reading, query_path, options, key), out_dir)
+
+
+def publish(answer: Answer, out_dir: Path | None) -> Outcome:
+    """Write *answer*; return what its reader should know."""
     paths = write_result(answer.result, answer.document, out_dir)
     return Outcome(answer.document, paths, answer.notes, answer.score)
 
@@ -119,6 +158,19 @@ def compute_result(
     # First, as it is soon read, and the query may take long.
     key = find_truth(database, options, truth_dir) if truth_dir else None
     reading = read_database(database, text, query_path, options, tells_values=is_ours)
+    try:
+        return answer_reading(reading, query_path, options, key)
+    except Unreconciled:
+        require_sound(database)
+        raise
+
+
+def answer_reading(
+    reading: Reading, query_path: Path, options: Options, key: AnswerKey | None
+) -> Answer:
+    """Return the answer that *reading* gives; raise `Unreconciled` if ours is wrong."""
+    is_ours = query_path.resolve() == QUERY_PATH
+    sql = read_query(query_path)
     as_of = options.as_of or find_as_of(reading.provenance)
     monthly = read_cells(reading.result, query_path)
     cells = whole = arrange_cells(monthly, query_path, options, as_of)
@@ -161,8 +213,7 @@ def compute_result(
     ]
     if notes and is_ours:
         # Another query may leave orders out on purpose; ours may not be written like that.
-        require_sound(database)
-        raise RuntimeError("the cohorts do not reconcile: " + "; ".join(notes))
+        raise Unreconciled("the cohorts do not reconcile: " + "; ".join(notes))
     result = build_result(cells, reading.result.columns, options)
     if not options.has_forecast:
         return Answer(result, document, notes)
@@ -179,15 +230,20 @@ def describe_sql(path: Path, sql: bytes) -> dict[str, str]:
 
 def find_truth(database: Path, options: Options, truth_dir: Path) -> AnswerKey:
     """Return the truth in *truth_dir*; raise `DataError` if it is not *database*'s."""
-    if options.valid_statuses:
-        raise DataError(
-            "--score compares with what the default orders bring, so that --valid-status"
-            " makes it meaningless. Leave one of them away."
-        )
+    require_default_orders(options, truth_dir)
     with open_database(database) as connection:
         provenance = read_provenance(connection)
     as_of = options.as_of or find_as_of(provenance) or ""
     return AnswerKey(*read_truth(truth_dir, provenance, as_of))
+
+
+def require_default_orders(options: Options, truth_dir: Path | None) -> None:
+    """Raise `DataError` if *options* choose orders of which the truth says nothing."""
+    if truth_dir is not None and options.valid_statuses:
+        raise DataError(
+            "--score compares with what the default orders bring, so that --valid-status"
+            " makes it meaningless. Leave one of them away."
+        )
 
 
 def foretell(
@@ -254,7 +310,7 @@ def _is_summable(name: str, value: Any) -> bool:
 
 
 def spread_values(
-    values: Values | None,
+    values: Values | MeasuredValues | None,
     cells: Sequence[Cell],
     segment: str | None = None,
 ) -> Spreads:
@@ -265,13 +321,33 @@ def spread_values(
     """
     if values is None:
         return {}
-    is_by_quarter = any(name_key(cell) == "cohort_quarter" for cell in cells)
-    amounts: dict[tuple[str, int], array[int]] = {}
     complete = {
         (cell[name_key(cell)], cell["months_since"])
         for cell in cells
         if cell["is_complete"]
     }
+    is_by_quarter = any(name_key(cell) == "cohort_quarter" for cell in cells)
+    if isinstance(values, MeasuredValues):
+        spreads = _pick_spreads(values, complete, segment, is_by_quarter=is_by_quarter)
+    else:
+        amounts = _pick_amounts(values, complete, segment, is_by_quarter=is_by_quarter)
+        spreads = {key: describe_spread(of_key) for key, of_key in amounts.items()}
+    for cell in cells:
+        spread = spreads.get((cell[name_key(cell)], cell["months_since"]))
+        if spread and spread.total_cents != cell["cum_net_cents"]:
+            raise RuntimeError(f"the customers' values do not add up to {cell}: {spread}")
+    return spreads
+
+
+def _pick_amounts(
+    values: Values,
+    complete: Collection[tuple[str, int]],
+    segment: str | None,
+    *,
+    is_by_quarter: bool,
+) -> Mapping[tuple[str, int], array[int]]:
+    """Return the amounts of each cohort and age that is *complete*, and of all of them."""
+    amounts: dict[tuple[str, int], array[int]] = {}
     for (of_segment, month), arrays in values.items():
         if segment is not None and of_segment != segment:
             continue
@@ -280,11 +356,27 @@ def spread_values(
             if (cohort, months) in complete:
                 for name in (cohort, ""):
                     amounts.setdefault((name, months), array("q")).extend(of_age)
-    spreads = {key: describe_spread(of_key) for key, of_key in amounts.items()}
-    for cell in cells:
-        spread = spreads.get((cell[name_key(cell)], cell["months_since"]))
-        if spread and spread.total_cents != cell["cum_net_cents"]:
-            raise RuntimeError(f"the customers' values do not add up to {cell}: {spread}")
+    return amounts
+
+
+def _pick_spreads(
+    values: MeasuredValues,
+    complete: Collection[tuple[str, int]],
+    segment: str | None,
+    *,
+    is_by_quarter: bool,
+) -> dict[tuple[str, int], Spread]:
+    """Return the spread of each cohort and age that is *complete*, and of all of them."""
+    wanted = "quarter" if is_by_quarter else "month"
+    spreads = {
+        (cohort, months): spread
+        for (grain, months, of_segment, cohort), spread in values.spreads.items()
+        if grain == wanted and of_segment == segment
+    }
+    told = {key for key in spreads if key[0]}
+    expected = {key for key in complete if key[1] in CLV_MONTHS}
+    if told != expected:
+        raise RuntimeError(f"the spreads are not those of the cells: {told ^ expected}")
     return spreads
 
 

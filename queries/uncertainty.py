@@ -55,16 +55,32 @@ def describe_spread(amounts: Sequence[int] | array[int]) -> Spread:
     >>> tuple(describe_spread([100, 300, 200, 1000]))
     (1600, -0.08, 800.08, 250.0)
     """
-    count, total = len(amounts), sum(amounts)
+    ordered = sorted(amounts)
+    count = len(amounts)
+    return measure_spread(
+        count,
+        sum(amounts),
+        sum(amount * amount for amount in amounts) if count > 1 else 0,
+        ordered[(count - 1) // 2] + ordered[count // 2] if count else 0,
+    )
+
+
+def measure_spread(count: int, total: int, square_sum: int, middle: int) -> Spread:
+    """Return how *count* amounts are spread that add up to *total*.
+
+    Their squares add up to *square_sum*, and the two in the middle (of an odd number twice
+    the one) to *middle*.
+
+    >>> measure_spread(4, 1600, 1140000, 500) == describe_spread([100, 300, 200, 1000])
+    True
+    """
     if not count:
         return Spread(0, None, None, None)
-    ordered = sorted(amounts)
-    middle = ordered[(count - 1) // 2] + ordered[count // 2]
     median = ratio(middle, 2, digits=2)
     if count < 2:
         return Spread(total, None, None, median)
     # Whole numbers up to the one root: a difference of large squares loses no digit.
-    squares = count * sum(amount * amount for amount in amounts) - total * total
+    squares = count * square_sum - total * total
     error = math.sqrt(squares / (count * count * (count - 1)))
     mean = total / count
     low, high = round(mean - Z * error, 2), round(mean + Z * error, 2)

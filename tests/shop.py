@@ -38,8 +38,8 @@ from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
-from db.digest import dataset_digest, provenance_digest, table_digest
 from utils.contract import SCHEMA_PATH, Table, read_contract
+from utils.digest import dataset_digest, provenance_digest, table_digest
 
 Row = tuple[int | str, ...]
 

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from db.digest import table_digest
 from db.report import (
     CHECKS_DIR,
     SAMPLE_ROWS,
@@ -36,6 +35,7 @@ from tests.shop import create_shop, record_provenance, seal_provenance
 from tests.support import ShopCase, sample_shop, skip_or_fail
 from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, read_contract
 from utils.database import read_provenance
+from utils.digest import table_digest
 from utils.helpers import DataError
 
 # Found by the checks with severity `info` in the sound shop: the rug, and Zoë.

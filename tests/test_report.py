@@ -24,7 +24,6 @@ from unittest import mock
 
 import ingest
 from db import report as report_module
-from db.digest import table_digest
 from db.ratios import find_last_complete_month, is_complete
 from db.report import Report, read_report, render_markdown, render_summary, report_database
 from db.report_markdown import escape, render_plot
@@ -42,6 +41,7 @@ from tests.shop import (
 from tests.support import ROOT, call, refuse_to_replace
 from utils.contract import read_contract
 from utils.database import find_inexact_refund
+from utils.digest import table_digest
 from utils.helpers import DataError, hash_file
 
 # Made in Python, beside the SQL files.

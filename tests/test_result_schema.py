@@ -68,6 +68,13 @@ class TheSchema(ShopCase):
                 document = self.ask("--database", self.database, "--forecast")
                 self.assertEqual(self.list_faults(document), [])
 
+    def test_holds_the_result_of_another_engine(self) -> None:
+        document = self.ask("--database", sample_shop() / "shop.db")
+        document["database"] = {"engine": "spark", "version": "4.3.0"}
+        self.assertEqual(self.list_faults(document), [])
+        document["database"]["bytes"] = 1
+        self.assertNotEqual(self.list_faults(document), [])
+
     def test_refuses_what_is_missing_unknown_or_of_another_kind(self) -> None:
         sound = self.ask("--database", sample_shop() / "shop.db")
         spoilers: dict[str, Any] = {

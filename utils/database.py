@@ -24,6 +24,13 @@ REPLACE = "Move it away, then load the files again: python ingest.py --ingest"
 # How long to wait for another program's lock on the database, in seconds.
 LOCK_TIMEOUT = 5.0
 
+# What happens in the shop, and when; another schema may have less.
+EVENTS = (
+    ("users", "signed_up_at"),
+    ("orders", "ordered_at"),
+    ("payments", "processed_at"),
+)
+
 # Subject → property → value: all of `submission_meta`.
 Provenance = Mapping[str, Mapping[str, str]]
 
@@ -35,6 +42,31 @@ class SchemaObject(NamedTuple):
     name: str
     table: str
     sql: str | None
+
+
+# The first refund whose share of goods is *inexact*: each engine reckons in its own way.
+VALID_REFUNDS_SQL = """
+    WITH refunds AS (
+        SELECT
+            payments.payment_id,
+            {product} AS amount_times_goods,
+            {total} AS total_cents
+        FROM payments
+        {join} orders
+            ON payments.order_id = orders.order_id
+        WHERE
+            payments.kind = 'refund'
+            AND payments.status = 'succeeded'
+            AND orders.total_cents > 0
+            AND orders.status IN (
+                'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
+            )
+    )
+
+    SELECT MIN(refunds.payment_id) AS payment_id
+    FROM refunds
+    WHERE {inexact}
+"""
 
 
 @contextmanager
@@ -323,31 +355,12 @@ def find_inexact_refund(connection: sqlite3.Connection) -> int | None:
     past 2**53 it loses cents.
     """
     # Payments come first in a CROSS JOIN, so that few orders are looked up, by their key.
-    row = connection.execute(
-        """
-        WITH refunds AS (
-            SELECT
-                payments.payment_id,
-                payments.amount_cents * (orders.subtotal_cents - orders.discount_cents)
-                AS amount_times_goods,
-                orders.total_cents
-            FROM payments
-            CROSS JOIN orders
-                ON payments.order_id = orders.order_id
-            WHERE
-                payments.kind = 'refund'
-                AND payments.status = 'succeeded'
-                AND orders.total_cents > 0
-                AND orders.status IN (
-                    'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
-                )
-        )
-
-        SELECT MIN(refunds.payment_id)
-        FROM refunds
-        WHERE
-            TYPEOF(refunds.amount_times_goods) <> 'integer'
-            OR refunds.amount_times_goods / refunds.total_cents > 1 << 53
-        """
-    ).fetchone()
-    return None if row[0] is None else int(row[0])
+    sql = VALID_REFUNDS_SQL.format(
+        product="payments.amount_cents * (orders.subtotal_cents - orders.discount_cents)",
+        total="orders.total_cents",
+        join="CROSS JOIN",
+        inexact="TYPEOF(refunds.amount_times_goods) <> 'integer'"
+        " OR refunds.amount_times_goods / refunds.total_cents > 1 << 53",
+    )
+    (payment_id,) = connection.execute(sql).fetchone()
+    return None if payment_id is None else int(payment_id)

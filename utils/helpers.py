@@ -26,6 +26,10 @@ DATABASE_PATH = PROJECT_ROOT / "db" / "ecommerce.db"
 PUBLISHED_DIR = PROJECT_ROOT / "frontend" / "data"
 
 
+# What --engine takes beside sqlite; here, because every start of a script needs it.
+ENGINE_NAMES = ("duckdb", "spark")
+
+
 class DataError(Exception):
     """A fault that the user can mend; the text names place, fault and next step."""
 

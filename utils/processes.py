@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from utils.signals import ENDING_SIGNALS, hold_signals
+from utils.signals import hold_signals, let_signals_in
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
@@ -68,8 +68,7 @@ def _start_worker(prepare: Callable[..., None], *arguments: Any) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Ctrl-C reaches every process of the terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
+    let_signals_in()
     gc.disable()
     threading.Thread(target=_follow_parent, daemon=True).start()
     prepare(*arguments)

@@ -63,6 +63,12 @@ def hold_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def let_signals_in() -> None:
+    """Undo in a new process what `hold_signals` held back in the one that started it."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
+
+
 def report_end(program: str, end: KeyboardInterrupt) -> int:
     """Say on stderr that *program* was ended; return its exit status."""
     if isinstance(end, Ended):

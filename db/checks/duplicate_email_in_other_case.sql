@@ -3,12 +3,20 @@
 -- Title: No two e-mail addresses differ only in case
 -- Severity: warning
 -- Such users are most often one customer: two accounts understate what each is worth.
+WITH emails AS (
+    SELECT
+        users.user_id,
+        users.email,
+        LOWER(users.email) AS email_in_lower_case
+    FROM users
+)
+
 SELECT
-    LOWER(users.email) AS email_in_lower_case,
+    emails.email_in_lower_case,
     COUNT(*) AS user_count,
-    MIN(users.user_id) AS first_user_id,
-    MAX(users.user_id) AS last_user_id
-FROM users
-GROUP BY LOWER(users.email)
-HAVING MIN(users.email) <> MAX(users.email)
-ORDER BY LOWER(users.email);
+    MIN(emails.user_id) AS first_user_id,
+    MAX(emails.user_id) AS last_user_id
+FROM emails
+GROUP BY emails.email_in_lower_case
+HAVING MIN(emails.email) <> MAX(emails.email)
+ORDER BY emails.email_in_lower_case;

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from utils.contract import PROVENANCE_TABLE, Column, Table
 
@@ -64,11 +65,19 @@ def dataset_digest(digests: Mapping[str, str]) -> str:
 
 def provenance_digest(connection: sqlite3.Connection) -> str:
     """Return the SHA-256 of `submission_meta`, without the one row that holds it."""
+    return digest_facts(
+        connection.execute(
+            f"SELECT subject, property, value FROM {PROVENANCE_TABLE}"
+            f" WHERE NOT (subject IS '{PROVENANCE_TABLE}'"
+            " AND property IS 'content_sha256')"
+            " ORDER BY subject, property"
+        )
+    )
+
+
+def digest_facts(rows: Iterable[tuple[Any, ...]]) -> str:
+    """Return the SHA-256 of *rows* of `submission_meta`, in their order."""
     digest = hashlib.sha256()
-    for row in connection.execute(
-        f"SELECT subject, property, value FROM {PROVENANCE_TABLE}"
-        f" WHERE NOT (subject IS '{PROVENANCE_TABLE}' AND property IS 'content_sha256')"
-        " ORDER BY subject, property"
-    ):
+    for row in rows:
         digest.update(repr(row).encode("utf-8", "backslashreplace") + b"\n")
     return digest.hexdigest()

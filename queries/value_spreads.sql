@@ -1,0 +1,151 @@
+-- Question: how do the customers of each cohort differ at the ages at which CLV is told?
+-- Grain: one row per grain of cohorts (month, quarter), age, segment and cohort that is
+--     wholly of that age; without a cohort for all of them, without a segment for all.
+-- Units: integer cents.  square_sum is text, as it may need more than 64 bits; middle_cents
+--     is twice the median.
+--
+-- For engines whose customers are too many to be fetched; queries/uncertainty.py makes the
+-- interval of it.  customer_values is the answer of customer_values.sql, as_of_months the
+-- CTE of join_query.sql, both kept under these names.  Customers of one value are counted
+-- first, so that nowhere all of them meet.
+WITH ages AS (
+    SELECT 3 AS months
+    UNION ALL SELECT 6 AS months
+    UNION ALL SELECT 12 AS months
+    UNION ALL SELECT 24 AS months
+),
+
+grains AS (
+    SELECT
+        'month' AS grain,
+        1 AS month_count
+    UNION ALL
+    SELECT
+        'quarter' AS grain,
+        3 AS month_count
+),
+
+-- One row per segment, cohort by month, age and value.
+value_counts AS (
+    SELECT
+        customer_values.segment,
+        customer_values.cohort_index,
+        ages.months,
+        CASE ages.months
+            WHEN 3 THEN customer_values.net_3m_cents
+            WHEN 6 THEN customer_values.net_6m_cents
+            WHEN 12 THEN customer_values.net_12m_cents
+            ELSE customer_values.net_24m_cents
+        END AS value_cents,
+        COUNT(*) AS customer_count
+    FROM customer_values
+    CROSS JOIN ages
+    GROUP BY
+        customer_values.segment,
+        customer_values.cohort_index,
+        ages.months,
+        CASE ages.months
+            WHEN 3 THEN customer_values.net_3m_cents
+            WHEN 6 THEN customer_values.net_6m_cents
+            WHEN 12 THEN customer_values.net_12m_cents
+            ELSE customer_values.net_24m_cents
+        END
+),
+
+-- The same by both grains; last_index is the last month of the cohort.
+grain_counts AS (
+    SELECT
+        grains.grain,
+        value_counts.segment,
+        value_counts.cohort_index - value_counts.cohort_index % grains.month_count
+        AS first_index,
+        value_counts.cohort_index - value_counts.cohort_index % grains.month_count
+        + grains.month_count - 1 AS last_index,
+        value_counts.months,
+        value_counts.value_cents,
+        value_counts.customer_count
+    FROM value_counts
+    CROSS JOIN grains
+),
+
+-- The same of cohorts whose last month is wholly of that age.
+complete_counts AS (
+    SELECT
+        grain_counts.grain,
+        grain_counts.segment,
+        grain_counts.first_index,
+        grain_counts.months,
+        grain_counts.value_cents,
+        grain_counts.customer_count
+    FROM grain_counts
+    CROSS JOIN as_of_months
+    WHERE
+        grain_counts.last_index + grain_counts.months < as_of_months.month_index
+        OR (
+            grain_counts.last_index + grain_counts.months = as_of_months.month_index
+            AND as_of_months.day_number = as_of_months.day_count
+        )
+),
+
+-- One row per group and value.
+group_counts AS (
+    SELECT
+        grain,
+        months,
+        segment,
+        first_index,
+        value_cents,
+        SUM(customer_count) AS customer_count
+    FROM complete_counts
+    GROUP BY GROUPING SETS (
+        (grain, months, value_cents, segment, first_index),
+        (grain, months, value_cents, segment),
+        (grain, months, value_cents, first_index),
+        (grain, months, value_cents)
+    )
+),
+
+running_counts AS (
+    SELECT
+        grain,
+        months,
+        segment,
+        first_index,
+        value_cents,
+        customer_count,
+        SUM(customer_count) OVER (
+            PARTITION BY grain, months, segment, first_index
+            ORDER BY value_cents
+            ROWS UNBOUNDED PRECEDING
+        ) AS count_so_far,
+        SUM(customer_count) OVER (
+            PARTITION BY grain, months, segment, first_index
+        ) AS group_count
+    FROM group_counts
+)
+
+SELECT
+    grain,
+    months,
+    segment,
+    first_index,
+    MAX(group_count) AS customer_count,
+    SUM(value_cents * customer_count) AS total_cents,
+    '' || SUM(
+        CAST(value_cents AS DECIMAL(19, 0))
+        * CAST(value_cents * customer_count AS DECIMAL(19, 0))
+    ) AS square_sum,
+    MIN(CASE WHEN 2 * count_so_far >= group_count THEN value_cents END)
+    + MIN(CASE WHEN 2 * count_so_far > group_count THEN value_cents END)
+    AS middle_cents
+FROM running_counts
+GROUP BY
+    grain,
+    months,
+    segment,
+    first_index
+ORDER BY
+    grain,
+    months,
+    segment,
+    first_index;
