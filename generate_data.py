@@ -129,6 +129,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="say of each file in --out-dir whether it is exactly what the seed in its"
         " manifest makes; the shop is made again in a temporary folder",
     )  # fmt: skip
+    action.add_argument(
+        "--join-parts", action="store_true",
+        help="write the manifest of the whole for the parts in --out-dir: all of them must"
+        " be there, as --part made them",
+    )  # fmt: skip
     parser.add_argument(
         "--out-dir", type=Path, default=PROJECT_ROOT, metavar="DIR",
         help="folder for the files (default: the project's root)",
@@ -201,9 +206,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parser.parse_args(argv)
         with obey_signals():
-            if args.verify:
+            if args.verify or args.join_parts:
                 refuse_choices(parser, args)
-                return run_verification(args)
+                return run_verification(args) if args.verify else run_join(args)
             if args.generate:
                 args = argparse.Namespace(**{**DEFAULTS, **vars(args)})
                 run_generator(read_plan(parser, args), args)
@@ -218,10 +223,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def refuse_choices(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """End with status 2 if *args* choose what --verify reads from the manifest."""
+    """End with status 2 if *args* choose what their action reads from the manifest."""
     given = ", ".join(f"--{name}" for name in DEFAULTS if name in args)
     if given:
-        parser.error(f"--verify takes the plan from the manifest; leave {given} away")
+        action = "--verify" if args.verify else "--join-parts"
+        parser.error(f"{action} takes the plan from the manifest; leave {given} away")
 
 
 def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan:
@@ -266,10 +272,27 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
             (show_path(out_dir / file.path), file.rows, file.sha256) for file in written
         )
     )
-    if part == WHOLE:
+    print_safely(f"  {show_path(out_dir / (MANIFEST_NAME + part.suffix))}")
+    if part != WHOLE:
+        print_safely("Next, with all parts in one folder: --join-parts")
+
+
+def run_join(args: argparse.Namespace) -> int:
+    """Write the manifest of the parts in the folder; print what it lists."""
+    from data_generation.parts import join_parts
+    from utils.contract import MANIFEST_NAME
+
+    out_dir = args.out_dir
+    plan, total, joined = join_parts(out_dir)
+    if not args.quiet:
+        print_safely(f"{render_plan(plan)}, {total} parts:")
+        print_safely(
+            render_files(
+                (show_path(out_dir / file.path), file.rows, file.sha256) for file in joined
+            )
+        )
         print_safely(f"  {show_path(out_dir / MANIFEST_NAME)}")
-    else:
-        print_safely("  No manifest: only whole files have one.")
+    return 0
 
 
 def render_plan(plan: Plan) -> str:

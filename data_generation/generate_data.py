@@ -29,7 +29,7 @@ from data_generation.spans import (
 )
 from data_generation.workers import MOST_WORKERS, USERS_PER_WORKER, Alone, Crew, Piece, hire
 from utils.contract import MANIFEST_NAME, read_contract
-from utils.helpers import hash_file, open_all_whole, render_json
+from utils.helpers import hash_file, hash_files, open_all_whole, render_json
 
 COPY_BYTES = 1 << 20
 
@@ -53,10 +53,19 @@ class Part(NamedTuple):
         >>> Part(2, 16).name_file("users"), Part(1, 1).name_file("users")
         ('users.csv.part-02-of-16', 'users.csv')
         """
+        return f"{table}.csv{self.suffix}"
+
+    @property
+    def suffix(self) -> str:
+        """Return what the names of this part's files end with.
+
+        >>> Part(2, 16).suffix, Part(1, 1).suffix
+        ('.part-02-of-16', '')
+        """
         if self.total == 1:
-            return f"{table}.csv"
+            return ""
         width = len(str(self.total))
-        return f"{table}.csv.part-{self.number:0{width}}-of-{self.total}"
+        return f".part-{self.number:0{width}}-of-{self.total}"
 
 
 WHOLE = Part(1, 1)
@@ -141,16 +150,16 @@ def generate_shop(
 ) -> list[Written]:
     """Write the CSV files of *plan* and their manifest into *out_dir*.
 
-    Only *tables*, if any are named; a *part* of them has no manifest, and only the first
-    has headers.  Return what was written, in the contract's order, without the manifest.
+    Only *tables*, if any are named.  Of the *parts* of a file only the first has headers,
+    and the manifest of each tells which it is.  Return what was written, in the contract's
+    order, without the manifest.
     Raise `DataError` if *out_dir* cannot be written to; the files of an earlier run then
     stay as they are.
     """
     contract = read_contract()
     wanted = [table for table in contract.tables if not tables or table.name in tables]
     names = [part.name_file(table.name) for table in wanted]
-    if part == WHOLE:
-        names.append(MANIFEST_NAME)
+    names.append(MANIFEST_NAME + part.suffix)
     with open_all_whole([out_dir / name for name in names]) as opened:
         files = {
             table.name: TableFile(name, file)
@@ -161,11 +170,12 @@ def generate_shop(
                 files[table.name].write_header(table.column_names)
         with _without_garbage_collection():
             _fill_files(plan, files, part, workers, watch, out_dir)
-        written = [file.describe() for file in files.values()]
-        if part == WHOLE:
-            document = describe_package(plan, contract, written)
-            opened[-1].write(render_json(document).encode("utf-8"))
-    return written
+        written = {name: file.describe() for name, file in files.items()}
+        document = describe_package(plan, contract, written)
+        if part != WHOLE:
+            document["part"] = part._asdict()
+        opened[-1].write(render_json(document).encode("utf-8"))
+    return list(written.values())
 
 
 @contextmanager
@@ -271,28 +281,34 @@ def verify_shop(out_dir: Path, *, workers: int = 1) -> tuple[Plan, list[Verified
     Raise `DataError` if the manifest is missing or states no plan of this format version.
     """
     plan, listed = read_manifest(out_dir / MANIFEST_NAME)
-    tables = [path.removesuffix(".csv") for path in listed]
     with tempfile.TemporaryDirectory() as folder:
-        made = {
-            file.path: file.sha256
-            for file in generate_shop(plan, Path(folder), tables=tables, workers=workers)
-        }
-        made[MANIFEST_NAME] = hash_file(Path(folder) / MANIFEST_NAME)
-    return plan, [
-        _judge_file(out_dir / path, made_sha256, listed.get(path))
-        for path, made_sha256 in made.items()
-    ]
+        made = generate_shop(plan, Path(folder), tables=list(listed), workers=workers)
+        made_sha256 = hash_file(Path(folder) / MANIFEST_NAME)
+    verified = []
+    for file in made:
+        table = listed[file.path.removesuffix(".csv")]
+        paths = [out_dir / path for path in table.paths]
+        verified.append(_judge_file(file.path, paths, file.sha256, table.sha256))
+    # Of parts the manifest lists more than one of whole files does.
+    if all(len(table.paths) == 1 for table in listed.values()):
+        path = out_dir / MANIFEST_NAME
+        verified.append(_judge_file(path.name, [path], made_sha256, None))
+    return plan, verified
 
 
-def _judge_file(path: Path, made_sha256: str, listed_sha256: str | None) -> Verified:
+def _judge_file(
+    name: str, paths: Sequence[Path], made_sha256: str, listed_sha256: str | None
+) -> Verified:
     try:
-        sha256 = hash_file(path)
-    except FileNotFoundError:
-        return Verified(path.name, is_exact=False, verdict="missing")
+        sha256 = hash_files(paths)
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name
+        verdict = "missing" if missing == name else f"missing: {missing}"
+        return Verified(name, is_exact=False, verdict=verdict)
     if sha256 == made_sha256:
-        return Verified(path.name, is_exact=True, verdict="exactly what this seed makes")
+        return Verified(name, is_exact=True, verdict="exactly what this seed makes")
     if sha256 == listed_sha256:
         verdict = "as its manifest says, but not what this seed makes"
     else:
         verdict = "differs from what this seed makes"
-    return Verified(path.name, is_exact=False, verdict=verdict)
+    return Verified(name, is_exact=False, verdict=verdict)

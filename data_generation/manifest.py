@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,19 +25,18 @@ class Written(NamedTuple):
 
 
 def describe_package(
-    plan: Plan, contract: Contract, written: Sequence[Written]
+    plan: Plan, contract: Contract, written: Mapping[str, Written]
 ) -> dict[str, Any]:
-    """Return the manifest of the files *written*, which are tables of *contract*."""
-    tables = {f"{table.name}.csv": table for table in contract.tables}
-    made = [tables[file.path].name for file in written]
+    """Return the manifest of the files *written*, by the table of *contract* they hold."""
     title = f"A synthetic shop: seed {plan.seed}, {plan.users} users"
     return {
         **describe_origin(plan, title),
         "resources": [
             describe_resource(
-                file, tables[file.path].name, _describe_schema(tables[file.path], made)
+                written[table.name], table.name, _describe_schema(table, list(written))
             )
-            for file in written
+            for table in contract.tables
+            if table.name in written
         ],
     }
 
@@ -108,8 +107,15 @@ def _field_type(name: str, declared: str) -> str:
     return {"INTEGER": "integer", "TEXT": "string"}[declared]
 
 
-def read_manifest(path: Path) -> tuple[Plan, dict[str, str]]:
-    """Return the plan that the manifest at *path* states, and each file's SHA-256."""
+class Listed(NamedTuple):
+    """A table as the manifest lists it: its files in order, the SHA-256 of all together."""
+
+    paths: tuple[str, ...]
+    sha256: str
+
+
+def read_manifest(path: Path) -> tuple[Plan, dict[str, Listed]]:
+    """Return the plan that the manifest at *path* states, and the tables it lists."""
     advice = "Make the files with --generate, or name their folder with --out-dir."
     try:
         document = json.loads(path.read_bytes())
@@ -123,7 +129,10 @@ def read_manifest(path: Path) -> tuple[Plan, dict[str, str]]:
             date.fromisoformat(window["end"]),
         )
         listed = {
-            file["path"]: file["hash"].removeprefix("sha256:")
+            file["name"]: Listed(
+                tuple(file["path"]) if isinstance(file["path"], list) else (file["path"],),
+                file["hash"].removeprefix("sha256:"),
+            )
             for file in document["resources"]
         }
     except OSError as error:

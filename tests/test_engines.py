@@ -307,7 +307,7 @@ class AFailingEngine(FilesCase):
         # The script is the last argument; its first mark stands before the first answer.
         self.fake_in_python(
             "import re, sys; script = open(sys.argv[-1]).read();"
-            ' print(re.search("@@[0-9a-f]* version", script)[0], "no JSON at all", sep="\\n")'
+            ' print(re.search("@@[0-9a-f]* version", script)[0]); print("no JSON at all")'
         )
         self.assert_told("'no JSON at all' is no row")
 

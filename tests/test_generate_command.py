@@ -253,9 +253,9 @@ class AChoice(CommandCase):
         for number in (1, 2, 3):
             result = self.make("parts", "--part", f"{number}/3")
             self.assertIn(f"to 2025-12-31, part {number} of 3:\n", result.stdout)
-            self.assertIn("No manifest", result.stdout)
+            self.assertIn("--join-parts", result.stdout)
         parts = sorted(os.listdir(self.folder / "parts"))
-        self.assertEqual(len(parts), 15)
+        self.assertEqual(len(parts), 18)
         for name in FILES:
             together = "".join(
                 self.read("parts", part) for part in parts if part.startswith(f"{name}.")

@@ -148,7 +148,7 @@ class TheOutputPath(unittest.TestCase):
     )
     # Where `/` divides decimals or joins paths.
     DIVIDING = frozenset({"distributions.py", "truth.py", *(
-        "generate_data.py", "spans.py", "workers.py",
+        "generate_data.py", "parts.py", "spans.py", "spark_job.py", "workers.py",
     )})  # fmt: skip
     # An array has this machine's byte order: these write and read scratch files with it,
     # and no output.

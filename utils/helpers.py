@@ -36,8 +36,16 @@ class DataError(Exception):
 
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of the file at *path*, as 64 hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hash_files([path])
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """Return the SHA-256 of the files at *paths*, as if they were one file."""
+    whole = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            hashlib.file_digest(file, lambda: whole)
+    return whole.hexdigest()
 
 
 @contextmanager

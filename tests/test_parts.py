@@ -1,0 +1,256 @@
+"""Parts of a shop: their manifest for the whole, and the parts that Spark makes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import unittest
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import generate_data
+import run_query
+from tests.support import ROOT, ShopCase, call, skip_or_fail
+from tests.test_engines import SPARK_ARGUMENTS, make_folder, shop_of_800
+from utils.contract import MANIFEST_NAME, read_contract
+
+TABLES = [table.name for table in read_contract().tables]
+USERS = ("--users", 150)
+
+
+@cache
+def small_whole() -> Path:
+    """Return a folder with a small shop; do not change it."""
+    folder = make_folder()
+    call(generate_data.main, "--generate", *USERS, "--out-dir", folder)
+    return folder
+
+
+@cache
+def small_parts() -> Path:
+    """Return a folder with that shop in three parts; do not change it."""
+    folder = make_folder()
+    for number in (1, 2, 3):
+        make_part(folder, number)
+    return folder
+
+
+def make_part(folder: Path, number: int, *options: object) -> None:
+    """Make part *number* of three of the small shop in *folder*."""
+    made = call(
+        generate_data.main, "--generate", *(options or USERS), "--part", f"{number}/3",
+        "--out-dir", folder,
+    )  # fmt: skip
+    assert made.status == 0, made
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the document at *path*."""
+    document: dict[str, Any] = json.loads(path.read_bytes())
+    return document
+
+
+class TheWhole(ShopCase):
+    """Has a manifest that tells of every part, and of all together."""
+
+    def setUp(self) -> None:
+        """Copy the parts, to be spoilt."""
+        super().setUp()
+        self.parts = self.folder / "parts"
+        shutil.copytree(small_parts(), self.parts)
+
+    def join(self) -> Any:
+        """Join the parts."""
+        return call(generate_data.main, "--join-parts", "--out-dir", self.parts)
+
+    def test_lists_the_hash_of_each_part_and_of_the_whole(self) -> None:
+        result = self.join()
+        self.assertEqual((result.status, result.stderr), (0, ""))
+        self.assertIn("150 users, 2024-01-01 to 2025-12-31, 3 parts:", result.stdout)
+        joined = read_json(self.parts / MANIFEST_NAME)
+        whole = read_json(small_whole() / MANIFEST_NAME)
+        for found, expected in zip(joined["resources"], whole["resources"], strict=True):
+            self.assertEqual(found["path"], [part["path"] for part in found["parts"]])
+            for part in found.pop("parts"):
+                data = (self.parts / part["path"]).read_bytes()
+                digest = hashlib.sha256(data).hexdigest()
+                self.assertEqual(
+                    (part["hash"], part["bytes"]), (f"sha256:{digest}", len(data))
+                )
+            self.assertEqual(found | {"path": expected["path"]}, expected)
+        self.assertEqual({**joined, "resources": []}, {**whole, "resources": []})
+
+    def test_is_verified_by_its_seed(self) -> None:
+        self.join()
+        result = call(generate_data.main, "--verify", "--out-dir", self.parts)
+        self.assertEqual((result.status, result.stderr), (0, ""), result.stdout)
+        self.assertEqual(result.stdout.count("exactly what this seed makes"), 5)
+        path = self.parts / "orders.csv.part-2-of-3"
+        path.write_bytes(path.read_bytes().replace(b"delivered", b"shipped", 1))
+        result = call(generate_data.main, "--verify", "--out-dir", self.parts)
+        self.assertEqual(result.status, 1)
+        self.assertIn("orders.csv  ", result.stdout)
+
+    def test_names_the_parts_that_are_missing(self) -> None:
+        (self.parts / f"{MANIFEST_NAME}.part-2-of-3").unlink()
+        self.refuse("of 3 parts 1 are missing: 2.", "--part 2/3")
+
+    def test_names_a_lost_file_and_is_mended_by_making_its_part_again(self) -> None:
+        (self.parts / "payments.csv.part-3-of-3").unlink()
+        self.refuse("payments.csv.part-3-of-3: is missing")
+        make_part(self.parts, 3)
+        self.assertEqual(self.join().status, 0)
+
+    def test_refuses_a_part_that_was_changed(self) -> None:
+        path = self.parts / "users.csv.part-1-of-3"
+        path.write_bytes(path.read_bytes() + b"\n")
+        self.refuse("users.csv.part-1-of-3: is not what its manifest says")
+
+    def test_refuses_parts_of_two_shops(self) -> None:
+        make_part(self.parts, 2, "--users", 151)
+        self.refuse(f"{MANIFEST_NAME}.part-2-of-3: is of another shop than part 1")
+
+    def test_refuses_parts_of_two_numbers(self) -> None:
+        path = self.parts / f"{MANIFEST_NAME}.part-1-of-3"
+        shutil.copy(path, self.parts / f"{MANIFEST_NAME}.part-1-of-4")
+        self.refuse("holds parts of 3 and of 4")
+
+    def test_refuses_parts_of_other_tables(self) -> None:
+        make_part(self.parts, 2, *USERS, "--tables", "users")
+        self.refuse(f"{MANIFEST_NAME}.part-2-of-3: lists users, the first part users, ")
+
+    def test_needs_parts(self) -> None:
+        for path in self.parts.glob(f"{MANIFEST_NAME}.*"):
+            path.unlink()
+        self.refuse("holds no datapackage.json.part-K-of-N", "--part K/N")
+
+    def refuse(self, *words: str) -> None:
+        """Fail unless joining says *words* in one line, and writes nothing."""
+        before = sorted(path.name for path in self.parts.iterdir())
+        result = self.join()
+        self.assertEqual((result.status, result.stdout), (1, ""), result)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        for word in words:
+            self.assertIn(word, result.stderr)
+        self.assertEqual(sorted(path.name for path in self.parts.iterdir()), before)
+
+    def test_takes_its_plan_from_the_parts(self) -> None:
+        result = call(generate_data.main, "--join-parts", "--seed", 7)
+        self.assertEqual(result.status, 2)
+        self.assertIn("--join-parts takes the plan from the manifest", result.stderr)
+
+
+class TheSparkJob(ShopCase):
+    """Makes all parts on several executors, the same bytes as one machine."""
+
+    def setUp(self) -> None:
+        """Find spark-submit."""
+        super().setUp()
+        home = os.environ.get("SPARK_HOME")
+        path = Path(home, "bin", "spark-submit") if home else None
+        found = path if path and path.is_file() else shutil.which("spark-submit")
+        if found is None:
+            skip_or_fail(self, "spark-submit is neither in SPARK_HOME/bin nor on the PATH")
+        self.submit = str(found)
+        self.out = self.folder / "out"
+
+    def run_job(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """Run the job with *arguments* on a master and two executors."""
+        return subprocess.run(
+            [self.submit, *SPARK_ARGUMENTS, ROOT / "data_generation" / "spark_job.py",
+             "--out", self.out, *map(str, arguments)],
+            capture_output=True, encoding="utf-8", check=False, timeout=300,
+            env={**os.environ, "PYSPARK_PYTHON": sys.executable}, cwd=self.folder,
+        )  # fmt: skip
+
+    def test_gives_the_bytes_of_one_machine(self) -> None:
+        done = self.run_job("--users", 800, "--parts", 16)
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        whole = shop_of_800()
+        manifest = read_json(self.out / MANIFEST_NAME)
+        made = read_json(whole / MANIFEST_NAME)
+        for table, listed, expected in zip(
+            TABLES, manifest["resources"], made["resources"], strict=True
+        ):
+            parts = [(self.out / path).read_bytes() for path in listed["path"]]
+            self.assertEqual(len(parts), 16)
+            self.assertEqual(b"".join(parts), (whole / f"{table}.csv").read_bytes())
+            self.assertEqual(listed["hash"], expected["hash"])
+            self.assertEqual(
+                [part["hash"] for part in listed["parts"]],
+                [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in parts],
+            )
+        self.assertIn("Seed 42, 800 users, 16 parts in ", done.stdout)
+        with self.subTest("a lost part is made again by any machine"):
+            again = self.folder / "again"
+            call(
+                generate_data.main, "--generate", "--users", 800, "--part", "7/16",
+                "--out-dir", again,
+            )  # fmt: skip
+            for table in TABLES:
+                self.assertEqual(
+                    (again / f"{table}.csv.part-07-of-16").read_bytes(),
+                    (self.out / table / "part-00006").read_bytes(),
+                )
+        with self.subTest("nothing is overwritten"):
+            refused = self.run_job("--users", 801, "--parts", 1)
+            self.assertEqual(refused.returncode, 1)
+            # spark-submit puts both streams of a Python script on its stdout.
+            self.assertIn("spark_job: error: ", refused.stdout)
+            self.assertIn("users: is there already", refused.stdout)
+            self.assertEqual(read_json(self.out / MANIFEST_NAME), manifest)
+        if shutil.which("duckdb"):
+            with self.subTest("an engine reads the parts where they are"):
+                results = [self.folder / "sqlite", self.folder / "duckdb"]
+                sources: list[list[object]] = [
+                    ["--database", whole / "shop.db"],
+                    ["--engine", "duckdb", "--data-dir", self.out],
+                ]
+                for folder, source in zip(results, sources, strict=True):
+                    ran = call(run_query.main, *source, "--out-dir", folder)
+                    self.assertEqual(ran.status, 0, ran.stderr)
+                csv = [(folder / "query_result.csv").read_bytes() for folder in results]
+                self.assertEqual(*csv)
+
+
+class TheSparkJobAlone(unittest.TestCase):
+    """Says in one line what it cannot do, also where there is no Spark."""
+
+    def run_job(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the script by Python itself, without pyspark."""
+        return subprocess.run(
+            [sys.executable, "-S", ROOT / "data_generation" / "spark_job.py", *arguments],
+            capture_output=True, encoding="utf-8", check=False, timeout=60,
+        )  # fmt: skip
+
+    def test_needs_spark(self) -> None:
+        done = self.run_job("--out", "nowhere")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertEqual(
+            done.stderr,
+            "spark_job: error: pyspark is not there. Start this with spark-submit.\n",
+        )
+
+    def test_refuses_odd_arguments(self) -> None:
+        for arguments, words in (
+            ((), "--out"),
+            (("--out", "x", "--parts", "0"), "argument --parts"),
+            (("--out", "x", "--users", "-1"), "argument --users"),
+            (
+                ("--out", "x", "--start", "2025-01-01", "--end", "2024-01-01"),
+                "--start/--end",
+            ),
+        ):
+            with self.subTest(arguments):
+                done = self.run_job(*arguments)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertIn(words, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
