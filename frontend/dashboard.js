@@ -542,7 +542,7 @@ function drawMonths(svg, width, rows, series, to) {
 	columns.forEach((column, layer) => boxes(
 		`series-${series[column]}`, (_, n) => box(n, spans[n][layer])));
 	boxes("striped", (row, n) => (isRunning(row) ? spans[n].map((span) => box(n, span)).join("") : ""));
-	const step = [1, 2, 3, 6, 12, 24, 60].find((size) => band * size >= 66) ?? 120;
+	const step = [1, 2, 3, 6, 12, 24, 60].find((size) => band * size >= 72) ?? 120;
 	for (let n = 0; n < rows.length; n += step) {
 		write(svg, Math.max(left + 24, left + band * (n + 0.5)), bottom + 18, to.date(rows[n].month));
 	}
