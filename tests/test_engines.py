@@ -51,7 +51,7 @@ from utils.table_files import find_tables, survey_tables
 TABLES = [table.name for table in read_contract().tables]
 
 # A master and two executors of one core and 1 GiB; small data need no optimizing compiler.
-_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
 SPARK_ARGUMENTS = [
     "--master", "local-cluster[2,1,1024]",
     "--driver-java-options", _JVM,

@@ -81,6 +81,10 @@ class Engine:
     def __init__(self, arguments: Sequence[str] = ()) -> None:
         self.arguments = list(arguments)
 
+    def build_environment(self) -> dict[str, str]:
+        """Return the environment that the engine runs in: the user's own."""
+        return dict(os.environ)
+
     def find_command(self) -> str:
         """Return the path of the program; raise `DataError` if it is not there."""
         raise NotImplementedError
@@ -240,6 +244,14 @@ class Spark(Engine):
             f"--engine spark: there is no program 'spark-sql' {where}. Install Spark 4 and"
             " Java 17 (pip install pyspark brings the first) and set SPARK_HOME."
         )
+
+    def build_environment(self) -> dict[str, str]:
+        """Return the user's own, with Java's warnings moved off the answers' stream."""
+        own = os.environ.get("SPARK_SUBMIT_OPTS", "")
+        return {
+            **os.environ,
+            "SPARK_SUBMIT_OPTS": f"-Xlog:disable -Xlog:all=warning:stderr {own}".strip(),
+        }
 
     def build_command(self, script: Path, scratch: Path) -> list[str]:  # noqa: ARG002
         """Return the command line; the user's arguments come last, so that they win."""
@@ -447,7 +459,8 @@ def _start(
         with hold_signals():
             process = subprocess.Popen(  # noqa: S603
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
-                cwd=folder, start_new_session=os.name != "nt",
+                cwd=folder, env=engine.build_environment(),
+                start_new_session=os.name != "nt",
                 # Or the engine would inherit that its end is held back.
                 preexec_fn=None if os.name == "nt" else let_signals_in,  # noqa: PLW1509
             )  # fmt: skip
