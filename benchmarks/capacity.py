@@ -154,9 +154,9 @@ def reckon(made: Generation, users: int, parts: int) -> str:
             f"### {users:,} users in {parts:,} parts, reckoned",
             "",
             f"- files: {size / 1e9:,.1f} GB = users x bytes a user",
-            f"- one pass: {whole / HOUR:,.1f} core-hours = users x seconds a user",
-            f"- of which sign-ups: {sign_up / HOUR:,.1f} core-hours",
-            f"- done again by the last part: R = {repeated / HOUR:,.1f} core-hours",
+            f"- one pass: {whole / HOUR:,.2f} core-hours = users x seconds a user",
+            f"- of which sign-ups: {sign_up / HOUR:,.2f} core-hours",
+            f"- done again by the last part: R = {repeated / HOUR:,.2f} core-hours",
             f"- all parts: {total / HOUR:,.1f} core-hours = one pass + R x (parts - 1) / 2",
             f"- longest part: {longest / HOUR:,.2f} hours = one pass / parts + R",
             (
