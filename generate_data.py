@@ -60,6 +60,11 @@ def parse_worker_count(text: str) -> int:
     return _parse_integer(text, 1, MOST_WORKERS)
 
 
+def parse_part_count(text: str) -> int:
+    """Return the number of parts in *text*."""
+    return _parse_integer(text, 1, MOST_PARTS)
+
+
 def _parse_integer(text: str, least: int, most: int) -> int:
     if not (
         text.isascii() and text.isdigit() and len(text) < 30 and least <= int(text) <= most

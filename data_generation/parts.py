@@ -140,13 +140,14 @@ def read_plans(folder: Path, parts: Sequence[Part]) -> Plan:
             f" Make them with --generate --part {missing[0]}/{len(parts)} and the same"
             " options."
         )
-    plan = read_manifest(paths[1])[0]
-    for path in paths.values():
-        if read_manifest(path)[0] != plan:
+    plans = {path: read_manifest(path)[0] for path in paths.values()}
+    first = plans[paths[1]]
+    for path, plan in plans.items():
+        if plan != first:
             raise DataError(
                 f"{path}: is of another shop than part 1. Keep the parts of one shop."
             )
-    return plan
+    return first
 
 
 def read_files(path: Path) -> dict[str, Written]:

@@ -20,12 +20,13 @@ from typing import Any
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT_ROOT))
 
-from generate_data import (  # noqa: E402  # noqa: E402
+from generate_data import (  # noqa: E402
     DEFAULT_END,
     DEFAULT_SEED,
     DEFAULT_START,
     DEFAULT_USERS,
     parse_date,
+    parse_part_count,
     parse_seed,
     parse_user_count,
 )
@@ -68,13 +69,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="leave the hash of each whole table away: for it the driver reads all lines",
     )  # fmt: skip
     return parser
-
-
-def parse_part_count(text: str) -> int:
-    """Return the number of parts in *text*, 1 to 9999."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= 9_999):
-        raise argparse.ArgumentTypeError(f"{text[:30]!r}, expected a number from 1 to 9999")
-    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
