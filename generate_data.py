@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from data_generation.model.streams import LARGEST_SEED
 from data_generation.plan import FIRST_YEAR, LAST_YEAR, MOST_USERS, Plan, find_fault
-from data_generation.streams import LARGEST_SEED
 from utils.helpers import (
     PROJECT_ROOT,
     DataError,
@@ -20,7 +20,7 @@ from utils.helpers import (
     report_error,
     show_path,
 )
-from utils.signals import obey_signals, report_end
+from utils.signals import raise_on_signals, report_end
 
 DEFAULT_SEED = 42
 DEFAULT_USERS = 5_000
@@ -130,28 +130,36 @@ def build_parser() -> argparse.ArgumentParser:
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--generate", action="store_true", help="write the files")
     action.add_argument(
-        "--verify", action="store_true",
+        "--verify",
+        action="store_true",
         help="say of each file in --out-dir whether it is exactly what the seed in its"
         " manifest makes; the shop is made again in a temporary folder",
-    )  # fmt: skip
+    )
     action.add_argument(
-        "--join-parts", action="store_true",
+        "--join-parts",
+        action="store_true",
         help="write the manifest of the whole for the parts in --out-dir: all of them must"
         " be there, as --part made them",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--out-dir", type=Path, default=PROJECT_ROOT, metavar="DIR",
+        "--out-dir",
+        type=Path,
+        default=PROJECT_ROOT,
+        metavar="DIR",
         help="folder for the files (default: the project's root)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--workers", type=parse_worker_count, metavar="N",
+        "--workers",
+        type=parse_worker_count,
+        metavar="N",
         help="processes that share the work; a small shop takes fewer (default: as many as"
         " there are processors)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--quiet", action="store_true",
+        "--quiet",
+        action="store_true",
         help="no progress bar and no summary; errors are still told",
-    )  # fmt: skip
+    )
     _add_plan_options(parser)
     _add_choice_options(parser)
     return parser
@@ -162,27 +170,37 @@ def _add_plan_options(parser: argparse.ArgumentParser) -> None:
         "which shop", "the manifest tells --verify", argument_default=argparse.SUPPRESS
     )
     plan.add_argument(
-        "--seed", type=parse_seed, metavar="N",
+        "--seed",
+        type=parse_seed,
+        metavar="N",
         help="where chance starts, 0 to 2**64 - 1; the same seed gives the same bytes"
         f" (default: {DEFAULT_SEED})",
-    )  # fmt: skip
+    )
     plan.add_argument(
-        "--users", type=parse_user_count, metavar="N",
+        "--users",
+        type=parse_user_count,
+        metavar="N",
         help=f"customers who sign up from --start to --end (default: {DEFAULT_USERS})",
-    )  # fmt: skip
+    )
     plan.add_argument(
-        "--start", type=parse_date, metavar="DATE",
+        "--start",
+        type=parse_date,
+        metavar="DATE",
         help=f"first day of the window (default: {DEFAULT_START})",
-    )  # fmt: skip
+    )
     plan.add_argument(
-        "--end", type=parse_date, metavar="DATE",
+        "--end",
+        type=parse_date,
+        metavar="DATE",
         help=f"day by which --users have signed up (default: {DEFAULT_END})",
-    )  # fmt: skip
+    )
     plan.add_argument(
-        "--until", type=parse_date, metavar="DATE",
+        "--until",
+        type=parse_date,
+        metavar="DATE",
         help="last day of the window: the same shop goes on, with sign-ups at their pace"
         " (default: --end)",
-    )  # fmt: skip
+    )
 
 
 def _add_choice_options(parser: argparse.ArgumentParser) -> None:
@@ -190,19 +208,24 @@ def _add_choice_options(parser: argparse.ArgumentParser) -> None:
         "how much of it", "for --generate only", argument_default=argparse.SUPPRESS
     )
     choice.add_argument(
-        "--tables", type=parse_tables, metavar="NAMES",
+        "--tables",
+        type=parse_tables,
+        metavar="NAMES",
         help="only these tables, such as users,orders; other files are left alone"
         " (default: all)",
-    )  # fmt: skip
+    )
     choice.add_argument(
-        "--part", type=parse_part, metavar="K/N",
+        "--part",
+        type=parse_part,
+        metavar="K/N",
         help="only part K of N of each file, for N machines; the parts in order are the"
         " file (default: 1/1, the whole)",
-    )  # fmt: skip
+    )
     choice.add_argument(
-        "--truth", action="store_true",
+        "--truth",
+        action="store_true",
         help="also write what no shop knows of its users and products, into truth/",
-    )  # fmt: skip
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -210,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     try:
         args = parser.parse_args(argv)
-        with obey_signals():
+        with raise_on_signals():
             if args.verify or args.join_parts:
                 refuse_choices(parser, args)
                 return run_verification(args) if args.verify else run_join(args)

@@ -22,7 +22,7 @@ from utils.helpers import (
     report_error,
     show_path,
 )
-from utils.signals import obey_signals, report_end
+from utils.signals import raise_on_signals, report_end
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -36,65 +36,93 @@ def build_parser() -> argparse.ArgumentParser:
     load = parser.add_mutually_exclusive_group()
     load.add_argument("--ingest", action="store_true", help="load the files")
     load.add_argument(
-        "--check", action="store_true",
+        "--check",
+        action="store_true",
         help="do all that --ingest does but the last step: the database stays as it is",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--report", action="store_true",
+        "--report",
+        action="store_true",
         help="write report.json and report.md: integrity and trends",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--strict", action="store_true",
+        "--strict",
+        action="store_true",
         help="with --report: exit with status 1 if a check of severity error fails",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--rows", metavar="CHECK", default=None,
+        "--rows",
+        metavar="CHECK",
+        default=None,
         help="print every row that the check CHECK of the report finds, as CSV",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--verify", action="store_true",
+        "--verify",
+        action="store_true",
         help="prove the chain manifest, CSV, database, report, query result, link by link",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--data-dir", type=Path, default=PROJECT_ROOT, metavar="DIR",
+        "--data-dir",
+        type=Path,
+        default=PROJECT_ROOT,
+        metavar="DIR",
         help="folder of the CSV files; with another engine also of their parts (default:"
         " the project's root)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--engine", choices=("sqlite", *ENGINE_NAMES), default="sqlite",
+        "--engine",
+        choices=("sqlite", *ENGINE_NAMES),
+        default="sqlite",
         help="with --report: SQLite on the database, or DuckDB or Spark on the CSV files"
         " themselves (default: sqlite)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--spark-arg", action="append", default=[], metavar="ARG",
+        "--spark-arg",
+        action="append",
+        default=[],
+        metavar="ARG",
         help="with --engine spark: an argument for spark-sql, such as"
         " --spark-arg=--master --spark-arg=yarn; may be given again",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--database", type=Path, default=DATABASE_PATH, metavar="FILE",
+        "--database",
+        type=Path,
+        default=DATABASE_PATH,
+        metavar="FILE",
         help="the database to make or to report on (default: db/ecommerce.db)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--schema", type=Path, default=SCHEMA_PATH, metavar="FILE",
+        "--schema",
+        type=Path,
+        default=SCHEMA_PATH,
+        metavar="FILE",
         help="the tables and their rules (default: db/schema.sql)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--out-dir", type=Path, default=None, metavar="DIR",
+        "--out-dir",
+        type=Path,
+        default=None,
+        metavar="DIR",
         help="folder for the report (default: the project's root, with a copy of"
         " report.json for the page)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--max-errors", type=parse_count, default=None, metavar="N",
+        "--max-errors",
+        type=parse_count,
+        default=None,
+        metavar="N",
         help="faults to list of each kind in each file (default: 100)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--errors", type=Path, default=None, metavar="FILE",
+        "--errors",
+        type=Path,
+        default=None,
+        metavar="FILE",
         help="write every fault to FILE, one JSON object a line",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--quiet", action="store_true",
-        help="print nothing but warnings and errors",
-    )  # fmt: skip
+        "--quiet", action="store_true", help="print nothing but warnings and errors"
+    )
     return parser
 
 
@@ -108,7 +136,7 @@ def parse_count(text: str) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
     try:
-        with obey_signals():
+        with raise_on_signals():
             return run(argv)
     except (DataError, OSError, sqlite3.Error) as error:
         report_error("ingest", error)
@@ -129,7 +157,7 @@ def run(argv: Sequence[str] | None) -> int:
     tells_faults = args.errors is not None or args.max_errors is not None
     if tells_faults and not (args.ingest or args.check):
         parser.error("--errors and --max-errors tell of a load; add --ingest or --check")
-    fault = find_odd_options(args)
+    fault = find_option_conflict(args)
     if fault:
         parser.error(fault)
     if not (args.ingest or args.check or args.report or args.rows or args.verify):
@@ -145,7 +173,7 @@ def run(argv: Sequence[str] | None) -> int:
     return 0 if is_sound else 1
 
 
-def find_odd_options(args: argparse.Namespace) -> str | None:
+def find_option_conflict(args: argparse.Namespace) -> str | None:
     """Return which option of *args* means nothing to its engine, if one does."""
     if args.engine != "spark" and args.spark_arg:
         return "--spark-arg is for --engine spark"
@@ -154,10 +182,13 @@ def find_odd_options(args: argparse.Namespace) -> str | None:
     if not args.report:
         return "--engine is what makes the report; add --report"
     others = {
-        "--ingest": args.ingest, "--check": args.check, "--rows": args.rows,
-        "--verify": args.verify, "--database": args.database != DATABASE_PATH,
+        "--ingest": args.ingest,
+        "--check": args.check,
+        "--rows": args.rows,
+        "--verify": args.verify,
+        "--database": args.database != DATABASE_PATH,
         "--schema": args.schema != SCHEMA_PATH,
-    }  # fmt: skip
+    }
     odd = [name for name, is_given in others.items() if is_given]
     return f"{odd[0]} is SQLite's; leave it away, or --engine" if odd else None
 
@@ -165,16 +196,20 @@ def find_odd_options(args: argparse.Namespace) -> str | None:
 def run_ingest(args: argparse.Namespace) -> None:
     """Load the files that *args* name and print what was loaded."""
     # Imported here so that --help and a mistyped option answer at once.
-    from db.faults import MOST_FAULTS
     from db.ingest import ingest_folder
+    from db.loading.faults import MOST_FAULTS
     from utils.progress import open_bar
 
     with open_bar(quiet=args.quiet) as watch:
         outcome = ingest_folder(
-            args.data_dir, args.database, args.schema, is_check=args.check,
+            args.data_dir,
+            args.database,
+            args.schema,
+            is_check=args.check,
             max_errors=MOST_FAULTS if args.max_errors is None else args.max_errors,
-            errors_path=args.errors, watch=watch,
-        )  # fmt: skip
+            errors_path=args.errors,
+            watch=watch,
+        )
     if not args.quiet:
         done = f"Loaded into {show_path(args.database)}"
         print_safely("Sound, and not loaded:" if args.check else f"{done}:")
@@ -200,7 +235,7 @@ def run_ingest(args: argparse.Namespace) -> None:
 
 def run_report(args: argparse.Namespace) -> bool:
     """Report on the data that *args* name; return False if it is to fail the run."""
-    from db.report import render_summary
+    from db.reporting.report import render_summary
 
     out_dir: Path | None = args.out_dir
     report = make_report(args)
@@ -222,11 +257,11 @@ def run_report(args: argparse.Namespace) -> bool:
 def make_report(args: argparse.Namespace) -> dict[str, Any]:
     """Write the report by the engine that *args* name; return it."""
     if args.engine == "sqlite":
-        from db.report import report_database
+        from db.reporting.report import report_database
 
         return report_database(args.database, args.out_dir)
-    from db.engine_report import report_files
-    from utils.engines import open_engine
+    from db.reporting.engine_report import report_files
+    from utils.engines.process import open_engine
 
     engine = open_engine(args.engine, args.spark_arg)
     return report_files(engine, args.data_dir, args.out_dir)
@@ -237,7 +272,7 @@ def print_rows(database: Path, check: str) -> None:
     import csv
     import io
 
-    from db.report import list_rows
+    from db.reporting.report import list_rows
 
     for row in list_rows(database, check):
         line = io.StringIO()
@@ -252,7 +287,7 @@ def run_verification(args: argparse.Namespace) -> bool:
     from itertools import chain
 
     from db.verify import verify_load, verify_report
-    from queries.verify import verify_result
+    from queries.verify_result import verify_result
     from utils.contract import read_contract
 
     links = chain(

@@ -20,7 +20,7 @@ from utils.helpers import (
     report_error,
     show_path,
 )
-from utils.signals import obey_signals, report_end
+from utils.signals import raise_on_signals, report_end
 
 if TYPE_CHECKING:
     from queries.options import Options
@@ -37,64 +37,96 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Before: python ingest.py --ingest.  Next: python serve_frontend.py",
     )
     parser.add_argument(
-        "--database", type=Path, default=None, metavar="FILE",
+        "--database",
+        type=Path,
+        default=None,
+        metavar="FILE",
         help="the database to read (default: db/ecommerce.db)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--engine", choices=("sqlite", *ENGINE_NAMES), default="sqlite",
+        "--engine",
+        choices=("sqlite", *ENGINE_NAMES),
+        default="sqlite",
         help="what runs the query: SQLite on the database, or DuckDB or Spark on the CSV"
         " files themselves (default: sqlite)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--data-dir", type=Path, default=None, metavar="DIR",
+        "--data-dir",
+        type=Path,
+        default=None,
+        metavar="DIR",
         help="with another engine: folder of the CSV files, or of their parts (default: the"
         " project's root)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--spark-arg", action="append", default=[], metavar="ARG",
+        "--spark-arg",
+        action="append",
+        default=[],
+        metavar="ARG",
         help="with --engine spark: an argument for spark-sql, such as"
         " --spark-arg=--master --spark-arg=yarn; may be given again",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--query", type=Path, default=None, metavar="FILE",
+        "--query",
+        type=Path,
+        default=None,
+        metavar="FILE",
         help="one SELECT with the columns of the default (default: queries/join_query.sql)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--cohort", choices=("month", "quarter"), default="month",
+        "--cohort",
+        choices=("month", "quarter"),
+        default="month",
         help="cohorts by month or by quarter of the first order (default: month)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--by", choices=("channel", "country", "category"), default=None,
+        "--by",
+        choices=("channel", "country", "category"),
+        default=None,
         help="tell customers apart by acquisition channel, by country, or by the category"
         " that most of their first order's money went to",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--as-of", type=parse_day, default=None, metavar="DATE",
+        "--as-of",
+        type=parse_day,
+        default=None,
+        metavar="DATE",
         help="the last day that counts, YYYY-MM-DD (default: the data's last day)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--valid-status", type=parse_names, default=None, metavar="NAMES",
+        "--valid-status",
+        type=parse_names,
+        default=None,
+        metavar="NAMES",
         help="statuses of the orders that count, separated by commas (default: paid,"
         "shipped,delivered,partially_returned,returned)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--forecast", action="store_true",
+        "--forecast",
+        action="store_true",
         help="also what each cohort is expected to bring in the next 3, 6 and 12 months"
         " (BG/NBD and Gamma-Gamma), with a hold-out that shows the error",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--score", action="store_true",
+        "--score",
+        action="store_true",
         help="with --forecast: hold it against the truth of a synthetic shop",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--truth-dir", type=Path, default=PROJECT_ROOT / "truth", metavar="DIR",
+        "--truth-dir",
+        type=Path,
+        default=PROJECT_ROOT / "truth",
+        metavar="DIR",
         help="folder of the truth (default: truth)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--out-dir", type=Path, default=None, metavar="DIR",
+        "--out-dir",
+        type=Path,
+        default=None,
+        metavar="DIR",
         help="folder for the results (default: the project's root, with a copy of"
         " query_result.json for the page)",
-    )  # fmt: skip
+    )
     return parser
 
 
@@ -121,11 +153,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.score and not args.forecast:
         parser.error("--score judges the forecast; add --forecast")
-    fault = find_odd_options(args)
+    fault = find_option_conflict(args)
     if fault:
         parser.error(fault)
     try:
-        with obey_signals():
+        with raise_on_signals():
             run_query(args)
     except (DataError, OSError, sqlite3.Error) as error:
         report_error("run_query", error)
@@ -135,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def find_odd_options(args: argparse.Namespace) -> str | None:
+def find_option_conflict(args: argparse.Namespace) -> str | None:
     """Return which option of *args* means nothing to the engine, if one does."""
     if args.engine == "sqlite" and args.data_dir is not None:
         return "--data-dir is read by another engine; add --engine, or load the files"
@@ -171,19 +203,26 @@ def run_query(args: argparse.Namespace) -> None:
 def answer(args: argparse.Namespace, options: Options) -> Outcome:
     """Let the engine that *args* name run the query with *options*; write the results."""
     from queries.run_query import QUERY_PATH, query_database, query_files
-    from utils.engines import open_engine
+    from utils.engines.process import open_engine
 
     query_path = args.query or QUERY_PATH
     truth_dir = args.truth_dir if args.score else None
     if args.engine == "sqlite":
         return query_database(
-            args.database or DATABASE_PATH, query_path=query_path, options=options,
-            truth_dir=truth_dir, out_dir=args.out_dir,
-        )  # fmt: skip
+            args.database or DATABASE_PATH,
+            query_path=query_path,
+            options=options,
+            truth_dir=truth_dir,
+            out_dir=args.out_dir,
+        )
     return query_files(
-        open_engine(args.engine, args.spark_arg), args.data_dir or PROJECT_ROOT,
-        query_path=query_path, options=options, truth_dir=truth_dir, out_dir=args.out_dir,
-    )  # fmt: skip
+        open_engine(args.engine, args.spark_arg),
+        args.data_dir or PROJECT_ROOT,
+        query_path=query_path,
+        options=options,
+        truth_dir=truth_dir,
+        out_dir=args.out_dir,
+    )
 
 
 def takes_colour() -> bool:

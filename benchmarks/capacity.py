@@ -66,9 +66,17 @@ def run_script(name: str, *arguments: object) -> Usage:
 def generate(users: int, folder: Path, *options: object) -> Usage:
     """Make the files of *users* in *folder* by one worker."""
     return run_script(
-        "generate_data.py", "--generate", "--quiet", "--workers", 1, "--users", users,
-        "--out-dir", folder, *options,
-    )  # fmt: skip
+        "generate_data.py",
+        "--generate",
+        "--quiet",
+        "--workers",
+        1,
+        "--users",
+        users,
+        "--out-dir",
+        folder,
+        *options,
+    )
 
 
 def measure_generation(users: int, folder: Path, scratch: Path) -> Generation:
@@ -175,9 +183,13 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this script."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--users", type=parse_count, nargs="+", default=[5_000, 150_000], metavar="N",
+        "--users",
+        type=parse_count,
+        nargs="+",
+        default=[5_000, 150_000],
+        metavar="N",
         help="sizes to measure (default: 5000 150000)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--engines", nargs="*", choices=list(ENGINES), default=[], help="engines to measure"
     )
@@ -185,9 +197,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--plan", type=parse_count, metavar="N", help="number of users to reckon for"
     )
     parser.add_argument(
-        "--parts", type=parse_count, default=100, metavar="N",
+        "--parts",
+        type=parse_count,
+        default=100,
+        metavar="N",
         help="with --plan: parts they are made in (default: 100)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--scratch", type=Path, metavar="DIR", help="folder for temporary files"
     )

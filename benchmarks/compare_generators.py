@@ -216,11 +216,20 @@ def generator_tool(users: int) -> Tool:
         "generate_data.py",
         f"{platform.python_implementation()} {platform.python_version()}",
         (
-            os.path.realpath(sys.executable), str(GENERATOR),
-            "--generate", "--seed", "42", "--users", str(users),
-            "--workers", "1", "--quiet", "--out-dir", ".",
+            os.path.realpath(sys.executable),
+            str(GENERATOR),
+            "--generate",
+            "--seed",
+            "42",
+            "--users",
+            str(users),
+            "--workers",
+            "1",
+            "--quiet",
+            "--out-dir",
+            ".",
         ),
-    )  # fmt: skip
+    )
 
 
 def peer_tool(name: str, users: int, environment: Path) -> Tool:
@@ -261,11 +270,17 @@ def prepare_environment(folder: Path) -> None:
     venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
     run_process(
         (
-            str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet",
-            "--disable-pip-version-check", "--requirement", str(REQUIREMENTS),
+            str(folder / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+            str(REQUIREMENTS),
         ),
         folder,
-    )  # fmt: skip
+    )
     installed.write_text(wanted, encoding="utf-8", newline="\n")
 
 
@@ -441,29 +456,44 @@ def build_parser() -> argparse.ArgumentParser:
         " Exit status 1 when a promise is missed.",
     )
     parser.add_argument(
-        "--against", nargs="+", choices=list(LEAST_RATIOS), default=list(LEAST_RATIOS),
+        "--against",
+        nargs="+",
+        choices=list(LEAST_RATIOS),
+        default=list(LEAST_RATIOS),
         help="the peers (default: all)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--rounds", type=parse_count, default=DEFAULT_ROUNDS, metavar="N",
+        "--rounds",
+        type=parse_count,
+        default=DEFAULT_ROUNDS,
+        metavar="N",
         help="counted runs of each tool (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--users", type=parse_count, default=DEFAULT_USERS, metavar="N",
+        "--users",
+        type=parse_count,
+        default=DEFAULT_USERS,
+        metavar="N",
         help="size of the generator's run; tpchgen-cli's follows it (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--memory", action="store_true",
+        "--memory",
+        action="store_true",
         help="instead: the generator's memory peak at --users, and at ten times as many",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--scratch", type=Path, metavar="DIR",
+        "--scratch",
+        type=Path,
+        metavar="DIR",
         help="write the output below this folder (default: the system's temporary one)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--environment", type=Path, default=default_environment(), metavar="DIR",
+        "--environment",
+        type=Path,
+        default=default_environment(),
+        metavar="DIR",
         help="virtual environment for the peers (default: in the user's cache)",
-    )  # fmt: skip
+    )
     return parser
 
 

@@ -118,18 +118,41 @@ def list_loaders(data_dir: Path, scratch: Path, python: Path) -> list[Loader]:
         for table in read_contract().tables
     )
     return [
-        Loader("ours", lambda path: [
-            sys.executable, str(INGEST), "--ingest", "--quiet",
-            "--data-dir", str(data_dir), "--database", str(path),
-        ]),
-        Loader("sqlite3 shell", lambda path: [
-            shell, "-bail", str(path), f".read {script}",
-        ]),
+        Loader(
+            "ours",
+            lambda path: [
+                sys.executable,
+                str(INGEST),
+                "--ingest",
+                "--quiet",
+                "--data-dir",
+                str(data_dir),
+                "--database",
+                str(path),
+            ],
+        ),
+        Loader(
+            "sqlite3 shell",
+            lambda path: [
+                shell,
+                "-bail",
+                str(path),
+                f".read {script}",
+            ],
+        ),
         Loader("sqlite-utils", lambda path: ["/bin/sh", "-c", inserts, str(path)]),
-        Loader("DuckDB", lambda path: [
-            str(python), "-c", DUCKDB_LOADER, str(data_dir), str(path), str(ROOT),
-        ]),
-    ]  # fmt: skip
+        Loader(
+            "DuckDB",
+            lambda path: [
+                str(python),
+                "-c",
+                DUCKDB_LOADER,
+                str(data_dir),
+                str(path),
+                str(ROOT),
+            ],
+        ),
+    ]
 
 
 def run_rounds(
@@ -177,9 +200,15 @@ def find_ratio(usages: dict[str, list[Usage]], name: str) -> float:
 def generate(users: int, folder: Path) -> int:
     """Make the files of *users* in *folder*; return the rows."""
     command = [
-        sys.executable, str(GENERATOR), "--generate", "--quiet", "--users", str(users),
-        "--out-dir", str(folder),
-    ]  # fmt: skip
+        sys.executable,
+        str(GENERATOR),
+        "--generate",
+        "--quiet",
+        "--users",
+        str(users),
+        "--out-dir",
+        str(folder),
+    ]
     run_process(command, folder)
     return sum(
         count_lines(folder / f"{table.name}.csv") - 1 for table in read_contract().tables
@@ -216,8 +245,10 @@ def measure_faults(users: int, scratch: Path) -> bool:
         file.write(b"x")
     one = measure_ingest(scratch, status=1)
     ratio = one.wall_seconds / load.wall_seconds
-    say(f"one fault: {one.wall_seconds:.1f} s, {ratio:.1f} times the load,"
-          f" {one.peak_bytes / MIB:.0f} MiB")  # fmt: skip
+    say(
+        f"one fault: {one.wall_seconds:.1f} s, {ratio:.1f} times the load,"
+        f" {one.peak_bytes / MIB:.0f} MiB"
+    )
     with open(path, "rb+") as file:
         file.seek(-2, os.SEEK_END)
         file.write(last_digit)
@@ -240,10 +271,19 @@ def measure_faults(users: int, scratch: Path) -> bool:
 def measure_ingest(folder: Path, *, status: int) -> Usage:
     """Return what an ingest of *folder* takes, which must end with *status*."""
     command = [
-        sys.executable, str(INGEST), "--ingest", "--quiet", "--data-dir", str(folder),
-        "--database", str(folder / "shop.db"), "--errors", str(folder / "errors.jsonl"),
-        "--max-errors", "1",
-    ]  # fmt: skip
+        sys.executable,
+        str(INGEST),
+        "--ingest",
+        "--quiet",
+        "--data-dir",
+        str(folder),
+        "--database",
+        str(folder / "shop.db"),
+        "--errors",
+        str(folder / "errors.jsonl"),
+        "--max-errors",
+        "1",
+    ]
     return run_process(command, folder, status=status)
 
 

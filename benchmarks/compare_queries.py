@@ -88,9 +88,13 @@ def list_commands(folder: Path, python: Path) -> list[Command]:
     """Return what is measured on the shop in *folder*; *python* has DuckDB."""
     database = str(folder / "shop.db")
     script = [
-        sys.executable, str(ROOT / "run_query.py"), "--database", database,
-        "--out-dir", str(folder),
-    ]  # fmt: skip
+        sys.executable,
+        str(ROOT / "run_query.py"),
+        "--database",
+        database,
+        "--out-dir",
+        str(folder),
+    ]
     return [
         Command(OURS, [sys.executable, "-c", ON_SQLITE, database, str(QUERY)]),
         Command("run_query.py", script),

@@ -3,7 +3,7 @@
 The columns are those of db/schema.sql; orders per user, items per order and payments per
 order have about the generator's means.  Every drawn value comes from a provider of Faker,
 which is what the library is for; sums are plain Python.  Names are drawn without Faker's
-weights, which its documents advise where speed matters.  This does less than the generator:
+weights, which its documents recommend where speed matters.  This does less than the generator:
 rows are not in time order, and no customer, season or product differs from another.
 """
 

@@ -39,7 +39,7 @@ from typing import Any, NamedTuple, TypeVar
 # A script finds modules in its own folder; these are in the one above.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data_generation.seasons import DAY_TICKS, demand, find_black_friday
+from data_generation.model.seasons import DAY_TICKS, demand, find_black_friday
 from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
 
 Item = TypeVar("Item")
@@ -66,9 +66,31 @@ CDNOW_ACTIVITY = (0.171, 0.131, 0.101, 0.091, 0.090, 0.086, 0.079)
 # theLook's orders by hour of the day, per mille.  Written out, not imported: a benchmark
 # that read the generator's own table would agree with any table.
 THELOOK_HOURS = (
-    36, 30, 24, 20, 18, 17, 17, 18, 20, 22, 27, 34,
-    40, 46, 51, 57, 64, 72, 76, 78, 75, 62, 52, 45,
-)  # fmt: skip
+    36,
+    30,
+    24,
+    20,
+    18,
+    17,
+    17,
+    18,
+    20,
+    22,
+    27,
+    34,
+    40,
+    46,
+    51,
+    57,
+    64,
+    72,
+    76,
+    78,
+    75,
+    62,
+    52,
+    45,
+)
 
 NOT_MODELLED = (
     "fraud, chargebacks and abuse of returns",
@@ -447,13 +469,28 @@ def loyalty_rows(shop: Shop) -> list[Row]:
         " the first of them in the quietest months."
     )
     rows = [
-        Row("one-time buyers", Band(0.45, 0.56), "CDNOW .505", method,
-            share(len(times) == 1 for times in cohort)),
-        Row("repeat within 90 days", Band(0.25, 0.33), "CDNOW .292", method,
-            share(is_active(times, 0, 90) for times in cohort)),
-        Row("10 orders or more", Band(0.03, 0.07), "CDNOW .049", method,
-            share(len(times) >= 10 for times in cohort)),
-    ]  # fmt: skip
+        Row(
+            "one-time buyers",
+            Band(0.45, 0.56),
+            "CDNOW .505",
+            method,
+            share(len(times) == 1 for times in cohort),
+        ),
+        Row(
+            "repeat within 90 days",
+            Band(0.25, 0.33),
+            "CDNOW .292",
+            method,
+            share(is_active(times, 0, 90) for times in cohort),
+        ),
+        Row(
+            "10 orders or more",
+            Band(0.03, 0.07),
+            "CDNOW .049",
+            method,
+            share(len(times) >= 10 for times in cohort),
+        ),
+    ]
     for k, published in enumerate(CDNOW_ACTIVITY):
         active = share(is_active(times, 30 * k, 30 * (k + 1)) for times in cohort)
         source = f"CDNOW {published:.3f}".replace("0.", ".")
@@ -468,13 +505,23 @@ def spending_rows(shop: Shop) -> list[Row]:
     spent = [sum(order.value_cents for order in orders) for orders in histories]
     method = "Value of all valid orders of the window, per customer who has one."
     return [
-        Row("revenue of the top 20 % of customers", Band(0.62, 0.78),
-            "CDNOW .678, UCI .746", method, top_share(spent, 0.2)),
-        Row("Gini of customers' revenue", Band(0.55, 0.72), "CDNOW .635", method,
-            gini(spent)),
+        Row(
+            "revenue of the top 20 % of customers",
+            Band(0.62, 0.78),
+            "CDNOW .678, UCI .746",
+            method,
+            top_share(spent, 0.2),
+        ),
+        Row(
+            "Gini of customers' revenue",
+            Band(0.55, 0.72),
+            "CDNOW .635",
+            method,
+            gini(spent),
+        ),
         _frequency_row(histories),
         *_order_value_rows(shop, histories),
-    ]  # fmt: skip
+    ]
 
 
 def _frequency_row(histories: Iterable[Sequence[Order]]) -> Row:
@@ -505,13 +552,21 @@ def _order_value_rows(shop: Shop, histories: Iterable[Sequence[Order]]) -> list[
         for wanted in (True, False)
     )
     return [
-        Row("standard deviation of ln order value", Band(0.65, 1.10),
-            "CDNOW .734, UCI 1.07", "Valid orders of a value above 0.",
-            stdev(logarithms) if len(logarithms) > 1 else math.nan),
-        Row("first ÷ repeat order value", Band(0.80, 1.00), "CDNOW .878",
+        Row(
+            "standard deviation of ln order value",
+            Band(0.65, 1.10),
+            "CDNOW .734, UCI 1.07",
+            "Valid orders of a value above 0.",
+            stdev(logarithms) if len(logarithms) > 1 else math.nan,
+        ),
+        Row(
+            "first ÷ repeat order value",
+            Band(0.80, 1.00),
+            "CDNOW .878",
             "Mean value of customers' first valid orders ÷ mean value of their later ones.",
-            ratio(first, repeat)),
-    ]  # fmt: skip
+            ratio(first, repeat),
+        ),
+    ]
 
 
 # ---- Purchase process ------------------------------------------------------------------
@@ -609,16 +664,26 @@ def purchase_process_rows(shop: Shop) -> list[Row]:
     )
     return [
         *(
-            Row(f"BG/NBD {name}, shop time", around(truth, truth / 10),
-                f"ground truth {truth:g}", method, in_shop_time[name])
+            Row(
+                f"BG/NBD {name}, shop time",
+                around(truth, truth / 10),
+                f"ground truth {truth:g}",
+                method,
+                in_shop_time[name],
+            )
             for name, truth in TRUTH.items()
         ),
         *(
-            Row(f"BG/NBD {name}, plain time", None, f"ground truth {truth:g}",
-                plain_method, in_plain_time[name])
+            Row(
+                f"BG/NBD {name}, plain time",
+                None,
+                f"ground truth {truth:g}",
+                plain_method,
+                in_plain_time[name],
+            )
             for name, truth in TRUTH.items()
         ),
-    ]  # fmt: skip
+    ]
 
 
 # ---- Products and baskets --------------------------------------------------------------
@@ -633,16 +698,30 @@ def product_rows(shop: Shop) -> list[Row]:
             revenue[line.product_id] += line.total_cents
     line_counts = Counter(line.product_id for line in shop.lines)
     return [
-        Row("revenue of the top 20 % of products", Band(0.70, 0.85), "UCI .787",
+        Row(
+            "revenue of the top 20 % of products",
+            Band(0.70, 0.85),
+            "UCI .787",
             "Line totals of valid orders; 20 % of the whole catalogue at the end, products"
-            " never sold included.", top_share(revenue.values(), 0.2)),
-        Row("Zipf slope of lines per product", Band(-1.2, -0.4), "UCI -.57",
+            " never sold included.",
+            top_share(revenue.values(), 0.2),
+        ),
+        Row(
+            "Zipf slope of lines per product",
+            Band(-1.2, -0.4),
+            "UCI -.57",
             "Slope of ln lines on ln rank, least squares, from rank 10 to a quarter of the"
             " catalogue, as UCI's is over ranks 10 to 1,000 of 4,070.",
-            zipf_slope(line_counts.values(), 10, len(shop.products) // 4)),
-        Row("prices that end in 99", Band(1, 1), "own", "Share of the catalogue.",
-            share(product.price_cents % 100 == 99 for product in shop.products)),
-    ]  # fmt: skip
+            zipf_slope(line_counts.values(), 10, len(shop.products) // 4),
+        ),
+        Row(
+            "prices that end in 99",
+            Band(1, 1),
+            "own",
+            "Share of the catalogue.",
+            share(product.price_cents % 100 == 99 for product in shop.products),
+        ),
+    ]
 
 
 def zipf_slope(counts: Iterable[int], first_rank: int, last_rank: int) -> float:
@@ -663,24 +742,50 @@ def basket_rows(shop: Shop) -> list[Row]:
     """Return the rows on what lies in a basket."""
     baskets = list(shop.baskets.values())
     return [
-        Row("units per order", Band(2.2, 2.65), "CDNOW 2.41", "Sum of quantities.",
-            mean(sum(line.quantity for line in basket) for basket in baskets)),
-        Row("distinct lines per order", Band(1.5, 2.65), "Olist 1.14, CDNOW 2.41 units",
+        Row(
+            "units per order",
+            Band(2.2, 2.65),
+            "CDNOW 2.41",
+            "Sum of quantities.",
+            mean(sum(line.quantity for line in basket) for basket in baskets),
+        ),
+        Row(
+            "distinct lines per order",
+            Band(1.5, 2.65),
+            "Olist 1.14, CDNOW 2.41 units",
             "Order items; above a marketplace's, at most CDNOW's units.",
-            mean(len(basket) for basket in baskets)),
-        Row("baskets of distinct products", Band(1, 1), "own",
+            mean(len(basket) for basket in baskets),
+        ),
+        Row(
+            "baskets of distinct products",
+            Band(1, 1),
+            "own",
             "Share of orders with no product on two lines.",
-            share(_is_distinct(basket) for basket in baskets)),
-        Row("lift of a further line's category", Band(2, math.inf), "own",
+            share(_is_distinct(basket) for basket in baskets),
+        ),
+        Row(
+            "lift of a further line's category",
+            Band(2, math.inf),
+            "own",
             "How often a line after the order's first has the first one's category, ÷ how"
             " often it would at the category's share in all lines of the same month.",
-            category_lift(shop)),
-        Row("lines on promotion", Band(0.03, 0.25), "own", "Lines with a discount.",
-            share(line.discount_cents > 0 for line in shop.lines)),
-        Row("orders with a coupon", Band(0.05, 0.25), "own",
+            category_lift(shop),
+        ),
+        Row(
+            "lines on promotion",
+            Band(0.03, 0.25),
+            "own",
+            "Lines with a discount.",
+            share(line.discount_cents > 0 for line in shop.lines),
+        ),
+        Row(
+            "orders with a coupon",
+            Band(0.05, 0.25),
+            "own",
             "Orders with a discount on the whole order.",
-            share(order.discount_cents > 0 for order in shop.orders)),
-    ]  # fmt: skip
+            share(order.discount_cents > 0 for order in shop.orders),
+        ),
+    ]
 
 
 def _is_distinct(basket: Sequence[Line]) -> bool:
@@ -713,13 +818,22 @@ def category_lift(shop: Shop) -> float:
 def order_life_rows(shop: Shop) -> list[Row]:
     """Return the rows on orders that end badly."""
     return [
-        Row("cancelled orders", Band(0.02, 0.05), "Olist .006, UCI .148",
+        Row(
+            "cancelled orders",
+            Band(0.02, 0.05),
+            "Olist .006, UCI .148",
             "Share of all orders.",
-            share(order.status == "cancelled" for order in shop.orders)),
-        Row("returns by value", Band(0.15, 0.20), "NRF .165 to .193, online",
+            share(order.status == "cancelled" for order in shop.orders),
+        ),
+        Row(
+            "returns by value",
+            Band(0.15, 0.20),
+            "NRF .165 to .193, online",
             "Refunds ÷ totals paid, of valid orders placed 60 days before the end or"
-            " earlier: by then they have been delivered for 45 days.", return_rate(shop)),
-    ]  # fmt: skip
+            " earlier: by then they have been delivered for 45 days.",
+            return_rate(shop),
+        ),
+    ]
 
 
 def return_rate(shop: Shop) -> float:
@@ -751,18 +865,31 @@ def payment_rows(shop: Shop) -> list[Row]:
         "Succeeded charges, by number; other is bank_transfer and gift_card together."
     )
     return [
-        Row("payments per order", Band(1.03, 1.06), "Olist 1.045",
+        Row(
+            "payments per order",
+            Band(1.03, 1.06),
+            "Olist 1.045",
             "Charge rows, split and retried, succeeded and failed, ÷ all orders.",
-            ratio(len(shop.charges), len(shop.orders))),
-        Row("failed attempts", Band(0.01, 0.06), "own", "Failed ÷ all charge rows.",
-            share(charge.status == "failed" for charge in shop.charges)),
+            ratio(len(shop.charges), len(shop.orders)),
+        ),
+        Row(
+            "failed attempts",
+            Band(0.01, 0.06),
+            "own",
+            "Failed ÷ all charge rows.",
+            share(charge.status == "failed" for charge in shop.charges),
+        ),
         *(
-            Row(f"payments by {name}", around(published, 0.02),
-                f"Worldpay {published:.2f}".replace("0.", "."), mix_method,
-                ratio(methods[name], len(succeeded)))
+            Row(
+                f"payments by {name}",
+                around(published, 0.02),
+                f"Worldpay {published:.2f}".replace("0.", "."),
+                mix_method,
+                ratio(methods[name], len(succeeded)),
+            )
             for name, published in mix.items()
         ),
-    ]  # fmt: skip
+    ]
 
 
 # ---- Seasons ---------------------------------------------------------------------------
@@ -776,21 +903,39 @@ def season_rows(shop: Shop) -> list[Row]:
         " year; mean of the years."
     )
     return [
-        Row("Black Friday ÷ mean day of the season", Band(2.5, 3.0), "Adobe 2.74",
-            peak_method, mean(peak_multiple(by_day, year, 0) for year in shop.years)),
-        Row("Cyber Monday ÷ mean day of the season", Band(3.0, 3.7), "Adobe 3.37",
-            peak_method, mean(peak_multiple(by_day, year, 3) for year in shop.years)),
-        Row("November ÷ mean of the months before", Band(1.3, 2.2), "UCI 1.94",
+        Row(
+            "Black Friday ÷ mean day of the season",
+            Band(2.5, 3.0),
+            "Adobe 2.74",
+            peak_method,
+            mean(peak_multiple(by_day, year, 0) for year in shop.years),
+        ),
+        Row(
+            "Cyber Monday ÷ mean day of the season",
+            Band(3.0, 3.7),
+            "Adobe 3.37",
+            peak_method,
+            mean(peak_multiple(by_day, year, 3) for year in shop.years),
+        ),
+        Row(
+            "November ÷ mean of the months before",
+            Band(1.3, 2.2),
+            "UCI 1.94",
             "Orders a day in November ÷ orders a day from January to October, in the last"
             " whole year; the shop's growth is in it, as it is in UCI's.",
-            november_multiple(by_day, shop.years)),
-        Row("busiest ÷ quietest weekday", Band(1.10, 1.50), "CDNOW 1.14, theLook 1.35",
+            november_multiple(by_day, shop.years),
+        ),
+        Row(
+            "busiest ÷ quietest weekday",
+            Band(1.10, 1.50),
+            "CDNOW 1.14, theLook 1.35",
             "Orders a day by weekday, January to October of every year; days without an"
             " order, which only a small shop has, are left out.",
-            weekday_range(by_day)),
+            weekday_range(by_day),
+        ),
         _growth_row(shop),
         *_category_season_rows(shop),
-    ]  # fmt: skip
+    ]
 
 
 def peak_multiple(by_day: Mapping[date, int], year: int, days_later: int) -> float:
@@ -843,11 +988,21 @@ def _category_season_rows(shop: Shop) -> list[Row]:
     june, december = (category_shares(shop, month) for month in (6, 12))
     coats, swim = "Coats & Knitwear", "Summer & Swim"
     return [
-        Row("coats: December ÷ June", Band(2.5, math.inf), "theLook 10", method,
-            ratio(december.get(coats, math.nan), june.get(coats, math.nan))),
-        Row("swimwear: June ÷ December", Band(2.5, math.inf), "theLook 10", method,
-            ratio(june.get(swim, math.nan), december.get(swim, math.nan))),
-    ]  # fmt: skip
+        Row(
+            "coats: December ÷ June",
+            Band(2.5, math.inf),
+            "theLook 10",
+            method,
+            ratio(december.get(coats, math.nan), june.get(coats, math.nan)),
+        ),
+        Row(
+            "swimwear: June ÷ December",
+            Band(2.5, math.inf),
+            "theLook 10",
+            method,
+            ratio(june.get(swim, math.nan), december.get(swim, math.nan)),
+        ),
+    ]
 
 
 def category_shares(shop: Shop, month: int) -> dict[str, float]:
@@ -872,11 +1027,16 @@ def hour_rows(shop: Shop) -> list[Row]:
         " with the one before and the one after, or chance would choose among neighbours."
     )
     return [
-        Row("correlation with the hour curve", Band(0.98, 1), "theLook", method,
-            pearson(hours, THELOOK_HOURS)),
+        Row(
+            "correlation with the hour curve",
+            Band(0.98, 1),
+            "theLook",
+            method,
+            pearson(hours, THELOOK_HOURS),
+        ),
         Row("quietest hour", Band(4, 6), "theLook 5", method, smooth.index(min(smooth))),
         Row("busiest hour", Band(19, 20), "theLook 19", method, smooth.index(max(smooth))),
-    ]  # fmt: skip
+    ]
 
 
 # ---- Groups of customers ---------------------------------------------------------------
@@ -898,18 +1058,42 @@ def group_rows(shop: Shop) -> list[Row]:
     )
     emails = Counter(user.email.casefold() for user in shop.users)
     return [
-        Row("channels: highest ÷ lowest", Band(1.1, math.inf), "own", channel_method,
-            channel_gap.ratio),
-        Row("channels: standard errors apart", Band(4, math.inf), "own", channel_method,
-            channel_gap.standard_errors),
-        Row("countries: highest ÷ lowest", Band(1.2, math.inf), "own", country_method,
-            country_gap.ratio),
-        Row("countries: standard errors apart", Band(4, math.inf), "own", country_method,
-            country_gap.standard_errors),
-        Row("e-mail addresses used again", Band(0, 0), "own",
+        Row(
+            "channels: highest ÷ lowest",
+            Band(1.1, math.inf),
+            "own",
+            channel_method,
+            channel_gap.ratio,
+        ),
+        Row(
+            "channels: standard errors apart",
+            Band(4, math.inf),
+            "own",
+            channel_method,
+            channel_gap.standard_errors,
+        ),
+        Row(
+            "countries: highest ÷ lowest",
+            Band(1.2, math.inf),
+            "own",
+            country_method,
+            country_gap.ratio,
+        ),
+        Row(
+            "countries: standard errors apart",
+            Band(4, math.inf),
+            "own",
+            country_method,
+            country_gap.standard_errors,
+        ),
+        Row(
+            "e-mail addresses used again",
+            Band(0, 0),
+            "own",
             "Users less distinct addresses, whatever the case of the letters.",
-            len(shop.users) - len(emails)),
-    ]  # fmt: skip
+            len(shop.users) - len(emails),
+        ),
+    ]
 
 
 def _channel_gaps(shop: Shop) -> Iterator[Gap]:
@@ -1031,17 +1215,26 @@ def build_parser() -> argparse.ArgumentParser:
         description="Hold a generated shop against published figures of real ones."
     )
     parser.add_argument(
-        "--users", type=int, default=20_000, metavar="N",
+        "--users",
+        type=int,
+        default=20_000,
+        metavar="N",
         help="customers of each shop that is made (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--seed", type=int, nargs="+", default=[42], metavar="S",
+        "--seed",
+        type=int,
+        nargs="+",
+        default=[42],
+        metavar="S",
         help="seeds, a shop each (default: 42)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--data-dir", type=Path, metavar="DIR",
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
         help="measure the five CSV files in this folder instead of making a shop",
-    )  # fmt: skip
+    )
     return parser
 
 

@@ -17,8 +17,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from data_generation.manifest import Written, describe_package, read_manifest
-from data_generation.orders import Ids
+from data_generation.datapackage import Written, describe_package, read_manifest
+from data_generation.model.orders import Ids
 from data_generation.plan import Plan, Span, cut_days
 from data_generation.spans import (
     count_span,
@@ -27,9 +27,16 @@ from data_generation.spans import (
     order_span,
     sign_up_span,
 )
-from data_generation.workers import MOST_WORKERS, USERS_PER_WORKER, Alone, Crew, Piece, hire
+from data_generation.workers import (
+    MOST_WORKERS,
+    USERS_PER_WORKER,
+    Executor,
+    Piece,
+    SerialExecutor,
+    open_executor,
+)
 from utils.contract import MANIFEST_NAME, read_contract
-from utils.helpers import hash_file, hash_files, open_all_whole, render_json
+from utils.helpers import hash_file, hash_files, open_atomically, render_json
 
 COPY_BYTES = 1 << 20
 
@@ -160,7 +167,7 @@ def generate_shop(
     wanted = [table for table in contract.tables if not tables or table.name in tables]
     names = [part.name_file(table.name) for table in wanted]
     names.append(MANIFEST_NAME + part.suffix)
-    with open_all_whole([out_dir / name for name in names]) as opened:
+    with open_atomically([out_dir / name for name in names]) as opened:
         files = {
             table.name: TableFile(name, file)
             for table, name, file in zip(wanted, names, opened, strict=False)
@@ -225,9 +232,9 @@ def _fill_files(
         scratch = Path(folder)
         make = partial(_make_days, plan, earlier, spans, scratch, files, progress)
         if workers == 1:
-            make(Alone(write, progress.tell))
+            make(SerialExecutor(write, progress.tell))
         else:
-            with hire(workers, scratch, append, progress.tell) as crew:
+            with open_executor(workers, scratch, append, progress.tell) as crew:
                 make(crew)
 
 
@@ -238,7 +245,7 @@ def _make_days(
     scratch: Path,
     tables: Collection[str],
     progress: Progress,
-    crew: Crew,
+    crew: Executor,
 ) -> None:
     """Make users, then orders, of *spans*, and what must be known of *earlier* ones.
 

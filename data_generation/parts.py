@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data_generation.datapackage import Written, describe_package, read_manifest
 from data_generation.generate_data import Part
-from data_generation.manifest import Written, describe_package, read_manifest
 from data_generation.plan import Plan
 from utils.contract import MANIFEST_NAME, read_contract
-from utils.helpers import DataError, render_json, write_all_whole
+from utils.helpers import DataError, render_json, write_atomically
 
 BLOCK_BYTES = 1 << 20
 
@@ -49,7 +49,7 @@ def join_parts(folder: Path) -> tuple[Plan, int, list[Written]]:
     }
     by_table = {table: [files[table] for files in listed] for table in listed[0]}
     document = describe_whole(plan, joined, by_table)
-    write_all_whole({folder / MANIFEST_NAME: render_json(document)})
+    write_atomically({folder / MANIFEST_NAME: render_json(document)})
     return plan, total, list(joined.values())
 
 

@@ -7,8 +7,8 @@ from datetime import date
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from data_generation.seasons import DAY_TICKS, Calendar
-from data_generation.streams import LARGEST_SEED
+from data_generation.model.seasons import DAY_TICKS, Calendar
+from data_generation.model.streams import LARGEST_SEED
 
 # A user's id has 27 bits where a moment of purchase is kept; growth needs some room.
 MOST_USERS = 100_000_000

@@ -16,9 +16,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from data_generation.baskets import Stock
-from data_generation.catalog import CATEGORIES, LAUNCH_HOUR, Product, make_products
-from data_generation.customers import (
+from data_generation.model.baskets import Stock
+from data_generation.model.catalog import CATEGORIES, LAUNCH_HOUR, Product, make_products
+from data_generation.model.customers import (
     MOMENT_BITS,
     MOST_USER_ID,
     Signups,
@@ -26,11 +26,11 @@ from data_generation.customers import (
     plan_signups,
     sign_up_day,
 )
-from data_generation.lives import LIFE_DAYS
-from data_generation.orders import Block, Desk, Ids, Rows, count_ids, plan_blocks
+from data_generation.model.lifecycle import LIFE_DAYS
+from data_generation.model.orders import Block, Desk, Ids, Rows, count_ids, plan_blocks
+from data_generation.model.seasons import Calendar, plan_calendar
+from data_generation.model.streams import Streams
 from data_generation.plan import Plan, Span
-from data_generation.seasons import Calendar, plan_calendar
-from data_generation.streams import Streams
 from utils.helpers import DataError
 
 # Moments of purchase that are sorted at a time.

@@ -36,7 +36,7 @@ ARCHIVE = "shop"
 CHUNK_CHARACTERS = 1 << 20
 
 # What executors need: the code, and the contract that it reads.
-SHIPPED = ("data_generation/*.py", "utils/*.py", "db/schema.sql")
+SHIPPED = ("data_generation/**/*.py", "utils/**/*.py", "db/schema.sql")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,13 +47,17 @@ def build_parser() -> argparse.ArgumentParser:
         " table, a file a part, and datapackage.json.",
     )
     parser.add_argument(
-        "--out", required=True, metavar="URL",
+        "--out",
+        required=True,
+        metavar="URL",
         help="folder on any file system that Hadoop knows, such as hdfs://host/shop",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--parts", type=parse_part_count, metavar="N",
+        "--parts",
+        type=parse_part_count,
+        metavar="N",
         help="number of parts (default: what Spark can do at a time)",
-    )  # fmt: skip
+    )
     parser.add_argument("--seed", type=parse_seed, default=DEFAULT_SEED, metavar="N")
     parser.add_argument(
         "--users", type=parse_user_count, default=DEFAULT_USERS, metavar="N"
@@ -61,13 +65,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", type=parse_date, default=DEFAULT_START, metavar="DATE")
     parser.add_argument("--end", type=parse_date, default=DEFAULT_END, metavar="DATE")
     parser.add_argument(
-        "--until", type=parse_date, metavar="DATE",
+        "--until",
+        type=parse_date,
+        metavar="DATE",
         help="these five as those of generate_data.py",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--no-whole-hash", action="store_true",
+        "--no-whole-hash",
+        action="store_true",
         help="leave the hash of each whole table away: for it the driver reads all lines",
-    )  # fmt: skip
+    )
     return parser
 
 
@@ -105,7 +112,7 @@ def generate_on_spark(context: Any, plan: Any, args: argparse.Namespace) -> None
     """Make all parts of *plan*, store them below args.out, and describe the whole."""
     from pyspark import StorageLevel
 
-    from data_generation.manifest import Written
+    from data_generation.datapackage import Written
     from data_generation.parts import describe_whole, join_table
     from utils.contract import MANIFEST_NAME, read_contract
     from utils.helpers import render_files, render_json
@@ -203,7 +210,7 @@ def read_back(records: Any, table: str, pieces: Sequence[Any]) -> Iterator[tuple
 
 def add_up(name: str, pieces: Sequence[Any]) -> Any:
     """Return the file *name* that *pieces* make, without its hash."""
-    from data_generation.manifest import Written
+    from data_generation.datapackage import Written
 
     size, rows = (sum(figures) for figures in zip(*(p[1:3] for p in pieces), strict=True))
     return Written(name, size, rows, "")

@@ -17,21 +17,22 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_generation import baskets, customers, lives, orders, seasons
-from data_generation.catalog import (
+from data_generation.datapackage import Written, describe_origin, describe_resource
+from data_generation.generate_data import TableFile, generate_shop
+from data_generation.model import baskets, customers, orders, seasons
+from data_generation.model import lifecycle as lives
+from data_generation.model.catalog import (
     CATEGORIES,
     CHANNELS,
     COUNTRIES,
     METHODS,
     Product,
 )
-from data_generation.distributions import PRECISION, UNIT, UNIT_BITS
-from data_generation.generate_data import TableFile, generate_shop
-from data_generation.manifest import Written, describe_origin, describe_resource
+from data_generation.model.distributions import PRECISION, UNIT, UNIT_BITS
 from data_generation.plan import Plan
 from data_generation.spans import Shop, open_shop
 from utils.contract import MANIFEST_NAME
-from utils.helpers import open_all_whole, render_json
+from utils.helpers import open_atomically, render_json
 
 FOLDER = "truth"
 
@@ -98,7 +99,7 @@ def write_truth(
     """
     folder = out_dir / FOLDER
     names = [f"{name}.csv" for name in COLUMNS]
-    with open_all_whole([folder / name for name in (*names, MANIFEST_NAME)]) as opened:
+    with open_atomically([folder / name for name in (*names, MANIFEST_NAME)]) as opened:
         *files, manifest = opened
         tables = {
             name: TableFile(f"{FOLDER}/{name}.csv", file)

@@ -38,7 +38,7 @@ class Piece(NamedTuple):
     rows: int
 
 
-class Crew(Protocol):
+class Executor(Protocol):
     """Does a job for each of several tasks; results and rows in the tasks' order."""
 
     def run(
@@ -47,7 +47,7 @@ class Crew(Protocol):
         """Yield what *job* returns for each of *tasks*, its arguments."""
 
 
-class Alone:
+class SerialExecutor:
     """Only this process, which writes with *write* and tells *tell*."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Alone:
             yield job(self._write, self._tell, *task)
 
 
-class Together:
+class ProcessExecutor:
     """Workers of *pool*; *append* gets each finished piece, *tell* the progress."""
 
     def __init__(
@@ -118,12 +118,12 @@ class Together:
 
 
 @contextmanager
-def hire(
+def open_executor(
     count: int,
     scratch: Path,
     append: Callable[[Piece], None],
     tell: Callable[[int, int, int], None],
-) -> Iterator[Together]:
+) -> Iterator[ProcessExecutor]:
     """Start *count* worker processes; in the end, also a bad one, none of them is left.
 
     Raise `DataError` if the system ends one of them.
@@ -135,7 +135,7 @@ def hire(
     progress = multiprocessing.Array("Q", 3)
     try:
         with open_pool(count, _take_progress, progress) as pool:
-            yield Together(pool, progress, scratch, append, tell)
+            yield ProcessExecutor(pool, progress, scratch, append, tell)
     except BrokenExecutor as error:
         raise DataError(
             "a worker process was ended by the system, perhaps for want of memory."

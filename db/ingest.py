@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from db.diagnosis import find_faults
-from db.faults import (
+from db.loading.diagnosis import find_faults
+from db.loading.faults import (
     MOST_FAULTS,
     Fault,
     Faults,
@@ -20,20 +20,25 @@ from db.faults import (
     open_fault_file,
     require_writable,
 )
-from db.loading import (
+from db.loading.loader import (
     LoadedFile,
     create_indexes,
     create_tables,
-    load_beside,
+    load_in_second_process,
     load_tables,
+    merge_shard,
     open_new,
-    share_out,
-    take_shard,
+    split_tables,
 )
-from db.provenance import (
+from db.loading.provenance import (
     record_provenance,
 )
-from db.swap import hold_turn, name_partials, publish_database, require_replaceable
+from db.loading.swap import (
+    lock_target,
+    name_partials,
+    publish_database,
+    require_replaceable,
+)
 from utils.contract import MANIFEST_NAME, SCHEMA_PATH, Contract, read_contract
 from utils.csv_bytes import Refusal
 from utils.helpers import DATABASE_PATH, DataError
@@ -102,7 +107,7 @@ def ingest_folder(
     faults: Faults | None = None
     cause: Exception | None = None
     unwritten = ""
-    with hold_turn(target):
+    with lock_target(target):
         before = _identify_files(contract, data_dir)
         progress = _Progress(watch, sum(size for size, _ in before))
         try:
@@ -168,9 +173,11 @@ def _tell_what_failed(schema_path: Path, target: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise _explain_database_error(
-            error, schema_path, f"{target}: cannot be made",
+            error,
+            schema_path,
+            f"{target}: cannot be made",
             "there and in the temporary folder, or choose another place with --database",
-        ) from error  # fmt: skip
+        ) from error
     except OSError as error:
         raise DataError(
             f"{error.filename or target}: {error.strerror or error}. Mend that and run"
@@ -190,10 +197,11 @@ def _explain(
         return find_faults(contract, data_dir, max_errors=max_errors, sink=write_fault)
     except sqlite3.OperationalError as error:
         raise _explain_database_error(
-            error, schema_path,
+            error,
+            schema_path,
             f"{tempfile.gettempdir()}: the faults of the input cannot be looked for here",
             "there, or name another folder in TMPDIR",
-        ) from error  # fmt: skip
+        ) from error
     except OSError as error:
         raise DataError(
             f"{error.filename or data_dir}: cannot be read again:"
@@ -267,9 +275,11 @@ def _build_database(
     depends on the files alone.
     """
     partial, shard = name_partials(target)
-    ours, theirs = share_out(contract, data_dir)
+    ours, theirs = split_tables(contract, data_dir)
     with (
-        load_beside(contract, theirs, data_dir, shard, progress.tell) as await_theirs,
+        load_in_second_process(
+            contract, theirs, data_dir, shard, progress.tell
+        ) as await_theirs,
         closing(open_new(partial)) as connection,
     ):
         connection.execute("BEGIN")
@@ -278,7 +288,7 @@ def _build_database(
         create_indexes(connection, contract)
         loaded += await_theirs()
         if theirs:
-            take_shard(connection, theirs, shard)
+            merge_shard(connection, theirs, shard)
         if connection.execute("PRAGMA foreign_key_check").fetchone():
             raise Refusal("a reference to a row that does not exist")
         names = [f"{table.name}.csv" for table in contract.tables]

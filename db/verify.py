@@ -17,8 +17,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from db.loading import LoadedFile, create_tables, load_table, open_new
-from db.report import read_report, render_markdown
+from db.loading.loader import LoadedFile, create_tables, load_table, open_new
+from db.reporting.report import read_report, render_markdown
 from utils.contract import MANIFEST_NAME, PROVENANCE_TABLE, Contract, Table
 from utils.csv_bytes import Refusal
 from utils.database import (
@@ -31,7 +31,7 @@ from utils.database import (
 )
 from utils.digest import dataset_digest, provenance_digest, table_digest
 from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, DataError, hash_file, render_json
-from utils.links import Link, compare_text, read_json, show, tell_difference
+from utils.links import Link, compare_text, describe_difference, read_json, show
 from utils.manifest import Manifest, find_listed_hash, read_manifest
 
 _REPORT = "Report again: python ingest.py --report"
@@ -206,7 +206,7 @@ def find_row_difference(
         column, cell, wanted = next(
             (column, *both) for column, *both in cells if repr(both[0]) != repr(both[1])
         )
-        where = tell_difference(cell, wanted, "and")
+        where = describe_difference(cell, wanted, "and")
         return f"{_name_row(table, row)}: {column} {where}"
     return "the rows are other ones than"
 

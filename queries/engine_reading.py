@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from queries.cohorts import Result, name_quarter
-from queries.forecast import Past, collect_pasts
+from queries.forecast.forecast import PurchaseHistory, collect_histories
 from queries.options import VALID_STATUSES, Options, require_day, require_statuses
 from queries.reading import (
     CUSTOMERS_CTE,
@@ -38,8 +38,9 @@ from queries.reconciliation import (
 from queries.sql_text import find_parts, replace_body, replace_select
 from queries.uncertainty import Spread, measure_spread
 from utils.database import find_as_of
-from utils.engine_proofs import list_rules
-from utils.engine_tables import (
+from utils.engines.process import Engine, translate
+from utils.engines.proofs import list_rules
+from utils.engines.session import (
     Session,
     describe_engine,
     list_columns,
@@ -48,7 +49,6 @@ from utils.engine_tables import (
     require_sound,
     run_session,
 )
-from utils.engines import Engine, translate
 from utils.helpers import DataError
 
 SPREADS_PATH = Path(__file__).resolve().with_name("value_spreads.sql")
@@ -125,7 +125,7 @@ def read_engine(
         _read_totals(session, options, find_as_of(provenance) or ""),
         Result(columns, rows["cells"]),
         MeasuredValues(_read_spreads(rows["spreads"])) if has_values else None,
-        _read_pasts(rows.get("purchase_days", [])),
+        _read_histories(rows.get("purchase_days", [])),
         describe_engine(session),
     )
 
@@ -236,5 +236,5 @@ def _name_cohort(grain: str, index: int) -> str:
     return month if grain == "month" else name_quarter(month)
 
 
-def _read_pasts(rows: list[tuple[Any, ...]]) -> dict[int, Past]:
-    return collect_pasts((user_id, day, cents) for user_id, day, cents in rows)
+def _read_histories(rows: list[tuple[Any, ...]]) -> dict[int, PurchaseHistory]:
+    return collect_histories((user_id, day, cents) for user_id, day, cents in rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from queries.cohorts import CLV_MONTHS, Result
-from queries.forecast import Past, collect_pasts
+from queries.forecast.forecast import PurchaseHistory, collect_histories
 from queries.options import Options, require_options
 from queries.reconciliation import Totals, sum_tables
 from queries.sql_text import find_parts, replace_body, replace_select
@@ -77,7 +77,7 @@ class Reading(NamedTuple):
     totals: Totals
     result: Result
     values: Values | MeasuredValues | None
-    pasts: dict[int, Past]
+    pasts: dict[int, PurchaseHistory]
     source: dict[str, Any]
 
 
@@ -118,7 +118,9 @@ def read_database(
                 has_segments=options.by is not None,
                 tells_values=tells_values,
             )
-            pasts = read_pasts(connection, sql, query_path) if options.has_forecast else {}
+            pasts = (
+                read_histories(connection, sql, query_path) if options.has_forecast else {}
+            )
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
             if "overflow" in str(error):
                 raise _refuse_amounts(database) from error
@@ -185,13 +187,13 @@ def fetch_result(connection: sqlite3.Connection, sql: str) -> Result:
     return Result(tuple(column[0] for column in cursor.description), cursor.fetchall())
 
 
-def read_pasts(
+def read_histories(
     connection: sqlite3.Connection, sql: str, query_path: Path
-) -> dict[int, Past]:
+) -> dict[int, PurchaseHistory]:
     """Return the purchases of each customer, from the orders of the query *sql*."""
     require_orders_cte(sql, query_path)
     select = DAYS_PATH.read_text(encoding="utf-8")
-    return collect_pasts(connection.execute(replace_select(sql, select)))
+    return collect_histories(connection.execute(replace_select(sql, select)))
 
 
 def require_orders_cte(sql: str, query_path: Path) -> None:

@@ -27,7 +27,8 @@ from queries.cohorts import (
     summarize_cells,
 )
 from queries.engine_reading import read_engine
-from queries.forecast import add_past, project
+from queries.forecast.forecast import add_past, project
+from queries.forecast.score import Truth, read_truth, score_forecast
 from queries.options import Options, put_options
 from queries.reading import (
     DAYS_PATH,
@@ -41,16 +42,15 @@ from queries.reading import (
     require_sound,
 )
 from queries.reconciliation import find_differences, reconcile
-from queries.score import Truth, read_truth, score_forecast
 from queries.uncertainty import Spread, describe_spread
 from utils.database import find_as_of, find_currency, open_database, read_provenance
-from utils.engines import Engine
+from utils.engines.process import Engine
 from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,
     DataError,
     render_json,
-    write_all_whole,
+    write_atomically,
 )
 
 SCHEMA_VERSION = "1.2"
@@ -217,7 +217,7 @@ def answer_reading(
     result = build_result(cells, reading.result.columns, options)
     if not options.has_forecast:
         return Answer(result, document, notes)
-    document["forecast"], score = foretell(reading, options, as_of or "", key)
+    document["forecast"], score = build_forecast(reading, options, as_of or "", key)
     if "refused" not in document["forecast"]:
         add_past(document["forecast"], whole)
     return Answer(result, document, notes, score)
@@ -246,7 +246,7 @@ def require_default_orders(options: Options, truth_dir: Path | None) -> None:
         )
 
 
-def foretell(
+def build_forecast(
     reading: Reading, options: Options, as_of: str, key: AnswerKey | None
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the forecast of *reading*, or why there is none, and its score by *key*."""
@@ -404,7 +404,7 @@ def write_result(
     texts = {folder / CSV_NAME: render_csv(result), folder / JSON_NAME: json_text}
     if out_dir is None:
         texts[PUBLISHED_DIR / JSON_NAME] = json_text
-    write_all_whole(texts)
+    write_atomically(texts)
     return list(texts)
 
 
@@ -416,15 +416,15 @@ def render_csv(result: Result) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(disarm, result.columns))
-    writer.writerows([disarm(value) for value in row] for row in result.rows)
+    writer.writerow(map(escape_formula, result.columns))
+    writer.writerows([escape_formula(value) for value in row] for row in result.rows)
     return text.getvalue()
 
 
-def disarm(value: Any) -> Any:
+def escape_formula(value: Any) -> Any:
     """Return *value*, which no spreadsheet takes for a formula any more.
 
-    >>> disarm("=1+1"), disarm("-x"), disarm(-1), disarm("2024-01"), disarm(None)
+    >>> escape_formula("=1+1"), escape_formula("-x"), escape_formula(-1), escape_formula("2024-01"), escape_formula(None)
     ("'=1+1", "'-x", -1, '2024-01', None)
     """
     is_formula = isinstance(value, str) and value.startswith(

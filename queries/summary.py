@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from queries.cohorts import CLV_MONTHS, Cell, name_key
-from queries.forecast import HORIZON_MONTHS
+from queries.forecast.forecast import HORIZON_MONTHS
 from utils.helpers import escape_controls
 
 _MOST_ROWS = 12

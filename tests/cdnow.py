@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from utils.contract import read_contract
-from utils.helpers import DataError, print_safely, report_error, write_all_whole
+from utils.helpers import DataError, print_safely, report_error, write_atomically
 
 Row = tuple[int | str, ...]
 
@@ -130,7 +130,7 @@ def convert_master(master: Path, out_dir: Path) -> dict[str, int]:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
         texts[out_dir / f"{table.name}.csv"] = text.getvalue()
-    write_all_whole(texts)
+    write_atomically(texts)
     return row_counts
 
 

@@ -22,11 +22,20 @@ WITH_OUTPUT = ("README.md", "example_run.md")
 
 # What the commands leave in the project's root and folders.
 OUTPUTS = {
-    "users.csv", "products.csv", "orders.csv", "order_items.csv", "payments.csv",
-    "datapackage.json", "report.json", "report.md", "query_result.csv",
-    "query_result.json", "db/ecommerce.db", "frontend/data/report.json",
+    "users.csv",
+    "products.csv",
+    "orders.csv",
+    "order_items.csv",
+    "payments.csv",
+    "datapackage.json",
+    "report.json",
+    "report.md",
+    "query_result.csv",
+    "query_result.json",
+    "db/ecommerce.db",
+    "frontend/data/report.json",
     "frontend/data/query_result.json",
-}  # fmt: skip
+}
 
 _CONSOLE = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 _EXCERPT = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -316,8 +316,13 @@ def count_cohort(
         flows = (
             sum(tally.order_count for tally in mine),
             sum(tally.unit_count for tally in mine),
-            gross, discount, refund, net, cost, margin,
-        )  # fmt: skip
+            gross,
+            discount,
+            refund,
+            net,
+            cost,
+            margin,
+        )
         ends = (
             cum_net,
             cum_margin,

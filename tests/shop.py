@@ -156,10 +156,17 @@ def create_tangled_shop(path: Path, *, seed: int) -> Path:
     chance = random.Random(f"tangled shop {seed}")  # noqa: S311
     keys = iter(chance.sample(range(1, 1000), 400))
     users = [
-        (key, f"{key}@example.com", "A B", chance.choice(("SE", "GB")), "Lund",
-         chance.choice(("organic", "email", "paid_search")), "2023-10-01T00:00:00Z")
+        (
+            key,
+            f"{key}@example.com",
+            "A B",
+            chance.choice(("SE", "GB")),
+            "Lund",
+            chance.choice(("organic", "email", "paid_search")),
+            "2023-10-01T00:00:00Z",
+        )
         for key in range(1, 25)
-    ]  # fmt: skip
+    ]
     categories = ("home", "toys", "Zoo", "home", "ärt")
     products = [
         (
@@ -198,14 +205,24 @@ def create_tangled_shop(path: Path, *, seed: int) -> Path:
                 at = chance.choice((ordered_at, _tangle_instant(chance)))
                 payments.append((len(payments) + 1, key, kind, "card", outcome, amount, at))
     return create_shop(
-        path, users=users, products=products, orders=orders, order_items=items,
-        payments=payments, as_of=str(TANGLED_DAYS[-1]),
-    )  # fmt: skip
+        path,
+        users=users,
+        products=products,
+        orders=orders,
+        order_items=items,
+        payments=payments,
+        as_of=str(TANGLED_DAYS[-1]),
+    )
 
 
 TANGLED_STATUSES = (
-    "pending", "paid", "shipped", "partially_returned", "returned", "cancelled",
-)  # fmt: skip
+    "pending",
+    "paid",
+    "shipped",
+    "partially_returned",
+    "returned",
+    "cancelled",
+)
 
 
 def _tangle_lines(chance: random.Random, order_id: int, row_count: int) -> list[Row]:

@@ -149,9 +149,14 @@ class ShopCase(unittest.TestCase):
     def ingest(self, *arguments: object) -> Result:
         """Load the folder's files into its database."""
         return call(
-            ingest.main, "--ingest", "--data-dir", self.folder, "--database", self.database,
+            ingest.main,
+            "--ingest",
+            "--data-dir",
+            self.folder,
+            "--database",
+            self.database,
             *arguments,
-        )  # fmt: skip
+        )
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Return the rows of *sql* on the folder's database."""
@@ -173,10 +178,21 @@ def sample_shop() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     steps: list[tuple[Callable[[Sequence[str]], int], list[object]]] = [
         (generate_data.main, ["--generate", "--users", SAMPLE_USERS, "--out-dir", folder]),
-        (ingest.main, ["--ingest", "--report", "--data-dir", folder,
-                       "--database", folder / "shop.db", "--out-dir", folder]),
+        (
+            ingest.main,
+            [
+                "--ingest",
+                "--report",
+                "--data-dir",
+                folder,
+                "--database",
+                folder / "shop.db",
+                "--out-dir",
+                folder,
+            ],
+        ),
         (run_query.main, ["--database", folder / "shop.db", "--out-dir", folder]),
-    ]  # fmt: skip
+    ]
     for main, arguments in steps:
         result = call(main, *arguments)
         if result.status != 0:

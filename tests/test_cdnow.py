@@ -50,18 +50,33 @@ class Known(NamedTuple):
 # program other than this project's; "so far" includes the month.
 KNOWN = {
     "1997-01": Known(
-        7846, 29_906_017, 1157, 720, 528, 17,
+        7846,
+        29_906_017,
+        1157,
+        720,
+        528,
+        17,
         {0: "38.1163", 3: "57.5377", 6: "71.6062", 12: "95.7529", 17: "113.0713"},
     ),
     "1997-02": Known(
-        8476, 31_854_834, 1312, 626, 568, 16,
+        8476,
+        31_854_834,
+        1312,
+        626,
+        568,
+        16,
         {0: "37.5824", 3: "55.2961", 6: "68.6358", 12: "90.9418", 16: "104.6026"},
     ),
     "1997-03": Known(
-        7248, 27_988_449, 1032, 561, 678, 15,
+        7248,
+        27_988_449,
+        1032,
+        561,
+        678,
+        15,
         {0: "38.6154", 3: "55.5866", 6: "68.0634", 12: "91.8592", 15: "100.2409"},
     ),
-}  # fmt: skip
+}
 
 
 class Year(NamedTuple):
@@ -141,9 +156,13 @@ class RealPurchases(unittest.TestCase):
                 active = [self.cells[cohort, k]["active_customers"] for k in (0, 1, 6, 12)]
                 self.assertEqual(
                     active,
-                    [known.cohort_size, known.active_in_month_1,
-                     known.active_in_month_6, known.active_in_month_12],
-                )  # fmt: skip
+                    [
+                        known.cohort_size,
+                        known.active_in_month_1,
+                        known.active_in_month_6,
+                        known.active_in_month_12,
+                    ],
+                )
         self.assertEqual(self.document["summary"]["customer_count"], 23_570)
 
     def test_have_the_known_value_to_the_cent(self) -> None:
@@ -259,9 +278,13 @@ class TheConverter(ShopCase):
     def test_makes_files_that_load(self) -> None:
         self.convert(*self.LINES)
         self.succeed(
-            ingest.main, "--ingest", "--data-dir", self.folder / "csv",
-            "--database", self.database,
-        )  # fmt: skip
+            ingest.main,
+            "--ingest",
+            "--data-dir",
+            self.folder / "csv",
+            "--database",
+            self.database,
+        )
         self.assertEqual(self.query("SELECT COUNT(*) FROM payments"), [(3,)])
 
     def test_names_the_line_it_cannot_read(self) -> None:

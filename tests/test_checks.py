@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from db.report import (
+from db.reporting.report import (
     CHECKS_DIR,
     SAMPLE_ROWS,
     THRESHOLDS,
@@ -491,11 +491,17 @@ BROKEN_CONSTRAINTS = {
 }
 
 INSTANTS = [
-    "2024-02-29T23:59:59Z", "2023-02-29T00:00:00Z", "1900-02-29T00:00:00Z",
-    "2000-02-29T00:00:00Z", "2024-04-31T12:00:00Z", "2024-12-31T24:00:00Z",
-    "2024-06-30T23:59:60Z", "2024-06-30T23:60:00Z", "2024-01-01T00:00:00Z",
+    "2024-02-29T23:59:59Z",
+    "2023-02-29T00:00:00Z",
+    "1900-02-29T00:00:00Z",
+    "2000-02-29T00:00:00Z",
+    "2024-04-31T12:00:00Z",
+    "2024-12-31T24:00:00Z",
+    "2024-06-30T23:59:60Z",
+    "2024-06-30T23:60:00Z",
+    "2024-01-01T00:00:00Z",
     "0999-10-10T10:10:10Z",
-]  # fmt: skip
+]
 
 
 class CheckCase(unittest.TestCase):
@@ -668,11 +674,13 @@ class ABrokenShop(CheckCase):
         )
         checks = self.check(fault)
         self.assertEqual(
-            (checks["money_items_make_subtotal"]["count"],
-             checks["money_items_make_subtotal"]["status"],
-             checks["money_items_make_subtotal"]["note"]),
+            (
+                checks["money_items_make_subtotal"]["count"],
+                checks["money_items_make_subtotal"]["status"],
+                checks["money_items_make_subtotal"]["note"],
+            ),
             (None, "fail", "the amounts are too large to add up in 64 bits"),
-        )  # fmt: skip
+        )
         self.assertEqual(checks["money_line_total"]["count"], 2)
 
     def test_rules_are_not_judged_of_a_load_under_another_schema(self) -> None:

@@ -19,12 +19,15 @@ from pathlib import Path
 from statistics import NormalDist, fmean, stdev
 from unittest import mock
 
-from queries import newton, purchase_model, purchase_moments, spending_model
-from queries.clv_model import Customer, Estimate, forecast_customers
-from queries.newton import Measure, Vector
-from queries.purchase_model import PurchaseModel, fit_purchases
-from queries.purchase_moments import History
-from queries.spending_model import SpendingModel, fit_spending
+from queries.forecast import bg_nbd as purchase_model
+from queries.forecast import bg_nbd_expectations as purchase_moments
+from queries.forecast import gamma_gamma as spending_model
+from queries.forecast import newton
+from queries.forecast.bg_nbd import PurchaseModel, fit_purchases
+from queries.forecast.bg_nbd_expectations import History
+from queries.forecast.clv import Customer, Estimate, forecast_customers
+from queries.forecast.gamma_gamma import SpendingModel, fit_spending
+from queries.forecast.newton import Measure, Vector
 from tests.support import ROOT, skip
 from utils.helpers import DataError
 
@@ -215,8 +218,12 @@ class PublishedFigures(unittest.TestCase):
 
     def test_of_a_new_customer(self) -> None:
         for days, published in (
-            (1, 0.0078), (7, 0.0532), (21, 0.1506), (223, 1.0405), (224, 1.0437),
-        ):  # fmt: skip
+            (1, 0.0078),
+            (7, 0.0532),
+            (21, 0.1506),
+            (223, 1.0405),
+            (224, 1.0437),
+        ):
             with self.subTest(days=days):
                 found = PUBLISHED.expected_purchases(days)
                 self.assertAlmostEqual(found, published, delta=0.0001)
@@ -308,8 +315,10 @@ class AFit(unittest.TestCase):
         dollars = fit_spending(values, money_unit="dollar")
         cents = fit_spending([(x, m * 100) for x, m in values], money_unit="cent")
         for found, expected in (
-            (cents.p, dollars.p), (cents.q, dollars.q), (cents.gamma, dollars.gamma * 100),
-        ):  # fmt: skip
+            (cents.p, dollars.p),
+            (cents.q, dollars.q),
+            (cents.gamma, dollars.gamma * 100),
+        ):
             self.assertAlmostEqual(found / expected, 1, delta=1e-9)
         # A density per cent is a hundredth of that per dollar, for each customer.
         shift = cents.customer_count * math.log(100)
@@ -424,8 +433,9 @@ class Expectations(unittest.TestCase):
         self.assertLess(abs(fmean(pairs) - expected), 3.5 * error)
         forecast = forecast_customers(purchases, spending, {"one": [customer]}, days=days)
         for found, drawn in (
-            (forecast["one"].purchases, counts), (forecast["one"].value, values),
-        ):  # fmt: skip
+            (forecast["one"].purchases, counts),
+            (forecast["one"].value, values),
+        ):
             error = stdev(drawn) / math.sqrt(len(drawn))
             self.assertLess(abs(fmean(drawn) - found.total), 3.5 * error)
             assert found.chance_sd is not None
@@ -536,9 +546,10 @@ class TheForecastOfGroups(unittest.TestCase):
         dollars, cents = (
             forecast_customers(self.purchases, spending, {"": customers}, days=91)[""].value
             for spending, customers in (
-                (self.spending, self.customers), (model, in_cents),
+                (self.spending, self.customers),
+                (model, in_cents),
             )
-        )  # fmt: skip
+        )
         assert dollars.chance_sd is not None
         assert cents.chance_sd is not None
         for found, expected in (
@@ -640,12 +651,15 @@ class Refusals(unittest.TestCase):
             return Measure(-point[0], (1.0,), ((-1e-9,),))
 
         with self.assertRaisesRegex(DataError, "did not converge: it stopped at r 1"):
-            newton.climb(measure, start=(1.0,), names=("r",), model="purchase model")
+            newton.maximize(measure, start=(1.0,), names=("r",), model="purchase model")
 
     def test_histories_that_cannot_be(self) -> None:
         for history, count in (
-            ((1, 0, 90), 1), ((0, 5, 90), 1), ((1, 91, 90), 1), ((1, 5, 90), 0),
-        ):  # fmt: skip
+            ((1, 0, 90), 1),
+            ((0, 5, 90), 1),
+            ((1, 91, 90), 1),
+            ((1, 5, 90), 0),
+        ):
             with self.subTest(history), self.assertRaisesRegex(ValueError, "no history"):
                 fit_purchases({(1, 8, 90): 40, history: count})
 

@@ -28,8 +28,8 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import ingest
-from db import loading
-from db.swap import hold_database, hold_turn, require_replaceable
+from db.loading import loader as loading
+from db.loading.swap import lock_database, lock_target, require_replaceable
 from tests.support import (
     IN_CI,
     ROOT,
@@ -42,7 +42,7 @@ from tests.support import (
 )
 from utils.contract import SCHEMA_PATH, read_contract
 from utils.database import list_objects, make_empty
-from utils.helpers import DataError, print_safely, write_all_whole
+from utils.helpers import DataError, print_safely, write_atomically
 
 if sys.platform != "win32":
     import resource
@@ -50,10 +50,24 @@ if sys.platform != "win32":
 # Calls whose effect can be seen from outside this process, or that wait for something.
 STEPS = frozenset(
     [
-        "chmod", "chown", "close", "connect", "execute", "executemany", "flock", "fsync",
-        "listdir", "mkdir", "open", "readinto", "replace", "rmdir", "stat", "unlink",
+        "chmod",
+        "chown",
+        "close",
+        "connect",
+        "execute",
+        "executemany",
+        "flock",
+        "fsync",
+        "listdir",
+        "mkdir",
+        "open",
+        "readinto",
+        "replace",
+        "rmdir",
+        "stat",
+        "unlink",
     ]
-)  # fmt: skip
+)
 
 # Calls that the system may refuse.
 REFUSABLE = frozenset(
@@ -117,9 +131,13 @@ class CrashCase(ShopCase):
     def arguments(self) -> list[str]:
         """Return the command line of an ingest of the folder."""
         return [
-            "--ingest", "--quiet", "--data-dir", str(self.folder),
-            "--database", str(self.database),
-        ]  # fmt: skip
+            "--ingest",
+            "--quiet",
+            "--data-dir",
+            str(self.folder),
+            "--database",
+            str(self.database),
+        ]
 
     def see(self, *, litter: bool = False) -> str:
         """Return whether the database is `old` or `new`; fail if it is neither.
@@ -436,7 +454,7 @@ class AnOldDatabase(CrashCase):
             reader.execute("BEGIN")
             before = reader.execute("SELECT COUNT(*), MAX(signed_up_at) FROM users")
             expected = before.fetchall()
-            with mock.patch("db.swap.LOCK_TIMEOUT", 0.05):
+            with mock.patch("db.loading.swap.LOCK_TIMEOUT", 0.05):
                 result = self.ingest()
             self.assertEqual(result.status, 1)
             self.assertIn("shop.db: cannot be replaced: database is locked", result.stderr)
@@ -547,7 +565,7 @@ class ATargetOfSomebodyElse(CrashCase):
         require_replaceable(self.database, contract)
         with closing(make_empty(contract)) as model:
             ours = list_objects(model)
-        with hold_database(self.database, ours):
+        with lock_database(self.database, ours):
             pass
         # Of this one the new database would have no view.
         with self.assertRaisesRegex(DataError, "no load made .view rich."):
@@ -573,7 +591,7 @@ class ARefusedSwap(CrashCase):
         def replace(_source: object, _target: object) -> None:
             raise OSError(code, os.strerror(code))
 
-        with mock.patch("db.swap.os.replace", replace):
+        with mock.patch("db.loading.swap.os.replace", replace):
             result = self.ingest()
         self.assertEqual(result.status, 1)
         return result.stderr
@@ -639,7 +657,7 @@ class ARefusedSwap(CrashCase):
             mock.patch("utils.helpers.shutil.copy2", copy),
             self.assertRaises(DataError) as caught,
         ):
-            write_all_whole(dict.fromkeys(paths, "new"))
+            write_atomically(dict.fromkeys(paths, "new"))
         self.assertEqual(
             str(caught.exception),
             f"{paths[1]}: cannot be written: full. Free some space, or choose another"
@@ -657,7 +675,7 @@ class AFolderThatMayNotBeSearched(ShopCase):
         for arguments in (["--ingest", "--data-dir", self.folder], ["--report"]):
             with (
                 self.subTest(arguments),
-                mock.patch("db.swap._require_file", side_effect=refused),
+                mock.patch("db.loading.swap._require_file", side_effect=refused),
                 mock.patch("utils.database.Path.is_file", side_effect=refused)
                 if arguments == ["--report"]
                 else nullcontext(),
@@ -686,14 +704,23 @@ class ALostStream(ShopCase):
             skip("there is no /dev/full")
         self.copy_sample()
         command = [
-            sys.executable, "ingest.py", "--ingest", "--data-dir", str(self.folder),
-            "--database", str(self.database),
-        ]  # fmt: skip
+            sys.executable,
+            "ingest.py",
+            "--ingest",
+            "--data-dir",
+            str(self.folder),
+            "--database",
+            str(self.database),
+        ]
         with open("/dev/full", "w", encoding="utf-8") as full:
             finished = subprocess.run(
-                command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE,
-                encoding="utf-8", check=False,
-            )  # fmt: skip
+                command,
+                cwd=ROOT,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                check=False,
+            )
             self.assertEqual(finished.returncode, 1)
             self.assertEqual(
                 finished.stderr,
@@ -702,9 +729,13 @@ class ALostStream(ShopCase):
             )
             self.assertTrue(self.database.is_file())
             deaf = subprocess.run(
-                [*command, "--schema", "none.sql"], cwd=ROOT, stdout=subprocess.PIPE,
-                stderr=full, encoding="utf-8", check=False,
-            )  # fmt: skip
+                [*command, "--schema", "none.sql"],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=full,
+                encoding="utf-8",
+                check=False,
+            )
             self.assertEqual((deaf.returncode, deaf.stdout), (1, ""))
 
 
@@ -713,7 +744,7 @@ class WantOfMemory(CrashCase):
 
     def test_is_one_clear_line(self) -> None:
         self.restore()
-        with mock.patch("db.loading.load_table", side_effect=MemoryError):
+        with mock.patch("db.loading.loader.load_table", side_effect=MemoryError):
             result = self.ingest()
         self.assertEqual(result.status, 1)
         self.assertRegex(result.stderr, r"\Aingest: error: out of memory; [^\n]+\n\Z")
@@ -778,9 +809,13 @@ class SeveralIngests(CrashCase):
         while time.monotonic() < end:
             number += 1
             result = call(
-                ingest.main, "--ingest", "--data-dir", folders[number % 2],
-                "--database", self.database,
-            )  # fmt: skip
+                ingest.main,
+                "--ingest",
+                "--data-dir",
+                folders[number % 2],
+                "--database",
+                self.database,
+            )
             if result.status != 0 and "another ingest is making it" not in result.stderr:
                 raise AssertionError(result)
 
@@ -801,7 +836,7 @@ class SeveralIngests(CrashCase):
 
     def test_the_second_one_names_the_first_and_does_nothing(self) -> None:
         self.restore()
-        with hold_turn(self.database):
+        with lock_target(self.database):
             result = self.ingest()
         self.assertEqual(result.status, 1)
         self.assertIn("shop.db: another ingest is making it; this one did", result.stderr)
@@ -813,9 +848,11 @@ class ALeftover(CrashCase):
 
     def test_of_a_dead_run_is_removed(self) -> None:
         for name in (
-            ".shop.db.1.partial", ".shop.db.99999.shard.partial",
-            ".shop.db.7.partial-journal", ".shop.db.lock",
-        ):  # fmt: skip
+            ".shop.db.1.partial",
+            ".shop.db.99999.shard.partial",
+            ".shop.db.7.partial-journal",
+            ".shop.db.lock",
+        ):
             (self.folder / name).write_bytes(b"left")
         self.recover()
 

@@ -42,23 +42,28 @@ from tests.support import (
 )
 from tests.test_cdnow import MASTER
 from utils.contract import read_contract
-from utils.engine_proofs import list_rules, translate_rule
-from utils.engines import ENGINES, DuckDB, Spark, name_paths, pick_errors
+from utils.engines.files import find_tables, survey_tables
+from utils.engines.process import ENGINES, DuckDB, Spark, name_paths, pick_errors
+from utils.engines.proofs import list_rules, translate_rule
 from utils.helpers import DataError
 from utils.manifest import Manifest, compare_with_manifest
-from utils.table_files import find_tables, survey_tables
 
 TABLES = [table.name for table in read_contract().tables]
 
 # A master and two executors of one core and 1 GiB; small data need no optimizing compiler.
 _JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
 SPARK_ARGUMENTS = [
-    "--master", "local-cluster[2,1,1024]",
-    "--driver-java-options", _JVM,
-    "--conf", f"spark.executor.extraJavaOptions={_JVM}",
-    "--conf", "spark.sql.shuffle.partitions=2",
-    "--conf", "spark.ui.enabled=false",
-]  # fmt: skip
+    "--master",
+    "local-cluster[2,1,1024]",
+    "--driver-java-options",
+    _JVM,
+    "--conf",
+    f"spark.executor.extraJavaOptions={_JVM}",
+    "--conf",
+    "spark.sql.shuffle.partitions=2",
+    "--conf",
+    "spark.ui.enabled=false",
+]
 
 
 def name_engine(name: str) -> list[str]:
@@ -93,9 +98,15 @@ def parts_of_800(count: int) -> Path:
     folder = make_folder()
     for number in range(1, count + 1):
         made = call(
-            generate_data.main, "--generate", "--users", 800, "--part",
-            f"{number}/{count}", "--out-dir", folder,
-        )  # fmt: skip
+            generate_data.main,
+            "--generate",
+            "--users",
+            800,
+            "--part",
+            f"{number}/{count}",
+            "--out-dir",
+            folder,
+        )
         assert made.status == 0, made
     shutil.copy(shop_of_800() / "datapackage.json", folder)
     return folder
@@ -140,54 +151,68 @@ def spoil_users(path: Path) -> None:
 FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "an integer that is none": (
         lambda folder: set_cell(folder, "orders", 3, "tax_cents", "12.50"),
-        "database_is_whole", "'12.50'",
+        "database_is_whole",
+        "'12.50'",
     ),
     "an integer beyond 64 bits": (
         lambda folder: set_cell(folder, "products", 3, "cost_cents", f"{2**63}"),
-        "database_is_whole", f"'{2**63}'",
+        "database_is_whole",
+        f"'{2**63}'",
     ),
     "an integer in another spelling": (
         lambda folder: set_cell(folder, "order_items", 3, "quantity", " 1"),
-        "database_is_whole", "' 1'",
+        "database_is_whole",
+        "' 1'",
     ),
     "no value": (
         lambda folder: set_cell(folder, "users", 3, "city", ""),
-        "database_is_whole", "city",
+        "database_is_whole",
+        "city",
     ),
     "a key that is there twice": (
         lambda folder: set_cell(folder, "payments", 3, "payment_id", "1"),
-        "duplicate_key", "payments",
+        "duplicate_key",
+        "payments",
     ),
     "a UNIQUE that is there twice": (
         lambda folder: set_cell(
-            folder, "products", 5, "sku",
+            folder,
+            "products",
+            5,
+            "sku",
             set_cell(folder, "products", 4, "brand", "Any")[1],
         ),
-        "database_keeps_its_rules", "sku",
+        "database_keeps_its_rules",
+        "sku",
     ),
     "a reference to nothing": (
         lambda folder: set_cell(folder, "order_items", 5, "order_id", "99999999"),
-        "orphan_item_of_no_order", "99999999",
+        "orphan_item_of_no_order",
+        "99999999",
     ),
     "a CHECK on a word": (
         lambda folder: set_cell(folder, "orders", 5, "status", "lost"),
-        "database_keeps_its_rules", "status_is_known",
+        "database_keeps_its_rules",
+        "status_is_known",
     ),
     "a CHECK by GLOB": (
         lambda folder: set_cell(folder, "users", 5, "country_code", "dE"),
-        "database_keeps_its_rules", "country_code_is_two_capitals",
+        "database_keeps_its_rules",
+        "country_code_is_two_capitals",
     ),
     "a CHECK on a sum": (
         lambda folder: set_cell(folder, "orders", 7, "total_cents", "1"),
-        "database_keeps_its_rules", "total_cents_is_subtotal",
+        "database_keeps_its_rules",
+        "total_cents_is_subtotal",
     ),
     "a day that never was": (
         lambda folder: set_cell(
             folder, "payments", 7, "processed_at", "2025-02-29T10:00:00Z"
         ),
-        "database_keeps_its_rules", "processed_at_is_a_utc_instant",
+        "database_keeps_its_rules",
+        "processed_at_is_a_utc_instant",
     ),
-}  # fmt: skip
+}
 
 
 class FilesCase(ShopCase):
@@ -201,16 +226,27 @@ class FilesCase(ShopCase):
     def run_query(self, engine: str, *options: object) -> Result:
         """Run the query over the folder's files by *engine*."""
         return call(
-            run_query.main, *name_engine(engine), "--data-dir", self.folder,
-            "--out-dir", self.out_dir, *options,
-        )  # fmt: skip
+            run_query.main,
+            *name_engine(engine),
+            "--data-dir",
+            self.folder,
+            "--out-dir",
+            self.out_dir,
+            *options,
+        )
 
     def report(self, engine: str, *options: object) -> Result:
         """Report on the folder's files by *engine*."""
         return call(
-            ingest.main, "--report", *name_engine(engine), "--data-dir", self.folder,
-            "--out-dir", self.out_dir, *options,
-        )  # fmt: skip
+            ingest.main,
+            "--report",
+            *name_engine(engine),
+            "--data-dir",
+            self.folder,
+            "--out-dir",
+            self.out_dir,
+            *options,
+        )
 
 
 # ---- Without an engine -------------------------------------------------------------------
@@ -326,10 +362,19 @@ class AFailingEngine(FilesCase):
             with self.subTest(name):
                 (self.folder / "pid").unlink(missing_ok=True)
                 process = subprocess.Popen(
-                    [sys.executable, ROOT / "run_query.py", "--engine", "duckdb",
-                     "--data-dir", self.folder, "--out-dir", self.out_dir],
-                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                )  # fmt: skip
+                    [
+                        sys.executable,
+                        ROOT / "run_query.py",
+                        "--engine",
+                        "duckdb",
+                        "--data-dir",
+                        self.folder,
+                        "--out-dir",
+                        self.out_dir,
+                    ],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                )
                 engine = int(self.wait_for(self.folder / "pid"))
                 process.send_signal(getattr(signal, name))
                 # Sooner than an engine that does not listen would be killed.
@@ -360,9 +405,13 @@ class OddOptions(FilesCase):
             (ingest, ["--ingest", "--engine", "duckdb"], "add --report"),
         ]
         for name, *value in (
-            ["--ingest"], ["--check"], ["--rows", "duplicate_key"], ["--verify"],
-            ["--database", "x.db"], ["--schema", "x.sql"],
-        ):  # fmt: skip
+            ["--ingest"],
+            ["--check"],
+            ["--rows", "duplicate_key"],
+            ["--verify"],
+            ["--database", "x.db"],
+            ["--schema", "x.sql"],
+        ):
             given: list[object] = ["--report", "--engine", "duckdb", name, *value]
             cases.append((ingest, given, f"{name} is SQLite"))
         for script, options, words in cases:
@@ -429,10 +478,12 @@ class TheFiles(FilesCase):
                     for survey in surveyed
                 ]
                 recorded = [
-                    tuple(self.recorded(f"{table}.csv", fact) for fact in
-                          ("sha256", "bytes", "rows", "form"))
+                    tuple(
+                        self.recorded(f"{table}.csv", fact)
+                        for fact in ("sha256", "bytes", "rows", "form")
+                    )
                     for table in TABLES
-                ]  # fmt: skip
+                ]
                 self.assertEqual(told, recorded)
                 self.assertEqual(
                     [survey.content_sha256 for survey in surveyed],
@@ -443,8 +494,9 @@ class TheFiles(FilesCase):
         """Return what the database says it was loaded from."""
         ((value,),) = self.query(
             "SELECT value FROM submission_meta WHERE subject = ? AND property = ?",
-            subject, fact,
-        )  # fmt: skip
+            subject,
+            fact,
+        )
         return str(value)
 
     def test_are_the_same_in_any_layout(self) -> None:
@@ -685,7 +737,7 @@ class OnDuckDB(EngineCase):
         def change(*_: object) -> None:
             os.utime(path, (1, 1))
 
-        with mock.patch("utils.engine_tables.run_script", change):
+        with mock.patch("utils.engines.session.run_script", change):
             result = self.run_query(self.engine)
         self.assertEqual(result.status, 1, result)
         self.assertIn("users.csv: was changed meanwhile", result.stderr)
@@ -764,8 +816,11 @@ class TheReadme(EngineCase):
         """Run *command*, a script and its options, in *copy*."""
         finished = subprocess.run(
             [sys.executable, *shlex.split(command)],
-            cwd=copy, env={**os.environ, **environment}, capture_output=True, check=False,
-        )  # fmt: skip
+            cwd=copy,
+            env={**os.environ, **environment},
+            capture_output=True,
+            check=False,
+        )
         self.assertEqual((finished.returncode, finished.stderr), (0, b""), finished)
 
 
@@ -776,9 +831,14 @@ class OnSpark(EngineCase):
 
     def test_the_query_is_the_same_in_parts(self) -> None:
         self.assert_same_query(
-            shop_of_800(), parts_of_800(16), "--by", "category", "--cohort", "quarter",
+            shop_of_800(),
+            parts_of_800(16),
+            "--by",
+            "category",
+            "--cohort",
+            "quarter",
             "--forecast",
-        )  # fmt: skip
+        )
 
     def test_the_report_is_the_same_in_parts_and_odd_files(self) -> None:
         whole, parts = self.folder / "whole", self.folder / "parts"

@@ -16,10 +16,10 @@ from contextlib import closing
 from pathlib import Path
 
 import ingest
-from db.diagnosis import find_faults
-from db.faults import Fault, Faults
-from db.loading import create_tables, load_table, open_new
-from db.records import Record, RecordReader, Unreadable
+from db.loading.diagnosis import find_faults
+from db.loading.faults import Fault, Faults
+from db.loading.loader import create_tables, load_table, open_new
+from db.loading.records import Record, RecordReader, Unreadable
 from tests import shop
 from tests.support import (
     CORPORA_DIR,
@@ -112,194 +112,497 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
     ("2 only a BOM", "users", lambda _: b"\xef\xbb\xbf", ["users.csv: E_EMPTY"]),
     ("2 only blank lines", "users", lambda _: b"\n\r\n  \n", ["users.csv: E_EMPTY"]),
     ("3 header only", "payments", lambda data: data.split(b"\n")[0] + b"\n", []),
-    ("4 column missing", "payments", swap_bytes(b",method,", b","),
-     ["payments.csv:1: E_HEADER column method is missing"]),
-    ("4 column extra", "payments", swap_bytes(b"processed_at\n", b"processed_at,note\n"),
-     ["payments.csv:1:8: E_HEADER column 'note' is not expected"]),
-    ("4 columns in another order", "payments",
-     lambda data: b"\n".join(
-         b",".join(reversed(line.split(b","))) for line in data.splitlines()
-     ), []),
-    ("4 column twice", "payments", swap_bytes(b",method,", b",kind,"),
-     ["payments.csv:1:4: E_HEADER column 'kind' comes twice",
-      "payments.csv:1: E_HEADER column method is missing"]),
-    ("4 column in another case", "payments", swap_bytes(b",method,", b",Method,"),
-     ["payments.csv:1:4: E_HEADER column 'Method' is not expected; did you mean method?"]),
-    ("4 column misspelt", "payments", swap_bytes(b",method,", b",metod,"),
-     ["payments.csv:1:4: E_HEADER column 'metod' is not expected; did you mean method?"]),
-    ("4 blanks around a column", "payments", swap_bytes(b",method,", b", method ,"),
-     ["payments.csv:1:4: E_HEADER column ' method ' is not expected; did you mean"]),
-    ("4 column without a name", "payments", swap_bytes(b",method,", b",,"),
-     ["payments.csv:1:4: E_HEADER column 4 has no name",
-      "payments.csv:1: E_HEADER column method is missing"]),
+    (
+        "4 column missing",
+        "payments",
+        swap_bytes(b",method,", b","),
+        ["payments.csv:1: E_HEADER column method is missing"],
+    ),
+    (
+        "4 column extra",
+        "payments",
+        swap_bytes(b"processed_at\n", b"processed_at,note\n"),
+        ["payments.csv:1:8: E_HEADER column 'note' is not expected"],
+    ),
+    (
+        "4 columns in another order",
+        "payments",
+        lambda data: b"\n".join(
+            b",".join(reversed(line.split(b","))) for line in data.splitlines()
+        ),
+        [],
+    ),
+    (
+        "4 column twice",
+        "payments",
+        swap_bytes(b",method,", b",kind,"),
+        [
+            "payments.csv:1:4: E_HEADER column 'kind' comes twice",
+            "payments.csv:1: E_HEADER column method is missing",
+        ],
+    ),
+    (
+        "4 column in another case",
+        "payments",
+        swap_bytes(b",method,", b",Method,"),
+        [
+            "payments.csv:1:4: E_HEADER column 'Method' is not expected; did you mean method?"
+        ],
+    ),
+    (
+        "4 column misspelt",
+        "payments",
+        swap_bytes(b",method,", b",metod,"),
+        ["payments.csv:1:4: E_HEADER column 'metod' is not expected; did you mean method?"],
+    ),
+    (
+        "4 blanks around a column",
+        "payments",
+        swap_bytes(b",method,", b", method ,"),
+        ["payments.csv:1:4: E_HEADER column ' method ' is not expected; did you mean"],
+    ),
+    (
+        "4 column without a name",
+        "payments",
+        swap_bytes(b",method,", b",,"),
+        [
+            "payments.csv:1:4: E_HEADER column 4 has no name",
+            "payments.csv:1: E_HEADER column method is missing",
+        ],
+    ),
     ("5 BOM", "users", put(b"\xef\xbb\xbf", at=0), []),
-    ("6 UTF-16 with a mark", "users",
-     lambda data: data.decode("utf-8").encode("utf-16"),
-     ["users.csv:1: E_ENCODING the file looks like UTF-16, expected UTF-8"]),
-    ("6 UTF-16 without a mark", "users",
-     lambda data: data.decode("utf-8").encode("utf-16-be"),
-     ["users.csv:1: E_ENCODING the file looks like UTF-16, expected UTF-8"]),
-    ("6 UTF-32", "users",
-     lambda data: data.decode("utf-8").encode("utf-32"),
-     ["users.csv:1: E_ENCODING the file looks like UTF-32, expected UTF-8"]),
-    ("7 bytes that are not UTF-8", "users", swap_bytes("Å".encode(), b"\xc5"),
-     ["users.csv:2:3: E_ENCODING byte 97 is c5, which is not UTF-8; save the file as"]),
-    ("8 NUL", "users", swap_bytes(b"Leeds", b"Lee\0ds"),
-     ["users.csv:3:5: E_NUL a NUL at byte "]),
-    ("8 NULs and nothing else", "users", lambda data: b"\0" * len(data),
-     ["users.csv:1:1: E_NUL a NUL at byte 0, expected text; its rows were not looked at"]),
+    (
+        "6 UTF-16 with a mark",
+        "users",
+        lambda data: data.decode("utf-8").encode("utf-16"),
+        ["users.csv:1: E_ENCODING the file looks like UTF-16, expected UTF-8"],
+    ),
+    (
+        "6 UTF-16 without a mark",
+        "users",
+        lambda data: data.decode("utf-8").encode("utf-16-be"),
+        ["users.csv:1: E_ENCODING the file looks like UTF-16, expected UTF-8"],
+    ),
+    (
+        "6 UTF-32",
+        "users",
+        lambda data: data.decode("utf-8").encode("utf-32"),
+        ["users.csv:1: E_ENCODING the file looks like UTF-32, expected UTF-8"],
+    ),
+    (
+        "7 bytes that are not UTF-8",
+        "users",
+        swap_bytes("Å".encode(), b"\xc5"),
+        ["users.csv:2:3: E_ENCODING byte 97 is c5, which is not UTF-8; save the file as"],
+    ),
+    (
+        "8 NUL",
+        "users",
+        swap_bytes(b"Leeds", b"Lee\0ds"),
+        ["users.csv:3:5: E_NUL a NUL at byte "],
+    ),
+    (
+        "8 NULs and nothing else",
+        "users",
+        lambda data: b"\0" * len(data),
+        [
+            "users.csv:1:1: E_NUL a NUL at byte 0, expected text; its rows were not looked at"
+        ],
+    ),
     ("9 CRLF", "users", swap_bytes(b"\n", b"\r\n"), []),
-    ("9 CR alone in a row", "users", swap_bytes(b",GB,", b",\rGB,"),
-     ["users.csv:3: E_LINE_END a CR that ends no line"]),
-    ("9 CR alone in all rows", "users", swap_bytes(b"\n", b"\r"),
-     ["users.csv:1: E_LINE_END a CR that ends no line"]),
-    ("9 two CRs before each LF", "users", swap_bytes(b"\n", b"\r\r\n"),
-     ["users.csv:1: E_LINE_END a CR that ends no line"]),
-    ("9 CR at the end of the file", "users", lambda data: data[:-1] + b"\r",
-     ["users.csv:5: E_LINE_END a CR that ends no line"]),
+    (
+        "9 CR alone in a row",
+        "users",
+        swap_bytes(b",GB,", b",\rGB,"),
+        ["users.csv:3: E_LINE_END a CR that ends no line"],
+    ),
+    (
+        "9 CR alone in all rows",
+        "users",
+        swap_bytes(b"\n", b"\r"),
+        ["users.csv:1: E_LINE_END a CR that ends no line"],
+    ),
+    (
+        "9 two CRs before each LF",
+        "users",
+        swap_bytes(b"\n", b"\r\r\n"),
+        ["users.csv:1: E_LINE_END a CR that ends no line"],
+    ),
+    (
+        "9 CR at the end of the file",
+        "users",
+        lambda data: data[:-1] + b"\r",
+        ["users.csv:5: E_LINE_END a CR that ends no line"],
+    ),
     ("9 CRs within quotes", "users", swap_bytes(b"Leeds", b'"Le\re\r\r\nds\r"'), []),
     ("10 no line end at the end", "users", lambda data: data.rstrip(b"\n"), []),
-    ("10 last row cut off", "users", lambda data: data[:-25],
-     ["users.csv:5: E_FIELDS 6 fields, expected 7 as in the header"]),
-    ("11 blank line", "users", set_line(3, b""),
-     ["users.csv:3: E_BLANK_LINE the line is blank, remove it",
-      *(f"orders.csv:{line}:2: E_REFERENCE user_id 2 is not in" for line in (3, 5, 9))]),
-    ("11 blanks in a line", "users", put(b"  \t\n", at=0),
-     ["users.csv:1: E_BLANK_LINE blank lines come before the header"]),
-    ("11 blank lines at the end", "users", lambda data: data + b"\n\n",
-     ["users.csv:6: E_BLANK_LINE", "users.csv:7: E_BLANK_LINE"]),
-    ("11 Ctrl-Z at the end", "users", lambda data: data + b"\x1a",
-     ["users.csv:6: E_FIELDS 1 field, expected 7 as in the header; a Ctrl-Z"]),
-    ("11 two quotes are a cell", "users", set_line(3, b'""'),
-     ["users.csv:3: E_FIELDS 1 field, expected 7 as in the header",
-      *(f"orders.csv:{line}:2: E_REFERENCE user_id 2 is not in" for line in (3, 5, 9))]),
-    ("12 row too short", "payments", swap_bytes(b"card,failed,3600", b"card,failed"),
-     ["payments.csv:9: E_FIELDS 6 fields, expected 7 as in the header"]),
-    ("12 row too long", "payments", swap_bytes(b"card,failed,3600", b"card,failed,3,600"),
-     ["payments.csv:9: E_FIELDS 8 fields, expected 7 as in the header"]),
-    ("13 quote never closed", "users", swap_bytes(b"Leeds", b'"Leeds'),
-     ["users.csv:3:5: E_QUOTES the quote that opens here is never closed"]),
-    ("13 quote never closed, after a line break in quotes", "users",
-     swap_bytes(b"Bob Brown,GB,Leeds", b'"Bob\nBrown",GB,"Leeds'),
-     ["users.csv:4:5: E_QUOTES the quote that opens here is never closed"]),
-    ("14 text after a closing quote", "users", swap_bytes(b"Leeds", b'"Lee"ds'),
-     ["users.csv:3:5: E_QUOTES text follows a closing quote, expected a comma"]),
+    (
+        "10 last row cut off",
+        "users",
+        lambda data: data[:-25],
+        ["users.csv:5: E_FIELDS 6 fields, expected 7 as in the header"],
+    ),
+    (
+        "11 blank line",
+        "users",
+        set_line(3, b""),
+        [
+            "users.csv:3: E_BLANK_LINE the line is blank, remove it",
+            *(
+                f"orders.csv:{line}:2: E_REFERENCE user_id 2 is not in"
+                for line in (3, 5, 9)
+            ),
+        ],
+    ),
+    (
+        "11 blanks in a line",
+        "users",
+        put(b"  \t\n", at=0),
+        ["users.csv:1: E_BLANK_LINE blank lines come before the header"],
+    ),
+    (
+        "11 blank lines at the end",
+        "users",
+        lambda data: data + b"\n\n",
+        ["users.csv:6: E_BLANK_LINE", "users.csv:7: E_BLANK_LINE"],
+    ),
+    (
+        "11 Ctrl-Z at the end",
+        "users",
+        lambda data: data + b"\x1a",
+        ["users.csv:6: E_FIELDS 1 field, expected 7 as in the header; a Ctrl-Z"],
+    ),
+    (
+        "11 two quotes are a cell",
+        "users",
+        set_line(3, b'""'),
+        [
+            "users.csv:3: E_FIELDS 1 field, expected 7 as in the header",
+            *(
+                f"orders.csv:{line}:2: E_REFERENCE user_id 2 is not in"
+                for line in (3, 5, 9)
+            ),
+        ],
+    ),
+    (
+        "12 row too short",
+        "payments",
+        swap_bytes(b"card,failed,3600", b"card,failed"),
+        ["payments.csv:9: E_FIELDS 6 fields, expected 7 as in the header"],
+    ),
+    (
+        "12 row too long",
+        "payments",
+        swap_bytes(b"card,failed,3600", b"card,failed,3,600"),
+        ["payments.csv:9: E_FIELDS 8 fields, expected 7 as in the header"],
+    ),
+    (
+        "13 quote never closed",
+        "users",
+        swap_bytes(b"Leeds", b'"Leeds'),
+        ["users.csv:3:5: E_QUOTES the quote that opens here is never closed"],
+    ),
+    (
+        "13 quote never closed, after a line break in quotes",
+        "users",
+        swap_bytes(b"Bob Brown,GB,Leeds", b'"Bob\nBrown",GB,"Leeds'),
+        ["users.csv:4:5: E_QUOTES the quote that opens here is never closed"],
+    ),
+    (
+        "14 text after a closing quote",
+        "users",
+        swap_bytes(b"Leeds", b'"Lee"ds'),
+        ["users.csv:3:5: E_QUOTES text follows a closing quote, expected a comma"],
+    ),
     ("14 quote within a cell without quotes", "users", swap_bytes(b"Leeds", b'Le"eds'), []),
-    ("15 line breaks in quotes before a fault", "users",
-     lambda data: swap_bytes(b"Null,SE", b"Null,se")(
-         swap_bytes(b"Leeds", b'"Le\r\ne\nds"')(data)
-     ),
-     ["users.csv:7:4: E_RULE country_code is 'se', which breaks the rule country_code"]),
-    ("16 field too long", "users", swap_bytes(b"Leeds", b"x" * 131_073),
-     ["users.csv:3:5: E_TOO_LONG a field is longer than 131,072 characters"]),
+    (
+        "15 line breaks in quotes before a fault",
+        "users",
+        lambda data: swap_bytes(b"Null,SE", b"Null,se")(
+            swap_bytes(b"Leeds", b'"Le\r\ne\nds"')(data)
+        ),
+        ["users.csv:7:4: E_RULE country_code is 'se', which breaks the rule country_code"],
+    ),
+    (
+        "16 field too long",
+        "users",
+        swap_bytes(b"Leeds", b"x" * 131_073),
+        ["users.csv:3:5: E_TOO_LONG a field is longer than 131,072 characters"],
+    ),
     ("16 field just short enough", "users", swap_bytes(b"Leeds", b"x" * 131_072), []),
-    ("17 semicolons", "users", swap_bytes(b",", b";"),
-     ["users.csv:1: E_DELIMITER columns look separated by semicolons, expected columns"]),
-    ("17 tabs", "users", swap_bytes(b",", b"\t"),
-     ["users.csv:1: E_DELIMITER columns look separated by tabs"]),
-    ("17 colons", "users", swap_bytes(b",", b":"),
-     ["users.csv:1: E_DELIMITER columns look separated by colons"]),
-    ("17 blanks", "users", swap_bytes(b",", b" "),
-     ["users.csv:1: E_DELIMITER columns look separated by blanks"]),
-    ("17 a line for Excel", "users", put(b"sep=,\n", at=0),
-     ["users.csv:1: E_DELIMITER the first line tells Excel a separator, remove it"]),
-    ("19 the file of another table", "users",
-     lambda _: b"product_id,sku\n1,SKU-1\n",
-     ["users.csv:1:1: E_HEADER column 'product_id' is not expected",
-      "users.csv:1:2: E_HEADER column 'sku' is not expected",
-      "users.csv:1: E_HEADER columns user_id, email, full_name, "]),
+    (
+        "17 semicolons",
+        "users",
+        swap_bytes(b",", b";"),
+        ["users.csv:1: E_DELIMITER columns look separated by semicolons, expected columns"],
+    ),
+    (
+        "17 tabs",
+        "users",
+        swap_bytes(b",", b"\t"),
+        ["users.csv:1: E_DELIMITER columns look separated by tabs"],
+    ),
+    (
+        "17 colons",
+        "users",
+        swap_bytes(b",", b":"),
+        ["users.csv:1: E_DELIMITER columns look separated by colons"],
+    ),
+    (
+        "17 blanks",
+        "users",
+        swap_bytes(b",", b" "),
+        ["users.csv:1: E_DELIMITER columns look separated by blanks"],
+    ),
+    (
+        "17 a line for Excel",
+        "users",
+        put(b"sep=,\n", at=0),
+        ["users.csv:1: E_DELIMITER the first line tells Excel a separator, remove it"],
+    ),
+    (
+        "19 the file of another table",
+        "users",
+        lambda _: b"product_id,sku\n1,SKU-1\n",
+        [
+            "users.csv:1:1: E_HEADER column 'product_id' is not expected",
+            "users.csv:1:2: E_HEADER column 'sku' is not expected",
+            "users.csv:1: E_HEADER columns user_id, email, full_name, ",
+        ],
+    ),
     # B. The value.
-    ("21 nothing where a value belongs", "users", set_cell(3, 5, ""),
-     ["users.csv:3:5: E_MISSING city is '', expected a value"]),
+    (
+        "21 nothing where a value belongs",
+        "users",
+        set_cell(3, 5, ""),
+        ["users.csv:3:5: E_MISSING city is '', expected a value"],
+    ),
     ("21 the word NULL is a word", "users", set_cell(3, 5, "NULL"), []),
-    ("21 the word NULL is no number", "orders", set_cell(9, 9, "NULL"),
-     [f"orders.csv:9:9: E_INTEGER total_cents is 'NULL', {INTEGER}"]),
+    (
+        "21 the word NULL is no number",
+        "orders",
+        set_cell(9, 9, "NULL"),
+        [f"orders.csv:9:9: E_INTEGER total_cents is 'NULL', {INTEGER}"],
+    ),
     *[
-        (f"22 {value!r} for an integer", "orders", set_cell(9, 9, value),
-         [f"orders.csv:9:9: E_INTEGER total_cents is {value!r}, {INTEGER}{hint}"])
+        (
+            f"22 {value!r} for an integer",
+            "orders",
+            set_cell(9, 9, value),
+            [f"orders.csv:9:9: E_INTEGER total_cents is {value!r}, {INTEGER}{hint}"],
+        )
         for value, hint in (
-            (" 1200 ", "; perhaps 1200"), ("+1200", "; perhaps 1200"),
-            ("01200", "; perhaps 1200"), ("1.2e3", ""), ("1e3", ""), ("1200.0", ""),
-            ("5.", ""), ("1_200", ""), ("0x10", ""), ("１２", "; perhaps 12"),
-            ("\u00a012", "; perhaps 12"), ("-0", "; perhaps 0"), ("inf", ""), ("nan", ""),
-            ("1e400", ""), ("12.00", "; perhaps 1200"), ("19.99", "; perhaps 1999"),
-            ("19.999", ""), ("19.9", ""), ("$19.99", ""),
+            (" 1200 ", "; perhaps 1200"),
+            ("+1200", "; perhaps 1200"),
+            ("01200", "; perhaps 1200"),
+            ("1.2e3", ""),
+            ("1e3", ""),
+            ("1200.0", ""),
+            ("5.", ""),
+            ("1_200", ""),
+            ("0x10", ""),
+            ("１２", "; perhaps 12"),
+            ("\u00a012", "; perhaps 12"),
+            ("-0", "; perhaps 0"),
+            ("inf", ""),
+            ("nan", ""),
+            ("1e400", ""),
+            ("12.00", "; perhaps 1200"),
+            ("19.99", "; perhaps 1999"),
+            ("19.999", ""),
+            ("19.9", ""),
+            ("$19.99", ""),
         )
     ],
     *[
-        (f"23 {value} for an integer", "orders", set_cell(9, 9, value),
-         [f"orders.csv:9:9: E_RANGE total_cents is '{value}', expected an integer of"])
+        (
+            f"23 {value} for an integer",
+            "orders",
+            set_cell(9, 9, value),
+            [f"orders.csv:9:9: E_RANGE total_cents is '{value}', expected an integer of"],
+        )
         for value in (str(2**63), str(-(2**63) - 1))
     ],
-    ("23 the largest integer", "order_items", set_cell(11, 7, str(2**63 - 1)),
-     ["order_items.csv:11:7: E_RULE line_total_cents is '9223372036854775807'"]),
-    ("24 a thousand written with a comma", "orders", swap_bytes(b",1200\n", b",1,200\n"),
-     ["orders.csv:9: E_FIELDS 10 fields, expected 9 as in the header"]),
-    ("24 negative money", "payments", set_cell(3, 6, "-1"),
-     ["payments.csv:3:6: E_RULE amount_cents is '-1', which breaks the rule amount_cents"]),
+    (
+        "23 the largest integer",
+        "order_items",
+        set_cell(11, 7, str(2**63 - 1)),
+        ["order_items.csv:11:7: E_RULE line_total_cents is '9223372036854775807'"],
+    ),
+    (
+        "24 a thousand written with a comma",
+        "orders",
+        swap_bytes(b",1200\n", b",1,200\n"),
+        ["orders.csv:9: E_FIELDS 10 fields, expected 9 as in the header"],
+    ),
+    (
+        "24 negative money",
+        "payments",
+        set_cell(3, 6, "-1"),
+        [
+            "payments.csv:3:6: E_RULE amount_cents is '-1', which breaks the rule amount_cents"
+        ],
+    ),
     *[
-        (f"25 {value} for an instant", "payments", set_cell(3, 7, value),
-         [(f"payments.csv:3:7: E_RULE processed_at is '{value}', which breaks the rule"
-           " processed_at_is_a_utc_instant; expected an instant of UTC")])
+        (
+            f"25 {value} for an instant",
+            "payments",
+            set_cell(3, 7, value),
+            [
+                (
+                    f"payments.csv:3:7: E_RULE processed_at is '{value}', which breaks the rule"
+                    " processed_at_is_a_utc_instant; expected an instant of UTC"
+                )
+            ],
+        )
         for value in (
-            "2024-02-30T00:00:00Z", "2023-02-29T00:00:00Z", "2024-04-31T00:00:00Z",
-            "2024-13-01T00:00:00Z", "2024-1-1T00:00:00Z", "now", "2460000.5", "2024-01-01",
-            "2024-01-01T24:00:00Z", "2024-01-01T23:59:60Z", "2024-01-01T00:00:00+01:00",
-            "2024-01-01 00:00:00", "2024-01-01T00:00:00",
+            "2024-02-30T00:00:00Z",
+            "2023-02-29T00:00:00Z",
+            "2024-04-31T00:00:00Z",
+            "2024-13-01T00:00:00Z",
+            "2024-1-1T00:00:00Z",
+            "now",
+            "2460000.5",
+            "2024-01-01",
+            "2024-01-01T24:00:00Z",
+            "2024-01-01T23:59:60Z",
+            "2024-01-01T00:00:00+01:00",
+            "2024-01-01 00:00:00",
+            "2024-01-01T00:00:00",
         )
     ],
-    ("26 a word in another case", "payments", set_cell(3, 3, "Charge"),
-     [("payments.csv:3:3: E_RULE kind is 'Charge', which breaks the rule"
-       " kind_is_charge_or_refund; expected one of 'charge', 'refund'; did you mean"
-       " 'charge'?")]),
-    ("26 a word with a blank", "payments", set_cell(3, 5, "succeeded "),
-     ["payments.csv:3:5: E_RULE status is 'succeeded ', which breaks the rule"]),
+    (
+        "26 a word in another case",
+        "payments",
+        set_cell(3, 3, "Charge"),
+        [
+            (
+                "payments.csv:3:3: E_RULE kind is 'Charge', which breaks the rule"
+                " kind_is_charge_or_refund; expected one of 'charge', 'refund'; did you mean"
+                " 'charge'?"
+            )
+        ],
+    ),
+    (
+        "26 a word with a blank",
+        "payments",
+        set_cell(3, 5, "succeeded "),
+        ["payments.csv:3:5: E_RULE status is 'succeeded ', which breaks the rule"],
+    ),
     ("26 addresses that differ in case", "users", set_cell(3, 2, "ANN@example.com"), []),
     *[
         (f"27 text {text[:12]!r}", "users", set_cell(3, 5, text), [])
         for text in (
-            "O'Neil", "a;b", "-- x", "<script>alert(1)</script>", "=cmd|' /C calc'!A0",
-            "\u202eabc", "🛒", "é", "e\u0301", "\u2028", "x" * 100_000,
+            "O'Neil",
+            "a;b",
+            "-- x",
+            "<script>alert(1)</script>",
+            "=cmd|' /C calc'!A0",
+            "\u202eabc",
+            "🛒",
+            "é",
+            "e\u0301",
+            "\u2028",
+            "x" * 100_000,
         )
     ],
     # C. The relations.
-    ("28 the same row twice", "users",
-     lambda data: data + data.splitlines(keepends=True)[2],
-     ["users.csv:6:1: E_DUPLICATE user_id '2' is already in line 3, expected it once",
-      "users.csv:6:2: E_DUPLICATE email 'bob@example.com' is already in line 3"]),
-    ("28 another row of the same key", "users", set_cell(5, 1, "2"),
-     ["users.csv:5:1: E_DUPLICATE user_id '2' is already in line 3, expected it once"]),
-    ("28 a key of a row that was refused before", "users",
-     lambda data: set_cell(5, 1, "2")(set_cell(3, 4, "x")(data)),
-     ["users.csv:3:4: E_RULE country_code is 'x'",
-      "users.csv:5:1: E_DUPLICATE user_id '2' is already in line 3, expected it once"]),
-    ("29 no key", "payments", set_cell(3, 1, ""),
-     ["payments.csv:3:1: E_MISSING payment_id is '', expected a value"]),
-    ("30 a unique value twice", "products", set_cell(5, 2, "SKU-2"),
-     ["products.csv:5:2: E_DUPLICATE sku 'SKU-2' is already in line 3, expected it once"]),
-    ("31 no such user", "orders", set_cell(9, 2, "77"),
-     ["orders.csv:9:2: E_REFERENCE user_id 77 is not in users.csv"]),
-    ("31 no such order", "order_items", set_cell(11, 2, "77"),
-     ["order_items.csv:11:2: E_REFERENCE order_id 77 is not in orders.csv"]),
-    ("31 no such product", "order_items", set_cell(11, 3, "77"),
-     ["order_items.csv:11:3: E_REFERENCE product_id 77 is not in products.csv"]),
-    ("31 no such order of a payment", "payments", set_cell(14, 2, "77"),
-     ["payments.csv:14:2: E_REFERENCE order_id 77 is not in orders.csv"]),
-    ("31 and something else in the row", "payments",
-     lambda data: set_cell(14, 2, "77")(set_cell(14, 3, "gift")(data)),
-     ["payments.csv:14:3: E_RULE kind is 'gift'",
-      "payments.csv:14:2: E_REFERENCE order_id 77 is not in orders.csv"]),
-    ("31 a parent that was refused for its city", "users", set_cell(3, 5, ""),
-     ["users.csv:3:5: E_MISSING city is ''"]),
-    ("31 a parent whose key has another spelling", "users", set_cell(3, 1, "02"),
-     [("users.csv:3:1: E_INTEGER user_id is '02', expected a whole number such as 4299;"
-      " perhaps 2")]),
-    ("32 rows in another order", "users",
-     lambda data: b"\n".join(
-         [data.splitlines()[0], *reversed(data.splitlines()[1:])]
-     ), []),
+    (
+        "28 the same row twice",
+        "users",
+        lambda data: data + data.splitlines(keepends=True)[2],
+        [
+            "users.csv:6:1: E_DUPLICATE user_id '2' is already in line 3, expected it once",
+            "users.csv:6:2: E_DUPLICATE email 'bob@example.com' is already in line 3",
+        ],
+    ),
+    (
+        "28 another row of the same key",
+        "users",
+        set_cell(5, 1, "2"),
+        ["users.csv:5:1: E_DUPLICATE user_id '2' is already in line 3, expected it once"],
+    ),
+    (
+        "28 a key of a row that was refused before",
+        "users",
+        lambda data: set_cell(5, 1, "2")(set_cell(3, 4, "x")(data)),
+        [
+            "users.csv:3:4: E_RULE country_code is 'x'",
+            "users.csv:5:1: E_DUPLICATE user_id '2' is already in line 3, expected it once",
+        ],
+    ),
+    (
+        "29 no key",
+        "payments",
+        set_cell(3, 1, ""),
+        ["payments.csv:3:1: E_MISSING payment_id is '', expected a value"],
+    ),
+    (
+        "30 a unique value twice",
+        "products",
+        set_cell(5, 2, "SKU-2"),
+        [
+            "products.csv:5:2: E_DUPLICATE sku 'SKU-2' is already in line 3, expected it once"
+        ],
+    ),
+    (
+        "31 no such user",
+        "orders",
+        set_cell(9, 2, "77"),
+        ["orders.csv:9:2: E_REFERENCE user_id 77 is not in users.csv"],
+    ),
+    (
+        "31 no such order",
+        "order_items",
+        set_cell(11, 2, "77"),
+        ["order_items.csv:11:2: E_REFERENCE order_id 77 is not in orders.csv"],
+    ),
+    (
+        "31 no such product",
+        "order_items",
+        set_cell(11, 3, "77"),
+        ["order_items.csv:11:3: E_REFERENCE product_id 77 is not in products.csv"],
+    ),
+    (
+        "31 no such order of a payment",
+        "payments",
+        set_cell(14, 2, "77"),
+        ["payments.csv:14:2: E_REFERENCE order_id 77 is not in orders.csv"],
+    ),
+    (
+        "31 and something else in the row",
+        "payments",
+        lambda data: set_cell(14, 2, "77")(set_cell(14, 3, "gift")(data)),
+        [
+            "payments.csv:14:3: E_RULE kind is 'gift'",
+            "payments.csv:14:2: E_REFERENCE order_id 77 is not in orders.csv",
+        ],
+    ),
+    (
+        "31 a parent that was refused for its city",
+        "users",
+        set_cell(3, 5, ""),
+        ["users.csv:3:5: E_MISSING city is ''"],
+    ),
+    (
+        "31 a parent whose key has another spelling",
+        "users",
+        set_cell(3, 1, "02"),
+        [
+            (
+                "users.csv:3:1: E_INTEGER user_id is '02', expected a whole number such as 4299;"
+                " perhaps 2"
+            )
+        ],
+    ),
+    (
+        "32 rows in another order",
+        "users",
+        lambda data: b"\n".join([data.splitlines()[0], *reversed(data.splitlines()[1:])]),
+        [],
+    ),
     ("34 what the report finds is no fault", "payments", set_cell(2, 6, "4701"), []),
-]  # fmt: skip
+]
 
 
 class TheCatalogue(FaultCase):
@@ -331,10 +634,16 @@ class EveryFault(FaultCase):
         self.assertEqual(
             [(fault.field, fault.code) for fault in self.find().first],
             [
-                (2, "E_INTEGER"), (7, "E_MISSING"), (8, "E_INTEGER"), (9, "E_INTEGER"),
-                (3, "E_RULE"), (4, "E_RULE"), (5, "E_RULE"), (6, "E_RULE"),
+                (2, "E_INTEGER"),
+                (7, "E_MISSING"),
+                (8, "E_INTEGER"),
+                (9, "E_INTEGER"),
+                (3, "E_RULE"),
+                (4, "E_RULE"),
+                (5, "E_RULE"),
+                (6, "E_RULE"),
             ],
-        )  # fmt: skip
+        )
 
     def test_of_all_files_and_kinds(self) -> None:
         self.edit("users", set_cell(2, 4, "xx"))
@@ -345,12 +654,14 @@ class EveryFault(FaultCase):
         codes = {(fault.file, fault.code) for fault in self.find().first}
         self.assertLessEqual(
             {
-                ("users.csv", "E_RULE"), ("products.csv", "E_DUPLICATE"),
-                ("orders.csv", "E_BLANK_LINE"), ("order_items.csv", "E_INTEGER"),
+                ("users.csv", "E_RULE"),
+                ("products.csv", "E_DUPLICATE"),
+                ("orders.csv", "E_BLANK_LINE"),
+                ("order_items.csv", "E_INTEGER"),
                 ("payments.csv", "E_REFERENCE"),
             },
             codes,
-        )  # fmt: skip
+        )
 
     def test_of_many_is_listed_up_to_a_number_and_counted(self) -> None:
         contract = read_contract()
@@ -387,14 +698,16 @@ class TheReadme(ShopCase):
     def test_shows_the_faults_as_they_are_told(self) -> None:
         self.copy_sample()
         for name, line, at, value in (
-            ("orders.csv", 17, 8, "12.50"), ("payments.csv", 5, 1, "99999999"),
-        ):  # fmt: skip
+            ("orders.csv", 17, 8, "12.50"),
+            ("payments.csv", 5, 1, "99999999"),
+        ):
             self.edit_line(
-                name, line,
+                name,
+                line,
                 lambda text, at=at, value=value: ",".join(  # type: ignore[misc]
                     value if n == at else cell for n, cell in enumerate(text.split(","))
                 ),
-            )  # fmt: skip
+            )
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         shown = re.findall(r"```text\n(ingest: error: .*?)```", readme, re.DOTALL)
         self.assertEqual(shown, [self.ingest().stderr])
@@ -402,8 +715,8 @@ class TheReadme(ShopCase):
     def test_names_every_code(self) -> None:
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         sources = "".join(
-            (ROOT / "db" / name).read_text(encoding="utf-8")
-            for name in ("diagnosis.py", "cells.py", "records.py")
+            path.read_text(encoding="utf-8")
+            for path in sorted((ROOT / "db" / "loading").glob("*.py"))
         )
         codes = set(re.findall(r"\"(E_[A-Z_]+)\"", sources))
         self.assertEqual(codes, set(re.findall(r"`(E_[A-Z_0-9]+)`", readme)))
@@ -424,11 +737,17 @@ class TheErrorsFile(FaultCase):
         self.assertEqual(
             first,
             {
-                "file": "users.csv", "line": 3, "field": 5, "column": "city",
-                "byte_offset": first["byte_offset"], "code": "E_MISSING", "value": "",
-                "expected": "a value", "message": "city is '', expected a value",
+                "file": "users.csv",
+                "line": 3,
+                "field": 5,
+                "column": "city",
+                "byte_offset": first["byte_offset"],
+                "code": "E_MISSING",
+                "value": "",
+                "expected": "a value",
+                "message": "city is '', expected a value",
             },
-        )  # fmt: skip
+        )
         self.assertEqual((second["value"], second["column"]), ("12.50", "amount_cents"))
         data = (self.folder / "payments.csv").read_bytes()
         self.assertTrue(data[second["byte_offset"] :].startswith(b"2,2,charge,wallet"))
@@ -469,9 +788,16 @@ class TheErrorsFile(FaultCase):
         schema = self.folder / "schema.sql"
         schema.write_bytes(SCHEMA_PATH.read_bytes())
         names = [
-            "users.csv", "payments.csv", "datapackage.json", "schema.sql", "shop.db",
-            "shop.db-journal", "shop.db-wal", "shop.db-shm", ".shop.db.lock",
-        ]  # fmt: skip
+            "users.csv",
+            "payments.csv",
+            "datapackage.json",
+            "schema.sql",
+            "shop.db",
+            "shop.db-journal",
+            "shop.db-wal",
+            "shop.db-shm",
+            ".shop.db.lock",
+        ]
         if os.name != "nt":
             (self.folder / "link").symlink_to(self.folder / "orders.csv")
             os.link(self.folder / "orders.csv", self.folder / "twin")
@@ -642,10 +968,12 @@ class BadBytes(FaultCase):
         self.assertEqual(
             self.place(),
             [
-                (2, 3, "E_ENCODING", 81), (2, 3, "E_ENCODING", 85),
-                (2, 5, "E_NUL", 95), (2, 6, "E_ENCODING", 100),
+                (2, 3, "E_ENCODING", 81),
+                (2, 3, "E_ENCODING", 85),
+                (2, 5, "E_NUL", 95),
+                (2, 6, "E_ENCODING", 100),
             ],
-        )  # fmt: skip
+        )
 
     def test_of_a_record_of_many_lines_are_found_by_their_position(self) -> None:
         self.edit("users", swap_bytes(b"Bob Brown,GB,Leeds", b'"B\xe9\nob",GB,L\xe9'))
@@ -787,9 +1115,13 @@ class AKeyTwice(FaultCase):
         self.edit("users", set_cell(5, 1, "2"))
         self.assertEqual(
             [told for told in self.tell() if "E_DUPLICATE" in told],
-            [("users.csv:5:1: E_DUPLICATE user_id '2' is already in line 3, expected it"
-             " once")],
-        )  # fmt: skip
+            [
+                (
+                    "users.csv:5:1: E_DUPLICATE user_id '2' is already in line 3, expected it"
+                    " once"
+                )
+            ],
+        )
 
     def test_three_times_names_the_first(self) -> None:
         self.edit("users", lambda data: data + data.splitlines(keepends=True)[2] * 2)
@@ -799,10 +1131,11 @@ class AKeyTwice(FaultCase):
                 f"users.csv:{line}:{what} is already in line 3, expected it once"
                 for line in (6, 7)
                 for what in (
-                    "1: E_DUPLICATE user_id '2'", "2: E_DUPLICATE email 'bob@example.com'"
+                    "1: E_DUPLICATE user_id '2'",
+                    "2: E_DUPLICATE email 'bob@example.com'",
                 )
             ],
-        )  # fmt: skip
+        )
 
     def test_is_not_found_in_pieces_of_rows(self) -> None:
         # The second line begins with the key of another row, and is none.
@@ -931,9 +1264,13 @@ class AnOwnSchema(ShopCase):
             with self.subTest(number):
                 self.assertEqual(
                     self.refuse(tables, t=f"id,n\n1,{number}\n"),
-                    [(f"t.csv:2:2: E_RANGE n is '{number}', expected an integer of at most"
-                     " 64 bits")],
-                )  # fmt: skip
+                    [
+                        (
+                            f"t.csv:2:2: E_RANGE n is '{number}', expected an integer of at most"
+                            " 64 bits"
+                        )
+                    ],
+                )
 
     def test_requires_a_key_that_sqlite_would_count_up(self) -> None:
         tables = "CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT) STRICT;"
@@ -957,12 +1294,16 @@ class AnOwnSchema(ShopCase):
     def test_tells_by_what_measure_values_are_the_same(self) -> None:
         table = "CREATE TABLE t (id INTEGER PRIMARY KEY, mail TEXT NOT NULL) STRICT;"
         for index, told in (
-            ("mail COLLATE NOCASE)",
-             "mail 'A' is already in line 2 by the measure of NOCASE, expected it once"),
+            (
+                "mail COLLATE NOCASE)",
+                "mail 'A' is already in line 2 by the measure of NOCASE, expected it once",
+            ),
             ("LOWER(mail) DESC)", "LOWER(mail) 'a' is already in line 2, expected it once"),
-            ("mail) WHERE LENGTH(mail) = 1",
-             "mail 'a' is already in line 2, expected it once where LENGTH(mail) = 1"),
-        ):  # fmt: skip
+            (
+                "mail) WHERE LENGTH(mail) = 1",
+                "mail 'a' is already in line 2, expected it once where LENGTH(mail) = 1",
+            ),
+        ):
             with self.subTest(index):
                 last = "a" if "WHERE" in index else "A"
                 faults = self.refuse(
@@ -1006,28 +1347,68 @@ class AnOwnSchema(ShopCase):
 # What becomes of the files of one collection, read with a schema of their own header.
 # Those not listed are read as they are.
 REFUSED = {
-    "E_BLANK_LINE": ["blank_records", "leading_blank_lines", "trailing_blank_lines",
-                     "utf8_bom_blank_lines", "blank_lines_before_header"],
-    "E_DELIMITER": ["backslash_escape", "blank_records_between", "caret_basic",
-                    "caret_delimiter", "caret_quoted", "delim_0x1f",
-                    "extra_fields_non_empty", "extra_trailing_nonempty",
-                    "header_with_spaces", "leading_tabs_header", "multiline_quoted",
-                    "pipe_delimiter", "pipe_quoted", "pipe_with_spaces",
-                    "rfc_quote_escape", "semicolon_delimiter", "semicolon_quoted",
-                    "semicolon_with_spaces", "sep_caret", "sep_equal", "sep_equals",
-                    "sep_only", "sep_pipe", "sep_semicolon", "sep_tab", "tab_basic",
-                    "tab_delimiter", "tab_quoted", "tab_with_spaces",
-                    "utf8_bom_sep_pipe", "wide_row_extra_non_empty"],
+    "E_BLANK_LINE": [
+        "blank_records",
+        "leading_blank_lines",
+        "trailing_blank_lines",
+        "utf8_bom_blank_lines",
+        "blank_lines_before_header",
+    ],
+    "E_DELIMITER": [
+        "backslash_escape",
+        "blank_records_between",
+        "caret_basic",
+        "caret_delimiter",
+        "caret_quoted",
+        "delim_0x1f",
+        "extra_fields_non_empty",
+        "extra_trailing_nonempty",
+        "header_with_spaces",
+        "leading_tabs_header",
+        "multiline_quoted",
+        "pipe_delimiter",
+        "pipe_quoted",
+        "pipe_with_spaces",
+        "rfc_quote_escape",
+        "semicolon_delimiter",
+        "semicolon_quoted",
+        "semicolon_with_spaces",
+        "sep_caret",
+        "sep_equal",
+        "sep_equals",
+        "sep_only",
+        "sep_pipe",
+        "sep_semicolon",
+        "sep_tab",
+        "tab_basic",
+        "tab_delimiter",
+        "tab_quoted",
+        "tab_with_spaces",
+        "utf8_bom_sep_pipe",
+        "wide_row_extra_non_empty",
+    ],
     "E_EMPTY": ["blank_only", "empty_file", "only_blank_lines"],
     "E_ENCODING": ["encoding_utf16le", "encoding_utf32be", "utf16le_bom", "utf32be_bom"],
-    "E_FIELDS": ["extra_fields_empty", "extra_trailing_empty_fields",
-                 "ragged_rows_long_empty", "ragged_rows_short", "wide_row_extra_empty"],
-    "E_HEADER": ["ambiguous_delimiter", "control_byte_header", "duplicate_headers",
-                 "empty_header_names", "empty_headers", "hex_prefix_header",
-                 "non_ascii_header", "u8_prefix_header"],
+    "E_FIELDS": [
+        "extra_fields_empty",
+        "extra_trailing_empty_fields",
+        "ragged_rows_long_empty",
+        "ragged_rows_short",
+        "wide_row_extra_empty",
+    ],
+    "E_HEADER": [
+        "ambiguous_delimiter",
+        "control_byte_header",
+        "duplicate_headers",
+        "empty_header_names",
+        "empty_headers",
+        "hex_prefix_header",
+        "non_ascii_header",
+        "u8_prefix_header",
+    ],
     "E_NUL": ["encoding_nul_first8k", "nul_in_8k"],
     "E_QUOTES": ["invalid_quote", "unterminated_quote"],
-}  # fmt: skip
+}
 
 
 class OtherPeoplesFiles(ShopCase):

@@ -24,19 +24,19 @@ import run_query
 from data_generation.generate_data import generate_shop
 from data_generation.plan import Plan
 from data_generation.truth import write_truth
-from queries import forecast
-from queries.clv_model import expect_each
-from queries.forecast import (
-    Past,
+from queries.forecast import forecast
+from queries.forecast.clv import expect_each
+from queries.forecast.forecast import (
     Projection,
+    PurchaseHistory,
     add_past,
-    collect_pasts,
+    collect_histories,
     count_days_ahead,
     hold_out,
     measure_kept_share,
     project,
 )
-from queries.score import Truth, score_forecast
+from queries.forecast.score import Truth, score_forecast
 from tests import shop
 from tests.support import IN_CI, ROOT, Result, ShopCase, call, run_script, skip
 from utils.helpers import DataError
@@ -67,7 +67,7 @@ def ordinal(day: str) -> int:
 class Sources(NamedTuple):
     """What a forecast is made from, taken from the CSV files without any SQL."""
 
-    pasts: dict[int, Past]
+    pasts: dict[int, PurchaseHistory]
     refunds: dict[str, tuple[int, int]]
     truths: dict[int, Truth]
 
@@ -96,7 +96,9 @@ def read_sources(folder: Path) -> Sources:
             month, cents, total = goods[row["order_id"]]
             returned[month] += int(row["amount_cents"]) * cents // total
     return Sources(
-        collect_pasts((user, day, cents) for (user, day), cents in sorted(bought.items())),
+        collect_histories(
+            (user, day, cents) for (user, day), cents in sorted(bought.items())
+        ),
         {month: (0, cents) for month, cents in returned.items()},
         {
             int(row["user_id"]): Truth(
@@ -113,11 +115,22 @@ def known_shop() -> Path:
     folder = Path(tempfile.mkdtemp())
     unittest.addModuleCleanup(shutil.rmtree, folder, ignore_errors=True)
     made = [
-        call(generate_data.main, "--generate", "--truth", "--seed", SEED, "--users", USERS,
-             "--quiet", "--out-dir", folder),
-        call(ingest.main, "--ingest", "--data-dir", folder, "--database",
-             folder / "shop.db"),
-    ]  # fmt: skip
+        call(
+            generate_data.main,
+            "--generate",
+            "--truth",
+            "--seed",
+            SEED,
+            "--users",
+            USERS,
+            "--quiet",
+            "--out-dir",
+            folder,
+        ),
+        call(
+            ingest.main, "--ingest", "--data-dir", folder, "--database", folder / "shop.db"
+        ),
+    ]
     if any(result.status != 0 for result in made):
         raise AssertionError(made)
     return folder
@@ -153,9 +166,16 @@ def run_known(*options: str) -> Run:
     """Ask for the forecast of the known shop; *options* may name the folder of a truth."""
     with tempfile.TemporaryDirectory() as name:
         result = call(
-            run_query.main, "--database", known_shop() / "shop.db", "--out-dir", name,
-            "--forecast", "--truth-dir", Path(name, "nowhere"), *options,
-        )  # fmt: skip
+            run_query.main,
+            "--database",
+            known_shop() / "shop.db",
+            "--out-dir",
+            name,
+            "--forecast",
+            "--truth-dir",
+            Path(name, "nowhere"),
+            *options,
+        )
         files = {path.name: path.read_bytes() for path in Path(name).iterdir()}
     if (result.status, result.stderr) != (0, ""):
         raise AssertionError(result)
@@ -166,7 +186,7 @@ def run_known(*options: str) -> Run:
 
 
 @cache
-def read_cdnow(name: str) -> Mapping[int, Past]:
+def read_cdnow(name: str) -> Mapping[int, PurchaseHistory]:
     """Return the customers of the CDNOW file *name*, to 30 June 1998."""
     path = CDNOW_DIR / name
     if not path.is_file():
@@ -178,7 +198,7 @@ def read_cdnow(name: str) -> Mapping[int, Past]:
         if day.isdigit():
             iso = f"{day[:4]}-{day[4:6]}-{day[6:]}"
             bought[int(numbers[-1]), iso] += round(float(dollars) * 100)
-    return collect_pasts(
+    return collect_histories(
         (user, day, cents) for (user, day), cents in sorted(bought.items())
     )
 
@@ -333,9 +353,8 @@ class TheForecast(ShopCase):
 
     def test_is_not_there_unless_asked_for(self) -> None:
         result = call(
-            run_query.main, "--database", known_shop() / "shop.db",
-            "--out-dir", self.folder,
-        )  # fmt: skip
+            run_query.main, "--database", known_shop() / "shop.db", "--out-dir", self.folder
+        )
         self.assertEqual(result.status, 0)
         self.assertNotIn("orecast", result.stdout)
         plain = self.folder / "query_result.csv"
@@ -369,7 +388,7 @@ class TheForecast(ShopCase):
         until = ordinal(as_of)
         found = run_known("--as-of", as_of).document["forecast"]
         pasts = {
-            user_id: Past(days, past.cents[: len(days)])
+            user_id: PurchaseHistory(days, past.cents[: len(days)])
             for user_id, past in known_sources().pasts.items()
             if (days := [day for day in past.days if day <= until])
         }
@@ -384,9 +403,14 @@ class TheForecast(ShopCase):
         texts = [run_known().files["query_result.json"]]
         for seed in ("1", "2"):
             result = run_script(
-                "run_query.py", "--database", known_shop() / "shop.db", "--forecast",
-                "--out-dir", self.folder, env={"PYTHONHASHSEED": seed},
-            )  # fmt: skip
+                "run_query.py",
+                "--database",
+                known_shop() / "shop.db",
+                "--forecast",
+                "--out-dir",
+                self.folder,
+                env={"PYTHONHASHSEED": seed},
+            )
             self.assertEqual(result.status, 0, result)
             texts.append((self.folder / "query_result.json").read_bytes())
         self.assertEqual(len(set(texts)), 1)
@@ -439,9 +463,12 @@ class TheScore(unittest.TestCase):
         """Return the score of the known shop."""
         sources = known_sources()
         return score_forecast(
-            known_projection(), sources.pasts, sources.truths, 365,
+            known_projection(),
+            sources.pasts,
+            sources.truths,
+            365,
             is_by_quarter=is_by_quarter,
-        )  # fmt: skip
+        )
 
     def test_tells_the_sums_of_the_truth_by_cohort(self) -> None:
         sources = known_sources()
@@ -547,9 +574,17 @@ class AWrongTruth(ShopCase):
     def refuse(self, *words: str, options: Sequence[object] = ()) -> None:
         """Expect the truth in the folder to be refused with *words*."""
         result = call(
-            run_query.main, "--database", known_shop() / "shop.db", "--forecast",
-            "--score", "--truth-dir", self.truth, "--out-dir", self.out, *options,
-        )  # fmt: skip
+            run_query.main,
+            "--database",
+            known_shop() / "shop.db",
+            "--forecast",
+            "--score",
+            "--truth-dir",
+            self.truth,
+            "--out-dir",
+            self.out,
+            *options,
+        )
         self.assertEqual((result.status, result.stdout), (1, ""), result)
         self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
         for word in ("run_query: error: ", *words):
@@ -565,8 +600,11 @@ class AWrongTruth(ShopCase):
 
     def test_of_another_shop(self) -> None:
         for name, value in (
-            ("seed", SEED + 1), ("users", USERS + 1), ("format_version", 1), ("seed", None),
-        ):  # fmt: skip
+            ("seed", SEED + 1),
+            ("users", USERS + 1),
+            ("format_version", 1),
+            ("seed", None),
+        ):
             with self.subTest(name, value=value):
                 self.edit_manifest(**{name: value})
                 self.refuse("truth of another shop", f"{name} is {value}", "--truth")
@@ -577,9 +615,11 @@ class AWrongTruth(ShopCase):
 
     def test_of_another_day(self) -> None:
         self.refuse(
-            "comes after 2025-12-31", "starts with 2025-08-17", "Leave --as-of or --score",
+            "comes after 2025-12-31",
+            "starts with 2025-08-17",
+            "Leave --as-of or --score",
             options=("--as-of", "2025-08-17"),
-        )  # fmt: skip
+        )
 
     def test_that_is_missing(self) -> None:
         (self.truth / "users.csv").unlink()
@@ -664,13 +704,29 @@ class NoForecast(ShopCase):
         shop.create_shop(
             self.database,
             users=[
-                (user, f"u{user}@example.com", f"U {user}", "SE", "Lund", "organic",
-                 "2020-01-01T00:00:00Z")
+                (
+                    user,
+                    f"u{user}@example.com",
+                    f"U {user}",
+                    "SE",
+                    "Lund",
+                    "organic",
+                    "2020-01-01T00:00:00Z",
+                )
                 for user in users
             ],
             orders=[
-                (number, each.user_id, f"{each.day}T12:00:00Z", "paid", each.cents, 0, 0,
-                 0, each.cents)
+                (
+                    number,
+                    each.user_id,
+                    f"{each.day}T12:00:00Z",
+                    "paid",
+                    each.cents,
+                    0,
+                    0,
+                    0,
+                    each.cents,
+                )
                 for number, each in numbered
             ],
             order_items=[
@@ -679,14 +735,19 @@ class NoForecast(ShopCase):
             ],
             payments=[],
             as_of=as_of,
-        )  # fmt: skip
+        )
 
     def refuse(self, *words: str, options: Sequence[object] = ()) -> None:
         """Expect the database to be queried without a forecast, with *words* for it."""
         result = call(
-            run_query.main, "--database", self.database, "--out-dir", self.folder,
-            "--forecast", *options,
-        )  # fmt: skip
+            run_query.main,
+            "--database",
+            self.database,
+            "--out-dir",
+            self.folder,
+            "--forecast",
+            *options,
+        )
         self.assertEqual((result.status, result.stderr), (0, ""), result)
         document = json.loads((self.folder / "query_result.json").read_bytes())
         found = document["forecast"]
@@ -703,8 +764,10 @@ class NoForecast(ShopCase):
         self.refuse("no orders to forecast from", "Load")
 
     def test_of_a_day_before_any_order(self) -> None:
-        self.create([*spread_purchases(users=60, repeats=3, first="2024-01-01",
-                                       gap_days=20)], "2024-12-31")  # fmt: skip
+        self.create(
+            [*spread_purchases(users=60, repeats=3, first="2024-01-01", gap_days=20)],
+            "2024-12-31",
+        )
         self.refuse("no customers", options=("--as-of", "2023-12-31"))
 
     def test_of_a_handful_of_orders(self) -> None:
@@ -719,8 +782,10 @@ class NoForecast(ShopCase):
         self.refuse("21 days since the oldest first purchase", "12 weeks")
 
     def test_of_customers_who_never_came_back(self) -> None:
-        self.create([*spread_purchases(users=400, repeats=0, first="2023-01-01",
-                                       gap_days=1)], "2024-12-31")  # fmt: skip
+        self.create(
+            [*spread_purchases(users=400, repeats=0, first="2023-01-01", gap_days=1)],
+            "2024-12-31",
+        )
         self.refuse("0 repeat customers, expected at least 30")
 
     def test_of_customers_who_bought_on_one_day_only(self) -> None:
@@ -745,13 +810,17 @@ class NoForecast(ShopCase):
         self.refuse("0 repeat customers with a value", "expected at least 30")
 
     def test_of_customers_who_are_all_alike(self) -> None:
-        self.create([*spread_purchases(users=60, repeats=5, first="2024-01-01",
-                                       gap_days=30)], "2024-09-30")  # fmt: skip
+        self.create(
+            [*spread_purchases(users=60, repeats=5, first="2024-01-01", gap_days=30)],
+            "2024-09-30",
+        )
         self.refuse("does not fit these customers", "Load more")
 
     def test_of_the_end_of_the_calendar(self) -> None:
-        self.create([*spread_purchases(users=60, repeats=3, first="9999-01-01",
-                                       gap_days=20)], "9999-12-31")  # fmt: skip
+        self.create(
+            [*spread_purchases(users=60, repeats=3, first="9999-01-01", gap_days=20)],
+            "9999-12-31",
+        )
         self.refuse("9999-12-31, less than a year before the calendar")
 
     def test_of_the_first_part_leaves_the_forecast_without_a_hold_out(self) -> None:
@@ -836,9 +905,9 @@ class TheKeptShare(unittest.TestCase):
     """Is what did not go back, of the months that ended two months ago or more."""
 
     # The goods of tests/shop.py after discounts, and refunds by the orders' month.
-    PASTS: Mapping[int, Past] = {
-        1: Past([ordinal("2024-01-10"), ordinal("2024-02-29")], [8500, 4000]),
-        2: Past([ordinal("2024-03-01")], [6000]),
+    PASTS: Mapping[int, PurchaseHistory] = {
+        1: PurchaseHistory([ordinal("2024-01-10"), ordinal("2024-02-29")], [8500, 4000]),
+        2: PurchaseHistory([ordinal("2024-03-01")], [6000]),
     }
     REFUNDS: Mapping[str, tuple[int, int]] = {
         "2024-01": (0, 833),
@@ -868,7 +937,7 @@ class TheKeptShare(unittest.TestCase):
         refunds = {"2024-01": (0, 8500)}
         self.assertEqual(
             measure_kept_share(
-                {1: Past([ordinal("2024-01-10")], [8500])}, refunds, "2024-12-31"
+                {1: PurchaseHistory([ordinal("2024-01-10")], [8500])}, refunds, "2024-12-31"
             ),
             0.0,
         )

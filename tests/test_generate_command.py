@@ -82,19 +82,33 @@ class TheCommand(CommandCase):
 
     def test_refuses_what_is_no_seed_count_or_date(self) -> None:
         for option, value in (
-            ("--seed", "-1"), ("--seed", str(2**64)), ("--seed", "1.5"), ("--seed", "x"),
-            ("--seed", "１"), ("--users", "-1"), ("--users", "many"),
-            ("--users", "100000001"), ("--start", "2024-02-30"), ("--start", "20240101"),
-            ("--end", "tomorrow"), ("--end", "9999-12-31"), ("--until", "2026-1-1"),
-            ("--workers", "0"), ("--workers", "1025"), ("--workers", "all"),
-        ):  # fmt: skip
+            ("--seed", "-1"),
+            ("--seed", str(2**64)),
+            ("--seed", "1.5"),
+            ("--seed", "x"),
+            ("--seed", "１"),
+            ("--users", "-1"),
+            ("--users", "many"),
+            ("--users", "100000001"),
+            ("--start", "2024-02-30"),
+            ("--start", "20240101"),
+            ("--end", "tomorrow"),
+            ("--end", "9999-12-31"),
+            ("--until", "2026-1-1"),
+            ("--workers", "0"),
+            ("--workers", "1025"),
+            ("--workers", "all"),
+        ):
             self.refuse("--generate", option, value, words=f"argument {option}: {value!r}")
 
     def test_refuses_a_window_that_ends_early_or_is_too_long(self) -> None:
         for option, value in (
-            ("--end", "2023-12-31"), ("--end", "2200-01-01"), ("--start", "2026-01-01"),
-            ("--until", "2025-12-30"), ("--until", "2200-01-01"),
-        ):  # fmt: skip
+            ("--end", "2023-12-31"),
+            ("--end", "2200-01-01"),
+            ("--start", "2026-01-01"),
+            ("--until", "2025-12-30"),
+            ("--until", "2200-01-01"),
+        ):
             self.refuse("--generate", option, value, words=option)
             self.refuse("--generate", option, value, words=value)
 
@@ -197,9 +211,14 @@ class AChoice(CommandCase):
     def make(self, folder: str, *arguments: object) -> Result:
         """Make a small shop in a folder below the folder."""
         return self.succeed(
-            generate_data.main, "--generate", "--users", 150, *arguments,
-            "--out-dir", self.folder / folder,
-        )  # fmt: skip
+            generate_data.main,
+            "--generate",
+            "--users",
+            150,
+            *arguments,
+            "--out-dir",
+            self.folder / folder,
+        )
 
     def test_until_a_later_day_appends(self) -> None:
         self.make("short")
@@ -243,8 +262,15 @@ class AChoice(CommandCase):
             self.assertEqual(self.read("some", name), self.read("all", name))
 
     def test_of_tables_refuses_what_is_none(self) -> None:
-        for text in ("", "user", "users,", ",users", "users, orders", "users;orders",
-                     "users,submission_meta"):  # fmt: skip
+        for text in (
+            "",
+            "user",
+            "users,",
+            ",users",
+            "users, orders",
+            "users;orders",
+            "users,submission_meta",
+        ):
             self.refuse("--generate", "--tables", text, words="argument --tables: ")
             self.refuse("--generate", "--tables", text, words=",".join(TABLES))
 
@@ -270,8 +296,20 @@ class AChoice(CommandCase):
         )
 
     def test_of_parts_refuses_what_is_none(self) -> None:
-        for text in ("0/4", "5/4", "1/10000", "1", "1/", "/4", "1/4/4", "a/b",
-                     "1 / 4", "１/4", "", "1/4\n"):  # fmt: skip
+        for text in (
+            "0/4",
+            "5/4",
+            "1/10000",
+            "1",
+            "1/",
+            "/4",
+            "1/4/4",
+            "a/b",
+            "1 / 4",
+            "１/4",
+            "",
+            "1/4\n",
+        ):
             self.refuse("--generate", "--part", text, words="argument --part: ")
             self.refuse("--generate", "--part", text, words="1 <= K <= N <= 9999")
 
@@ -295,10 +333,14 @@ class AChoice(CommandCase):
     def test_is_not_for_verify(self) -> None:
         self.generate("--users", 2)
         for option, value in (
-            ("--seed", 42), ("--users", 5000), ("--start", "2024-01-01"),
-            ("--end", "2025-12-31"), ("--until", "2025-12-31"), ("--tables", "users"),
+            ("--seed", 42),
+            ("--users", 5000),
+            ("--start", "2024-01-01"),
+            ("--end", "2025-12-31"),
+            ("--until", "2025-12-31"),
+            ("--tables", "users"),
             ("--part", "1/1"),
-        ):  # fmt: skip
+        ):
             self.refuse("--verify", option, value, words=f"leave {option} away")
         self.refuse("--verify", "--truth", words="leave --truth away")
         self.refuse(
@@ -324,9 +366,15 @@ class Verification(CommandCase):
 
     def test_knows_tables_left_away_and_a_later_day(self) -> None:
         self.generate(
-            "--users", 20, "--end", "2024-06-30", "--until", "2024-07-31",
-            "--tables", "users,orders",
-        )  # fmt: skip
+            "--users",
+            20,
+            "--end",
+            "2024-06-30",
+            "--until",
+            "2024-07-31",
+            "--tables",
+            "users,orders",
+        )
         result = self.verify()
         self.assertEqual((result.status, result.stderr), (0, ""))
         self.assertEqual(result.stdout.count("exactly what this seed makes"), 3)
@@ -418,14 +466,21 @@ class AStoppedRun(ShopCase):
         """Start a run of two workers in a process group; return it once both work."""
         process = subprocess.Popen(
             [
-                sys.executable, ROOT / "generate_data.py", "--generate",
-                "--users", str(MANY_USERS), "--workers", "2", "--out-dir", self.folder,
+                sys.executable,
+                ROOT / "generate_data.py",
+                "--generate",
+                "--users",
+                str(MANY_USERS),
+                "--workers",
+                "2",
+                "--out-dir",
+                self.folder,
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
             start_new_session=True,
-        )  # fmt: skip
+        )
         self.addCleanup(self.end, process)
         deadline = time.monotonic() + 60
         while len(list(self.folder.glob(".generate_data.*.partial/moments.*"))) < 2:

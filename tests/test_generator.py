@@ -19,8 +19,9 @@ from statistics import correlation, mean
 from unittest import mock
 
 import generate_data
-from data_generation import baskets, catalog, customers, lives, orders, seasons
-from data_generation.distributions import (
+from data_generation.model import baskets, catalog, customers, orders, seasons
+from data_generation.model import lifecycle as lives
+from data_generation.model.distributions import (
     UNIT,
     Quantiles,
     beta,
@@ -30,7 +31,7 @@ from data_generation.distributions import (
     gamma,
     octave_steps,
 )
-from data_generation.streams import WORDS, Streams
+from data_generation.model.streams import WORDS, Streams
 from tests.support import (
     ROOT,
     ShopCase,
@@ -52,9 +53,17 @@ GOLDEN = {
 
 # Another seed, scale and window, over Black Friday and 29 February, carried on.
 OTHER_SHOP = (
-    "--seed", 2**64 - 1, "--users", 2000,
-    "--start", "2023-11-01", "--end", "2024-03-10", "--until", "2024-03-31",
-)  # fmt: skip
+    "--seed",
+    2**64 - 1,
+    "--users",
+    2000,
+    "--start",
+    "2023-11-01",
+    "--end",
+    "2024-03-10",
+    "--until",
+    "2024-03-31",
+)
 OTHER_GOLDEN = {
     "users.csv": "bec26e9a8b325ee947f89ed1df37bf0751d5752b9d16d947cf8db0aa2aa38dae",
     "products.csv": "c802d25e72e2ead0281e2ac3fc1182401e94101c167eba4a4dd31d709419916a",
@@ -96,15 +105,24 @@ class TheSameSeed(ShopCase):
             "other hash seed": {"PYTHONHASHSEED": "987", "PYTHONUTF8": "0"},
             "time zone and locale": {"TZ": "Asia/Tokyo", "LC_ALL": "C", "LANG": "C"},
         }
-        expected = {name: digest for name, digest in hash_folder(sample_shop()).items()
-                    if name in GOLDEN or name == "datapackage.json"}  # fmt: skip
+        expected = {
+            name: digest
+            for name, digest in hash_folder(sample_shop()).items()
+            if name in GOLDEN or name == "datapackage.json"
+        }
         for name, env in surroundings.items():
             with self.subTest(name):
                 out_dir = self.folder / name
                 result = run_script(
-                    "generate_data.py", "--generate", "--users", 150, "--out-dir", out_dir,
-                    cwd=self.folder, env=env,
-                )  # fmt: skip
+                    "generate_data.py",
+                    "--generate",
+                    "--users",
+                    150,
+                    "--out-dir",
+                    out_dir,
+                    cwd=self.folder,
+                    env=env,
+                )
                 self.assertEqual(result.status, 0, result.stderr)
                 self.assertEqual(hash_folder(out_dir), expected)
 
@@ -147,9 +165,13 @@ class TheOutputPath(unittest.TestCase):
         {"hash", "float", "id", "now", "today", "urandom", "utcnow", "round", "set"}
     )
     # Where `/` divides decimals or joins paths.
-    DIVIDING = frozenset({"distributions.py", "truth.py", *(
-        "generate_data.py", "parts.py", "spans.py", "spark_job.py", "workers.py",
-    )})  # fmt: skip
+    DIVIDING = frozenset(
+        {
+            "distributions.py",
+            "truth.py",
+            *("generate_data.py", "parts.py", "spans.py", "spark_job.py", "workers.py"),
+        }
+    )
     # An array has this machine's byte order: these write and read scratch files with it,
     # and no output.
     NATIVE = frozenset({"tofile", "fromfile", "frombytes", "tobytes", "cast"})
@@ -159,8 +181,11 @@ class TheOutputPath(unittest.TestCase):
 
     def find_faults(self, name: str, source: str) -> list[str]:
         """Return what in *source*, the text of a file called *name*, breaks the promise."""
-        return [fault for node in ast.walk(ast.parse(source))
-                for fault in self.judge(name, node)]  # fmt: skip
+        return [
+            fault
+            for node in ast.walk(ast.parse(source))
+            for fault in self.judge(name, node)
+        ]
 
     def judge(self, name: str, node: ast.AST) -> Iterator[str]:
         """Yield what is wrong with *node*."""
@@ -201,18 +226,33 @@ class TheOutputPath(unittest.TestCase):
                 yield f"{called} without a byte order"
 
     def test_calls_nothing_that_breaks_the_promise(self) -> None:
-        for path in sorted((ROOT / "data_generation").glob("*.py")):
+        for path in sorted((ROOT / "data_generation").rglob("*.py")):
             faults = self.find_faults(path.name, path.read_text(encoding="utf-8"))
             self.assertEqual(faults, [])
 
     def test_is_guarded_against_each_of_these(self) -> None:
         for source in (
-            "import random", "from math import log", "import uuid as u", "hash('a')",
-            "x = float('1')", "date.today()", "datetime.now()", "os.urandom(4)", "x = 1.5",
-            "a / b", "for x in {1, 2}: pass", "{x for x in y}", "set(x)", "'%d' % 4",
-            "struct.unpack('4I', data)", "struct.unpack(f'{n}I', data)", "round(x)",
-            "memoryview(x).cast('I')", "array('I', x).tobytes()", "from time import time",
-        ):  # fmt: skip
+            "import random",
+            "from math import log",
+            "import uuid as u",
+            "hash('a')",
+            "x = float('1')",
+            "date.today()",
+            "datetime.now()",
+            "os.urandom(4)",
+            "x = 1.5",
+            "a / b",
+            "for x in {1, 2}: pass",
+            "{x for x in y}",
+            "set(x)",
+            "'%d' % 4",
+            "struct.unpack('4I', data)",
+            "struct.unpack(f'{n}I', data)",
+            "round(x)",
+            "memoryview(x).cast('I')",
+            "array('I', x).tobytes()",
+            "from time import time",
+        ):
             with self.subTest(source):
                 self.assertTrue(self.find_faults("any.py", source))
         self.assertEqual(self.find_faults("any.py", "struct.unpack(f'<{n}I', x)"), [])
@@ -392,8 +432,11 @@ class TheWords(unittest.TestCase):
     def test_every_name_and_city_of_a_country_has_a_place_in_the_tables(self) -> None:
         _, tails, numbers = customers.make_persons()
         for number, country in enumerate(catalog.COUNTRIES):
-            names = {tail.split(",")[1] for tail, at in zip(tails, numbers, strict=True)
-                     if at == number}  # fmt: skip
+            names = {
+                tail.split(",")[1]
+                for tail, at in zip(tails, numbers, strict=True)
+                if at == number
+            }
             self.assertEqual(
                 len(names), len(country.given_names) * len(country.family_names)
             )
@@ -431,10 +474,12 @@ class AGeneratedShop(ShopCase):
 
     def test_has_dense_ids_in_time_order(self) -> None:
         for table, instant in (
-            ("users", "signed_up_at"), ("products", "launched_at"),
-            ("orders", "ordered_at"), ("payments", "processed_at"),
+            ("users", "signed_up_at"),
+            ("products", "launched_at"),
+            ("orders", "ordered_at"),
+            ("payments", "processed_at"),
             ("order_items", "order_id"),
-        ):  # fmt: skip
+        ):
             rows = read_rows(sample_shop(), table)
             ids = [int(next(iter(row.values()))) for row in rows]
             self.assertEqual(ids, list(range(1, len(rows) + 1)), table)
@@ -455,8 +500,11 @@ class AGeneratedShop(ShopCase):
 
     def test_knows_nothing_of_the_time_after_its_window(self) -> None:
         self.generate("--users", 300, "--end", "2024-03-31")
-        for table, instant in (("orders", "ordered_at"), ("payments", "processed_at"),
-                               ("users", "signed_up_at")):  # fmt: skip
+        for table, instant in (
+            ("orders", "ordered_at"),
+            ("payments", "processed_at"),
+            ("users", "signed_up_at"),
+        ):
             for row in read_rows(self.folder, table):
                 self.assertLess(row[instant], "2024-04-01", row)
 
@@ -527,10 +575,14 @@ class ALife(unittest.TestCase):
         for life in self.all_lives():
             for chance in self.EXTREMES:
                 seen = [
-                    rank.get(lives.find_status(life, 0, 240, chance, hour * 3600,
-                                               lives.final_statuses()[life]), 4)
+                    rank.get(
+                        lives.find_status(
+                            life, 0, 240, chance, hour * 3600, lives.final_statuses()[life]
+                        ),
+                        4,
+                    )
                     for hour in range(0, 43 * 24, 5)
-                ]  # fmt: skip
+                ]
                 self.assertEqual(seen, sorted(seen))
                 self.assertEqual(seen[0], 0)
 
@@ -541,10 +593,19 @@ class ABasket(unittest.TestCase):
     def make_products(self, count: int, category: int = 0) -> list[catalog.Product]:
         """Return *count* products of one category at different prices."""
         return [
-            catalog.Product(number + 1, f"S-{number}", "Name", category, "Brand",
-                            999 + 700 * number, 500, -1, 100)
+            catalog.Product(
+                number + 1,
+                f"S-{number}",
+                "Name",
+                category,
+                "Brand",
+                999 + 700 * number,
+                500,
+                -1,
+                100,
+            )
             for number in range(count)
-        ]  # fmt: skip
+        ]
 
     def open_stock(self, products: list[catalog.Product]) -> baskets.Stock:
         """Return the stock of a window that begins in the middle of a month."""
@@ -638,8 +699,10 @@ class AMoment(unittest.TestCase):
         self.assertEqual(len(left) + never, 400)
         repeats = sum(moment & 1 for moment in signups.moments)
         self.assertAlmostEqual(repeats / len(left), 4, delta=0.6)
-        last = {moment >> 1 & customers.MOST_USER_ID: moment >> customers.MOMENT_BITS
-                for moment in signups.moments}  # fmt: skip
+        last = {
+            moment >> 1 & customers.MOST_USER_ID: moment >> customers.MOMENT_BITS
+            for moment in signups.moments
+        }
         self.assertEqual(sorted(last.values()), sorted(left))
 
     def test_does_not_hang_on_the_end_of_the_window(self) -> None:
@@ -682,8 +745,12 @@ class TheMoney(unittest.TestCase):
         ):
             ledger.add(second, text)
         empty = baskets.Shelves([], [], []), baskets.Labels([], [])
-        rows = [row for day in (0, 1) for part in desk.make_day(day, [], *empty)
-                for row in part.payments]  # fmt: skip
+        rows = [
+            row
+            for day in (0, 1)
+            for part in desk.make_day(day, [], *empty)
+            for row in part.payments
+        ]
         self.assertEqual(
             [row.split(",")[:2] for row in rows],
             [["1", "c"], ["2", "a"], ["3", "b"], ["4", "d"], ["5", "e"]],
@@ -806,10 +873,12 @@ class AnEdgeOfScale(ShopCase):
 
     def test_few_users_and_short_windows_load(self) -> None:
         for arguments in (
-            ("--users", 0), ("--users", 1), ("--users", 2),
+            ("--users", 0),
+            ("--users", 1),
+            ("--users", 2),
             ("--users", 50, "--start", "2024-02-29", "--end", "2024-02-29"),
             ("--users", 20, "--start", "2016-01-01", "--end", "2025-12-31"),
-        ):  # fmt: skip
+        ):
             with self.subTest(arguments):
                 self.generate(*arguments)
                 result = self.ingest()

@@ -17,10 +17,10 @@ from typing import Any
 from unittest import mock
 
 import ingest
-from db import loading
-from db.cells import find_named_column
-from db.faults import MOST_FAULTS
 from db.ingest import ingest_folder
+from db.loading import loader as loading
+from db.loading.cells import find_named_column
+from db.loading.faults import MOST_FAULTS
 from tests.support import (
     ROOT,
     SAMPLE_USERS,
@@ -94,11 +94,14 @@ class ALoadedDatabase(LoadCase):
         self.assertEqual(
             self.read_meta("generator"),
             {
-                "seed": "42", "users": str(SAMPLE_USERS), "format_version": "2",
+                "seed": "42",
+                "users": str(SAMPLE_USERS),
+                "format_version": "2",
                 "currency": "USD",
-                "window_start": "2024-01-01", "window_end": "2025-12-31",
+                "window_start": "2024-01-01",
+                "window_end": "2025-12-31",
             },
-        )  # fmt: skip
+        )
         self.assertEqual(
             sorted(self.read_meta("loader")),
             ["python_version", "sqlite_version", "tool_version"],
@@ -301,9 +304,24 @@ class AFaultInAFile(LoadCase):
     def test_text_where_an_integer_belongs(self) -> None:
         # What STRICT tables let through is refused too: one value, one spelling.
         for value in (
-            "12.50", "abc", " 12", "12 ", "+12", "012", "1e3", "5.0", "-0", "1_000", "0x10",
-            "NULL", "N/A", "１２", "１", "\u00a012", "NaN",
-        ):  # fmt: skip
+            "12.50",
+            "abc",
+            " 12",
+            "12 ",
+            "+12",
+            "012",
+            "1e3",
+            "5.0",
+            "-0",
+            "1_000",
+            "0x10",
+            "NULL",
+            "N/A",
+            "１２",
+            "１",
+            "\u00a012",
+            "NaN",
+        ):
             with self.subTest(value):
                 self.copy_sample()
                 self.break_cell("orders.csv", 17, 8, value)
@@ -318,9 +336,11 @@ class AFaultInAFile(LoadCase):
 
     def test_an_empty_cell(self) -> None:
         for name, at, column in (
-            ("users.csv", 0, "user_id"), ("users.csv", 4, "city"),
-            ("orders.csv", 2, "ordered_at"), ("payments.csv", 5, "amount_cents"),
-        ):  # fmt: skip
+            ("users.csv", 0, "user_id"),
+            ("users.csv", 4, "city"),
+            ("orders.csv", 2, "ordered_at"),
+            ("payments.csv", 5, "amount_cents"),
+        ):
             with self.subTest(column):
                 self.copy_sample()
                 self.break_cell(name, 3, at, "")
@@ -328,11 +348,18 @@ class AFaultInAFile(LoadCase):
 
     def test_a_day_or_time_that_never_was(self) -> None:
         for value in (
-            "2024-02-30T00:00:00Z", "2023-02-29T00:00:00Z", "2024-13-01T00:00:00Z",
-            "2024-01-01T24:00:00Z", "2024-01-01T00:00:60Z", "2024-01-01 00:00:00",
-            "2024-01-01T00:00:00+00:00", "2024-1-1T0:0:0Z", "2024-01-01", "now",
+            "2024-02-30T00:00:00Z",
+            "2023-02-29T00:00:00Z",
+            "2024-13-01T00:00:00Z",
+            "2024-01-01T24:00:00Z",
+            "2024-01-01T00:00:60Z",
+            "2024-01-01 00:00:00",
+            "2024-01-01T00:00:00+00:00",
+            "2024-1-1T0:0:0Z",
+            "2024-01-01",
+            "now",
             "2460000.5",
-        ):  # fmt: skip
+        ):
             with self.subTest(value):
                 self.copy_sample()
                 self.break_cell("orders.csv", 17, 2, value)
@@ -353,7 +380,7 @@ class AFaultInAFile(LoadCase):
             ("order_items.csv", 6, "1", "line_total_cents_is_quantity_times_unit_price"),
             ("payments.csv", 2, "gift", "kind_is_charge_or_refund"),
             ("payments.csv", 5, "-5", "amount_cents_is_not_negative"),
-        ):  # fmt: skip
+        ):
             with self.subTest(rule):
                 self.copy_sample()
                 self.break_cell(name, 4, at, value)
@@ -418,17 +445,27 @@ class AFaultInAFile(LoadCase):
 
     def test_a_wrong_header(self) -> None:
         for header, expected in (
-            ("user_id,mail,full_name,country_code,city,acquisition_channel,signed_up_at",
-             "users.csv:1:2: E_HEADER column 'mail' is not expected; did you mean email?"),
-            ("user_id,email,full_name,country_code,city,acquisition_channel",
-             "users.csv:1: E_HEADER column signed_up_at is missing"),
-            ("user_id,email,Full_Name,country_code,city,acquisition_channel,signed_up_at",
-             "users.csv:1:3: E_HEADER column 'Full_Name' is not expected; did you mean"),
-            ("user_id,email,email,country_code,city,acquisition_channel,signed_up_at",
-             "users.csv:1:3: E_HEADER column 'email' comes twice"),
-            ("user_id;email;full_name;country_code;city;acquisition_channel;signed_up_at",
-             "users.csv:1: E_DELIMITER columns look separated by semicolons"),
-        ):  # fmt: skip
+            (
+                "user_id,mail,full_name,country_code,city,acquisition_channel,signed_up_at",
+                "users.csv:1:2: E_HEADER column 'mail' is not expected; did you mean email?",
+            ),
+            (
+                "user_id,email,full_name,country_code,city,acquisition_channel",
+                "users.csv:1: E_HEADER column signed_up_at is missing",
+            ),
+            (
+                "user_id,email,Full_Name,country_code,city,acquisition_channel,signed_up_at",
+                "users.csv:1:3: E_HEADER column 'Full_Name' is not expected; did you mean",
+            ),
+            (
+                "user_id,email,email,country_code,city,acquisition_channel,signed_up_at",
+                "users.csv:1:3: E_HEADER column 'email' comes twice",
+            ),
+            (
+                "user_id;email;full_name;country_code;city;acquisition_channel;signed_up_at",
+                "users.csv:1: E_DELIMITER columns look separated by semicolons",
+            ),
+        ):
             with self.subTest(expected):
                 self.copy_sample()
                 self.edit_line("users.csv", 1, lambda _, header=header: header)  # type: ignore[misc]
@@ -463,7 +500,7 @@ class AFaultInAFile(LoadCase):
             path.write_bytes(path.read_bytes() + b"\n")
             return loaded
 
-        with mock.patch("db.loading.load_table", read_and_touch):
+        with mock.patch("db.loading.loader.load_table", read_and_touch):
             self.refuse("a file changed while it was read", "run again")
 
     def test_a_folder_in_the_place_of_a_file(self) -> None:
@@ -548,7 +585,7 @@ class ATarget(LoadCase):
 
     def test_that_is_read_only_is_left_alone(self) -> None:
         self.load()
-        with mock.patch("db.swap.os.access", return_value=False):
+        with mock.patch("db.loading.swap.os.access", return_value=False):
             self.refuse("shop.db: is read-only")
 
     def test_that_is_gone_but_left_its_log_is_named(self) -> None:
@@ -573,11 +610,12 @@ class ATarget(LoadCase):
         before = self.database.read_bytes()
         full = sqlite3.OperationalError("database or disk is full")
         full.sqlite_errorname = "SQLITE_FULL"
-        with mock.patch("db.loading.load_table", side_effect=full):
+        with mock.patch("db.loading.loader.load_table", side_effect=full):
             self.refuse(
-                "shop.db: cannot be made: database or disk is full", "Free some space",
+                "shop.db: cannot be made: database or disk is full",
+                "Free some space",
                 "--database",
-            )  # fmt: skip
+            )
         self.assertEqual(self.database.read_bytes(), before)
 
     def test_that_is_a_folder_is_named(self) -> None:
@@ -587,9 +625,13 @@ class ATarget(LoadCase):
     def test_in_a_folder_that_is_a_file_is_named(self) -> None:
         (self.folder / "file").touch()
         result = call(
-            ingest.main, "--ingest", "--data-dir", self.folder,
-            "--database", self.folder / "file" / "shop.db",
-        )  # fmt: skip
+            ingest.main,
+            "--ingest",
+            "--data-dir",
+            self.folder,
+            "--database",
+            self.folder / "file" / "shop.db",
+        )
         self.assertEqual(result.status, 1)
         self.assertIn("cannot make a database here", result.stderr)
 
@@ -603,7 +645,7 @@ class ATarget(LoadCase):
         before = self.database.read_bytes()
         with (
             closing(sqlite3.connect(self.database, isolation_level=None)) as other,
-            mock.patch("db.swap.LOCK_TIMEOUT", 0.05),
+            mock.patch("db.loading.swap.LOCK_TIMEOUT", 0.05),
         ):
             other.execute("BEGIN IMMEDIATE")
             self.refuse("shop.db: cannot be replaced: database is locked")
@@ -645,11 +687,11 @@ class ATarget(LoadCase):
         self.assertEqual(stat.S_IMODE(self.database.stat().st_mode), 0o640)
 
     def test_is_swapped_on_windows_too(self) -> None:
-        with mock.patch("db.swap.IS_WINDOWS", True):
+        with mock.patch("db.loading.swap.IS_WINDOWS", True):
             self.load()
             self.load()
             with mock.patch(
-                "db.swap.os.replace", side_effect=PermissionError(13, "in use")
+                "db.loading.swap.os.replace", side_effect=PermissionError(13, "in use")
             ):
                 self.refuse("shop.db: cannot be replaced: in use.")
         self.assertEqual(self.query("PRAGMA integrity_check"), [("ok",)])
@@ -661,7 +703,7 @@ class ATarget(LoadCase):
         for step in ("os.replace", "os.fsync"):
             with (
                 self.subTest(step),
-                mock.patch(f"db.swap.{step}", side_effect=OSError(28, "full")),
+                mock.patch(f"db.loading.swap.{step}", side_effect=OSError(28, "full")),
             ):
                 self.refuse("full")
             self.assertEqual(self.database.read_bytes(), before)
@@ -670,7 +712,7 @@ class ATarget(LoadCase):
     def test_survives_an_interruption(self) -> None:
         self.load()
         before = self.database.read_bytes()
-        with mock.patch("db.loading.load_table", side_effect=KeyboardInterrupt):
+        with mock.patch("db.loading.loader.load_table", side_effect=KeyboardInterrupt):
             result = self.ingest()
         self.assertEqual(result.status, 130)
         self.assertEqual(self.database.read_bytes(), before)
@@ -709,13 +751,19 @@ class ASchema(LoadCase):
             (f"CREATE TABLE t (a {key} ON CONFLICT IGNORE) STRICT;", "ON CONFLICT after"),
             (f"CREATE TABLE t (a {key}, b TEXT CHECK (b > '')) STRICT;", "has no name"),
             (f"CREATE TABLE t (a {key} REFERENCES u) STRICT;", "t.a refers to u, no such"),
-            (f"CREATE TABLE t (a {key}, b TEXT, c TEXT REFERENCES t (b)) STRICT;",
-             "foreign key mismatch"),
-            (("CREATE TABLE p (a TEXT, b TEXT, PRIMARY KEY (a, b)) STRICT; CREATE TABLE c"
-             f" (i {key}, a TEXT, b TEXT, FOREIGN KEY (a, b) REFERENCES p) STRICT;"),
-             "a FOREIGN KEY of c has several columns"),
+            (
+                f"CREATE TABLE t (a {key}, b TEXT, c TEXT REFERENCES t (b)) STRICT;",
+                "foreign key mismatch",
+            ),
+            (
+                (
+                    "CREATE TABLE p (a TEXT, b TEXT, PRIMARY KEY (a, b)) STRICT; CREATE TABLE c"
+                    f" (i {key}, a TEXT, b TEXT, FOREIGN KEY (a, b) REFERENCES p) STRICT;"
+                ),
+                "a FOREIGN KEY of c has several columns",
+            ),
             (f"CREATE TABLE t (a {key}) STRICT;", "no such table: submission_meta"),
-        ):  # fmt: skip
+        ):
             with self.subTest(fault):
                 schema.write_text(text, encoding="utf-8")
                 (self.folder / "t.csv").write_text("a\n", encoding="utf-8")
@@ -804,9 +852,14 @@ class TheCommand(ShopCase):
 
     def test_a_fault_is_one_message_without_a_traceback_in_a_real_process(self) -> None:
         result = run_script(
-            "ingest.py", "--ingest", "--data-dir", self.folder, "--database", self.database,
+            "ingest.py",
+            "--ingest",
+            "--data-dir",
+            self.folder,
+            "--database",
+            self.database,
             env={"PYTHONIOENCODING": "ascii"},
-        )  # fmt: skip
+        )
         self.assertEqual((result.status, result.stdout), (1, ""))
         self.assertTrue(result.stderr.startswith("ingest: error: "), result.stderr)
         self.assertNotIn("Traceback", result.stderr)
@@ -821,9 +874,14 @@ class TheCommand(ShopCase):
         ):
             with self.subTest(env):
                 result = run_script(
-                    "ingest.py", "--ingest", "--data-dir", self.folder,
-                    "--database", self.database, env=env,
-                )  # fmt: skip
+                    "ingest.py",
+                    "--ingest",
+                    "--data-dir",
+                    self.folder,
+                    "--database",
+                    self.database,
+                    env=env,
+                )
                 self.assertEqual(result.status, 1)
                 self.assertNotIn("Traceback", result.stderr)
                 self.assertIn(r"status is 'bezahlt \u2713'", result.stderr)
@@ -832,13 +890,21 @@ class TheCommand(ShopCase):
         self.copy_sample()
         process = subprocess.Popen(
             [
-                sys.executable, "-u", ROOT / "ingest.py", "--ingest", "--report",
-                "--data-dir", self.folder, "--database", self.database,
-                "--out-dir", self.folder,
+                sys.executable,
+                "-u",
+                ROOT / "ingest.py",
+                "--ingest",
+                "--report",
+                "--data-dir",
+                self.folder,
+                "--database",
+                self.database,
+                "--out-dir",
+                self.folder,
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-        )  # fmt: skip
+        )
         assert process.stdout is not None
         process.stdout.close()
         assert process.stderr is not None

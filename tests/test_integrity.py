@@ -110,38 +110,51 @@ BREAKS = {
         UPDATE order_items SET quantity = quantity + 1,
             line_total_cents = line_total_cents + unit_price_cents
         WHERE order_item_id = 3""",
-    "a total that does not add up":
-        "UPDATE orders SET total_cents = total_cents - 1 WHERE order_id = 3",
-    "an order before its sign-up":
-        "UPDATE orders SET ordered_at = '2001-01-01T00:00:00Z' WHERE order_id = 3",
-    "a product sold before its launch":
-        "UPDATE products SET launched_at = '2025-12-31T00:00:00Z'",
-    "a payment before its order":
-        "UPDATE payments SET processed_at = '2001-01-01T00:00:00Z' WHERE payment_id = 3",
+    "a total that does not add up": "UPDATE orders SET total_cents = total_cents - 1 WHERE order_id = 3",
+    "an order before its sign-up": "UPDATE orders SET ordered_at = '2001-01-01T00:00:00Z' WHERE order_id = 3",
+    "a product sold before its launch": "UPDATE products SET launched_at = '2025-12-31T00:00:00Z'",
+    "a payment before its order": "UPDATE payments SET processed_at = '2001-01-01T00:00:00Z' WHERE payment_id = 3",
     "a refund before the charge": """
         UPDATE payments SET processed_at = '2025-12-31T00:00:00Z'
         WHERE kind = 'charge' AND order_id
             IN (SELECT order_id FROM payments WHERE kind = 'refund')""",
-    "something after the window":
-        "UPDATE users SET signed_up_at = '2026-01-01T00:00:00Z' WHERE user_id = 3",
+    "something after the window": "UPDATE users SET signed_up_at = '2026-01-01T00:00:00Z' WHERE user_id = 3",
     "money that does not fit the status": "DELETE FROM payments WHERE kind = 'charge'",
-}  # fmt: skip
+}
 
 # Columns in which a small change makes a value that is as possible as the old one.
 FREE_COLUMNS = {
-    "users.email", "users.full_name", "users.city", "users.acquisition_channel",
-    "products.sku", "products.product_name", "products.category", "products.brand",
-    "products.price_cents", "products.cost_cents",
-    "order_items.order_id", "order_items.product_id",
-    "payments.order_id", "payments.method", "payments.amount_cents",
+    "users.email",
+    "users.full_name",
+    "users.city",
+    "users.acquisition_channel",
+    "products.sku",
+    "products.product_name",
+    "products.category",
+    "products.brand",
+    "products.price_cents",
+    "products.cost_cents",
+    "order_items.order_id",
+    "order_items.product_id",
+    "payments.order_id",
+    "payments.method",
+    "payments.amount_cents",
     "orders.user_id",
-}  # fmt: skip
+}
 
 OUTPUTS = (
-    "users.csv", "products.csv", "orders.csv", "order_items.csv", "payments.csv",
-    "datapackage.json", "shop.db", "report.json", "report.md", "query_result.csv",
+    "users.csv",
+    "products.csv",
+    "orders.csv",
+    "order_items.csv",
+    "payments.csv",
+    "datapackage.json",
+    "shop.db",
+    "report.json",
+    "report.md",
+    "query_result.csv",
     "query_result.json",
-)  # fmt: skip
+)
 
 
 class AHostileReader(ShopCase):
@@ -198,9 +211,13 @@ class AChangedCell(ShopCase):
                     shutil.copy(sample_shop() / "shop.db", self.database)
                     self.set_cell(table.name, column.name, column.type)
                     result = call(
-                        ingest.main, "--report", "--database", self.database,
-                        "--out-dir", self.folder,
-                    )  # fmt: skip
+                        ingest.main,
+                        "--report",
+                        "--database",
+                        self.database,
+                        "--out-dir",
+                        self.folder,
+                    )
                     self.assertEqual(result.status, 0, result.stderr)
                     report = json.loads((self.folder / "report.json").read_text("utf-8"))
                     self.assertEqual(report["verdict"]["status"], "fail", report["verdict"])
@@ -237,9 +254,11 @@ class TheChain(unittest.TestCase):
             (sample_shop() / "query_result.json").read_text(encoding="utf-8")
         )
         for report_name, query_name in (
-            ("gross_cents", "gross_cents"), ("discount_cents", "discount_cents"),
-            ("refund_cents", "refund_cents"), ("order_count", "order_count"),
-        ):  # fmt: skip
+            ("gross_cents", "gross_cents"),
+            ("discount_cents", "discount_cents"),
+            ("refund_cents", "refund_cents"),
+            ("order_count", "order_count"),
+        ):
             total = sum(cell[query_name] for cell in result["cells"])
             self.assertEqual(report["kpis"][report_name], total, report_name)
         months: dict[str, int] = defaultdict(int)
@@ -274,9 +293,12 @@ class TheWholePath(ShopCase):
             self.make_folder("first"), self.folder, {"PYTHONHASHSEED": "0"}
         )
         other = {
-            "PYTHONHASHSEED": "1234", "TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONUTF8": "0",
+            "PYTHONHASHSEED": "1234",
+            "TZ": "Asia/Tokyo",
+            "LC_ALL": "C",
+            "PYTHONUTF8": "0",
             "COLUMNS": "40",
-        }  # fmt: skip
+        }
         self.assertEqual(
             self.run_path(self.make_folder("second"), Path("/"), other), expected
         )

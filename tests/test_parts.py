@@ -43,9 +43,14 @@ def small_parts() -> Path:
 def make_part(folder: Path, number: int, *options: object) -> None:
     """Make part *number* of three of the small shop in *folder*."""
     made = call(
-        generate_data.main, "--generate", *(options or USERS), "--part", f"{number}/3",
-        "--out-dir", folder,
-    )  # fmt: skip
+        generate_data.main,
+        "--generate",
+        *(options or USERS),
+        "--part",
+        f"{number}/3",
+        "--out-dir",
+        folder,
+    )
     assert made.status == 0, made
 
 
@@ -162,11 +167,21 @@ class TheSparkJob(ShopCase):
     def run_job(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run the job with *arguments* on a master and two executors."""
         return subprocess.run(
-            [self.submit, *SPARK_ARGUMENTS, ROOT / "data_generation" / "spark_job.py",
-             "--out", self.out, *map(str, arguments)],
-            capture_output=True, encoding="utf-8", check=False, timeout=300,
-            env={**os.environ, "PYSPARK_PYTHON": sys.executable}, cwd=self.folder,
-        )  # fmt: skip
+            [
+                self.submit,
+                *SPARK_ARGUMENTS,
+                ROOT / "data_generation" / "spark_job.py",
+                "--out",
+                self.out,
+                *map(str, arguments),
+            ],
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=300,
+            env={**os.environ, "PYSPARK_PYTHON": sys.executable},
+            cwd=self.folder,
+        )
 
     def test_gives_the_bytes_of_one_machine(self) -> None:
         done = self.run_job("--users", 800, "--parts", 16)
@@ -189,9 +204,15 @@ class TheSparkJob(ShopCase):
         with self.subTest("a lost part is made again by any machine"):
             again = self.folder / "again"
             call(
-                generate_data.main, "--generate", "--users", 800, "--part", "7/16",
-                "--out-dir", again,
-            )  # fmt: skip
+                generate_data.main,
+                "--generate",
+                "--users",
+                800,
+                "--part",
+                "7/16",
+                "--out-dir",
+                again,
+            )
             for table in TABLES:
                 self.assertEqual(
                     (again / f"{table}.csv.part-07-of-16").read_bytes(),
@@ -225,8 +246,11 @@ class TheSparkJobAlone(unittest.TestCase):
         """Run the script by Python itself, without pyspark."""
         return subprocess.run(
             [sys.executable, "-S", ROOT / "data_generation" / "spark_job.py", *arguments],
-            capture_output=True, encoding="utf-8", check=False, timeout=60,
-        )  # fmt: skip
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=60,
+        )
 
     def test_needs_spark(self) -> None:
         done = self.run_job("--out", "nowhere")

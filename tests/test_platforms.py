@@ -18,26 +18,55 @@ from tests.support import ROOT, SAMPLE_USERS, Result, ShopCase, sample_shop, ski
 
 # What the standard library lacks on Windows.
 POSIX_MODULES = (
-    "fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios",
+    "fcntl",
+    "grp",
+    "pty",
+    "pwd",
+    "readline",
+    "resource",
+    "syslog",
+    "termios",
     "tty",
-)  # fmt: skip
+)
 POSIX_NAMES = ("fork", "forkpty", "getuid", "geteuid", "O_DIRECTORY", "sysconf", "wait4")
 
 # The outputs that name no version of Python or SQLite.
 SAME_BYTES = (
-    "users.csv", "products.csv", "orders.csv", "order_items.csv", "payments.csv",
-    "datapackage.json", "query_result.csv",
-)  # fmt: skip
+    "users.csv",
+    "products.csv",
+    "orders.csv",
+    "order_items.csv",
+    "payments.csv",
+    "datapackage.json",
+    "query_result.csv",
+)
 
 # A part of a shop over Black Friday and a leap day; a few tables with the truth.
 PART = (
-    "--generate", "--seed", 2**64 - 1, "--users", 400, "--start", "2023-11-01",
-    "--end", "2024-03-10", "--part", "2/3",
-)  # fmt: skip
+    "--generate",
+    "--seed",
+    2**64 - 1,
+    "--users",
+    400,
+    "--start",
+    "2023-11-01",
+    "--end",
+    "2024-03-10",
+    "--part",
+    "2/3",
+)
 KNOWN = (
-    "--generate", "--users", 200, "--end", "2024-06-30", "--until", "2024-08-31",
-    "--tables", "users,payments", "--truth",
-)  # fmt: skip
+    "--generate",
+    "--users",
+    200,
+    "--end",
+    "2024-06-30",
+    "--until",
+    "2024-08-31",
+    "--tables",
+    "users,payments",
+    "--truth",
+)
 
 WITHOUT_POSIX = f"""
 import os, runpy, signal, sys
@@ -74,24 +103,39 @@ class WithoutPosix(ShopCase):
     def test_the_path_runs(self) -> None:
         for script, *arguments in (
             ("generate_data.py", "--generate", "--users", 20, "--out-dir", self.folder),
-            ("ingest.py", "--ingest", "--report", "--data-dir", self.folder,
-             "--database", self.database, "--out-dir", self.folder),
+            (
+                "ingest.py",
+                "--ingest",
+                "--report",
+                "--data-dir",
+                self.folder,
+                "--database",
+                self.database,
+                "--out-dir",
+                self.folder,
+            ),
             ("run_query.py", "--database", self.database, "--out-dir", self.folder),
             ("serve_frontend.py", "--help"),
-        ):  # fmt: skip
+        ):
             result = self.run_without_posix(str(script), *arguments)
             self.assertEqual((result.status, result.stderr), (0, ""), result)
 
     def test_the_page_is_served(self) -> None:
         server = subprocess.Popen(
             [
-                sys.executable, "-c", WITHOUT_POSIX, ROOT / "serve_frontend.py",
-                "--port", "0", "--results-dir", sample_shop(),
+                sys.executable,
+                "-c",
+                WITHOUT_POSIX,
+                ROOT / "serve_frontend.py",
+                "--port",
+                "0",
+                "--results-dir",
+                sample_shop(),
             ],
             env={**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"},
             stdout=subprocess.PIPE,
             encoding="cp1252",
-        )  # fmt: skip
+        )
         with server:
             self.addCleanup(server.kill)
             assert server.stdout is not None
@@ -140,12 +184,21 @@ class OnWebAssembly(ShopCase):
         self.run_in_node(
             pyodide,
             ["generate_data", "--generate", "--users", SAMPLE_USERS, "--out-dir", "/out"],
-            ["ingest", "--ingest", "--report", "--data-dir", "/out",
-             "--database", "/out/shop.db", "--out-dir", "/out"],
+            [
+                "ingest",
+                "--ingest",
+                "--report",
+                "--data-dir",
+                "/out",
+                "--database",
+                "/out/shop.db",
+                "--out-dir",
+                "/out",
+            ],
             ["run_query", "--database", "/out/shop.db", "--out-dir", "/out"],
             ["generate_data", *PART, "--workers", 4, "--out-dir", "/out/part"],
             ["generate_data", *KNOWN, "--out-dir", "/out/known"],
-        )  # fmt: skip
+        )
         for name, arguments in (("part", PART), ("known", KNOWN)):
             self.generate(*arguments, "--out-dir", self.folder / "here")
             self.assertEqual(

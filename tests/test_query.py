@@ -23,7 +23,7 @@ from typing import Any
 from unittest import mock
 
 import run_query
-from db.report import TRENDS_DIR
+from db.reporting.report import TRENDS_DIR
 from queries import run_query as query
 from queries.options import Options, put_options
 from queries.reading import DAYS_PATH, VALUES_PATH
@@ -57,17 +57,88 @@ from utils.ratios import ratio
 #       gross, discount, refund, net, cost, margin, net so far, margin so far, observed,
 #       complete
 CELLS_BY_HAND: list[Row] = [
-    ("2024-01", 0, "2024-01", 2, 2, 0, 2, 4,
-        9000, 500, 0, 8500, 5000, 3500, 8500, 3500, 1, 1),
-    ("2024-01", 1, "2024-02", 2, 1, 1, 1, 1,
-        1000, 0, 1221, -221, 400, -621, 8279, 2879, 1, 1),
-    ("2024-01", 2, "2024-03", 2, 1, 1, 1, 2,
-        7000, 1000, 611, 5389, 4200, 1189, 13668, 4068, 1, 0),
-    ("2024-02", 0, "2024-02", 1, 1, 0, 1, 3,
-        3000, 0, 0, 3000, 1200, 1800, 3000, 1800, 1, 1),
-    ("2024-02", 1, "2024-03", 1, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 3000, 1800, 1, 0),
-]  # fmt: skip
+    (
+        "2024-01",
+        0,
+        "2024-01",
+        2,
+        2,
+        0,
+        2,
+        4,
+        9000,
+        500,
+        0,
+        8500,
+        5000,
+        3500,
+        8500,
+        3500,
+        1,
+        1,
+    ),
+    (
+        "2024-01",
+        1,
+        "2024-02",
+        2,
+        1,
+        1,
+        1,
+        1,
+        1000,
+        0,
+        1221,
+        -221,
+        400,
+        -621,
+        8279,
+        2879,
+        1,
+        1,
+    ),
+    (
+        "2024-01",
+        2,
+        "2024-03",
+        2,
+        1,
+        1,
+        1,
+        2,
+        7000,
+        1000,
+        611,
+        5389,
+        4200,
+        1189,
+        13668,
+        4068,
+        1,
+        0,
+    ),
+    (
+        "2024-02",
+        0,
+        "2024-02",
+        1,
+        1,
+        0,
+        1,
+        3,
+        3000,
+        0,
+        0,
+        3000,
+        1200,
+        1800,
+        3000,
+        1800,
+        1,
+        1,
+    ),
+    ("2024-02", 1, "2024-03", 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3000, 1800, 1, 0),
+]
 
 AT_NOON = "2024-01-11T12:00:00Z"
 
@@ -241,8 +312,9 @@ class EveryCell(QueryCase):
         self.create_orders((1, 1, "1899-12-31", "paid", 1000), as_of="2024-01-01")
         cells = self.cells()
         self.assertEqual(len(cells), (2024 - 1900) * 12 + 2)
-        self.assertEqual((cells[0]["period_month"], cells[-1]["period_month"]),
-                         ("1899-12", "2024-01"))  # fmt: skip
+        self.assertEqual(
+            (cells[0]["period_month"], cells[-1]["period_month"]), ("1899-12", "2024-01")
+        )
 
 
 class ARefund(QueryCase):
@@ -422,9 +494,16 @@ class TheRatios(QueryCase):
 
     def test_are_the_nearest_decimal_of_any_size(self) -> None:
         for numerator, denominator, expected in (
-            (1, 3, 0.33), (2, 3, 0.67), (1, 200, 0.01), (-1, 200, -0.01), (-1, 201, 0.0),
-            (10**15 + 1, 2, 500000000000000.5), (0, 5, 0.0), (5, 0, None), (None, 5, None),
-        ):  # fmt: skip
+            (1, 3, 0.33),
+            (2, 3, 0.67),
+            (1, 200, 0.01),
+            (-1, 200, -0.01),
+            (-1, 201, 0.0),
+            (10**15 + 1, 2, 500000000000000.5),
+            (0, 5, 0.0),
+            (5, 0, None),
+            (None, 5, None),
+        ):
             with self.subTest(numerator=numerator, denominator=denominator):
                 self.assertEqual(ratio(numerator, denominator, digits=2), expected)
 
@@ -441,27 +520,56 @@ class TheDocument(QueryCase):
     def test_has_its_keys_in_the_order_promised(self) -> None:
         self.assertEqual(
             list(self.document),
-            ["schema_version", "as_of", "currency", "database", "dataset", "query",
-             "other_queries", "options", "cohorts", "cells", "average", "summary",
-             "reconciliation"],
-        )  # fmt: skip
+            [
+                "schema_version",
+                "as_of",
+                "currency",
+                "database",
+                "dataset",
+                "query",
+                "other_queries",
+                "options",
+                "cohorts",
+                "cells",
+                "average",
+                "summary",
+                "reconciliation",
+            ],
+        )
         self.assertEqual(
             list(self.document["cohorts"][0]),
-            ["cohort_month", "cohort_size", "last_months_since",
-             "clv_3m_cents", "clv_3m_low_cents", "clv_3m_high_cents",
-             "clv_3m_median_cents",
-             "clv_6m_cents", "clv_6m_low_cents", "clv_6m_high_cents",
-             "clv_6m_median_cents",
-             "clv_12m_cents", "clv_12m_low_cents", "clv_12m_high_cents",
-             "clv_12m_median_cents",
-             "clv_24m_cents", "clv_24m_low_cents", "clv_24m_high_cents",
-             "clv_24m_median_cents"],
-        )  # fmt: skip
+            [
+                "cohort_month",
+                "cohort_size",
+                "last_months_since",
+                "clv_3m_cents",
+                "clv_3m_low_cents",
+                "clv_3m_high_cents",
+                "clv_3m_median_cents",
+                "clv_6m_cents",
+                "clv_6m_low_cents",
+                "clv_6m_high_cents",
+                "clv_6m_median_cents",
+                "clv_12m_cents",
+                "clv_12m_low_cents",
+                "clv_12m_high_cents",
+                "clv_12m_median_cents",
+                "clv_24m_cents",
+                "clv_24m_low_cents",
+                "clv_24m_high_cents",
+                "clv_24m_median_cents",
+            ],
+        )
         self.assertEqual(
             list(self.document["reconciliation"]),
-            ["sums", "user_count", "users_without_valid_order", "excluded_orders",
-             "refunds_by_month"],
-        )  # fmt: skip
+            [
+                "sums",
+                "user_count",
+                "users_without_valid_order",
+                "excluded_orders",
+                "refunds_by_month",
+            ],
+        )
         self.assertEqual(list(self.document["cells"][0]), [*COLUMNS, *RATIOS])
 
     def test_names_the_bytes_it_was_made_from(self) -> None:
@@ -477,36 +585,53 @@ class TheDocument(QueryCase):
                 "as_of": "2024-03-15",
                 "currency": "EUR",
                 "database": {
-                    "sha256": hashlib.sha256(database).hexdigest(), "bytes": len(database)
+                    "sha256": hashlib.sha256(database).hexdigest(),
+                    "bytes": len(database),
                 },
                 "dataset": {"content_sha256": content},
                 "query": {
                     "file": "queries/join_query.sql",
                     "sha256": hashlib.sha256(sql).hexdigest(),
                 },
-                "other_queries": [{
-                    "file": "queries/customer_values.sql",
-                    "sha256": hashlib.sha256(VALUES_PATH.read_bytes()).hexdigest(),
-                }],
+                "other_queries": [
+                    {
+                        "file": "queries/customer_values.sql",
+                        "sha256": hashlib.sha256(VALUES_PATH.read_bytes()).hexdigest(),
+                    }
+                ],
                 "options": {
                     "cohort": "month",
                     "by": None,
                     "as_of": None,
-                    "valid_statuses": ["paid", "shipped", "delivered",
-                                       "partially_returned", "returned"],
+                    "valid_statuses": [
+                        "paid",
+                        "shipped",
+                        "delivered",
+                        "partially_returned",
+                        "returned",
+                    ],
                     "forecast": False,
                 },
             },
-        )  # fmt: skip
+        )
 
     def test_is_the_same_bytes_in_another_process_time_zone_and_folder(self) -> None:
         first = [self.read(name) for name in ("query_result.csv", "query_result.json")]
         shutil.rmtree(self.out_dir)
         result = run_script(
-            "run_query.py", "--database", "shop.db", "--out-dir", "out", cwd=self.folder,
-            env={"TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "7", "LC_ALL": "C",
-                 "PYTHONIOENCODING": "ascii"},
-        )  # fmt: skip
+            "run_query.py",
+            "--database",
+            "shop.db",
+            "--out-dir",
+            "out",
+            cwd=self.folder,
+            env={
+                "TZ": "Pacific/Kiritimati",
+                "PYTHONHASHSEED": "7",
+                "LC_ALL": "C",
+                "PYTHONIOENCODING": "ascii",
+            },
+        )
         self.assertEqual((result.status, result.stderr), (0, ""))
         second = [self.read(name) for name in ("query_result.csv", "query_result.json")]
         self.assertEqual(first, second)
@@ -567,8 +692,13 @@ class TheSecondRoad(QueryCase):
         months: dict[str, Counter[str]] = {}
         for cell in result["cells"]:
             sums = months.setdefault(cell["period_month"], Counter())
-            for name in ("order_count", "gross_cents", "discount_cents", "refund_cents",
-                         "net_cents"):  # fmt: skip
+            for name in (
+                "order_count",
+                "gross_cents",
+                "discount_cents",
+                "refund_cents",
+                "net_cents",
+            ):
                 sums[name] += cell[name]
             if cell["months_since"] == 0:
                 sums["new_customers"] += cell["cohort_size"]
@@ -580,8 +710,9 @@ class TheSecondRoad(QueryCase):
             with self.subTest(month):
                 self.assertEqual({name: told[month][name] for name in sums}, dict(sums))
         kpis = report["kpis"]
-        self.assertEqual(sum(sums["net_cents"] for sums in months.values()),
-                         kpis["revenue_cents"])  # fmt: skip
+        self.assertEqual(
+            sum(sums["net_cents"] for sums in months.values()), kpis["revenue_cents"]
+        )
         self.assertEqual(result["summary"]["customer_count"], kpis["customer_count"])
 
     def test_is_asked_of_the_file_that_the_library_names(self) -> None:
@@ -685,11 +816,30 @@ class AnotherEngine(QueryCase):
         sql = re.sub("--.*", "", query.QUERY_PATH.read_text(encoding="utf-8")).upper()
         words = set(re.findall(r"[A-Z_]+", sql))
         known_to_few = {
-            "RECURSIVE", "STRFTIME", "JULIANDAY", "DATE", "DATE_TRUNC", "EXTRACT", "ROUND",
-            "GENERATE_SERIES", "LPAD", "PRINTF", "FORMAT", "IIF", "IF", "GREATEST", "LEAST",
-            "TEXT", "STRING", "VARCHAR", "DIV", "TOTAL", "FILTER", "QUALIFY",
+            "RECURSIVE",
+            "STRFTIME",
+            "JULIANDAY",
+            "DATE",
+            "DATE_TRUNC",
+            "EXTRACT",
+            "ROUND",
+            "GENERATE_SERIES",
+            "LPAD",
+            "PRINTF",
+            "FORMAT",
+            "IIF",
+            "IF",
+            "GREATEST",
+            "LEAST",
+            "TEXT",
+            "STRING",
+            "VARCHAR",
+            "DIV",
+            "TOTAL",
+            "FILTER",
+            "QUALIFY",
             "MATERIALIZED",
-        }  # fmt: skip
+        }
         self.assertEqual(words & known_to_few, set())
 
 
@@ -730,9 +880,10 @@ class TheQueryPlan(QueryCase):
         plan = [row[-1] for row in self.query(f"EXPLAIN QUERY PLAN {sql}")]
         self.assertEqual([step for step in plan if "AUTOMATIC" in step], [])
         scans = Counter(
-            step for step in plan
+            step
+            for step in plan
             if re.match(r"SCAN (users|products|orders|order_items|payments)\b", step)
-        )  # fmt: skip
+        )
         self.assertEqual(scans, {"SCAN orders": 1, "SCAN payments": 1})
 
 

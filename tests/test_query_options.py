@@ -30,7 +30,7 @@ from queries import run_query as query
 from queries.options import VALID_STATUSES, Options, put_options, read_options
 from queries.sql_text import find_parts, replace_body, replace_select
 from queries.summary import render_summary
-from queries.verify import verify_result
+from queries.verify_result import verify_result
 from tests import recount
 from tests.recount import Customer, Value, name_columns
 from tests.shop import (
@@ -556,10 +556,18 @@ class TheSegments(OptionsCase):
         header, *rows = csv.reader(io.StringIO(text))
         self.assertEqual(tuple(header), ("segment", *recount.COLUMNS))
         told = [
-            [row[header.index(name)] for name in
-             ("segment", "cohort_month", "months_since", "cohort_size", "net_cents")]
+            [
+                row[header.index(name)]
+                for name in (
+                    "segment",
+                    "cohort_month",
+                    "months_since",
+                    "cohort_size",
+                    "net_cents",
+                )
+            ]
             for row in rows
-        ]  # fmt: skip
+        ]
         self.assertEqual(
             told,
             [
@@ -603,14 +611,22 @@ class TheValues(OptionsCase):
     def test_at_3_6_12_and_24_months_are_as_worked_out_by_hand(self) -> None:
         # User 1 buys for a power of two in the months 0, 3, 4, 6, 7, 12, 13, 24 and 25.
         # User 2 buys once, for 8.
-        months = ("2022-01", "2022-04", "2022-05", "2022-07", "2022-08", "2023-01",
-                  "2023-02", "2024-01", "2024-02")  # fmt: skip
+        months = (
+            "2022-01",
+            "2022-04",
+            "2022-05",
+            "2022-07",
+            "2022-08",
+            "2023-01",
+            "2023-02",
+            "2024-01",
+            "2024-02",
+        )
         self.create_orders(
-            *((at + 1, 1, f"{month}-28", "paid", 2**at)
-              for at, month in enumerate(months)),
+            *((at + 1, 1, f"{month}-28", "paid", 2**at) for at, month in enumerate(months)),
             (10, 2, "2022-01-01", "paid", 8),
             as_of="2024-02-29",
-        )  # fmt: skip
+        )
         # So far 1 + 2, then + 4 + 8, then + 16 + 32, then + 64 + 128.
         first = {3: 3, 6: 15, 12: 63, 24: 255}
         for by in (None, "channel"):
@@ -922,11 +938,19 @@ class AWrongOption(RefusalCase):
             ("unit_count", "NULL AS unit_count", quarter, "unit_count is None"),
             ("unit_count", "NULL AS unit_count", country, "unit_count is None"),
             ("unit_count", "0.5 AS unit_count", quarter, "unit_count is 0.5"),
-            ("    segment,", "    NULLIF(segment, 'IE') AS segment,", country,
-             "segment is None"),
-            ("AS cohort_month", "|| '!' AS cohort_month", quarter,
-             "cohort_month is '2024-01!'"),
-        ):  # fmt: skip
+            (
+                "    segment,",
+                "    NULLIF(segment, 'IE') AS segment,",
+                country,
+                "segment is None",
+            ),
+            (
+                "AS cohort_month",
+                "|| '!' AS cohort_month",
+                quarter,
+                "cohort_month is '2024-01!'",
+            ),
+        ):
             with self.subTest(expected, option=arguments[0]):
                 self.assertIn(old, select)
                 path.write_text(cte + select.replace(old, new, 1), encoding="utf-8")
@@ -945,8 +969,16 @@ class AWrongOption(RefusalCase):
 class TheChain(OptionsCase):
     """Is run again with the options that the result names."""
 
-    OPTIONS = ("--by", "channel", "--cohort", "quarter", "--as-of", "2025-10-10",
-               "--valid-status", "delivered,paid,returned")  # fmt: skip
+    OPTIONS = (
+        "--by",
+        "channel",
+        "--cohort",
+        "quarter",
+        "--as-of",
+        "2025-10-10",
+        "--valid-status",
+        "delivered,paid,returned",
+    )
 
     path: Path
     results: Path
@@ -1034,9 +1066,14 @@ class TheChain(OptionsCase):
         for name in ("query_result.csv", "query_result.json"):
             (self.folder / name).write_bytes(self.read(name))
         arguments = (
-            "--verify", "--data-dir", self.folder, "--database", self.database,
-            "--out-dir", self.folder,
-        )  # fmt: skip
+            "--verify",
+            "--data-dir",
+            self.folder,
+            "--database",
+            self.database,
+            "--out-dir",
+            self.folder,
+        )
         result = call(ingest.main, *arguments)
         self.assertEqual((result.status, result.stderr), (0, ""), result)
         self.edit_line("query_result.csv", 3, lambda line: line[:-1] + "7")
@@ -1081,9 +1118,13 @@ class TheTerminal(OptionsCase):
 
         create_shop(self.database)
         command = [
-            sys.executable, str(ROOT / "run_query.py"), "--database", str(self.database),
-            "--out-dir", str(self.out_dir),
-        ]  # fmt: skip
+            sys.executable,
+            str(ROOT / "run_query.py"),
+            "--database",
+            str(self.database),
+            "--out-dir",
+            str(self.out_dir),
+        ]
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "NO_COLOR": ""}
         ours, theirs = pty.openpty()
         try:
@@ -1182,10 +1223,12 @@ class TheTextOfAQuery(unittest.TestCase):
 
     def test_has_its_select_after_all_ctes(self) -> None:
         head = "WITH a AS (SELECT 1 AS x), b AS (SELECT 'SELECT' AS y) -- SELECT 5\n"
-        self.assertEqual(replace_select(head + "SELECT * FROM a", "SELECT 2"),
-                         head + "SELECT 2")  # fmt: skip
-        self.assertEqual(replace_select("/* SELECT */ SELECT 1", "SELECT 2"),
-                         "/* SELECT */ SELECT 2")  # fmt: skip
+        self.assertEqual(
+            replace_select(head + "SELECT * FROM a", "SELECT 2"), head + "SELECT 2"
+        )
+        self.assertEqual(
+            replace_select("/* SELECT */ SELECT 1", "SELECT 2"), "/* SELECT */ SELECT 2"
+        )
 
     def test_keeps_what_is_put_into_it_as_it_is(self) -> None:
         # No pattern: a backslash or a group is nothing special.

@@ -23,10 +23,16 @@ from typing import Any
 from unittest import mock
 
 import ingest
-from db import report as report_module
-from db.ratios import find_last_complete_month, is_complete
-from db.report import Report, read_report, render_markdown, render_summary, report_database
-from db.report_markdown import escape, render_plot
+from db.reporting import report as report_module
+from db.reporting.figures import find_last_complete_month, is_complete
+from db.reporting.markdown import escape, render_plot
+from db.reporting.report import (
+    Report,
+    read_report,
+    render_markdown,
+    render_summary,
+    report_database,
+)
 from tests.shop import (
     ORDER_ITEMS,
     ORDERS,
@@ -82,10 +88,19 @@ class TheFigures(FolderCase):
 
     def test_revenue_by_month_is_what_was_worked_by_hand(self) -> None:
         columns = (
-            "month", "gross_cents", "discount_cents", "refund_cents", "net_cents",
-            "order_count", "new_customers", "returning_customers", "aov_cents",
-            "refund_rate", "returning_share", "is_complete",
-        )  # fmt: skip
+            "month",
+            "gross_cents",
+            "discount_cents",
+            "refund_cents",
+            "net_cents",
+            "order_count",
+            "new_customers",
+            "returning_customers",
+            "aov_cents",
+            "refund_rate",
+            "returning_share",
+            "is_complete",
+        )
         # AOV is net / orders: 2779 / 2 = 1389.5, rounded half up.  Refund rate is refund
         # / (gross - discount): 1221 / 4000 = .30525, 611 / 6000 = .10183.
         expected = [
@@ -139,12 +154,16 @@ class TheFigures(FolderCase):
         months = [f"2023-{n:02}" for n in range(1, 13)] + ["2024-01", "2024-02"]
         rows = [
             {
-                "month": month, "net_cents": 100 * n, "order_count": n, "aov_cents": 100,
-                "new_customers": 0 if n == 1 else 2, "returning_customers": 4 - n // 13,
+                "month": month,
+                "net_cents": 100 * n,
+                "order_count": n,
+                "aov_cents": 100,
+                "new_customers": 0 if n == 1 else 2,
+                "returning_customers": 4 - n // 13,
                 "is_complete": int(n < 14),
             }
             for n, month in enumerate(months, start=1)
-        ]  # fmt: skip
+        ]
         # January 2024 against January 2023; February still runs.
         last = find_last_complete_month(rows)
         assert last is not None
@@ -362,9 +381,14 @@ class TheGate(FolderCase):
             connection.commit()
         self.assertEqual(read_report(path)["verdict"]["status"], "warn")
         result = call(
-            ingest.main, "--report", "--strict", "--database", path,
-            "--out-dir", self.folder,
-        )  # fmt: skip
+            ingest.main,
+            "--report",
+            "--strict",
+            "--database",
+            path,
+            "--out-dir",
+            self.folder,
+        )
         self.assertEqual((result.status, result.stderr), (0, ""))
 
     def test_strict_without_a_report_is_wrong_usage(self) -> None:
@@ -380,8 +404,10 @@ class TheGate(FolderCase):
                 header, *rows = csv.reader(io.StringIO(result.stdout))
                 self.assertEqual(header, check["columns"])
                 self.assertEqual(len(rows), check["count"])
-                shown = [["" if cell is None else str(cell) for cell in row]
-                         for row in check["sample"]]  # fmt: skip
+                shown = [
+                    ["" if cell is None else str(cell) for cell in row]
+                    for row in check["sample"]
+                ]
                 self.assertEqual(rows[: len(shown)], shown)
                 command = f"python ingest.py --rows {check['check']}"
                 expected = None if check["status"] == "pass" else command
@@ -412,9 +438,14 @@ class TheGate(FolderCase):
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("DROP INDEX payments_order_id_idx")
         result = call(
-            ingest.main, "--report", "--strict", "--database", path,
-            "--out-dir", self.folder,
-        )  # fmt: skip
+            ingest.main,
+            "--report",
+            "--strict",
+            "--database",
+            path,
+            "--out-dir",
+            self.folder,
+        )
         self.assertEqual(result.status, 1)
         self.assertIn("not sound: database_keeps_its_rules", result.stderr)
 
@@ -546,9 +577,13 @@ class SmallShops(FolderCase):
 
     def test_one_day_is_a_shop(self) -> None:
         report = self.report_shop(
-            orders=ORDERS[:1], order_items=ORDER_ITEMS[:2], payments=PAYMENTS[:1],
-            users=USERS[:1], products=PRODUCTS[:2], as_of="2024-01-10",
-        )  # fmt: skip
+            orders=ORDERS[:1],
+            order_items=ORDER_ITEMS[:2],
+            payments=PAYMENTS[:1],
+            users=USERS[:1],
+            products=PRODUCTS[:2],
+            as_of="2024-01-10",
+        )
         self.assertEqual(report["verdict"]["status"], "pass")
         self.assertIsNone(report["kpis"]["last_complete_month"])
         self.assertIn("| Jan\u00a02024 \\* |", render_markdown(report))
@@ -647,8 +682,12 @@ class TheMarkdown(FolderCase):
     def test_the_verdict_is_made_of_its_figures_and_not_of_its_sentence(self) -> None:
         report = self.report_shop()
         report["verdict"] = {
-            "status": "fail", "errors": 1, "warnings": 2, "checks": 3, "text": "Hm"
-        }  # fmt: skip
+            "status": "fail",
+            "errors": 1,
+            "warnings": 2,
+            "checks": 3,
+            "text": "Hm",
+        }
         line = render_markdown(report).splitlines()[2]
         self.assertEqual(line, "❌ **Not sound.** 3 checks, 1 error, 2 warnings.")
 
@@ -713,8 +752,10 @@ class TheMarkdown(FolderCase):
         for word in HOSTILE_WORDS:
             with self.subTest(word=word):
                 with closing(sqlite3.connect(path)) as connection:
-                    connection.execute("UPDATE submission_meta SET value = ?"
-                                       " WHERE subject = 'generator'", (word,))  # fmt: skip
+                    connection.execute(
+                        "UPDATE submission_meta SET value = ? WHERE subject = 'generator'",
+                        (word,),
+                    )
                     connection.commit()
                 report = read_report(path)
                 self.assertIsNone(report["currency"])
@@ -763,8 +804,10 @@ class TheMarkdown(FolderCase):
             with self.subTest(count=count):
                 plot = render_plot(make_months(count), "EUR")
                 self.assertIn(f'title "Net revenue by {title}"', plot)
-                labels = re.findall(r'"([^"]+)"', next(
-                    line for line in plot.splitlines() if "x-axis" in line))  # fmt: skip
+                labels = re.findall(
+                    r'"([^"]+)"',
+                    next(line for line in plot.splitlines() if "x-axis" in line),
+                )
                 self.assertEqual((len(labels), len(set(labels))), (bars, bars))
 
     def test_the_plot_says_how_many_years_it_leaves_out(self) -> None:
@@ -854,8 +897,9 @@ class TheMarkdown(FolderCase):
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("DELETE FROM payments")
             connection.execute("DELETE FROM order_items")
-            connection.execute("UPDATE submission_meta SET value = 'differs'"
-                               " WHERE property = 'manifest'")  # fmt: skip
+            connection.execute(
+                "UPDATE submission_meta SET value = 'differs' WHERE property = 'manifest'"
+            )
             connection.commit()
         text = render_summary(read_report(path))
         lines = text.replace("\n    ", " ").splitlines()
@@ -929,22 +973,49 @@ class TheFiles(FolderCase):
         self.assertEqual(
             list(report),
             [
-                "schema_version", "as_of", "currency", "database", "dataset", "queries",
-                "verdict", "kpis", "definitions", "checks", "tables", "trends",
+                "schema_version",
+                "as_of",
+                "currency",
+                "database",
+                "dataset",
+                "queries",
+                "verdict",
+                "kpis",
+                "definitions",
+                "checks",
+                "tables",
+                "trends",
                 "provenance",
             ],
-        )  # fmt: skip
+        )
         self.assertEqual(
             list(report["checks"][0]),
-            ["check", "title", "severity", "thresholds", "status", "count", "key",
-             "columns", "sample", "note", "sql", "all_rows"],
-        )  # fmt: skip
+            [
+                "check",
+                "title",
+                "severity",
+                "thresholds",
+                "status",
+                "count",
+                "key",
+                "columns",
+                "sample",
+                "note",
+                "sql",
+                "all_rows",
+            ],
+        )
         self.assertEqual(report["provenance"]["orders.csv"]["rows"], "8")
         self.assertEqual(
             [(row["table"], row["rows"]) for row in report["tables"]],
-            [("users", 4), ("products", 4), ("orders", 8), ("order_items", 10),
-             ("payments", 13)],
-        )  # fmt: skip
+            [
+                ("users", 4),
+                ("products", 4),
+                ("orders", 8),
+                ("order_items", 10),
+                ("payments", 13),
+            ],
+        )
 
     def test_the_report_names_the_file_that_was_read_and_leaves_it_alone(self) -> None:
         path = self.make_shop()
@@ -1138,10 +1209,17 @@ def make_months(count: int, complete: int | None = None) -> list[dict[str, Any]]
 def make_random_shop(chance: random.Random) -> dict[str, list[Row]]:
     """Return a shop of users, orders, items and payments that keeps only the CHECKs."""
     users: list[Row] = [
-        (n, f"{n}@x.example", "N", chance.choice(["SE", "GB", "IE"]), "C",
-         chance.choice(["a", "b"]), "2023-01-01T00:00:00Z")
+        (
+            n,
+            f"{n}@x.example",
+            "N",
+            chance.choice(["SE", "GB", "IE"]),
+            "C",
+            chance.choice(["a", "b"]),
+            "2023-01-01T00:00:00Z",
+        )
         for n in range(1, 13)
-    ]  # fmt: skip
+    ]
     orders: list[Row] = []
     items: list[Row] = []
     payments: list[Row] = []
@@ -1170,11 +1248,17 @@ def make_random_shop(chance: random.Random) -> dict[str, list[Row]]:
         money = (subtotal, discount, shipping, tax, total)
         orders.append((order_id, user_id, random_instant(chance), status, *money))
         for _ in range(chance.randint(0, 3)):
-            payments.append((
-                len(payments) + 1, order_id, chance.choice(["charge", "refund"]), "card",
-                chance.choice(["succeeded", "succeeded", "failed"]),
-                chance.randint(0, total), random_instant(chance),
-            ))  # fmt: skip
+            payments.append(
+                (
+                    len(payments) + 1,
+                    order_id,
+                    chance.choice(["charge", "refund"]),
+                    "card",
+                    chance.choice(["succeeded", "succeeded", "failed"]),
+                    chance.randint(0, total),
+                    random_instant(chance),
+                )
+            )
     return {"users": users, "orders": orders, "order_items": items, "payments": payments}
 
 

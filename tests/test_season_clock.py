@@ -8,15 +8,20 @@ from collections import Counter
 from datetime import date
 from statistics import fmean
 
-from queries.forecast import Past, TimedFit, describe_customers, fit_models
-from queries.purchase_model import PurchaseModel
-from queries.season_clock import (
+from queries.forecast.bg_nbd import PurchaseModel
+from queries.forecast.forecast import (
+    PurchaseHistory,
+    TimedFit,
+    describe_customers,
+    fit_models,
+)
+from queries.forecast.seasonality import (
     STEADY,
     Clock,
     build_clock,
     count_by_month,
     expect_by_month,
-    measure_speeds,
+    measure_seasonal_factors,
     tells_seasons,
 )
 
@@ -31,7 +36,7 @@ def day(text: str) -> int:
     return date.fromisoformat(text).toordinal()
 
 
-def simulate_pasts(seed: int, count: int, clock: Clock) -> dict[int, Past]:
+def simulate_pasts(seed: int, count: int, clock: Clock) -> dict[int, PurchaseHistory]:
     """Return customers whose rate is steady in the time of *clock*.
 
     They come evenly over its days.
@@ -54,11 +59,11 @@ def simulate_pasts(seed: int, count: int, clock: Clock) -> dict[int, Past]:
                 days.append(at)
         scale = 5000 / chance.gammavariate(4.0, 1.0)
         cents = [round(chance.gammavariate(4.0, scale)) for _ in days]
-        pasts[user_id] = Past(days, cents)
+        pasts[user_id] = PurchaseHistory(days, cents)
     return pasts
 
 
-def fit_until(pasts: dict[int, Past], clock: Clock) -> TimedFit:
+def fit_until(pasts: dict[int, PurchaseHistory], clock: Clock) -> TimedFit:
     """Return the fit to all days of *clock*."""
     return fit_models(pasts, clock.last, clock.last).timed
 
@@ -140,7 +145,10 @@ class TheClock(unittest.TestCase):
     def test_keeps_two_purchases_of_one_shop_day_a_day_apart(self) -> None:
         first = day("2024-07-01")
         clock = build_clock((0.1,) * 12, first, first + 30)
-        pasts = {1: Past([first, first + 1], [1, 100]), 2: Past([first + 30], [1])}
+        pasts = {
+            1: PurchaseHistory([first, first + 1], [1, 100]),
+            2: PurchaseHistory([first + 30], [1]),
+        }
         self.assertEqual(describe_customers(pasts, first + 2, clock), {1: (1, 1, 1, 100.0)})
         self.assertEqual(describe_customers(pasts, first + 30, clock)[2], (0, 0, 0, 0.0))
 
@@ -152,7 +160,7 @@ class TheClock(unittest.TestCase):
         for _ in range(300):
             days = sorted(chance.sample(range(first, first + 400), 3))
             (one,) = describe_customers(
-                {1: Past(days, [5, 6, 7])}, days[-1], clock
+                {1: PurchaseHistory(days, [5, 6, 7])}, days[-1], clock
             ).values()
             self.assertTrue(0 < one.recency_days <= one.age_days)
 
@@ -175,7 +183,7 @@ class Expectations(unittest.TestCase):
     def test_of_nothing_leave_the_speed_at_the_mean(self) -> None:
         first = day("2024-01-01")
         clock = build_clock(STEADY, first, first + 59)
-        busy = measure_speeds(
+        busy = measure_seasonal_factors(
             MODEL, clock, STEADY, {first: 90}, {first + 40: 500}, first + 59
         )
         self.assertEqual(len(set(busy[2:])), 1)
@@ -193,10 +201,14 @@ class Expectations(unittest.TestCase):
         clock = build_clock(STEADY, first, first + 30)
         customers = 1000
         expected = customers * MODEL.expected_purchases(30)
-        speeds = measure_speeds(
-            MODEL, clock, STEADY, {first: customers}, {first + 9: round(2 * expected)},
+        speeds = measure_seasonal_factors(
+            MODEL,
+            clock,
+            STEADY,
+            {first: customers},
+            {first + 9: round(2 * expected)},
             first + 30,
-        )  # fmt: skip
+        )
         ratio = (round(2 * expected) + 16) / (expected + 16)
         self.assertAlmostEqual(speeds[0] / fmean(speeds[1:]), ratio)
 

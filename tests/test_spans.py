@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 from unittest import mock
 
 from data_generation import generate_data as engine
-from data_generation import lives
 from data_generation.generate_data import WHOLE, Part, generate_shop
+from data_generation.model import lifecycle as lives
+from data_generation.model.seasons import plan_calendar
+from data_generation.model.streams import Streams
 from data_generation.plan import Plan, Span, cut_days, find_fault
-from data_generation.seasons import plan_calendar
 from data_generation.spans import open_shop
-from data_generation.streams import Streams
 from tests.support import IN_CI, ShopCase
 from utils.contract import MANIFEST_NAME, read_contract
 from utils.helpers import DataError
@@ -188,7 +188,7 @@ class AStream(EngineCase):
         ("products", "popularity"): MONEY,
         ("products", "is_promoted"): MONEY,
         ("products", "promotion"): MONEY,
-    }  # fmt: skip
+    }
 
     def setUp(self) -> None:
         """Make the shop as it is, with every stream noted."""
@@ -228,13 +228,20 @@ class AStream(EngineCase):
                         f"new_{column}" if (table, column) == stream else column
                     )
                 )
-                changed = [name for name in TABLES
-                           if made[f"{name}.csv"] != self.whole[f"{name}.csv"]]  # fmt: skip
+                changed = [
+                    name
+                    for name in TABLES
+                    if made[f"{name}.csv"] != self.whole[f"{name}.csv"]
+                ]
                 self.assertEqual(sorted(changed), sorted(reach))
 
     def test_is_known_to_this_test(self) -> None:
-        others = {("users", "place"), ("users", "signed_up_at"), ("products", "category"),
-                  ("products", "sku")}  # fmt: skip
+        others = {
+            ("users", "place"),
+            ("users", "signed_up_at"),
+            ("products", "category"),
+            ("products", "sku"),
+        }
         self.assertEqual(set(self.seen) - self.REACH.keys() - others, set())
 
 
@@ -244,12 +251,15 @@ class APlan(unittest.TestCase):
     def test_is_refused_for_every_fault(self) -> None:
         self.assertIsNone(find_fault(PLAN))
         for changes, words in (
-            ({"seed": -1}, "seed"), ({"seed": 2**64}, "seed"), ({"users": -1}, "users"),
-            ({"users": 10**9}, "users"), ({"end": date(2024, 1, 1)}, "before start"),
+            ({"seed": -1}, "seed"),
+            ({"seed": 2**64}, "seed"),
+            ({"users": -1}, "users"),
+            ({"users": 10**9}, "users"),
+            ({"end": date(2024, 1, 1)}, "before start"),
             ({"until": date(2025, 3, 8)}, "before end"),
             ({"start": date(1899, 12, 31)}, "years"),
             ({"until": date(2125, 1, 1)}, "100 years"),
-        ):  # fmt: skip
+        ):
             with self.subTest(changes):
                 self.assertIn(words, find_fault(PLAN._replace(**changes)) or "")
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from statistics import correlation, mean
 from unittest import mock
 
-from data_generation import catalog, truth
 from data_generation import generate_data as engine
-from data_generation.distributions import UNIT
+from data_generation import truth
 from data_generation.generate_data import generate_shop
+from data_generation.model import catalog
+from data_generation.model.distributions import UNIT
+from data_generation.model.seasons import DAY_TICKS
 from data_generation.plan import Plan
-from data_generation.seasons import DAY_TICKS
 from tests.support import IN_CI, ShopCase
 from utils.contract import read_contract
 
@@ -61,15 +62,21 @@ class AKnownShop(unittest.TestCase):
         generate_shop(PLAN, cls.folder)
         before = read_files(cls.folder)
         truth.write_truth(PLAN, cls.folder)
-        cls.changed = [name for name, data in before.items()
-                       if (cls.folder / name).read_bytes() != data]  # fmt: skip
+        cls.changed = [
+            name
+            for name, data in before.items()
+            if (cls.folder / name).read_bytes() != data
+        ]
         cls.users = read_rows(cls.folder / "truth" / "users.csv")
         cls.orders = read_rows(cls.folder / "orders.csv")
         going_on = PLAN._replace(until=PLAN.until + timedelta(days=730))
         generate_shop(going_on, cls.folder / "later")
         cls.later = read_rows(cls.folder / "later" / "orders.csv")
-        cls.refunds = [row for row in read_rows(cls.folder / "later" / "payments.csv")
-                       if row["kind"] == "refund"]  # fmt: skip
+        cls.refunds = [
+            row
+            for row in read_rows(cls.folder / "later" / "payments.csv")
+            if row["kind"] == "refund"
+        ]
 
     def later_orders(self) -> dict[str, list[dict[str, str]]]:
         """Return the later shop's orders by user."""

@@ -40,8 +40,14 @@ class AnIntervalOfAShare(unittest.TestCase):
         # Its definition: the true shares p with |found - p| <= z * root(p (1 - p) / n).
         z = NormalDist().inv_cdf(0.975)
         for successes, trials in (
-            (1, 2), (1, 3), (2, 7), (30, 31), (1157, 7846), (528, 7846), (1, 10**6),
-        ):  # fmt: skip
+            (1, 2),
+            (1, 3),
+            (2, 7),
+            (30, 31),
+            (1157, 7846),
+            (528, 7846),
+            (1, 10**6),
+        ):
             share = successes / trials
             for end in wilson_interval(successes, trials, digits=15):
                 with self.subTest(successes=successes, trials=trials, end=end):
@@ -96,8 +102,14 @@ class AnIntervalOfAShare(unittest.TestCase):
 
     def test_of_what_is_no_share_is_none(self) -> None:
         for successes, trials in (
-            (0, 0), (1, 0), (None, 3), (3, None), (None, None), (4, 3), (-1, 3),
-        ):  # fmt: skip
+            (0, 0),
+            (1, 0),
+            (None, 3),
+            (3, None),
+            (None, None),
+            (4, 3),
+            (-1, 3),
+        ):
             with self.subTest(successes=successes, trials=trials):
                 self.assertEqual(wilson_interval(successes, trials), (None, None))
 

@@ -60,16 +60,27 @@ class ChainCase(ShopCase):
     def verify(self) -> Result:
         """Walk the chain."""
         return call(
-            ingest.main, "--verify", "--data-dir", self.folder,
-            "--database", self.database, "--out-dir", self.folder,
-        )  # fmt: skip
+            ingest.main,
+            "--verify",
+            "--data-dir",
+            self.folder,
+            "--database",
+            self.database,
+            "--out-dir",
+            self.folder,
+        )
 
     def report(self, *arguments: object) -> Result:
         """Report on the database."""
         return call(
-            ingest.main, "--report", "--database", self.database,
-            "--out-dir", self.folder, *arguments,
-        )  # fmt: skip
+            ingest.main,
+            "--report",
+            "--database",
+            self.database,
+            "--out-dir",
+            self.folder,
+            *arguments,
+        )
 
     def meddle(self, script: str) -> None:
         """Run *script* on the database, past all rules."""
@@ -110,9 +121,16 @@ class AWholeChain(ChainCase):
 
     def test_says_nothing_when_quiet(self) -> None:
         result = call(
-            ingest.main, "--verify", "--quiet", "--data-dir", self.folder,
-            "--database", self.database, "--out-dir", self.folder,
-        )  # fmt: skip
+            ingest.main,
+            "--verify",
+            "--quiet",
+            "--data-dir",
+            self.folder,
+            "--database",
+            self.database,
+            "--out-dir",
+            self.folder,
+        )
         self.assertEqual(result, Result(0, "", ""))
 
     def test_holds_for_files_that_are_not_canonical(self) -> None:
@@ -247,8 +265,9 @@ class OneChangedCell(ChainCase):
                 self.change(
                     "UPDATE submission_meta SET value = '2020-01-01'"
                     " WHERE subject = ? AND property = ?",
-                    subject, name,
-                )  # fmt: skip
+                    subject,
+                    name,
+                )
                 result = self.verify()
                 self.assertEqual(result.status, 1)
 
@@ -368,10 +387,13 @@ class AMeddledDatabase(ChainCase):
                 for result in (
                     self.report(),
                     call(
-                        run_query.main, "--database", self.database,
-                        "--out-dir", self.folder,
+                        run_query.main,
+                        "--database",
+                        self.database,
+                        "--out-dir",
+                        self.folder,
                     ),
-                ):  # fmt: skip
+                ):
                     self.assertEqual(result.status, 1)
                     self.assertRegex(
                         result.stderr,
@@ -483,9 +505,17 @@ class AMissingLink(ChainCase):
         text = SCHEMA_PATH.read_text(encoding="utf-8")
         schema.write_text(text + "-- one more remark\n", encoding="utf-8")
         result = call(
-            ingest.main, "--verify", "--data-dir", self.folder, "--schema", schema,
-            "--database", self.database, "--out-dir", self.folder,
-        )  # fmt: skip
+            ingest.main,
+            "--verify",
+            "--data-dir",
+            self.folder,
+            "--schema",
+            schema,
+            "--database",
+            self.database,
+            "--out-dir",
+            self.folder,
+        )
         self.assertEqual(result.status, 1)
         self.assertIn("the rules have changed since the load", result.stdout)
 
@@ -537,8 +567,12 @@ class ThePage(ChainCase):
         super().setUp()
         self.page = self.folder / "page"
         for module in (
-            "db.report", "db.verify", "queries.run_query", "queries.verify", "ingest",
-        ):  # fmt: skip
+            "db.reporting.report",
+            "db.verify",
+            "queries.run_query",
+            "queries.verify_result",
+            "ingest",
+        ):
             for name, path in (("PROJECT_ROOT", self.folder), ("PUBLISHED_DIR", self.page)):
                 patched = mock.patch(f"{module}.{name}", path)
                 patched.start()

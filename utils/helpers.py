@@ -49,7 +49,7 @@ def hash_files(paths: Iterable[Path]) -> str:
 
 
 @contextmanager
-def open_all_whole(paths: Sequence[Path]) -> Iterator[Sequence[IO[bytes]]]:
+def open_atomically(paths: Sequence[Path]) -> Iterator[Sequence[IO[bytes]]]:
     """Open *paths* for writing bytes so that all of them appear, whole, or none does.
 
     The bytes go to hidden files beside *paths*.  When the block ends well these are synced
@@ -76,7 +76,7 @@ def open_all_whole(paths: Sequence[Path]) -> Iterator[Sequence[IO[bytes]]]:
     except OSError as error:
         raise DataError(
             f"{error.filename2 or current}: cannot be written: {error.strerror or error}."
-            f" {advise(error)}, or choose another folder."
+            f" {suggest_fix(error)}, or choose another folder."
         ) from error
     finally:
         for partial in partials:
@@ -139,18 +139,18 @@ _ADVICE = {
 }
 
 
-def advise(error: OSError) -> str:
+def suggest_fix(error: OSError) -> str:
     """Return what to do about *error*, as the beginning of a sentence.
 
-    >>> advise(OSError(errno.ENOSPC, "full"))
+    >>> suggest_fix(OSError(errno.ENOSPC, "full"))
     'Free some space'
     """
     return _ADVICE.get(error.errno or 0, "Mend that")
 
 
-def write_all_whole(texts: Mapping[Path, str]) -> None:
+def write_atomically(texts: Mapping[Path, str]) -> None:
     """Write *texts*, by path, as UTF-8 with their newlines as they are; all or none."""
-    with open_all_whole(list(texts)) as files:
+    with open_atomically(list(texts)) as files:
         for file, text in zip(files, texts.values(), strict=True):
             file.write(text.encode("utf-8"))
 

@@ -67,7 +67,7 @@ def find_line_difference(found: str, expected: str) -> str:
     pairs = zip_longest(found.split("\n"), expected.split("\n"), fillvalue="")
     for number, (line, other) in enumerate(pairs, start=1):
         if line != other:
-            return f"line {number} {tell_difference(line, other)}"
+            return f"line {number} {describe_difference(line, other)}"
     return "the ends differ"
 
 
@@ -109,15 +109,15 @@ def _walk(place: str, found: Any, expected: Any) -> Iterator[str]:
         if len(found) != len(expected):
             yield f"{place} has {len(found)} entries, expected {len(expected)}"
     elif (type(found), found) != (type(expected), expected):
-        yield f"{place} {tell_difference(found, expected)}"
+        yield f"{place} {describe_difference(found, expected)}"
 
 
-def tell_difference(found: Any, expected: Any, word: str = "expected") -> str:
+def describe_difference(found: Any, expected: Any, word: str = "expected") -> str:
     """Return what is *found* and what was *expected*, both where they begin to differ.
 
-    >>> tell_difference(3, 2)
+    >>> describe_difference(3, 2)
     'is 3, expected 2'
-    >>> tell_difference("a" * 90 + "b", "a" * 90 + "c", "not")
+    >>> describe_difference("a" * 90 + "b", "a" * 90 + "c", "not")
     "is …aaaaaaaaaaaaaaaaaaaab', not …aaaaaaaaaaaaaaaaaaaac'"
     """
     texts = repr(found), repr(expected)

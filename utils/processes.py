@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from utils.signals import hold_signals, let_signals_in
+from utils.signals import block_signals, unblock_signals
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
@@ -45,7 +45,7 @@ def open_pool(
             self, function: Callable[..., Any], /, *args: Any, **options: Any
         ) -> Future[Any]:
             """Submit as any pool does; it is then that workers start."""
-            with hold_signals():
+            with block_signals():
                 return super().submit(function, *args, **options)
 
     others = multiprocessing.active_children()
@@ -68,7 +68,7 @@ def _start_worker(prepare: Callable[..., None], *arguments: Any) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Ctrl-C reaches every process of the terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    let_signals_in()
+    unblock_signals()
     gc.disable()
     threading.Thread(target=_follow_parent, daemon=True).start()
     prepare(*arguments)

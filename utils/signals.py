@@ -29,7 +29,7 @@ class Ended(KeyboardInterrupt):
 
 
 @contextmanager
-def obey_signals() -> Iterator[None]:
+def raise_on_signals() -> Iterator[None]:
     """Raise `Ended` in the block when the system or the user ends the run.
 
     Further signals are ignored until the block is left.  In a thread that gets no signals
@@ -51,7 +51,7 @@ def obey_signals() -> Iterator[None]:
 
 
 @contextmanager
-def hold_signals() -> Iterator[None]:
+def block_signals() -> Iterator[None]:
     """Let no signal end the run within the block: it is delivered at the block's end."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -63,8 +63,8 @@ def hold_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def let_signals_in() -> None:
-    """Undo in a new process what `hold_signals` held back in the one that started it."""
+def unblock_signals() -> None:
+    """Undo in a new process what `block_signals` held back in the one that started it."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
 

@@ -1,0 +1,324 @@
+"""The fast road: CSV files into tables, each file read once.
+
+The very bytes that are parsed are hashed.  Whole columns are proved canonical at a time,
+SQLite does the rest (STRICT types, CHECKs, keys).  Nothing here explains a fault: whatever
+stops this road sends the input down the slow one (`diagnosis`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from db.loading.records import RecordReader, Unreadable
+from utils.contract import Column, Contract, Table
+from utils.csv_bytes import BUFFER_BYTES, HashingReader, Refusal, longest_line
+from utils.digest import table_digest
+from utils.helpers import DataError
+from utils.processes import count_processors, open_pool
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from multiprocessing.sharedctypes import SynchronizedArray
+
+# Rows proved and inserted at once: few enough to stay in the processor's cache (5,000 take
+# a third longer).
+CHUNK_ROWS = 500
+
+# From so many bytes on a second process is worth its start.
+BYTES_FOR_TWO = 1 << 23
+
+# Seconds between two looks at how far the other process is.
+GLANCE_SECONDS = 0.1
+
+# An integer has one spelling.  SQLite alone would take ' 12', '012', '1e3' and '5.0' too.
+_INTEGER = r"(?:0|-?[1-9][0-9]{0,18})"
+_REQUIRED_INTEGERS = re.compile(rf"{_INTEGER}(?:\n{_INTEGER})*")
+_OPTIONAL_INTEGERS = re.compile(rf"{_INTEGER}?(?:\n{_INTEGER}?)*")
+
+# What is told of progress: so many rows and bytes more have been loaded.
+Tell = Callable[[int, int], None]
+
+
+class LoadedFile(NamedTuple):
+    """One input as it was read.
+
+    *form* says how: its encoding, line ends, and what else is not canonical about it.
+    *content_sha256* is the digest of its table's rows (see `utils.digest`).  *warning* is a
+    sentence about what is allowed, yet hardly meant, or ''.
+    """
+
+    name: str
+    sha256: str
+    bytes: int
+    rows: int
+    form: str
+    content_sha256: str
+    warning: str = ""
+
+
+def load_tables(
+    connection: sqlite3.Connection, tables: Sequence[Table], data_dir: Path, tell: Tell
+) -> list[LoadedFile]:
+    """Insert the CSV files of *tables* in *data_dir*; raise what `load_table` does."""
+    return [
+        load_table(connection, table, data_dir / f"{table.name}.csv", tell)
+        for table in tables
+    ]
+
+
+def load_table(
+    connection: sqlite3.Connection, table: Table, path: Path, tell: Tell
+) -> LoadedFile:
+    """Insert the rows of the CSV file *path* into *table*.
+
+    Columns may come in any order.  Raise `Refusal`, `csv.Error`, `UnicodeDecodeError` or
+    `sqlite3.IntegrityError` at the first row that does not fit.
+    """
+    rows = 0
+    is_sorted = True
+    last_key = -(2**63) - 1
+    with open(path, "rb", buffering=0) as raw:
+        source = HashingReader(raw, longest_line(len(table.columns)))
+        # Lines end at LF alone: csv then refuses a lone CR, which would split a row.
+        text = io.TextIOWrapper(
+            io.BufferedReader(source, BUFFER_BYTES), encoding="utf-8-sig", newline="\n"
+        )
+        reader = csv.reader(text, strict=True)
+        header = next(reader, [])
+        if sorted(header) != sorted(table.column_names):
+            raise Refusal("a header that is not the contract's")
+        columns = [table.find_column(name) for name in header]
+        key_at = _find_plain_key(table, header)
+        insert = (
+            f"INSERT INTO {table.name} ({', '.join(header)})"
+            f" VALUES ({', '.join(map(_insert_value, columns))})"
+        )
+        told = 0
+        while chunk := list(islice(reader, CHUNK_ROWS)):
+            cells_by_column = prove_canonical(chunk, columns)
+            connection.executemany(insert, chunk)
+            rows += len(chunk)
+            if key_at is not None and is_sorted:
+                keys = [last_key, *map(int, cells_by_column[key_at])]
+                is_sorted = keys == sorted(keys)
+                last_key = keys[-1]
+            tell(len(chunk), source.byte_count - told)
+            told = source.byte_count
+    warning = "" if rows else f"{path.name} has a header and no rows."
+    if not source.has_one_line_end:
+        warning = _compare_line_ends(path, table) or warning
+    oddities = source.describe_oddities()
+    if header != table.column_names:
+        oddities.append("columns in another order")
+    if key_at is None or not is_sorted:
+        oddities.append("rows in another order")
+    sha256 = source.hexdigest()
+    return LoadedFile(
+        name=path.name,
+        sha256=sha256,
+        bytes=source.byte_count,
+        rows=rows,
+        form=", ".join(["UTF-8", *oddities]) if oddities else "canonical",
+        content_sha256=table_digest(connection, table) if oddities else sha256,
+        warning=warning,
+    )
+
+
+def _compare_line_ends(path: Path, table: Table) -> str:
+    """Return a warning if the records of the CSV file *path* end in different ways, or ''.
+
+    Line breaks within quotes are none of theirs.  Raise `Refusal` at a CR that ends none.
+    """
+    with open(path, "rb") as file:
+        reader = RecordReader(file, len(table.columns))
+        first = warning = ""
+        try:
+            for record in reader:
+                first = first or reader.line_end
+                if reader.line_end not in (first, "") and not warning:
+                    warning = (
+                        f"{path.name}:{record.line} ends with {reader.line_end}, the lines"
+                        f" before it with {first}."
+                    )
+        except Unreadable as error:
+            raise Refusal(error.message) from error
+    return warning
+
+
+def _find_plain_key(table: Table, header: Sequence[str]) -> int | None:
+    """Return where in *header* the one integer is that is the key, if the key is one."""
+    if len(table.key) != 1 or table.find_column(table.key[0]).type != "INTEGER":
+        return None
+    return header.index(table.key[0])
+
+
+def _insert_value(column: Column) -> str:
+    """Return how an INSERT takes a cell of *column*; of an optional one '' is no value."""
+    return "?" if column.is_required else "NULLIF(?, '')"
+
+
+def prove_canonical(
+    rows: Sequence[Sequence[str]], columns: Sequence[Column]
+) -> list[tuple[str, ...]]:
+    """Return the cells of *rows* by column.
+
+    Raise `Refusal` unless every row has *columns*, no required cell is empty and integers
+    are canonical.  One pattern runs over a whole column, with line breaks between the
+    cells; a cell that brings its own line break gives itself away by their number.
+    """
+    try:
+        cells_by_column = list(zip(*rows, strict=True))
+    except ValueError as error:
+        raise Refusal("rows of different lengths") from error
+    if len(cells_by_column) != len(columns):
+        raise Refusal("rows of another length than the header")
+    for column, cells in zip(columns, cells_by_column, strict=True):
+        if column.type == "INTEGER":
+            pattern = _REQUIRED_INTEGERS if column.is_required else _OPTIONAL_INTEGERS
+            text = "\n".join(cells)
+            if text.count("\n") != len(rows) - 1 or not pattern.fullmatch(text):
+                raise Refusal("a cell that is not a canonical integer")
+        elif column.is_required and "" in cells:
+            raise Refusal("an empty cell where a value belongs")
+    return cells_by_column
+
+
+# ---- Two processes -----------------------------------------------------------------------
+
+
+def split_tables(contract: Contract, data_dir: Path) -> tuple[list[Table], list[Table]]:
+    """Return the tables that this process loads, and those that another one can.
+
+    The other one's are the first ones that make up half of the bytes at most; there are
+    none if the files are small.  It depends on the files alone, as the layout of the
+    database does on it.
+    """
+    sizes = [(data_dir / f"{table.name}.csv").stat().st_size for table in contract.tables]
+    tables = list(contract.tables)
+    if sum(sizes) < BYTES_FOR_TWO:
+        return tables, []
+    count = max(n for n in range(len(sizes)) if 2 * sum(sizes[:n]) <= sum(sizes))
+    return tables[count:], tables[:count]
+
+
+@contextmanager
+def load_in_second_process(
+    contract: Contract, tables: Sequence[Table], data_dir: Path, shard: Path, tell: Tell
+) -> Iterator[Callable[[], list[LoadedFile]]]:
+    """Load *tables* into the database *shard* while the block runs, in another process.
+
+    The block gets a function that waits for the end and returns the files or raises what
+    stopped them.  With one processor only, the work is done when it is called.
+    """
+    if not tables or count_processors() == 1:
+        yield lambda: load_shard(contract, tables, data_dir, shard, tell) if tables else []
+        return
+    import multiprocessing
+
+    progress = multiprocessing.Array("Q", 2)
+    with open_pool(1, _take_progress, progress) as pool:
+        future = pool.submit(load_shard, contract, tables, data_dir, shard)
+        yield lambda: _await(future, progress, tell)
+
+
+def _await(
+    future: Future[list[LoadedFile]], progress: SynchronizedArray[int], tell: Tell
+) -> list[LoadedFile]:
+    """Return the result of *future*, telling now and then how far it is."""
+    from concurrent.futures import BrokenExecutor, wait
+
+    told = [0, 0]
+    is_done = False
+    while not is_done:
+        is_done = bool(wait([future], timeout=GLANCE_SECONDS).done)
+        with progress.get_lock():
+            now = progress[:]
+        tell(now[0] - told[0], now[1] - told[1])
+        told = now
+    try:
+        return future.result()
+    except BrokenExecutor as error:
+        raise DataError(
+            "the second process of the load was ended by the system, perhaps for want of"
+            " memory; the database was left as it is. Run again."
+        ) from error
+
+
+# In the other process, the one array that it counts its progress in.
+_progress: list[SynchronizedArray[int]] = []
+
+
+def _take_progress(progress: SynchronizedArray[int]) -> None:
+    _progress.append(progress)
+
+
+def _tell_parent(rows: int, byte_count: int) -> None:
+    (progress,) = _progress
+    with progress.get_lock():
+        progress[0] += rows
+        progress[1] += byte_count
+
+
+def load_shard(
+    contract: Contract,
+    tables: Sequence[Table],
+    data_dir: Path,
+    shard: Path,
+    tell: Tell = _tell_parent,
+) -> list[LoadedFile]:
+    """Load *tables* with their indexes into the new database *shard*."""
+    with closing(open_new(shard)) as connection:
+        connection.execute("BEGIN")
+        create_tables(connection, contract)
+        loaded = load_tables(connection, tables, data_dir, tell)
+        create_indexes(connection, contract)
+        connection.execute("COMMIT")
+    return loaded
+
+
+def merge_shard(
+    connection: sqlite3.Connection, tables: Sequence[Table], shard: Path
+) -> None:
+    """Move the rows of *tables* from the database *shard* into empty ones with indexes.
+
+    Between tables with the same rules and indexes SQLite copies rows as they are stored.
+    """
+    connection.execute("ATTACH ? AS shard", (os.fspath(shard),))
+    for table in tables:
+        connection.execute(
+            f"INSERT INTO main.{table.name} SELECT * FROM shard.{table.name}"
+        )
+
+
+def open_new(path: Path | str) -> sqlite3.Connection:
+    """Return a connection to the new database *path*, of which only the end counts.
+
+    An empty *path* means a database that goes with its connection.
+    """
+    connection = sqlite3.connect(path, isolation_level=None)
+    # Thrown away unless it is finished, so a journal on disk would guard nothing.
+    connection.execute("PRAGMA journal_mode = MEMORY")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA foreign_keys = OFF")  # checked as a whole
+    return connection
+
+
+def create_tables(connection: sqlite3.Connection, contract: Contract) -> None:
+    """Create every table of *contract*."""
+    for statement in contract.table_statements:
+        connection.execute(statement)
+
+
+def create_indexes(connection: sqlite3.Connection, contract: Contract) -> None:
+    """Create every index of *contract*."""
+    for statement in contract.index_statements:
+        connection.execute(statement)

@@ -1,0 +1,378 @@
+"""The records of a CSV file with their places, and what keeps a record from being read."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator
+from functools import partial
+from typing import IO, NamedTuple
+
+from utils.csv_bytes import longest_line
+
+# Marks of other encodings, the longer ones first.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+
+# Bytes in which an encoding without a mark shows itself.
+_HEAD_BYTES = 256
+
+# A field as the strict `csv` reads it; `tail` is what follows the closing quote.
+_FIELD = re.compile(
+    r'"(?P<quoted>[^"]*(?:""[^"]*)*)(?P<close>"?)(?P<tail>[^,]*)|(?P<plain>[^,]*)'
+)
+
+# The same where a line begins within quotes.
+_REST = re.compile(r'[^"]*(?:""[^"]*)*(?P<close>"?)[^,]*')
+
+# Bytes that are not UTF-8, as `surrogateescape` hands them on, and NULs.
+BAD_CHARACTERS = re.compile("[\udc80-\udcff]+|\0+")
+
+# Of bad bytes so many places are told in a record, and so many bytes in a place.
+MOST_BAD_PLACES = 100
+MOST_BAD_BYTES = 8
+
+
+class Record(NamedTuple):
+    """A record's cells; *line* is where it begins, *offset* the byte in the file."""
+
+    line: int
+    offset: int
+    cells: list[str]
+
+
+class BadBytes(NamedTuple):
+    """Bytes that are not UTF-8, or NULs; *offset* is in the file, *data* their first ones.
+
+    *field* counts from 1, in the record; *is_last* tells that others of it are not told.
+    """
+
+    line: int
+    field: int
+    offset: int
+    data: bytes
+    is_last: bool = False
+
+
+class Unreadable(Exception):
+    """A record that is not CSV.
+
+    *cells* are those before the fault; *is_alone* tells that no other row is lost with the
+    one that they begin.
+    """
+
+    def __init__(self, line: int, field: int, offset: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+        self.field = field
+        self.offset = offset
+        self.code = code
+        self.message = message
+        self.cells: list[str] = []
+        self.is_alone = False
+
+
+def find_other_encoding(head: bytes) -> str | None:
+    """Return the encoding that *head*, the beginning of a file, shows, if not UTF-8.
+
+    >>> find_other_encoding("user_id,email".encode("utf-16-le"))
+    'UTF-16'
+    """
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    # In text of mostly Western letters every other byte is NUL, or three of four.
+    sample = head[:_HEAD_BYTES]
+    nul_share = sample.count(0) / len(sample) if sample else 0
+    if 0.7 < nul_share < 1:
+        return "UTF-32"
+    return "UTF-16" if 0.4 < nul_share <= 0.7 else None
+
+
+class RecordReader(Iterator[Record]):
+    """Reads the records of *file*, opened for bytes, that should have *columns* fields.
+
+    Bytes that are not UTF-8 become lone surrogates in the cells; they and NULs are
+    listed in `bad_bytes` until the next record is read.  Raise `Unreadable` for a record
+    that is not CSV; the next call goes on where a row seems to begin.
+    """
+
+    def __init__(self, file: IO[bytes], columns: int) -> None:
+        self._file = file
+        self._columns = columns
+        self._most_bytes = longest_line(columns)
+        self._line = 0
+        self._texts: list[str] = []
+        self._offsets: list[int] = []
+        self._is_cut = False
+        self._bad: list[tuple[int, int, int, bytes]] = []
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            file.seek(0)
+        self._offset = file.tell()
+        self._lines = self._read_lines()
+        self._rows = csv.reader(self._lines, strict=True)
+        self.bad_bytes: list[BadBytes] = []
+
+    def __next__(self) -> Record:
+        """Return the next record."""
+        line, offset = self._line + 1, self._offset
+        self._texts.clear()
+        self._offsets.clear()
+        self._is_cut = False
+        if self.bad_bytes:
+            self.bad_bytes = []
+        try:
+            cells = next(self._rows)
+        except csv.Error as error:
+            raise self._fail(self._explain(line, str(error))) from error
+        if self._is_cut:
+            raise self._fail(
+                self._refuse(
+                    line,
+                    0,
+                    0,
+                    "E_TOO_LONG",
+                    f"a line is longer than {self._most_bytes:,} bytes, more than its"
+                    " fields may hold",
+                )
+            )
+        # `csv` takes CRs before the end of a line, and one at the end of the file.
+        if self._texts[-1].endswith(("\r\r\n", "\r")):
+            raise self._fail(self._refuse_return(line, len(self._texts) - 1))
+        if self._bad:
+            self._place_bad_bytes()
+        return Record(line, offset, cells)
+
+    @property
+    def line_end(self) -> str:
+        """Return how the last record ended: with LF, CRLF or, in the last line, nothing."""
+        text = self._texts[-1]
+        return "CRLF" if text.endswith("\r\n") else "LF" if text.endswith("\n") else ""
+
+    # ---- The lines -----------------------------------------------------------------------
+
+    def _read_lines(self) -> Iterator[str]:
+        """Yield the lines, which end at LF alone; `csv` knows a CR before it.
+
+        Of a line that is too long to be sound only the beginning is kept.
+        """
+        for raw in iter(partial(self._file.readline, self._most_bytes), b""):
+            self._line += 1
+            self._offsets.append(self._offset)
+            is_cut = len(raw) == self._most_bytes and not raw.endswith(b"\n")
+            try:
+                text = raw.decode("utf-8")
+            except UnicodeDecodeError:
+                # Where it was cut, the rest of a character may be missing.
+                text, _ = codecs.utf_8_decode(raw, "surrogateescape", not is_cut)
+                self._note_bad_bytes(text)
+            else:
+                if "\0" in text:
+                    self._note_bad_bytes(text)
+            self._offset += len(raw)
+            if is_cut:
+                self._skip_line()
+            self._texts.append(text)
+            yield text
+
+    def _skip_line(self) -> None:
+        self._is_cut = True
+        for raw in iter(partial(self._file.readline, self._most_bytes), b""):
+            self._offset += len(raw)
+            if raw.endswith(b"\n"):
+                break
+
+    def _note_bad_bytes(self, text: str) -> None:
+        """Keep where in the line *text* the first bad bytes are."""
+        at = len(self._texts)
+        offset, end = self._offset, 0
+        for found in BAD_CHARACTERS.finditer(text):
+            if len(self._bad) > MOST_BAD_PLACES:
+                break
+            offset += len(text[end : found.start()].encode("utf-8", "surrogateescape"))
+            data = found[0][:MOST_BAD_BYTES].encode("utf-8", "surrogateescape")
+            self._bad.append((at, found.start(), offset, data))
+            offset, end = offset + len(found[0]), found.end()
+
+    def _place_bad_bytes(self) -> None:
+        """List the bad bytes that were noted, with the fields that they are in."""
+        starts = [0]
+        for text in self._texts:
+            starts.append(starts[-1] + len(text))
+        first_line = self._line - len(self._texts) + 1
+        fields = enumerate(split_fields("".join(self._texts)), start=1)
+        number, field = next(fields)
+        for at, position, offset, data in self._bad[:MOST_BAD_PLACES]:
+            # The comma behind a field belongs to none, and is never bad.
+            while field.end() <= starts[at] + position:
+                number, field = next(fields)
+            self.bad_bytes.append(BadBytes(first_line + at, number, offset, data))
+        if len(self._bad) > MOST_BAD_PLACES:
+            self.bad_bytes[-1] = self.bad_bytes[-1]._replace(is_last=True)
+        self._bad.clear()
+
+    # ---- What is not CSV -----------------------------------------------------------------
+
+    def _refuse(
+        self, line: int, at: int, field: int, code: str, message: str
+    ) -> Unreadable:
+        """Return the fault in the line *at* of the record that begins in *line*."""
+        return Unreadable(line + at, field, self._offsets[at], code, message)
+
+    def _refuse_return(self, line: int, at: int) -> Unreadable:
+        return self._refuse(
+            line,
+            at,
+            0,
+            "E_LINE_END",
+            "a CR that ends no line, expected LF or CRLF at a line's end and no CR"
+            " elsewhere outside quotes",
+        )
+
+    def _explain(self, line: int, error: str) -> Unreadable:
+        last = len(self._texts) - 1
+        if "new-line character" in error:
+            return self._refuse_return(line, last)
+        cells: list[str] = []
+        field = None
+        for field in split_fields("".join(self._texts)):
+            cell = read_field(field)
+            is_long = len(cell) > csv.field_size_limit()
+            if is_long or not is_sound(field):
+                break
+            cells.append(cell)
+        else:
+            raise RuntimeError(f"line {line} cannot be read: {error}")
+        at = field.string.count("\n", 0, field.start())
+        code = "E_QUOTES"
+        limit = f"{csv.field_size_limit():,} characters"
+        if is_open(field) and not (is_long and at == last):
+            message = "the quote that opens here is never closed"
+            if is_long:
+                message += f" within {limit}"
+        elif is_long:
+            code = "E_TOO_LONG"
+            message = f"a field is longer than {limit}, which is the limit"
+        elif at == last:
+            message = (
+                "text follows a closing quote, expected a comma; a quote within quotes is"
+                " written twice"
+            )
+        else:
+            message = (
+                f"the quote that opens here is closed only in line {line + last}, where"
+                " text follows"
+            )
+        fault = self._refuse(line, at, len(cells) + 1, code, message)
+        fault.cells = cells
+        return fault
+
+    def _fail(self, fault: Unreadable) -> Unreadable:
+        """Return *fault* when the next record has been looked for."""
+        first = self._line - len(self._texts) + 1
+        at, is_whole = self._find_next(fault.line - first)
+        if self._bad:
+            self._place_bad_bytes()
+        following = first + at
+        if at < len(self._texts):
+            # Its lines are read again, and so are the bad bytes in them.
+            self._file.seek(self._offsets[at])
+            self._offset = self._offsets[at]
+            self._line = following - 1
+            self.bad_bytes = [bad for bad in self.bad_bytes if bad.line < following]
+        self._lines = self._read_lines()
+        self._rows = csv.reader(self._lines, strict=True)
+        skipped = range(fault.line + 1, following)
+        if len(skipped) == 1:
+            fault.message += f"; line {skipped[0]} was not read"
+        elif skipped:
+            fault.message += f"; lines {skipped[0]} to {skipped[-1]} were not read"
+        fault.is_alone = (is_whole or not skipped) and not (
+            self._is_cut or fault.code == "E_LINE_END"
+        )
+        return fault
+
+    def _find_next(self, fault_at: int) -> tuple[int, bool]:
+        """Return in which line of the record read last, or behind it, a row may begin.
+
+        That is the first line after the fault that has a row's fields by itself, or else
+        the one after the record, if stray quotes do not count.  Lines are read on for
+        that; each one ends a field, or the search, so that they are few.  Also return
+        whether what comes before is a whole row.
+        """
+        characters = 0
+        count, is_within = 1, False
+        at = 0
+        while True:
+            text = self._texts[at]
+            if at > fault_at and count_fields(text, is_within=False) == (
+                self._columns,
+                False,
+            ):
+                return at, False
+            more, is_within = count_fields(text, is_within=is_within)
+            count += more - 1
+            characters += len(text)
+            at += 1
+            if at == len(self._texts) and (
+                not is_within
+                or count > self._columns
+                or characters > csv.field_size_limit()
+                or next(self._lines, None) is None
+            ):
+                return at, count == self._columns and not is_within
+
+
+def split_fields(text: str) -> Iterator[re.Match[str]]:
+    r"""Yield the fields of the record *text*, stray quotes taken as text.
+
+    >>> [field[0] for field in split_fields('1,"two, ""and""\nmore",,"open')]
+    ['1', '"two, ""and""\nmore"', '', '"open']
+    """
+    position = 0
+    while position <= len(text):
+        field = _FIELD.match(text, position)
+        assert field is not None  # noqa: S101 - it matches anything
+        yield field
+        position = field.end() + 1
+
+
+def read_field(field: re.Match[str]) -> str:
+    """Return the cell that *field*, one of `split_fields`, stands for."""
+    if field["quoted"] is None:
+        return field["plain"].rstrip("\r\n")
+    return field["quoted"].replace('""', '"')
+
+
+def is_open(field: re.Match[str]) -> bool:
+    """Return whether the quote that opens *field* is never closed."""
+    return field["quoted"] is not None and not field["close"]
+
+
+def is_sound(field: re.Match[str]) -> bool:
+    """Return whether *field* has no quote that is open, nor text after one that closes."""
+    return not is_open(field) and not (field["tail"] or "").rstrip("\r\n")
+
+
+def count_fields(text: str, *, is_within: bool) -> tuple[int, bool]:
+    r"""Return how many fields the line *text* has, and whether it ends within quotes.
+
+    *is_within* tells the same of its beginning.
+
+    >>> count_fields('more",3,"fo', is_within=True)
+    (3, True)
+    """
+    count, position = 0, 0
+    if is_within:
+        rest = _REST.match(text)
+        assert rest is not None  # noqa: S101 - it matches anything
+        count, position, is_within = 1, rest.end() + 1, not rest["close"]
+    for field in split_fields(text[position:]) if position <= len(text) else ():
+        count += 1
+        is_within = is_open(field)
+    return count, is_within

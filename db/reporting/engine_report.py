@@ -1,0 +1,160 @@
+"""The report over the CSV files themselves, by another engine than SQLite.
+
+The same checks and trends are asked of DuckDB or Spark.  What a load would have proved,
+cell by cell and rule by rule, the engine proves (`utils/engines/proofs.py`); what it found
+takes the place of the three checks that look into a database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from db.reporting.report import (
+    CONTENT_CHECK,
+    RULES_CHECK,
+    SAMPLE_ROWS,
+    TRENDS_DIR,
+    WHOLE_CHECK,
+    Check,
+    Findings,
+    Query,
+    Report,
+    Row,
+    assemble_report,
+    describe_check,
+    describe_trends,
+    list_checks,
+    publish_report,
+    read_queries,
+    show_cell,
+)
+from utils.database import VALID_REFUNDS_SQL, find_as_of
+from utils.engines.process import Engine, require_64_bits, translate
+from utils.engines.proofs import (
+    count_rows,
+    find_broken_rules,
+    find_odd_cells,
+    find_other_cells,
+)
+from utils.engines.session import (
+    Session,
+    describe_engine,
+    list_columns,
+    open_session,
+    read_session_provenance,
+    run_session,
+)
+
+_COUNTS, _SAMPLES, _INEXACT = "counts_of_checks", "samples_of_checks", "inexact_refund"
+
+
+def report_files(engine: Engine, data_dir: Path, out_dir: Path | None = None) -> Report:
+    """Let *engine* report on the CSV files in *data_dir*; write as `report_database` does.
+
+    Raise `DataError` if the files cannot be read, or the engine fails.
+    """
+    session = open_session(engine, data_dir, has_fingerprints=True)
+    checks, trends = list_checks(), read_queries(TRENDS_DIR)
+    _ask_checks(session, checks)
+    for trend in trends:
+        session.script.ask(trend.name, translate(trend.sql))
+    session.script.ask(_INEXACT, _find_inexact_refund(engine))
+    run_session(session)
+    provenance = read_session_provenance(session)
+    as_of = find_as_of(provenance)
+    ((inexact_refund,),) = session.script.rows[_INEXACT]
+    counts = count_rows(session.script, session.contract)
+    return publish_report(
+        assemble_report(
+            provenance,
+            source=describe_engine(session),
+            checks=list(_describe_checks(session, checks)),
+            trends=describe_trends(
+                [(trend, _read_trend(session, trend), None) for trend in trends],
+                inexact_refund,
+                as_of,
+            ),
+            tables=[{"table": name, "rows": count} for name, count in counts.items()],
+        ),
+        out_dir,
+    )
+
+
+def _ask_checks(session: Session, checks: Sequence[Check]) -> None:
+    """Ask of all checks at once how many rows they find, and which come first."""
+    queries = [check.query for check in checks if check.query is not None]
+    counts, samples = [], []
+    for query in queries:
+        found = f"({translate(query.sql)}) AS found"
+        counts.append(f"SELECT '{query.name}' AS check_name, COUNT(*) AS n FROM {found}")
+        first = f"SELECT * FROM {found} LIMIT {SAMPLE_ROWS}"
+        rows = session.engine.select_json(first, name="row_cells")
+        samples.append(f"SELECT '{query.name}' AS check_name, row_cells FROM ({rows}) AS r")
+    session.script.ask(_COUNTS, " UNION ALL ".join(counts))
+    session.script.ask(_SAMPLES, " UNION ALL ".join(samples))
+
+
+def _find_inexact_refund(engine: Engine) -> str:
+    """Return the SQL of `utils.database.find_inexact_refund` for *engine*."""
+    wide = engine.wide_type
+    return translate(
+        VALID_REFUNDS_SQL.format(
+            product=f"CAST(payments.amount_cents AS {wide})"
+            f" * CAST(orders.subtotal_cents - orders.discount_cents AS {wide})",
+            total=f"CAST(orders.total_cents AS {wide})",
+            join="INNER JOIN",
+            inexact=f"refunds.amount_times_goods > {2**63 - 1}"
+            f" OR refunds.amount_times_goods >= {2**53 + 1} * refunds.total_cents",
+        )
+    )
+
+
+def _read_trend(session: Session, trend: Query) -> list[Row]:
+    """Return the rows of *trend*, each by its columns."""
+    columns = list_columns(session.contract, trend.sql)
+    return [dict(zip(columns, row, strict=True)) for row in session.script.rows[trend.name]]
+
+
+def _describe_checks(session: Session, checks: Sequence[Check]) -> Iterator[Row]:
+    """Yield what each of *checks* found, as the report holds it."""
+    counts: dict[str, int] = dict(session.script.rows[_COUNTS])
+    samples: dict[str, list[list[Any]]] = {}
+    for name, row in session.script.rows[_SAMPLES]:
+        # An engine may hand over JSON within JSON as text or as an object.
+        cells = (json.loads(row) if isinstance(row, str) else row).values()
+        require_64_bits(session.engine, name, cells)
+        samples.setdefault(name, []).append([show_cell(cell) for cell in cells])
+    for check in checks:
+        if check.query is None:
+            findings = _find_here(session, check)
+        else:
+            columns = list(list_columns(session.contract, check.query.sql))
+            sample = samples.get(check.name, [])
+            findings = Findings(columns, counts[check.name], sample)
+        yield describe_check(check, findings)
+
+
+def _find_here(session: Session, check: Check) -> Findings:
+    """Return what the proofs say to *check*, which has no SQL."""
+    rows: list[list[Any]]
+    columns = {
+        WHOLE_CHECK: ["message"],
+        RULES_CHECK: ["object", "fault"],
+        CONTENT_CHECK: ["table_name", "recorded_sha256", "found_sha256"],
+    }[check.name]
+    if check.name == WHOLE_CHECK:
+        rows = [
+            [fault.describe()] for fault in find_odd_cells(session.script, session.contract)
+        ]
+    elif check.name == RULES_CHECK:
+        rows = [
+            [f"table {fault.table}", fault.describe()]
+            for fault in find_broken_rules(session.script, session.contract)
+        ]
+    else:
+        rows = [list(row) for row in find_other_cells(session.script, session.surveys)]
+    sample = [[show_cell(cell) for cell in row] for row in rows[:SAMPLE_ROWS]]
+    return Findings(columns, len(rows), sample)

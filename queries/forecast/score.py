@@ -1,0 +1,197 @@
+"""The forecast held against the truth, which only a synthetic shop can tell."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from queries.forecast.clv import expect_each
+from queries.forecast.forecast import (
+    MOST_AHEAD,
+    Projection,
+    PurchaseHistory,
+    count_day,
+    name_cohort,
+)
+from utils.contract import MANIFEST_NAME
+from utils.database import Provenance
+from utils.helpers import DataError, hash_file
+
+USERS_NAME = "users.csv"
+DECILES = 10
+
+_MAKE = "Make it with: python generate_data.py --generate --truth"
+
+# Facts of the shop that its truth must share, as the manifest and the database name them.
+_SHARED = {
+    "seed": ("seed",),
+    "users": ("users",),
+    "window_start": ("window", "start"),
+    "window_end": ("window", "end"),
+    "format_version": ("format_version",),
+}
+
+
+class Truth(NamedTuple):
+    """What a user will bring in the days after, in cents: expected, and as it came."""
+
+    expected_cents: int
+    realised_cents: int
+
+
+class Scored(NamedTuple):
+    """One customer: the forecast's expectation, and the truth."""
+
+    cohort: str
+    forecast_cents: float
+    truth: Truth
+
+
+def read_truth(
+    folder: Path, provenance: Provenance, as_of: str
+) -> tuple[int, dict[int, Truth]]:
+    """Return the days that the truth in *folder* looks ahead, and it by user id.
+
+    Raise `DataError` if it is not there, not whole, or not of the shop and the day in
+    question.
+    """
+    manifest = _read_manifest(folder / MANIFEST_NAME)
+    generator = provenance.get("generator", {})
+    for name, keys in _SHARED.items():
+        found: Any = manifest
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        if str(found) != generator.get(name):
+            raise DataError(
+                f"{folder}: is the truth of another shop: its {name} is {found}, the"
+                f" database's {generator.get(name, 'unknown')}. {_MAKE}"
+            )
+    if generator["window_end"] != as_of:
+        raise DataError(
+            f"{folder}: tells what comes after {generator['window_end']}, and the forecast"
+            f" starts with {as_of or 'no day'}. Leave --as-of or --score away."
+        )
+    days = manifest.get("horizon_days")
+    if type(days) is not int or not 0 < days <= MOST_AHEAD:
+        raise DataError(
+            f"{folder / MANIFEST_NAME}: horizon_days is {days!r}, expected 1 to"
+            f" {MOST_AHEAD}. {_MAKE}"
+        )
+    path = folder / USERS_NAME
+    try:
+        truths = _read_users(path)
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise DataError(
+            f"{path}: cannot be read as the truth: {error!r}. {_MAKE}"
+        ) from error
+    if f"sha256:{hash_file(path)}" != _find_listed_hash(manifest):
+        raise DataError(f"{path}: is not as {MANIFEST_NAME} beside it says. {_MAKE}")
+    return days, truths
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path}: there is no truth to score with: {error}. {_MAKE}"
+        ) from error
+    if not isinstance(document, dict):
+        raise DataError(f"{path}: expected a JSON object. {_MAKE}")
+    return document
+
+
+def _read_users(path: Path) -> dict[int, Truth]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return {
+            int(record["user_id"]): Truth(
+                int(record["expected_value_cents_365d"]),
+                int(record["realised_value_cents_365d"]),
+            )
+            for record in csv.DictReader(file)
+        }
+
+
+def _find_listed_hash(manifest: Mapping[str, Any]) -> str | None:
+    """Return the hash that *manifest* lists of the users, None if it lists none."""
+    resources = manifest.get("resources")
+    for resource in resources if isinstance(resources, list) else []:
+        if isinstance(resource, dict) and resource.get("path") == USERS_NAME:
+            return str(resource.get("hash"))
+    return None
+
+
+def score_forecast(
+    projection: Projection,
+    pasts: Mapping[int, PurchaseHistory],
+    truths: Mapping[int, Truth],
+    days: int,
+    *,
+    is_by_quarter: bool = False,
+) -> dict[str, Any]:
+    """Return how the forecast of *projection* for *days* compares with *truths*."""
+    timed = projection.fit.timed
+    if lacking := [user_id for user_id in timed.customers if user_id not in truths]:
+        raise DataError(
+            f"{USERS_NAME}: the truth does not tell of user {lacking[0]}. {_MAKE}"
+        )
+    until = count_day(projection.document["from"])
+    expectations = expect_each(
+        timed.purchases,
+        projection.fit.spending,
+        list(timed.customers.values()),
+        days=timed.clock.count_between(until, until + days),
+    )
+    scored = []
+    for user_id, (_, value) in zip(timed.customers, expectations, strict=True):
+        cohort = name_cohort(pasts[user_id], is_by_quarter=is_by_quarter)
+        scored.append(Scored(cohort, value * projection.kept_share, truths[user_id]))
+    key = "cohort_quarter" if is_by_quarter else "cohort_month"
+    cohorts: dict[str, list[Scored]] = {}
+    for one in scored:
+        cohorts.setdefault(one.cohort, []).append(one)
+    ranked = sorted(scored, key=lambda one: -one.forecast_cents)
+    return {
+        "days": days,
+        "total": compare(scored),
+        "cohorts": [{key: name} | compare(cohorts[name]) for name in sorted(cohorts)],
+        "cohort_error": measure_error([compare(members) for members in cohorts.values()]),
+        "deciles": [
+            {"decile": decile + 1} | compare(members)
+            for decile, members in enumerate(cut(ranked, DECILES))
+        ],
+    }
+
+
+def cut(ranked: Sequence[Scored], count: int) -> list[Sequence[Scored]]:
+    """Return *ranked* in *count* runs of the same length, give or take one."""
+    bounds = [len(ranked) * at // count for at in range(count + 1)]
+    return [ranked[low:high] for low, high in pairwise(bounds)]
+
+
+def compare(members: Sequence[Scored]) -> dict[str, Any]:
+    """Return forecast, expectation and outcome of *members*, with the forecast's errors."""
+    forecast = sum(one.forecast_cents for one in members)
+    expected = sum(one.truth.expected_cents for one in members)
+    realised = sum(one.truth.realised_cents for one in members)
+    return {
+        "customer_count": len(members),
+        "forecast_net_cents": round(forecast),
+        "expected_net_cents": expected,
+        "realised_net_cents": realised,
+        "error_to_expected": round(forecast / expected - 1, 4) if expected else None,
+        "error_to_realised": round(forecast / realised - 1, 4) if realised else None,
+    }
+
+
+def measure_error(groups: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the groups' absolute errors, summed, as a share of what was expected."""
+    expected = sum(group["expected_net_cents"] for group in groups)
+    missed = sum(
+        abs(group["forecast_net_cents"] - group["expected_net_cents"]) for group in groups
+    )
+    return round(missed / expected, 4) if expected else None

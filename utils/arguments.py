@@ -1,0 +1,84 @@
+"""What the scripts' command lines share: types of values, and options of several scripts."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from datetime import date
+
+from utils.helpers import ENGINE_NAMES
+
+# A value is quoted in an error message up to this many characters.
+_QUOTED = 30
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a type for argparse: a whole number from *least* to *most*.
+
+    >>> whole_number(0, 10)("7")
+    7
+    """
+
+    def parse(text: str) -> int:
+        is_number = text.isascii() and text.isdigit() and len(text) < _QUOTED
+        if not is_number or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text[:_QUOTED]!r}, expected a whole number from {least} to {most}"
+            )
+        return int(text)
+
+    return parse
+
+
+def day(text: str) -> date:
+    """Return the day in *text*, written YYYY-MM-DD.
+
+    >>> day("2025-12-31")
+    datetime.date(2025, 12, 31)
+    """
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.isoformat() != text:
+        raise argparse.ArgumentTypeError(
+            f"{text[:_QUOTED]!r}, expected a date such as 2025-12-31"
+        )
+    return found
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the names in *text*, separated by commas, each of them once.
+
+    >>> names("paid, shipped,paid")
+    ('paid', 'shipped')
+    """
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not found:
+        raise argparse.ArgumentTypeError(
+            f"{text[:_QUOTED]!r}, expected one or more names separated by commas"
+        )
+    return found
+
+
+def engine_options() -> argparse.ArgumentParser:
+    """Return a parent parser with the options that choose and start an engine."""
+    parent = argparse.ArgumentParser(add_help=False)
+    engine = parent.add_argument_group(
+        "another engine", "DuckDB and Spark read the CSV files, not the database"
+    )
+    engine.add_argument(
+        "--engine",
+        choices=("sqlite", *ENGINE_NAMES),
+        default="sqlite",
+        help="program that runs the queries (default: sqlite)",
+    )
+    engine.add_argument(
+        "--spark-arg",
+        action="append",
+        default=[],
+        metavar="ARG",
+        help="with --engine spark: an argument for spark-sql, such as"
+        " --spark-arg=--master --spark-arg=yarn; repeatable",
+    )
+    return parent
