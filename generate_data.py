@@ -18,9 +18,9 @@ from utils.helpers import (
     print_safely,
     render_files,
     report_error,
-    show_path,
+    shorten_path,
 )
-from utils.signals import raise_on_signals, report_end
+from utils.signals import raise_on_signals, report_interruption
 
 DEFAULT_SEED = 42
 DEFAULT_USERS = 5_000
@@ -245,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report_error("generate_data", error)
         return 1
     except KeyboardInterrupt as end:
-        return report_end("generate_data", end)
+        return report_interruption("generate_data", end)
     parser.print_help(sys.stderr)
     return 2
 
@@ -277,19 +277,19 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
     from data_generation.generate_data import WHOLE, Part, generate_shop
     from utils.contract import MANIFEST_NAME
     from utils.processes import count_processors
-    from utils.progress import open_bar
+    from utils.progress import open_progress_bar
 
     out_dir = args.out_dir
     part = Part(*args.part)
     workers = args.workers or count_processors()
-    with open_bar(quiet=args.quiet) as watch:
+    with open_progress_bar(quiet=args.quiet) as watch:
         written = generate_shop(
             plan, out_dir, tables=args.tables, part=part, workers=workers, watch=watch
         )
     if args.truth:
         from data_generation.truth import write_truth
 
-        with open_bar(quiet=args.quiet) as watch:
+        with open_progress_bar(quiet=args.quiet) as watch:
             written += write_truth(plan, out_dir, workers=workers, watch=watch)
     if args.quiet:
         return
@@ -297,10 +297,10 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
     print_safely(f"{render_plan(plan)}{which}:")
     print_safely(
         render_files(
-            (show_path(out_dir / file.path), file.rows, file.sha256) for file in written
+            (shorten_path(out_dir / file.path), file.rows, file.sha256) for file in written
         )
     )
-    print_safely(f"  {show_path(out_dir / (MANIFEST_NAME + part.suffix))}")
+    print_safely(f"  {shorten_path(out_dir / (MANIFEST_NAME + part.suffix))}")
     if part != WHOLE:
         print_safely("Next, with all parts in one folder: --join-parts")
 
@@ -316,10 +316,11 @@ def run_join(args: argparse.Namespace) -> int:
         print_safely(f"{render_plan(plan)}, {total} parts:")
         print_safely(
             render_files(
-                (show_path(out_dir / file.path), file.rows, file.sha256) for file in joined
+                (shorten_path(out_dir / file.path), file.rows, file.sha256)
+                for file in joined
             )
         )
-        print_safely(f"  {show_path(out_dir / MANIFEST_NAME)}")
+        print_safely(f"  {shorten_path(out_dir / MANIFEST_NAME)}")
     return 0
 
 
@@ -342,9 +343,9 @@ def run_verification(args: argparse.Namespace) -> int:
     plan, files = verify_shop(out_dir, workers=args.workers or count_processors())
     if not args.quiet:
         print_safely(f"{render_plan(plan)}:")
-        width = max(len(show_path(out_dir / file.path)) for file in files)
+        width = max(len(shorten_path(out_dir / file.path)) for file in files)
         for file in files:
-            print_safely(f"  {show_path(out_dir / file.path):<{width}}  {file.verdict}")
+            print_safely(f"  {shorten_path(out_dir / file.path):<{width}}  {file.verdict}")
     wrong = sum(not file.is_exact for file in files)
     if not wrong:
         return 0

@@ -20,9 +20,9 @@ from utils.helpers import (
     print_safely,
     render_files,
     report_error,
-    show_path,
+    shorten_path,
 )
-from utils.signals import raise_on_signals, report_end
+from utils.signals import raise_on_signals, report_interruption
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -145,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report_error("ingest", "out of memory; what was there before was left as it is")
         return 1
     except KeyboardInterrupt as end:
-        return report_end("ingest", end)
+        return report_interruption("ingest", end)
 
 
 def run(argv: Sequence[str] | None) -> int:
@@ -198,9 +198,9 @@ def run_ingest(args: argparse.Namespace) -> None:
     # Imported here so that --help and a mistyped option answer at once.
     from db.ingest import ingest_folder
     from db.loading.faults import MOST_FAULTS
-    from utils.progress import open_bar
+    from utils.progress import open_progress_bar
 
-    with open_bar(quiet=args.quiet) as watch:
+    with open_progress_bar(quiet=args.quiet) as watch:
         outcome = ingest_folder(
             args.data_dir,
             args.database,
@@ -211,11 +211,11 @@ def run_ingest(args: argparse.Namespace) -> None:
             watch=watch,
         )
     if not args.quiet:
-        done = f"Loaded into {show_path(args.database)}"
+        done = f"Loaded into {shorten_path(args.database)}"
         print_safely("Sound, and not loaded:" if args.check else f"{done}:")
         print_safely(
             render_files(
-                (show_path(args.data_dir / file.name), file.rows, file.sha256)
+                (shorten_path(args.data_dir / file.name), file.rows, file.sha256)
                 for file in outcome.files
             )
         )
@@ -246,11 +246,13 @@ def run_report(args: argparse.Namespace) -> bool:
     if out_dir is None:
         written.append(PUBLISHED_DIR / "report.json")
     for path in [] if args.quiet else written:
-        print_safely(f"Written: {show_path(path)}")
+        print_safely(f"Written: {shorten_path(path)}")
     if not args.strict or report["verdict"]["status"] != "fail":
         return True
     failed = [check["check"] for check in report["checks"] if check["status"] == "fail"]
-    report_error("ingest", f"not sound: {', '.join(failed)}. See {show_path(written[0])}.")
+    report_error(
+        "ingest", f"not sound: {', '.join(failed)}. See {shorten_path(written[0])}."
+    )
     return False
 
 

@@ -18,9 +18,9 @@ from utils.helpers import (
     DataError,
     print_safely,
     report_error,
-    show_path,
+    shorten_path,
 )
-from utils.signals import raise_on_signals, report_end
+from utils.signals import raise_on_signals, report_interruption
 
 if TYPE_CHECKING:
     from queries.options import Options
@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report_error("run_query", error)
         return 1
     except KeyboardInterrupt as end:
-        return report_end("run_query", end)
+        return report_interruption("run_query", end)
     return 0
 
 
@@ -195,7 +195,7 @@ def run_query(args: argparse.Namespace) -> None:
         print_safely(render_score(outcome.score, outcome.document["currency"]))
     print_safely("")
     for path in outcome.paths:
-        print_safely(f"Written: {show_path(path)}")
+        print_safely(f"Written: {shorten_path(path)}")
     for note in outcome.notes:
         print_safely(f"run_query: note: {note}", file=sys.stderr)
 

@@ -35,8 +35,9 @@ from data_generation.workers import (
     SerialExecutor,
     open_executor,
 )
+from utils.atomic_files import open_atomically
 from utils.contract import MANIFEST_NAME, read_contract
-from utils.helpers import hash_file, hash_files, open_atomically, render_json
+from utils.helpers import hash_file, hash_files, render_json
 
 COPY_BYTES = 1 << 20
 

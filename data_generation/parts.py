@@ -17,8 +17,9 @@ from typing import Any
 from data_generation.datapackage import Written, describe_package, read_manifest
 from data_generation.generate_data import Part
 from data_generation.plan import Plan
+from utils.atomic_files import write_atomically
 from utils.contract import MANIFEST_NAME, read_contract
-from utils.helpers import DataError, render_json, write_atomically
+from utils.helpers import DataError, render_json
 
 BLOCK_BYTES = 1 << 20
 

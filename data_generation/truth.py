@@ -31,8 +31,9 @@ from data_generation.model.catalog import (
 from data_generation.model.distributions import PRECISION, UNIT, UNIT_BITS
 from data_generation.plan import Plan
 from data_generation.spans import Shop, open_shop
+from utils.atomic_files import open_atomically
 from utils.contract import MANIFEST_NAME
-from utils.helpers import open_atomically, render_json
+from utils.helpers import render_json
 
 FOLDER = "truth"
 

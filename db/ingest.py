@@ -40,7 +40,7 @@ from db.loading.swap import (
     require_replaceable,
 )
 from utils.contract import MANIFEST_NAME, SCHEMA_PATH, Contract, read_contract
-from utils.csv_bytes import Refusal
+from utils.csv_bytes import RejectedInput
 from utils.helpers import DATABASE_PATH, DataError
 from utils.manifest import Manifest, compare_with_manifest, read_manifest
 
@@ -49,7 +49,7 @@ Watch = Callable[[int, int], None]
 
 
 # What stops the fast road; the slow one says why.
-_REFUSALS = (Refusal, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError)
+_REFUSALS = (RejectedInput, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError)
 
 
 class Outcome(NamedTuple):
@@ -290,7 +290,7 @@ def _build_database(
         if theirs:
             merge_shard(connection, theirs, shard)
         if connection.execute("PRAGMA foreign_key_check").fetchone():
-            raise Refusal("a reference to a row that does not exist")
+            raise RejectedInput("a reference to a row that does not exist")
         names = [f"{table.name}.csv" for table in contract.tables]
         loaded.sort(key=lambda file: names.index(file.name))
         record_provenance(connection, contract, loaded, manifest)

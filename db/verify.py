@@ -20,19 +20,25 @@ from typing import Any, NamedTuple
 from db.loading.loader import LoadedFile, create_tables, load_table, open_new
 from db.reporting.report import read_report, render_markdown
 from utils.contract import MANIFEST_NAME, PROVENANCE_TABLE, Contract, Table
-from utils.csv_bytes import Refusal
+from utils.csv_bytes import RejectedInput
 from utils.database import (
     LOAD_AGAIN,
     Provenance,
-    find_changed_rules,
+    find_schema_differences,
     find_temporary_folder,
     open_database,
     read_provenance,
 )
 from utils.digest import dataset_digest, provenance_digest, table_digest
 from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, DataError, hash_file, render_json
-from utils.links import Link, compare_text, describe_difference, read_json, show
 from utils.manifest import Manifest, find_listed_hash, read_manifest
+from utils.verification import (
+    Verification,
+    compare_text,
+    describe_difference,
+    read_json,
+    shorten_value,
+)
 
 _REPORT = "Report again: python ingest.py --report"
 
@@ -47,12 +53,14 @@ class Hashed(NamedTuple):
     fault: str = ""
 
 
-def verify_load(contract: Contract, data_dir: Path, database: Path) -> Iterator[Link]:
+def verify_load(
+    contract: Contract, data_dir: Path, database: Path
+) -> Iterator[Verification]:
     """Yield the links manifest → CSV → database of the files in *data_dir*.
 
     Raise `DataError` if *database* cannot be read, or there is no room to compare.
     """
-    with open_database(database, is_as_found=True) as connection:
+    with open_database(database, allow_damage=True) as connection:
         provenance = read_provenance(connection)
         hashes = {
             table.name: _hash(data_dir / f"{table.name}.csv") for table in contract.tables
@@ -80,25 +88,27 @@ def _hash(path: Path) -> Hashed:
 
 def _verify_manifest(
     data_dir: Path, provenance: Provenance, hashes: Mapping[str, Hashed]
-) -> Iterator[Link]:
+) -> Iterator[Verification]:
     """Yield the links from the manifest, if there is one or was one, to the files."""
     try:
         manifest = read_manifest(data_dir / MANIFEST_NAME)
     except (DataError, OSError) as error:
         reason = getattr(error, "strerror", None)
         fault = f"{MANIFEST_NAME} cannot be read: {reason}" if reason else str(error)
-        yield Link(f"{MANIFEST_NAME} -> database", fault)
+        yield Verification(f"{MANIFEST_NAME} -> database", fault)
         return
     yield from _verify_listed(manifest, provenance, hashes)
 
 
 def _verify_listed(
     manifest: Manifest, provenance: Provenance, hashes: Mapping[str, Hashed]
-) -> Iterator[Link]:
+) -> Iterator[Verification]:
     recorded = provenance.get(MANIFEST_NAME, {}).get("sha256")
     if manifest.sha256 != recorded:
         state = "is missing" if manifest.sha256 is None else "is not the one of the load"
-        yield Link(f"{MANIFEST_NAME} -> database", f"{MANIFEST_NAME} {state}. {LOAD_AGAIN}")
+        yield Verification(
+            f"{MANIFEST_NAME} -> database", f"{MANIFEST_NAME} {state}. {LOAD_AGAIN}"
+        )
     for table, (sha256, fault) in hashes.items():
         name = f"{table}.csv"
         listed = find_listed_hash(manifest, name)
@@ -109,20 +119,22 @@ def _verify_listed(
             f"{name} is not the file that {MANIFEST_NAME} describes. Make the files again:"
             " python generate_data.py --generate"
         )
-        yield Link(f"{MANIFEST_NAME} -> {name}", fault or (changed if differs else ""))
+        yield Verification(
+            f"{MANIFEST_NAME} -> {name}", fault or (changed if differs else "")
+        )
 
 
 def _verify_schema(
     connection: sqlite3.Connection, contract: Contract, provenance: Provenance
-) -> Link:
+) -> Verification:
     """Return the link from the schema to what the database consists of."""
     recorded = provenance.get("schema.sql", {}).get("sha256")
     if recorded != contract.sha256:
         fault = "the rules have changed since the load"
     else:
-        changed = [" ".join(each) for each in find_changed_rules(connection, contract)]
+        changed = [" ".join(each) for each in find_schema_differences(connection, contract)]
         fault = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
-    return Link("schema.sql -> database", f"{fault}. {LOAD_AGAIN}" if fault else "")
+    return Verification("schema.sql -> database", f"{fault}. {LOAD_AGAIN}" if fault else "")
 
 
 def _verify_table(
@@ -132,34 +144,36 @@ def _verify_table(
     data_dir: Path,
     provenance: Provenance,
     file: Hashed,
-) -> Link:
+) -> Verification:
     """Return the link from *file*, that of *table*, to its rows."""
     path = data_dir / f"{table.name}.csv"
     name = f"{path.name} -> {table.name}"
     if file.fault:
-        return Link(name, file.fault)
+        return Verification(name, file.fault)
     digest = table_digest(connection, table)
     recorded = provenance.get(path.name, {})
     is_file_recorded = file.sha256 == recorded.get("sha256")
     is_table_recorded = digest == provenance.get(table.name, {}).get("content_sha256")
     if is_file_recorded and is_table_recorded and digest == file.sha256:
-        return Link(name)
+        return Verification(name)
     # The file is not canonical, or something was changed: only loading it again tells.
     with closing(open_new("")) as scratch:
         create_tables(scratch, contract)
         loaded = _load_again(scratch, table, path)
         if loaded is None:
-            return Link(name, f"{path.name} can no longer be loaded. {LOAD_AGAIN}")
+            return Verification(name, f"{path.name} can no longer be loaded. {LOAD_AGAIN}")
         if loaded.content_sha256 != digest:
             where = find_row_difference(table, connection, scratch)
-            return Link(name, f"{where} in {path.name}. {LOAD_AGAIN}")
+            return Verification(name, f"{where} in {path.name}. {LOAD_AGAIN}")
     if not is_file_recorded:
-        return Link(name, f"{path.name} is not the file that was loaded. {LOAD_AGAIN}")
+        return Verification(
+            name, f"{path.name} is not the file that was loaded. {LOAD_AGAIN}"
+        )
     if not is_table_recorded:
-        return Link(
+        return Verification(
             name, f"the digest recorded of {table.name} is another one. {LOAD_AGAIN}"
         )
-    return Link(name)
+    return Verification(name)
 
 
 def _load_again(scratch: sqlite3.Connection, table: Table, path: Path) -> LoadedFile | None:
@@ -167,7 +181,7 @@ def _load_again(scratch: sqlite3.Connection, table: Table, path: Path) -> Loaded
     scratch.execute("BEGIN")
     try:
         return load_table(scratch, table, path, lambda _rows, _bytes: None)
-    except (Refusal, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError):
+    except (RejectedInput, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError):
         return None
     except sqlite3.OperationalError as error:
         raise DataError(
@@ -224,30 +238,34 @@ def _key(table: Table, row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _name_row(table: Table, row: tuple[Any, ...]) -> str:
     values = zip(table.key, _key(table, row), strict=True)
-    return f"{table.name}, " + ", ".join(f"{name} {show(value)}" for name, value in values)
+    return f"{table.name}, " + ", ".join(
+        f"{name} {shorten_value(value)}" for name, value in values
+    )
 
 
 def _verify_provenance(
     connection: sqlite3.Connection, contract: Contract, provenance: Provenance
-) -> Link:
+) -> Verification:
     """Return the link from all that the load recorded to the digests of it."""
     name = f"database -> {PROVENANCE_TABLE}"
     recorded = provenance.get(PROVENANCE_TABLE, {}).get("content_sha256")
     if recorded != provenance_digest(connection):
-        return Link(name, f"{PROVENANCE_TABLE} was changed since the load. {LOAD_AGAIN}")
+        return Verification(
+            name, f"{PROVENANCE_TABLE} was changed since the load. {LOAD_AGAIN}"
+        )
     # Of the digests recorded: whether a table still has its own is the table's link.
     digests = {
         table.name: str(provenance.get(table.name, {}).get("content_sha256"))
         for table in contract.tables
     }
     if provenance.get("dataset", {}).get("content_sha256") != dataset_digest(digests):
-        return Link(
+        return Verification(
             name, f"the digest recorded of the data set is another one. {LOAD_AGAIN}"
         )
-    return Link(name)
+    return Verification(name)
 
 
-def verify_report(database: Path, out_dir: Path | None = None) -> Iterator[Link]:
+def verify_report(database: Path, out_dir: Path | None = None) -> Iterator[Verification]:
     """Yield the links from *database* to its report, which is made again, in *out_dir*.
 
     Without it the report is looked for in the project's root and where the page reads it.
@@ -260,7 +278,7 @@ def verify_report(database: Path, out_dir: Path | None = None) -> Iterator[Link]
     try:
         text = render_json(read_report(database))
     except (DataError, OSError, sqlite3.Error) as error:
-        yield Link("database -> report.json", str(error))
+        yield Verification("database -> report.json", str(error))
     else:
         yield compare_text("database -> report.json", path, text, remedy=_REPORT)
         texts.append(text)

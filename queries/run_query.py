@@ -43,6 +43,7 @@ from queries.reading import (
 )
 from queries.reconciliation import find_differences, reconcile
 from queries.uncertainty import Spread, describe_spread
+from utils.atomic_files import write_atomically
 from utils.database import find_as_of, find_currency, open_database, read_provenance
 from utils.engines.process import Engine
 from utils.helpers import (
@@ -50,7 +51,6 @@ from utils.helpers import (
     PUBLISHED_DIR,
     DataError,
     render_json,
-    write_atomically,
 )
 
 SCHEMA_VERSION = "1.2"

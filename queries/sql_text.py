@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from utils.contract import SQL_PART
+from utils.contract import SQL_TOKEN
 
 
 class Parts(NamedTuple):
@@ -26,7 +26,7 @@ def find_parts(sql: str) -> Parts:
     outside: list[str] = []
     select_at = len(sql)
     depth = start = 0
-    for found in SQL_PART.finditer(sql):
+    for found in SQL_TOKEN.finditer(sql):
         word = found[0]
         if word.isspace() or word.startswith(("--", "/*")):
             continue

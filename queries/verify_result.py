@@ -15,14 +15,14 @@ from queries.run_query import (
     render_csv,
 )
 from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, DataError, render_json
-from utils.links import Link, compare_text, read_json, read_texts
+from utils.verification import Verification, compare_text, read_json, read_texts
 
 _QUERY = "Run the query again: python run_query.py"
 
 
 def verify_result(
     database: Path, out_dir: Path | None = None, *, query_path: Path = QUERY_PATH
-) -> Iterator[Link]:
+) -> Iterator[Verification]:
     """Yield the links from *database* to the results in *out_dir*.
 
     Without it they are looked for in the project's root and where the page reads them.
@@ -34,7 +34,7 @@ def verify_result(
         options = read_options(document if isinstance(document, dict) else {})
         answer = compute_result(database, query_path, options)
     except (DataError, sqlite3.Error) as error:
-        yield Link("database -> query result", str(error))
+        yield Verification("database -> query result", str(error))
         return
     text = render_json(answer.document)
     yield compare_text(

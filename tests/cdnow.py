@@ -19,8 +19,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from utils.atomic_files import write_atomically
 from utils.contract import read_contract
-from utils.helpers import DataError, print_safely, report_error, write_atomically
+from utils.helpers import DataError, print_safely, report_error
 
 Row = tuple[int | str, ...]
 

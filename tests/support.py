@@ -94,7 +94,7 @@ def refuse_to_replace(name: str) -> Iterator[None]:
             raise PermissionError(13, "in use", str(source), None, str(target))
         replace_file(source, target)
 
-    with mock.patch("utils.helpers.os.replace", replace):
+    with mock.patch("utils.atomic_files.os.replace", replace):
         yield
 
 

@@ -40,9 +40,10 @@ from tests.support import (
     skip,
     skip_on_windows,
 )
+from utils.atomic_files import write_atomically
 from utils.contract import SCHEMA_PATH, read_contract
-from utils.database import list_objects, make_empty
-from utils.helpers import DataError, print_safely, write_atomically
+from utils.database import create_empty_database, list_objects
+from utils.helpers import DataError, print_safely
 
 if sys.platform != "win32":
     import resource
@@ -563,7 +564,7 @@ class ATargetOfSomebodyElse(CrashCase):
         contract = read_contract(schema)
         schema.unlink()
         require_replaceable(self.database, contract)
-        with closing(make_empty(contract)) as model:
+        with closing(create_empty_database(contract)) as model:
             ours = list_objects(model)
         with lock_database(self.database, ours):
             pass
@@ -610,7 +611,7 @@ class ARefusedSwap(CrashCase):
 
     def test_gives_the_advice_that_fits(self) -> None:
         for code, advice in (
-            (errno.EPERM, "Make it a file of your own and try again"),
+            (errno.EPERM, "Become the owner of the file and try again"),
             (errno.EROFS, "Allow writing to it and to its folder and try again"),
             (errno.ENOSPC, "Free some space and try again"),
             (errno.EBUSY, "Close the programs that use it and try again"),
@@ -653,8 +654,8 @@ class ARefusedSwap(CrashCase):
             target.write_bytes(source.read_bytes())
 
         with (
-            mock.patch("utils.helpers.os.link", link),
-            mock.patch("utils.helpers.shutil.copy2", copy),
+            mock.patch("utils.atomic_files.os.link", link),
+            mock.patch("utils.atomic_files.shutil.copy2", copy),
             self.assertRaises(DataError) as caught,
         ):
             write_atomically(dict.fromkeys(paths, "new"))
@@ -725,7 +726,7 @@ class ALostStream(ShopCase):
             self.assertEqual(
                 finished.stderr,
                 "ingest: error: standard output: cannot be written: No space left on"
-                " device. What it was to tell of is done; send it elsewhere.\n",
+                " device. The work itself is complete; redirect the output elsewhere.\n",
             )
             self.assertTrue(self.database.is_file())
             deaf = subprocess.run(

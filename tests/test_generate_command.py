@@ -193,7 +193,7 @@ class TheCommand(CommandCase):
         for link in (os.link, mock.Mock(side_effect=OSError(95, "no links here"))):
             with (
                 refuse_to_replace("orders.csv"),
-                mock.patch("utils.helpers.os.link", link),
+                mock.patch("utils.atomic_files.os.link", link),
             ):
                 result = self.run_command("--generate", "--users", 50)
             self.assertEqual(result.status, 1)
@@ -681,7 +681,7 @@ class TheBarOfARun(CommandCase):
         """Return what a run says that has no patience."""
         line = ["--generate", "--users", "50", "--out-dir", str(self.folder)]
         with (
-            mock.patch("utils.progress.PATIENCE_SECONDS", 0),
+            mock.patch("utils.progress.DELAY_SECONDS", 0),
             mock.patch("utils.progress.REDRAW_SECONDS", 0),
             contextlib.redirect_stderr(stderr),
             contextlib.redirect_stdout(io.StringIO()) as stdout,

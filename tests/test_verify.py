@@ -20,7 +20,7 @@ from db import verify as verify_module
 from tests.support import IN_CI, Result, ShopCase, call, sample_shop
 from utils.contract import SCHEMA_PATH, Table, read_contract
 from utils.digest import dataset_digest, provenance_digest, table_digest
-from utils.links import find_json_difference, find_line_difference
+from utils.verification import find_json_difference, find_line_difference
 
 RESULTS = ["report.json", "report.md", "query_result.csv", "query_result.json"]
 

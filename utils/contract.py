@@ -28,7 +28,7 @@ PROVENANCE_TABLE = "submission_meta"
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Quoted text, quoted names, comments, words, blanks; anything else is one character.
-SQL_PART = re.compile(
+SQL_TOKEN = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|\w+|\s+|.""",
     re.DOTALL,
 )
@@ -92,7 +92,7 @@ def split_sql(statement: str) -> list[str]:
     """
     return [
         " " if part.isspace() or part.startswith(("--", "/*")) else part
-        for part in SQL_PART.findall(statement)
+        for part in SQL_TOKEN.findall(statement)
     ]
 
 

@@ -14,7 +14,7 @@ BUFFER_BYTES = 1 << 18
 _CHARACTER_BYTES = 4
 
 
-class Refusal(Exception):
+class RejectedInput(Exception):
     """A reader met something it does not take."""
 
 
@@ -46,7 +46,7 @@ class HashingReader(io.RawIOBase):
         count = self._raw.readinto(buffer) or 0
         data = bytes(memoryview(buffer)[:count])
         if b"\0" in data:
-            raise Refusal("a NUL byte")
+            raise RejectedInput("a NUL byte")
         self._hash.update(data)
         self._look_at(data)
         self.byte_count += count
@@ -61,7 +61,7 @@ class HashingReader(io.RawIOBase):
         self._line_feeds += line_feeds
         self._bytes_of_line = 0 if line_feeds else self._bytes_of_line + len(data)
         if self._bytes_of_line > self._most_bytes:
-            raise Refusal("a line that is too long")
+            raise RejectedInput("a line that is too long")
         if b"\r" in data or self._last == b"\r":
             self._returns += data.count(b"\r")
             self._pairs += data.count(b"\r\n") + (self._last + data[:1] == b"\r\n")
@@ -77,15 +77,15 @@ class HashingReader(io.RawIOBase):
         return self._returns > 0
 
     @property
-    def has_one_line_end(self) -> bool:
+    def has_uniform_line_ends(self) -> bool:
         """Return whether all line breaks are alike, and no CR stands elsewhere."""
         return self._returns == self._pairs and self._pairs in (0, self._line_feeds)
 
-    def describe_oddities(self) -> list[str]:
+    def list_deviations(self) -> list[str]:
         """Return what about the bytes is not as in a canonical CSV file."""
         oddities = ["BOM"] if self._head == b"\xef\xbb\xbf" else []
         if self._returns:
-            oddities.append("CRLF" if self.has_one_line_end else "mixed line ends")
+            oddities.append("CRLF" if self.has_uniform_line_ends else "mixed line ends")
         if self._last not in (b"", b"\n"):
             oddities.append("no line end at the end")
         if self.has_quotes:
@@ -93,7 +93,7 @@ class HashingReader(io.RawIOBase):
         return oddities
 
 
-def longest_line(columns: int) -> int:
+def max_line_bytes(columns: int) -> int:
     """Return how many bytes a line can have at most of which *columns* fields are sound."""
     # Each field may have its quotes and its comma; a BOM and CRLF come on top.
     return columns * (csv.field_size_limit() * _CHARACTER_BYTES + 3) + 5

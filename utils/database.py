@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from utils.contract import PROVENANCE_TABLE, Contract, read_contract
-from utils.helpers import DataError, hash_file
+from utils.helpers import DataError, hash_file, identify_file
 
 REMEDY = "Make it with 'python ingest.py --ingest', or name another with --database."
 LOAD_AGAIN = "Load the files again: python ingest.py --ingest"
@@ -71,21 +71,21 @@ VALID_REFUNDS_SQL = """
 
 @contextmanager
 def open_database(
-    database: Path, *, is_as_found: bool = False
+    database: Path, *, allow_damage: bool = False
 ) -> Iterator[sqlite3.Connection]:
     """Open *database* read-only, as one unchanging picture for the whole block.
 
     Raise `DataError` if it is missing, locked, damaged or without one of the contract's
     columns, and if another file takes its place before the block ends.  Unless it is
-    wanted *is_as_found*, also if one of its cells could be of another type than the
+    wanted *allow_damage*, also if one of its cells could be of another type than the
     contract's, for which no reader is made.
     """
-    before = _identify(database)
+    before = _identify_database(database)
     try:
         with closing(_connect_read_only(database)) as connection:
             connection.execute("BEGIN")
             _require_columns(connection, database)
-            if not is_as_found:
+            if not allow_damage:
                 _require_types(connection, database)
             yield connection
     except sqlite3.DatabaseError as error:
@@ -93,7 +93,7 @@ def open_database(
         if reason is None:
             raise
         raise DataError(f"{database}: {reason}") from error
-    if _identify(database) != before:
+    if _identify_database(database) != before:
         raise DataError(f"{database}: was replaced meanwhile. Run the command again.")
 
 
@@ -142,19 +142,18 @@ def is_date(text: str) -> bool:
         return False
 
 
-def _identify(database: Path) -> tuple[int, ...]:
-    """Return what changes when the file at *database* does."""
+def _identify_database(database: Path) -> tuple[int, ...]:
+    """Return the identity of the file *database*; raise `DataError` if it is missing."""
     try:
         if not database.is_file():
             kind = "is a folder" if database.is_dir() else "no such file"
             raise DataError(f"{database}: {kind}. {REMEDY}")
-        status = database.stat()
+        return identify_file(database)
     except OSError as error:
         raise DataError(
             f"{database}: cannot be looked at: {error.strerror or error}. Allow reading its"
             " folder, or name another with --database."
         ) from error
-    return status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino
 
 
 def _connect_read_only(database: Path) -> sqlite3.Connection:
@@ -203,7 +202,7 @@ def _require_types(connection: sqlite3.Connection, database: Path) -> None:
     cells (0.3 s for 1.3 million rows) then finds it out.
     """
     contract = read_contract()
-    with closing(make_empty(contract)) as model:
+    with closing(create_empty_database(contract)) as model:
         odd = [
             fault
             for table in (*(table.name for table in contract.tables), PROVENANCE_TABLE)
@@ -257,7 +256,7 @@ def _describe_columns(
     return {name: (kind, bool(required), bool(key)) for name, kind, required, key in rows}
 
 
-def make_empty(contract: Contract) -> sqlite3.Connection:
+def create_empty_database(contract: Contract) -> sqlite3.Connection:
     """Return an empty database in memory with all that *contract* makes."""
     connection = sqlite3.connect(":memory:")
     for statement in (*contract.table_statements, *contract.index_statements):
@@ -275,11 +274,11 @@ def list_objects(connection: sqlite3.Connection) -> list[SchemaObject]:
     return [SchemaObject(*row) for row in rows]
 
 
-def find_changed_rules(
+def find_schema_differences(
     connection: sqlite3.Connection, contract: Contract
 ) -> list[tuple[str, str]]:
     """Return the objects that are not as *contract* makes them, and what is wrong."""
-    with closing(make_empty(contract)) as model:
+    with closing(create_empty_database(contract)) as model:
         expected = {(found.kind, found.name): found for found in list_objects(model)}
     found = {(each.kind, each.name): each for each in list_objects(connection)}
     changed = []

@@ -65,7 +65,7 @@ def dataset_digest(digests: Mapping[str, str]) -> str:
 
 def provenance_digest(connection: sqlite3.Connection) -> str:
     """Return the SHA-256 of `submission_meta`, without the one row that holds it."""
-    return digest_facts(
+    return facts_digest(
         connection.execute(
             f"SELECT subject, property, value FROM {PROVENANCE_TABLE}"
             f" WHERE NOT (subject IS '{PROVENANCE_TABLE}'"
@@ -75,7 +75,7 @@ def provenance_digest(connection: sqlite3.Connection) -> str:
     )
 
 
-def digest_facts(rows: Iterable[tuple[Any, ...]]) -> str:
+def facts_digest(rows: Iterable[tuple[Any, ...]]) -> str:
     """Return the SHA-256 of *rows* of `submission_meta`, in their order."""
     digest = hashlib.sha256()
     for row in rows:

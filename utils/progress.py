@@ -14,7 +14,7 @@ from typing import TextIO
 BAR_CELLS = 20
 
 # Work that is done by then shows no bar, so that a small run does not flicker.
-PATIENCE_SECONDS = 1.0
+DELAY_SECONDS = 1.0
 
 REDRAW_SECONDS = 0.1
 
@@ -84,7 +84,7 @@ class ProgressBar:
         self._clock = clock
         self._measure = measure
         self._start = clock()
-        self._due = self._start + PATIENCE_SECONDS
+        self._due = self._start + DELAY_SECONDS
         self._per_mille = 0
         self._drawn = ""
 
@@ -122,7 +122,9 @@ class ProgressBar:
             self._stream.flush()
 
 
-def open_bar(*, quiet: bool = False) -> AbstractContextManager[Callable[[int, int], None]]:
+def open_progress_bar(
+    *, quiet: bool = False
+) -> AbstractContextManager[Callable[[int, int], None]]:
     """Return a progress bar, which shows nothing if *quiet* or where nobody looks."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         return nullcontext(lambda _rows, _per_mille: None)

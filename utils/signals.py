@@ -19,7 +19,7 @@ ENDING_SIGNALS = [
 ]
 
 
-class Ended(KeyboardInterrupt):
+class SignalReceived(KeyboardInterrupt):
     """The run was told to end; *status* is its exit status, as a shell counts it."""
 
     def __init__(self, signal_number: int) -> None:
@@ -30,7 +30,7 @@ class Ended(KeyboardInterrupt):
 
 @contextmanager
 def raise_on_signals() -> Iterator[None]:
-    """Raise `Ended` in the block when the system or the user ends the run.
+    """Raise `SignalReceived` in the block when the system or the user ends the run.
 
     Further signals are ignored until the block is left.  In a thread that gets no signals
     nothing is done.
@@ -69,9 +69,9 @@ def unblock_signals() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
 
 
-def report_end(program: str, end: KeyboardInterrupt) -> int:
+def report_interruption(program: str, end: KeyboardInterrupt) -> int:
     """Say on stderr that *program* was ended; return its exit status."""
-    if isinstance(end, Ended):
+    if isinstance(end, SignalReceived):
         report_error(program, end.reason)
         return end.status
     report_error(program, "interrupted")
@@ -81,4 +81,4 @@ def report_end(program: str, end: KeyboardInterrupt) -> int:
 def _end(signal_number: int, _frame: FrameType | None) -> NoReturn:
     for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    raise Ended(signal_number)
+    raise SignalReceived(signal_number)

@@ -37,7 +37,7 @@ from db.loading.records import (
     find_other_encoding,
 )
 from utils.contract import Column, Contract, ForeignKey, Table, split_sql
-from utils.csv_bytes import Refusal
+from utils.csv_bytes import RejectedInput
 from utils.rules import Rule
 
 # Only lookups by key and by UNIQUE happen in the scratch; so much of it stays in memory.
@@ -358,7 +358,7 @@ class _TableReader:
                 self._insert_statement(),
                 [(*record.cells, record.line, record.offset) for record in chunk],
             )
-        except (Refusal, sqlite3.IntegrityError):
+        except (RejectedInput, sqlite3.IntegrityError):
             self._scratch.execute("ROLLBACK TO chunk")
             for record in chunk:
                 yield from self._read_record(record)

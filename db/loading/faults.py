@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from utils.helpers import DataError, open_atomically
+from utils.atomic_files import open_atomically
+from utils.helpers import DataError
 
 # Faults of one kind in one file that are kept word for word; the others are counted.
 MOST_FAULTS = 100

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from db.loading.records import RecordReader, Unreadable
 from utils.contract import Column, Contract, Table
-from utils.csv_bytes import BUFFER_BYTES, HashingReader, Refusal, longest_line
+from utils.csv_bytes import BUFFER_BYTES, HashingReader, RejectedInput, max_line_bytes
 from utils.digest import table_digest
 from utils.helpers import DataError
 from utils.processes import count_processors, open_pool
@@ -80,14 +80,14 @@ def load_table(
 ) -> LoadedFile:
     """Insert the rows of the CSV file *path* into *table*.
 
-    Columns may come in any order.  Raise `Refusal`, `csv.Error`, `UnicodeDecodeError` or
+    Columns may come in any order.  Raise `RejectedInput`, `csv.Error`, `UnicodeDecodeError` or
     `sqlite3.IntegrityError` at the first row that does not fit.
     """
     rows = 0
     is_sorted = True
     last_key = -(2**63) - 1
     with open(path, "rb", buffering=0) as raw:
-        source = HashingReader(raw, longest_line(len(table.columns)))
+        source = HashingReader(raw, max_line_bytes(len(table.columns)))
         # Lines end at LF alone: csv then refuses a lone CR, which would split a row.
         text = io.TextIOWrapper(
             io.BufferedReader(source, BUFFER_BYTES), encoding="utf-8-sig", newline="\n"
@@ -95,7 +95,7 @@ def load_table(
         reader = csv.reader(text, strict=True)
         header = next(reader, [])
         if sorted(header) != sorted(table.column_names):
-            raise Refusal("a header that is not the contract's")
+            raise RejectedInput("a header that is not the contract's")
         columns = [table.find_column(name) for name in header]
         key_at = _find_plain_key(table, header)
         insert = (
@@ -114,9 +114,9 @@ def load_table(
             tell(len(chunk), source.byte_count - told)
             told = source.byte_count
     warning = "" if rows else f"{path.name} has a header and no rows."
-    if not source.has_one_line_end:
+    if not source.has_uniform_line_ends:
         warning = _compare_line_ends(path, table) or warning
-    oddities = source.describe_oddities()
+    oddities = source.list_deviations()
     if header != table.column_names:
         oddities.append("columns in another order")
     if key_at is None or not is_sorted:
@@ -136,7 +136,7 @@ def load_table(
 def _compare_line_ends(path: Path, table: Table) -> str:
     """Return a warning if the records of the CSV file *path* end in different ways, or ''.
 
-    Line breaks within quotes are none of theirs.  Raise `Refusal` at a CR that ends none.
+    Line breaks within quotes are none of theirs.  Raise `RejectedInput` at a CR that ends none.
     """
     with open(path, "rb") as file:
         reader = RecordReader(file, len(table.columns))
@@ -150,7 +150,7 @@ def _compare_line_ends(path: Path, table: Table) -> str:
                         f" before it with {first}."
                     )
         except Unreadable as error:
-            raise Refusal(error.message) from error
+            raise RejectedInput(error.message) from error
     return warning
 
 
@@ -171,24 +171,24 @@ def prove_canonical(
 ) -> list[tuple[str, ...]]:
     """Return the cells of *rows* by column.
 
-    Raise `Refusal` unless every row has *columns*, no required cell is empty and integers
+    Raise `RejectedInput` unless every row has *columns*, no required cell is empty and integers
     are canonical.  One pattern runs over a whole column, with line breaks between the
     cells; a cell that brings its own line break gives itself away by their number.
     """
     try:
         cells_by_column = list(zip(*rows, strict=True))
     except ValueError as error:
-        raise Refusal("rows of different lengths") from error
+        raise RejectedInput("rows of different lengths") from error
     if len(cells_by_column) != len(columns):
-        raise Refusal("rows of another length than the header")
+        raise RejectedInput("rows of another length than the header")
     for column, cells in zip(columns, cells_by_column, strict=True):
         if column.type == "INTEGER":
             pattern = _REQUIRED_INTEGERS if column.is_required else _OPTIONAL_INTEGERS
             text = "\n".join(cells)
             if text.count("\n") != len(rows) - 1 or not pattern.fullmatch(text):
-                raise Refusal("a cell that is not a canonical integer")
+                raise RejectedInput("a cell that is not a canonical integer")
         elif column.is_required and "" in cells:
-            raise Refusal("an empty cell where a value belongs")
+            raise RejectedInput("an empty cell where a value belongs")
     return cells_by_column
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import IO, NamedTuple
 
-from utils.csv_bytes import longest_line
+from utils.csv_bytes import max_line_bytes
 
 # Marks of other encodings, the longer ones first.
 _MARKS = (
@@ -105,7 +105,7 @@ class RecordReader(Iterator[Record]):
     def __init__(self, file: IO[bytes], columns: int) -> None:
         self._file = file
         self._columns = columns
-        self._most_bytes = longest_line(columns)
+        self._most_bytes = max_line_bytes(columns)
         self._line = 0
         self._texts: list[str] = []
         self._offsets: list[int] = []

@@ -21,9 +21,9 @@ from utils.contract import PROVENANCE_TABLE, Contract, read_contract
 from utils.database import (
     LOCK_TIMEOUT,
     SchemaObject,
+    create_empty_database,
     is_wal,
     list_objects,
-    make_empty,
     read_only_uri,
 )
 from utils.helpers import DataError, suggest_fix
@@ -196,7 +196,7 @@ def require_replaceable(target: Path, contract: Contract | None = None) -> None:
     try:
         if not _require_file(target) or any(map(os.path.lexists, _list_logs(target))):
             return
-        with closing(make_empty(contract or read_contract())) as model:
+        with closing(create_empty_database(contract or read_contract())) as model:
             ours = list_objects(model)
         # Immutable: nothing is locked, played back, or made beside it.
         uri = read_only_uri(target) + "&immutable=1"

@@ -19,14 +19,15 @@ from typing import Any, NamedTuple
 
 from db.reporting.figures import derive_kpis, derive_trend
 from db.reporting.markdown import describe_verdict, render_markdown, render_summary
+from utils.atomic_files import write_atomically
 from utils.contract import PROVENANCE_TABLE, Contract, read_contract
 from utils.database import (
     Provenance,
     describe_file,
     find_as_of,
-    find_changed_rules,
     find_currency,
     find_inexact_refund,
+    find_schema_differences,
     open_database,
     read_provenance,
 )
@@ -36,7 +37,6 @@ from utils.helpers import (
     PUBLISHED_DIR,
     DataError,
     render_json,
-    write_atomically,
 )
 
 __all__ = ["build_report", "render_markdown", "render_summary", "report_database"]
@@ -406,7 +406,7 @@ def open_rows(check: Check, loaded: Loaded) -> tuple[list[str], Iterator[Sequenc
     if check.name == WHOLE_CHECK:
         return ["message"], find_damage(loaded.connection)
     if check.name == RULES_CHECK:
-        changed = find_changed_rules(loaded.connection, loaded.contract)
+        changed = find_schema_differences(loaded.connection, loaded.contract)
         return ["object", "fault"], iter(changed)
     return ["table_name", "recorded_sha256", "found_sha256"], find_other_digests(loaded)
 
@@ -446,7 +446,7 @@ def list_rows(database: Path, name: str) -> Iterator[Sequence[Any]]:
             f" {len(checks)}."
         )
     check = checks[name]
-    with open_database(database, is_as_found=True) as connection:
+    with open_database(database, allow_damage=True) as connection:
         contract = read_contract()
         digests = {}
         if check.query is None:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from utils.contract import Contract, Table
-from utils.csv_bytes import BUFFER_BYTES, HashingReader, Refusal, longest_line
+from utils.csv_bytes import BUFFER_BYTES, HashingReader, RejectedInput, max_line_bytes
 from utils.digest import render_header
-from utils.helpers import DataError
+from utils.helpers import DataError, identify_file
 
 # Rows, or bytes, taken at once.
 _CHUNK_ROWS = 5000
@@ -177,9 +177,9 @@ def _read_headers(table: Table, paths: Sequence[Path]) -> TableFiles:
                     f"{path}: has its columns in another order than the parts before it."
                     " Write all parts with the same columns."
                 )
-            parts.append(Part(path, has_header=True, identity=identify(path)))
+            parts.append(Part(path, has_header=True, identity=identify_file(path)))
         elif header:
-            parts.append(Part(path, has_header=False, identity=identify(path)))
+            parts.append(Part(path, has_header=False, identity=identify_file(path)))
         else:
             raise DataError(
                 f"{path}:1: the columns are {', '.join(first)[:200]!r}, expected"
@@ -188,15 +188,9 @@ def _read_headers(table: Table, paths: Sequence[Path]) -> TableFiles:
     return TableFiles(table, header, tuple(parts))
 
 
-def identify(path: Path) -> tuple[int, ...]:
-    """Return what changes when the file at *path* does."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino
-
-
 def _read_first_record(path: Path, column_count: int) -> tuple[str, ...]:
     """Return the cells of the first line of *path*, none of an empty file."""
-    most = min(longest_line(column_count), 1 << 16)
+    most = min(max_line_bytes(column_count), 1 << 16)
     with open(path, "rb") as file:
         line = file.readline(most).removeprefix(_BOM).rstrip(b"\r\n")
     try:
@@ -270,11 +264,11 @@ def survey_table(files: TableFiles, *, has_fingerprint: bool) -> Survey:
     """Read *files* through once; raise what `survey_tables` does."""
     content = _Content(files, has_fingerprint=has_fingerprint)
     with closing(_PartsReader(files.parts)) as parts:
-        source = HashingReader(parts, longest_line(len(files.header)))
+        source = HashingReader(parts, max_line_bytes(len(files.header)))
         reader = io.BufferedReader(source, BUFFER_BYTES)
         try:
             _read_rows(reader, content)
-        except (csv.Error, UnicodeDecodeError, Refusal) as error:
+        except (csv.Error, UnicodeDecodeError, RejectedInput) as error:
             raise DataError(
                 f"{files.parts[0].path}: no CSV of UTF-8 near row {content.rows + 1} of"
                 f" {files.name}: {error}. python ingest.py --check names each fault of"
@@ -430,7 +424,7 @@ def _fingerprint(line: bytes) -> int:
 
 def _describe(files: TableFiles, source: HashingReader, content: _Content) -> Survey:
     """Return what was read of *files*, in the words of the loader."""
-    oddities = source.describe_oddities()
+    oddities = source.list_deviations()
     if list(files.header) != files.table.column_names:
         oddities.append("columns in another order")
     if not content.is_sorted:

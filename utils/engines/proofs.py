@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from utils.contract import Column, Contract, Table, split_sql
-from utils.database import make_empty
+from utils.database import create_empty_database
 from utils.engines.files import FINGERPRINT_DIGITS, Survey
 from utils.engines.process import Engine, Script
 from utils.rules import Rule, read_rules
@@ -160,7 +160,7 @@ def _translate_glob(engine: Engine, found: re.Match[str]) -> str:
 
 def _list_keys(contract: Contract) -> Iterator[tuple[Table, tuple[str, ...]]]:
     """Yield the columns that no two rows of a table may share: the key, UNIQUE indexes."""
-    with closing(make_empty(contract)) as model:
+    with closing(create_empty_database(contract)) as model:
         for table in contract.tables:
             yield table, table.key
             indexes = model.execute(

@@ -18,12 +18,11 @@ from utils.contract import (
     Table,
     read_contract,
 )
-from utils.database import EVENTS, Provenance, make_empty
-from utils.digest import dataset_digest, digest_facts, render_header
+from utils.database import EVENTS, Provenance, create_empty_database
+from utils.digest import dataset_digest, facts_digest, render_header
 from utils.engines.files import (
     Survey,
     find_tables,
-    identify,
     survey_tables,
 )
 from utils.engines.process import CsvRead, Engine, Row, Script, run_script
@@ -35,7 +34,7 @@ from utils.engines.proofs import (
     find_orphans,
     render_raw_line,
 )
-from utils.helpers import DataError
+from utils.helpers import DataError, identify_file
 from utils.manifest import (
     TOOL_VERSION,
     Manifest,
@@ -104,7 +103,7 @@ def run_session(session: Session) -> None:
     run_script(session.script, session.data_dir)
     for survey in session.surveys:
         for part in survey.files.parts:
-            if identify(part.path) != part.identity:
+            if identify_file(part.path) != part.identity:
                 raise DataError(f"{part.path}: was changed meanwhile. Run again.")
 
 
@@ -245,7 +244,7 @@ def read_session_provenance(session: Session) -> Provenance:
         session
     ).values()
     rows = sorted((*names, str(value)) for names, value in facts.items())
-    rows.append((PROVENANCE_TABLE, "content_sha256", digest_facts(rows)))
+    rows.append((PROVENANCE_TABLE, "content_sha256", facts_digest(rows)))
     provenance: dict[str, dict[str, str]] = {}
     for subject, name, value in sorted(rows):
         provenance.setdefault(subject, {})[name] = value
@@ -283,6 +282,6 @@ def list_columns(contract: Contract, sql: str) -> tuple[str, ...]:
 
     An engine says nothing of an answer without rows.
     """
-    with closing(make_empty(contract)) as model:
+    with closing(create_empty_database(contract)) as model:
         cursor = model.execute(sql)
         return tuple(column[0] for column in cursor.description or ())

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 SHOWN_CHARACTERS = 60
 
 
-class Link(NamedTuple):
+class Verification(NamedTuple):
     """One link of the chain; *fault* says where it is broken, and is empty if it holds."""
 
     name: str
     fault: str = ""
 
 
-def compare_text(name: str, path: Path, *expected: str, remedy: str) -> Link:
+def compare_text(name: str, path: Path, *expected: str, remedy: str) -> Verification:
     """Return the link *name* to the file *path*, which must hold one of *expected*.
 
     Where it holds none, it is compared with the first.  *remedy* tells how to make it.
@@ -26,17 +26,19 @@ def compare_text(name: str, path: Path, *expected: str, remedy: str) -> Link:
     try:
         found = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        return Link(name, f"{path.name} is missing. {remedy}")
+        return Verification(name, f"{path.name} is missing. {remedy}")
     except UnicodeDecodeError:
-        return Link(name, f"{path.name} is not UTF-8 text. {remedy}")
+        return Verification(name, f"{path.name} is not UTF-8 text. {remedy}")
     except OSError as error:
-        return Link(
+        return Verification(
             name, f"{path.name} cannot be read: {error.strerror or error}. {remedy}"
         )
     if found in expected:
-        return Link(name)
+        return Verification(name)
     where = find_json_difference(found, expected[0])
-    return Link(name, f"{where or find_line_difference(found, expected[0])}. {remedy}")
+    return Verification(
+        name, f"{where or find_line_difference(found, expected[0])}. {remedy}"
+    )
 
 
 def read_json(path: Path) -> Any:
@@ -125,17 +127,17 @@ def describe_difference(found: Any, expected: Any, word: str = "expected") -> st
     at = next((at for at, (one, other) in pairs if one != other), 0)
     # A few characters before it, so that a reader sees where he is.
     start = max(0, at - SHOWN_CHARACTERS // 3)
-    shown = [show_from(text, start) for text in texts]
+    shown = [shorten_text(text, start) for text in texts]
     return f"is {shown[0]}, {word} {shown[1]}"
 
 
-def show_from(text: str, start: int) -> str:
+def shorten_text(text: str, start: int) -> str:
     """Return *text*, if it is too long without what lies before *start*, cut to size."""
     if len(text) > SHOWN_CHARACTERS and start > 0:
         text = "…" + text[start:]
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
-def show(value: Any) -> str:
+def shorten_value(value: Any) -> str:
     """Return *value* as a message shows it, cut to size."""
-    return show_from(repr(value), 0)
+    return shorten_text(repr(value), 0)
