@@ -668,7 +668,7 @@ function clvCard(summary, months, { money }) {
 }
 
 function forecastCard(horizon, { moneyWhole }) {
-	const [value, low, high] = ["", "low_", "high_"].map((part) => horizon[`forecast_net_${part}cents`]);
+	const { forecast: value, low, high } = horizon.net_cents;
 	return {
 		name: `Next ${horizon.months} months`, value, text: moneyWhole(value),
 		notes: [between(low, high, moneyWhole)],
@@ -684,6 +684,10 @@ function queryCards({ summary, cohorts, forecast }, to) {
 	return [{ ...clv, name: "12-month CLV", line }, next];
 }
 
+const flatten = (all) => Object.fromEntries(Object.entries(all).flatMap(([name, value]) => (
+	isNumber(value) ? [[name, value]]
+		: Object.keys(value).map((part) => [`${part}_${name}`, value[part]]))));
+
 function renderClv(section, { summary, forecast, rows }, to) {
 	const add = (name, look, text = "") => section.appendChild(make(name, { class: look }, text));
 	renderCards(add("dl", "steps"), [3, 6, 12, 24].filter(
@@ -693,16 +697,16 @@ function renderClv(section, { summary, forecast, rows }, to) {
 		?? "Forecast, not fact: net revenue that the customers so far will bring.");
 	if (!forecast?.total) return rows.length > 0;
 	renderCards(add("dl", "steps ahead"), forecast.total.map((horizon) => forecastCard(horizon, to)));
-	const held = forecast.holdout ?? {};
-	add("p", "soft", held.refused ? `Not tested: ${held.refused}`
-		: `Tested on the last ${held.days} days: ${to.count(held.purchases_forecast)} purchases were`
-			+ ` foretold, ${to.count(held.purchases_actual)} came (${to.change(held.purchases_error)}).`);
+	const { refused, days, purchases: tested } = forecast.holdout ?? {};
+	add("p", "soft", refused ? `Not tested: ${refused}`
+		: `Tested on the last ${days} days: ${to.count(tested.forecast)} purchases forecast,`
+			+ ` ${to.count(tested.actual)} made (${to.change(tested.error)}).`);
 	addRows(section, "forecast", forecast.cohorts.flatMap(({ horizons, ...cohort }) => (
-		horizons.map((horizon) => ({ ...cohort, ...horizon })))), to);
+		horizons.map((horizon) => ({ ...cohort, ...flatten(horizon) })))), to);
 	return true;
 }
 
-// Draws the curves of all cohorts; the one pointed at goes on as its forecast says.
+// Draws the cohorts' curves and one forecast.
 function renderCurves(section, { cohorts, rows, average: all, forecast }, state, to) {
 	const few = Math.min(FEW_COHORTS, all[0]?.cohort_count);
 	const average = all.filter(({ cohort_count: n }) => n >= few);
@@ -712,11 +716,11 @@ function renderCurves(section, { cohorts, rows, average: all, forecast }, state,
 		section.append(make("p", {}, "No cohort has two complete months yet."));
 		return cohorts.length > 0;
 	}
-	// The points of each forecast, from the last figure known: [month, value, low, high].
+	// The points of each forecast, from the last known: [month, value, low, high].
 	const ahead = cohorts.map(({ cohort_month: name }, n) => {
 		const of = forecast?.cohorts?.find((one) => one.cohort_month === name);
-		const points = (of?.horizons ?? []).map((horizon) => [horizon.months_since,
-			...["", "low_", "high_"].map((part) => horizon[`forecast_${NET.replace("cents", part)}cents`])]);
+		const points = (of?.horizons ?? []).map(
+			({ months_since: age, [NET]: net = {} }) => [age, net.forecast, net.low, net.high]);
 		const { months_since: month, [NET]: value } = rows[n].at(-1) ?? {};
 		return points.length && points.flat().every(isNumber)
 			? [[month, value, value, value], ...points] : [];

@@ -69,7 +69,7 @@ class MeasuredValues(NamedTuple):
 class Reading(NamedTuple):
     """All that is taken from the data, in one snapshot; *source* names the database.
 
-    *values* are the customers' own, None of a query that does not tell them; *pasts* are
+    *values* are the customers' own, None of a query that does not tell them; *histories* are
     their purchases, if a forecast is asked for.
     """
 
@@ -77,7 +77,7 @@ class Reading(NamedTuple):
     totals: Totals
     result: Result
     values: Values | MeasuredValues | None
-    pasts: dict[int, PurchaseHistory]
+    histories: dict[int, PurchaseHistory]
     source: dict[str, Any]
 
 
@@ -118,7 +118,7 @@ def read_database(
                 has_segments=options.by is not None,
                 tells_values=tells_values,
             )
-            pasts = (
+            histories = (
                 read_histories(connection, sql, query_path) if options.has_forecast else {}
             )
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
@@ -134,7 +134,7 @@ def read_database(
                 " Expected one SELECT; mend it, or leave --query away."
             ) from error
         source = describe_file(database)
-        return Reading(provenance, totals, result, values, pasts, source)
+        return Reading(provenance, totals, result, values, histories, source)
 
 
 def run_sql(

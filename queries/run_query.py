@@ -27,7 +27,7 @@ from queries.cohorts import (
     summarize_cells,
 )
 from queries.engine_reading import read_engine
-from queries.forecast.forecast import add_past, project
+from queries.forecast.forecast import add_cumulative_values, forecast_cohorts
 from queries.forecast.score import Truth, read_truth, score_forecast
 from queries.options import Options, put_options
 from queries.reading import (
@@ -219,7 +219,7 @@ def answer_reading(
         return Answer(result, document, notes)
     document["forecast"], score = build_forecast(reading, options, as_of or "", key)
     if "refused" not in document["forecast"]:
-        add_past(document["forecast"], whole)
+        add_cumulative_values(document["forecast"], whole)
     return Answer(result, document, notes, score)
 
 
@@ -252,15 +252,15 @@ def build_forecast(
     """Return the forecast of *reading*, or why there is none, and its score by *key*."""
     is_by_quarter = options.grain == "quarter"
     try:
-        projection = project(
-            reading.pasts, reading.totals.refunds, as_of, is_by_quarter=is_by_quarter
+        projection = forecast_cohorts(
+            reading.histories, reading.totals.refunds, as_of, is_by_quarter=is_by_quarter
         )
     except DataError as error:
         return {"is_forecast": True, "refused": str(error)}, None
     if key is None:
         return projection.document, None
     return projection.document, score_forecast(
-        projection, reading.pasts, key.truths, key.days, is_by_quarter=is_by_quarter
+        projection, reading.histories, key.truths, key.days, is_by_quarter=is_by_quarter
     )
 
 

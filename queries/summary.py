@@ -175,9 +175,11 @@ def _render_forecast(document: Mapping[str, Any], width: int) -> list[str]:
     currency = document["currency"]
     lines = ["FORECAST, not fact: net of the customers so far, with 95% intervals"]
     for horizon in forecast["total"]:
-        low, high = (horizon[f"forecast_net_{end}_cents"] for end in ("low", "high"))
+        low, high = (horizon["net_cents"][end] for end in ("low", "high"))
         spread = "" if low is None else f"   {_money(low)} to {_money(high)}"
-        money = _money(horizon["forecast_net_cents"]) + (f" {currency}" if currency else "")
+        money = _money(horizon["net_cents"]["forecast"]) + (
+            f" {currency}" if currency else ""
+        )
         lines.append(f"  next {horizon['months']:>2} months {money:>18}{spread}")
     lines += ["", *_render_forecast_table(forecast), "", *_render_holdout(forecast, width)]
     return lines
@@ -191,7 +193,7 @@ def _render_forecast_table(forecast: Mapping[str, Any]) -> list[str]:
     lines = ["FORECAST net per customer", f"cohort       size{heads}"]
     for cohort in cohorts:
         values = "".join(
-            f"{_money(horizon['forecast_net_per_customer_cents']):>13}"
+            f"{_money(horizon['net_per_customer_cents']):>13}"
             for horizon in cohort["horizons"]
         )
         lines.append(f"{cohort[key]:<8}{cohort['cohort_size']:>9,}{values}")
@@ -202,16 +204,15 @@ def _render_holdout(forecast: Mapping[str, Any], width: int) -> list[str]:
     """Return how such a forecast would have done before, in a sentence."""
     holdout = forecast["holdout"]
     if "refused" in holdout:
-        text = f"No hold-out: {holdout['refused']}"
+        text = f"No holdout: {holdout['refused']}"
     else:
+        purchases, value = holdout["purchases"], holdout["value_cents"]
         text = (
-            f"Hold-out: fitted until {holdout['fitted_until']}, the model foretold"
-            f" {holdout['purchases_forecast']:,} purchases in the {holdout['days']} days"
-            f" after, {holdout['purchases_actual']:,} came"
-            f" ({_signed(holdout['purchases_error'])}); of their value"
-            f" {_money(holdout['value_cents_forecast'])},"
-            f" {_money(holdout['value_cents_actual'])} came"
-            f" ({_signed(holdout['value_cents_error'])})."
+            f"Holdout: fitted until {holdout['fitted_until']}, the model forecast"
+            f" {purchases['forecast']:,} purchases in the {holdout['days']} days after;"
+            f" there were {purchases['actual']:,} ({_signed(purchases['error'])})."
+            f" It forecast a value of {_money(value['forecast'])}; it was"
+            f" {_money(value['actual'])} ({_signed(value['error'])})."
         )
     return textwrap.wrap(text, max(width, 40), subsequent_indent="  ")
 

@@ -27,14 +27,14 @@ from data_generation.truth import write_truth
 from queries.forecast import forecast
 from queries.forecast.clv import expect_each
 from queries.forecast.forecast import (
-    Projection,
+    CohortForecast,
     PurchaseHistory,
-    add_past,
+    add_cumulative_values,
     collect_histories,
     count_days_ahead,
+    forecast_cohorts,
     hold_out,
     measure_kept_share,
-    project,
 )
 from queries.forecast.score import Truth, score_forecast
 from tests import shop
@@ -71,9 +71,11 @@ class Sources(NamedTuple):
     refunds: dict[str, tuple[int, int]]
     truths: dict[int, Truth]
 
-    def project(self, as_of: str = AS_OF, *, is_by_quarter: bool = False) -> Projection:
+    def project(self, as_of: str = AS_OF, *, is_by_quarter: bool = False) -> CohortForecast:
         """Return the forecast."""
-        return project(self.pasts, self.refunds, as_of, is_by_quarter=is_by_quarter)
+        return forecast_cohorts(
+            self.pasts, self.refunds, as_of, is_by_quarter=is_by_quarter
+        )
 
     def name_cohort(self, user_id: int) -> str:
         """Return the month of the user's first purchase."""
@@ -143,7 +145,7 @@ def known_sources() -> Sources:
 
 
 @cache
-def known_projection() -> Projection:
+def known_projection() -> CohortForecast:
     """Return the forecast of the known shop, by the second road."""
     return known_sources().project()
 
@@ -219,21 +221,21 @@ class TheHoldOutOfRealCustomers(unittest.TestCase):
             for day, cents in zip(*past, strict=True)
             if day > split
         ]
-        self.assertEqual(found["purchases_actual"], len(came))
-        self.assertEqual(found["value_cents_actual"], sum(came))
+        self.assertEqual(found["purchases"]["actual"], len(came))
+        self.assertEqual(found["value_cents"]["actual"], sum(came))
         return found
 
     def test_of_the_sample_is_12_per_cent_too_low(self) -> None:
         found = self.hold_out("CDNOW_sample.txt")
-        self.assertEqual(found["purchases_actual"], 1882)
-        self.assertAlmostEqual(found["purchases_forecast"], 1653, delta=1)
-        self.assertAlmostEqual(found["purchases_error"], -0.12, delta=0.005)
+        self.assertEqual(found["purchases"]["actual"], 1882)
+        self.assertAlmostEqual(found["purchases"]["forecast"], 1653, delta=1)
+        self.assertAlmostEqual(found["purchases"]["error"], -0.12, delta=0.005)
 
     def test_of_the_whole_file_is_14_per_cent_too_low(self) -> None:
         found = self.hold_out("CDNOW_master.txt")
-        self.assertAlmostEqual(found["purchases_error"], -0.14, delta=0.005)
+        self.assertAlmostEqual(found["purchases"]["error"], -0.14, delta=0.005)
         # It does not know of the model's error, and says so: the truth lies outside.
-        self.assertLess(found["purchases_forecast_high"], found["purchases_actual"])
+        self.assertLess(found["purchases"]["high"], found["purchases"]["actual"])
 
 
 # ---- A generated shop --------------------------------------------------------------------
@@ -245,7 +247,7 @@ class TheForecast(ShopCase):
     def test_is_that_of_the_csv_files_without_sql(self) -> None:
         document = run_known().document
         expected = deepcopy(known_projection().document)
-        add_past(expected, document["cells"])
+        add_cumulative_values(expected, document["cells"])
         self.assertEqual(document["forecast"], expected)
 
     def test_is_the_sum_of_its_cohorts(self) -> None:
@@ -259,9 +261,10 @@ class TheForecast(ShopCase):
         for at, total in enumerate(document["total"]):
             parts = [cohort["horizons"][at] for cohort in cohorts]
             # Each part is rounded once: to a tenth of a purchase, to a cent.
-            for name, unit in (("forecast_purchases", 0.1), ("forecast_net_cents", 1)):
-                summed = sum(part[name] for part in parts)
-                self.assertLessEqual(abs(summed - total[name]), unit * (len(parts) + 1) / 2)
+            for name, unit in (("purchases", 0.1), ("net_cents", 1)):
+                summed = sum(part[name]["forecast"] for part in parts)
+                rounding = unit * (len(parts) + 1) / 2
+                self.assertLessEqual(abs(summed - total[name]["forecast"]), rounding)
 
     def test_has_intervals_that_do_not_add_up(self) -> None:
         document = known_projection().document
@@ -269,19 +272,15 @@ class TheForecast(ShopCase):
             parts = [cohort["horizons"][at] for cohort in document["cohorts"]]
             width, summed = (
                 sum(
-                    record["forecast_net_high_cents"] - record["forecast_net_low_cents"]
+                    record["net_cents"]["high"] - record["net_cents"]["low"]
                     for record in records
                 )
                 for records in ([total], parts)
             )
             self.assertLess(width, 0.8 * summed)
             for record in (total, *parts):
-                self.assertLess(
-                    record["forecast_net_low_cents"], record["forecast_net_cents"]
-                )
-                self.assertLess(
-                    record["forecast_net_cents"], record["forecast_net_high_cents"]
-                )
+                net = record["net_cents"]
+                self.assertTrue(net["low"] < net["forecast"] < net["high"], net)
 
     def test_looks_3_6_and_12_months_ahead(self) -> None:
         total = known_projection().document["total"]
@@ -289,7 +288,7 @@ class TheForecast(ShopCase):
             [(record["months"], record["days"]) for record in total],
             [(3, 31 + 28 + 31), (6, 181), (12, 365)],
         )
-        nets = [record["forecast_net_cents"] for record in total]
+        nets = [record["net_cents"]["forecast"] for record in total]
         self.assertEqual(nets, sorted(nets))
 
     def test_of_customers_adds_up_to_that_of_their_cohort(self) -> None:
@@ -310,11 +309,15 @@ class TheForecast(ShopCase):
             values[cohort] += value * projection.kept_share
         for cohort in projection.document["cohorts"]:
             name, horizon = cohort["cohort_month"], cohort["horizons"][1]
-            self.assertAlmostEqual(counts[name], horizon["forecast_purchases"], delta=0.051)
-            self.assertAlmostEqual(values[name], horizon["forecast_net_cents"], delta=0.51)
+            self.assertAlmostEqual(
+                counts[name], horizon["purchases"]["forecast"], delta=0.051
+            )
+            self.assertAlmostEqual(
+                values[name], horizon["net_cents"]["forecast"], delta=0.51
+            )
             per_customer = values[name] / cohort["cohort_size"]
             self.assertAlmostEqual(
-                per_customer, horizon["forecast_net_per_customer_cents"], delta=0.51
+                per_customer, horizon["net_per_customer_cents"], delta=0.51
             )
 
     def test_goes_on_from_what_each_cohort_has_brought_so_far(self) -> None:
@@ -326,30 +329,35 @@ class TheForecast(ShopCase):
             so_far = cells[name, ages[name]]["cum_net_cents"]
             for horizon in cohort["horizons"]:
                 self.assertEqual(horizon["months_since"], ages[name] + horizon["months"])
-                for bound in ("", "low_", "high_"):
-                    told = horizon[f"forecast_cum_net_per_customer_{bound}cents"]
-                    expected = (so_far + horizon[f"forecast_net_{bound}cents"]) / size
-                    self.assertAlmostEqual(told, expected, delta=0.51)
+                for kind in ("forecast", "low", "high"):
+                    found = horizon["cum_net_per_customer_cents"][kind]
+                    expected = (so_far + horizon["net_cents"][kind]) / size
+                    self.assertAlmostEqual(found, expected, delta=0.51)
 
     def test_says_so_in_the_name_of_every_figure(self) -> None:
         document = known_projection().document
         self.assertIs(document["is_forecast"], True)
         for cohort in document["cohorts"]:
             self.assertEqual(set(cohort), {"cohort_month", "cohort_size", "horizons"})
+        figures = {"purchases", "net_cents", "net_per_customer_cents"}
         for records in (document["total"], *(c["horizons"] for c in document["cohorts"])):
             for record in records:
-                foretold = set(record) - {"months", "days"}
-                self.assertEqual({name[:9] for name in foretold}, {"forecast_"})
+                self.assertEqual(set(record) - {"months", "days"}, figures)
+                for name in ("purchases", "net_cents"):
+                    self.assertEqual(set(record[name]), {"forecast", "low", "high"})
         made = {"fitted_until", "days", "customer_count"}
         for name in set(document["holdout"]) - made:
-            self.assertRegex(name, "_forecast|_actual$|_error$")
+            self.assertEqual(
+                set(document["holdout"][name]),
+                {"forecast", "low", "high", "actual", "error"},
+            )
 
     def test_says_so_on_the_terminal(self) -> None:
         stdout = run_known().result.stdout
         self.assertIn("FORECAST, not fact", stdout)
         self.assertIn("FORECAST net per customer", stdout)
         until = known_projection().document["holdout"]["fitted_until"]
-        self.assertIn(f"Hold-out: fitted until {until}, the model foretold", stdout)
+        self.assertIn(f"Holdout: fitted until {until}, the model forecast", stdout)
 
     def test_is_not_there_unless_asked_for(self) -> None:
         result = call(
@@ -431,14 +439,16 @@ class OverSeeds(unittest.TestCase):
             document = sources.project().document
             (year,) = [each for each in document["total"] if each["months"] == 12]
             expected = sum(sources.truths[user].expected_cents for user in sources.pasts)
-            low, high = (year[f"forecast_net_{end}_cents"] for end in ("low", "high"))
+            low, high = (year["net_cents"][end] for end in ("low", "high"))
             held += low <= expected <= high
             with self.subTest(seed=seed):
-                self.assertAlmostEqual(year["forecast_net_cents"] / expected, 1, delta=0.2)
-            errors.append(abs(document["holdout"]["purchases_error"]))
+                self.assertAlmostEqual(
+                    year["net_cents"]["forecast"] / expected, 1, delta=0.2
+                )
+            errors.append(abs(document["holdout"]["purchases"]["error"]))
             with mock.patch.object(forecast, "tells_seasons", return_value=False):
                 steady = hold_out(sources.pasts, ordinal(AS_OF))
-            steady_errors.append(abs(steady["purchases_error"]))
+            steady_errors.append(abs(steady["purchases"]["error"]))
         self.assertGreaterEqual(held, max(1, len(seeds) - 1))
         # Of a single shop chance decides.
         if len(seeds) > 1:
@@ -490,10 +500,10 @@ class TheScore(unittest.TestCase):
     def test_tells_the_forecast_of_a_year_of_365_days(self) -> None:
         score = self.score()
         document = known_projection().document
-        told = document["total"][2]["forecast_net_cents"]
+        told = document["total"][2]["net_cents"]["forecast"]
         self.assertAlmostEqual(score["total"]["forecast_net_cents"], told, delta=1)
         for record, cohort in zip(score["cohorts"], document["cohorts"], strict=True):
-            told = cohort["horizons"][2]["forecast_net_cents"]
+            told = cohort["horizons"][2]["net_cents"]["forecast"]
             self.assertAlmostEqual(record["forecast_net_cents"], told, delta=1)
             self.assertEqual(record["customer_count"], cohort["cohort_size"])
 

@@ -82,7 +82,7 @@ class Fit(NamedTuple):
     spending: SpendingModel
 
 
-class Projection(NamedTuple):
+class CohortForecast(NamedTuple):
     """A forecast as the JSON says it, and what it was made with."""
 
     document: dict[str, Any]
@@ -201,13 +201,13 @@ def describe_customers(
     return customers
 
 
-def project(
+def forecast_cohorts(
     pasts: Mapping[int, PurchaseHistory],
     refunds: Mapping[str, tuple[int, int]],
     as_of: str,
     *,
     is_by_quarter: bool = False,
-) -> Projection:
+) -> CohortForecast:
     """Forecast from the end of *as_of* on; raise `DataError` where no model can be fitted.
 
     *refunds* are by month: what was paid out in it, and what went back of its orders.
@@ -251,7 +251,7 @@ def project(
         ],
         "holdout": hold_out(pasts, until),
     }
-    return Projection(document, fit, kept_share)
+    return CohortForecast(document, fit, kept_share)
 
 
 def find_last_day(as_of: str) -> int:
@@ -346,13 +346,8 @@ def hold_out(pasts: Mapping[int, PurchaseHistory], until: int) -> dict[str, Any]
         "fitted_until": date.fromordinal(split).isoformat(),
         "days": days,
         "customer_count": len(customers),
-    } | {
-        f"{name}_{key}": figure
-        for name, estimate, actual in (
-            ("purchases", forecast[ALL].purchases, purchases),
-            ("value_cents", forecast[ALL].value, value),
-        )
-        for key, figure in describe_miss(estimate, actual).items()
+        "purchases": compare_with_actual(forecast[ALL].purchases, purchases),
+        "value_cents": compare_with_actual(forecast[ALL].value, value),
     }
 
 
@@ -369,13 +364,9 @@ def count_holdout_days(starts: Mapping[int, int], until: int) -> int:
     return days
 
 
-def describe_miss(estimate: Estimate, actual: int) -> dict[str, Any]:
-    """Return a forecast beside what came; *error* is its excess as a share of that."""
-    interval = estimate.interval(LEVEL)
-    return {
-        "forecast": round(estimate.total),
-        "forecast_low": round(interval[0]) if interval else None,
-        "forecast_high": round(interval[1]) if interval else None,
+def compare_with_actual(estimate: Estimate, actual: int) -> dict[str, Any]:
+    """Return *estimate* and the *actual* figure; *error* is relative to the latter."""
+    return describe_estimate(estimate) | {
         "actual": actual,
         "error": round(estimate.total / actual - 1, 4) if actual else None,
     }
@@ -384,10 +375,13 @@ def describe_miss(estimate: Estimate, actual: int) -> dict[str, Any]:
 # ---- As JSON -----------------------------------------------------------------------------
 
 
-def add_past(document: Mapping[str, Any], cells: Iterable[Mapping[str, Any]]) -> None:
-    """Put onto each cohort's horizons what it has brought by then, with what it did so far.
+def add_cumulative_values(
+    document: Mapping[str, Any], cells: Iterable[Mapping[str, Any]]
+) -> None:
+    """Add to each horizon of a cohort its age and its net until then, for each customer.
 
-    Its age at the horizon is `months_since`, counted as in *cells*, the query's.
+    That is the net so far, from the last observed one of *cells*, plus the forecast; the
+    age is `months_since`, counted as in *cells*.
     """
     last_cells = {
         cell[name_key(cell)]: cell
@@ -400,37 +394,37 @@ def add_past(document: Mapping[str, Any], cells: Iterable[Mapping[str, Any]]) ->
             continue
         for horizon in cohort["horizons"]:
             horizon["months_since"] = last["months_since"] + horizon["months"]
-            for bound in ("", "low_", "high_"):
-                ahead = horizon[f"forecast_net_{bound}cents"]
-                horizon[f"forecast_cum_net_per_customer_{bound}cents"] = (
-                    None
-                    if ahead is None
-                    else quotient(last["cum_net_cents"] + ahead, cohort["cohort_size"])
-                )
+            horizon["cum_net_per_customer_cents"] = {
+                name: None
+                if cents is None
+                else quotient(last["cum_net_cents"] + cents, cohort["cohort_size"])
+                for name, cents in horizon["net_cents"].items()
+            }
 
 
 def describe_forecast(forecast: Forecast, kept_share: float) -> dict[str, Any]:
-    """Return *forecast* with its intervals: purchase days, and net value in cents."""
-    low, high = forecast.purchases.interval(LEVEL) or (None, None)
-    value_low, value_high = forecast.value.interval(LEVEL) or (None, None)
+    """Return the purchase days of *forecast* and its net in cents, with intervals."""
     net = forecast.value.total * kept_share
     count = forecast.customer_count
     return {
-        "forecast_purchases": _round(forecast.purchases.total, 1),
-        "forecast_purchases_low": _round(low, 1),
-        "forecast_purchases_high": _round(high, 1),
-        "forecast_net_cents": _round(net),
-        "forecast_net_low_cents": _round(value_low, scale=kept_share),
-        "forecast_net_high_cents": _round(value_high, scale=kept_share),
-        "forecast_net_per_customer_cents": _round(net / count) if count else None,
+        "purchases": describe_estimate(forecast.purchases, digits=1),
+        "net_cents": describe_estimate(forecast.value, scale=kept_share),
+        "net_per_customer_cents": round(net / count) if count else None,
     }
 
 
-def _round(number: float | None, digits: int = 0, *, scale: float = 1.0) -> Any:
-    """Return *number* times *scale* to *digits* decimals, as an integer without any."""
-    if number is None:
-        return None
-    return round(number * scale, digits) if digits else round(number * scale)
+def describe_estimate(
+    estimate: Estimate, *, digits: int | None = None, scale: float = 1.0
+) -> dict[str, Any]:
+    """Return *estimate* and its interval times *scale*, to *digits* decimals.
+
+    Without *digits* the figures are whole numbers.
+    """
+    low, high = estimate.interval(LEVEL) or (None, None)
+    return {
+        name: None if figure is None else round(figure * scale, digits)
+        for name, figure in (("forecast", estimate.total), ("low", low), ("high", high))
+    }
 
 
 def describe_purchase_model(model: PurchaseModel) -> dict[str, Any]:

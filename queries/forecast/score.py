@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from queries.forecast.clv import expect_each
 from queries.forecast.forecast import (
     MOST_AHEAD,
-    Projection,
+    CohortForecast,
     PurchaseHistory,
     count_day,
     name_cohort,
@@ -126,7 +126,7 @@ def _find_listed_hash(manifest: Mapping[str, Any]) -> str | None:
 
 
 def score_forecast(
-    projection: Projection,
+    projection: CohortForecast,
     pasts: Mapping[int, PurchaseHistory],
     truths: Mapping[int, Truth],
     days: int,

@@ -78,7 +78,7 @@ const checks = {
     const { kpis } = report;
     assert.deepEqual(values, [kpis.revenue_cents, kpis.order_count, kpis.customer_count,
       kpis.aov_cents, kpis.repeat_rate, kpis.refund_rate, query.summary.clv_12m_cents,
-      query.forecast.total[2].forecast_net_cents]);
+      query.forecast.total[2].net_cents.forecast]);
     assert.match(await textOf(tab, "#kpis"), /Nov 2024: €[\d,.]+, \+72\.1% on a year before/);
     assert.match(await textOf(tab, "#kpis"), /€65\.42/);
     assert.match(await textOf(tab, "#kpis"), /31\.3%/);
@@ -270,7 +270,7 @@ const checks = {
     await tab.keyboard.press("ArrowRight");
     assert.match(await textOf(tab, "#curves .readout"), new RegExp(
       `forecast for month ${horizons[0].months_since}: `
-      + `${to.money(horizons[0].forecast_cum_net_per_customer_cents)}, 95% `));
+      + `${to.money(horizons[0].cum_net_per_customer_cents.forecast)}, 95% `));
     assert.match(await textOf(tab, "#curves .legend"), /its forecast, 95% shaded/);
     assert.match(await textOf(tab, "#clv"), /Forecast, not fact/);
     for (const [forecast, words] of [[undefined, /run_query\.py --forecast makes it/],

@@ -109,9 +109,11 @@ function spread(n, cents) {
 
 function makeForecast(cohorts, cells) {
   const horizon = (months, size) => ({
-    months, days: months * 30, forecast_purchases: size * months / 10,
-    forecast_net_cents: size * months * 300, forecast_net_low_cents: size * months * 250,
-    forecast_net_high_cents: size * months * 350, forecast_net_per_customer_cents: months * 300,
+    months, days: months * 30,
+    purchases: { forecast: size * months / 10, low: size * months / 12, high: size * months / 8 },
+    net_cents: {
+      forecast: size * months * 300, low: size * months * 250, high: size * months * 350 },
+    net_per_customer_cents: months * 300,
   });
   const total = cohorts.reduce((sum, cohort) => sum + cohort.cohort_size, 0);
   return {
@@ -121,14 +123,14 @@ function makeForecast(cohorts, cells) {
       return {
         cohort_month, cohort_size, horizons: [3, 6, 12].map((months) => ({
           ...horizon(months, cohort_size), months_since: last + months,
-          ...Object.fromEntries([["", 300], ["low_", 250], ["high_", 350]].map(([part, cents]) => [
-            `forecast_cum_net_per_customer_${part}cents`,
-            Math.round(soFar.cum_net_per_customer_cents + months * cents)])),
+          cum_net_per_customer_cents: Object.fromEntries(
+            [["forecast", 300], ["low", 250], ["high", 350]].map(([part, cents]) => [
+              part, Math.round(soFar.cum_net_per_customer_cents + months * cents)])),
         })),
       };
     }),
     holdout: {
-      days: 365, purchases_forecast: 1570, purchases_actual: 1439, purchases_error: 0.0911 },
+      days: 365, purchases: { forecast: 1570, actual: 1439, error: 0.0911 } },
   };
 }
 
