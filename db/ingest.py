@@ -41,7 +41,7 @@ from db.loading.swap import (
 )
 from utils.contract import MANIFEST_NAME, SCHEMA_PATH, Contract, read_contract
 from utils.csv_bytes import RejectedInput
-from utils.helpers import DATABASE_PATH, DataError
+from utils.helpers import DATABASE_PATH, DataError, identify_file
 from utils.manifest import Manifest, compare_with_manifest, read_manifest
 
 # Takes the rows so far and the part of the bytes that is read, per mille.
@@ -109,7 +109,7 @@ def ingest_folder(
     unwritten = ""
     with lock_target(target):
         before = _identify_files(contract, data_dir)
-        progress = _Progress(watch, sum(size for size, _ in before))
+        progress = _Progress(watch, sum(size for size, *_ in before))
         try:
             with open_fault_file(errors_path) as write_fault:
                 try:
@@ -246,14 +246,13 @@ def _require_files(contract: Contract, data_dir: Path) -> None:
         raise DataError(f"{data_dir}: {', '.join(faults)}. {advice}")
 
 
-def _identify_files(contract: Contract, data_dir: Path) -> list[tuple[int, int]]:
-    """Return what changes when one of the input files does."""
-    found = [(data_dir / f"{table.name}.csv").stat() for table in contract.tables]
-    return [(status.st_size, status.st_mtime_ns) for status in found]
+def _identify_files(contract: Contract, data_dir: Path) -> list[tuple[int, ...]]:
+    """Return what `identify_file` does of each input file."""
+    return [identify_file(data_dir / f"{table.name}.csv") for table in contract.tables]
 
 
 def _require_unchanged(
-    contract: Contract, data_dir: Path, before: list[tuple[int, int]]
+    contract: Contract, data_dir: Path, before: list[tuple[int, ...]]
 ) -> None:
     if _identify_files(contract, data_dir) != before:
         raise DataError(

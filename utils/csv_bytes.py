@@ -1,27 +1,35 @@
-"""The bytes of a CSV file: hashed while they are read, and what is odd about them."""
+"""The bytes of a CSV file: hashed while they are read, and described by their form.
+
+The canonical form of a table's file is UTF-8 with LF, the header and the columns in the
+order declared, rows in the order of the key, quotes only where a cell needs them.
+"""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import io
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-# Bytes read, hashed and searched for NUL at once.
+from utils.contract import Table
+
+# Bytes that are read, hashed and searched for NUL in one call.
 BUFFER_BYTES = 1 << 18
 
-# A character of UTF-8 has no more.
+# A character takes at most this many bytes in UTF-8.
 _CHARACTER_BYTES = 4
 
 
 class RejectedInput(Exception):
-    """A reader met something it does not take."""
+    """The fast path found something in a file that it does not accept."""
 
 
 class HashingReader(io.RawIOBase):
-    """A raw file that hashes and counts the bytes that pass, and refuses some of them.
+    """A raw file that hashes and counts the bytes that are read through it.
 
-    Those are NUL and a line of surely more than *most_bytes*, which no row needs.
+    It rejects NUL bytes and a line that is certainly longer than *most_bytes*, which no
+    valid row needs.
     """
 
     def __init__(self, raw: io.RawIOBase, most_bytes: int) -> None:
@@ -48,13 +56,13 @@ class HashingReader(io.RawIOBase):
         if b"\0" in data:
             raise RejectedInput("a NUL byte")
         self._hash.update(data)
-        self._look_at(data)
+        if data:
+            self._count_characters(data)
         self.byte_count += count
         return count
 
-    def _look_at(self, data: bytes) -> None:
-        if not data:
-            return
+    def _count_characters(self, data: bytes) -> None:
+        """Count the quotes and line ends in the block *data*, the next one of the file."""
         self._head = self._head or data[:3]
         self.has_quotes = self.has_quotes or b'"' in data
         line_feeds = data.count(b"\n")
@@ -73,27 +81,65 @@ class HashingReader(io.RawIOBase):
 
     @property
     def has_returns(self) -> bool:
-        """Return whether a CR was among the bytes."""
+        """Return whether the bytes contain a CR."""
         return self._returns > 0
 
     @property
     def has_uniform_line_ends(self) -> bool:
-        """Return whether all line breaks are alike, and no CR stands elsewhere."""
+        """Return whether all lines end alike, and no CR is anywhere else."""
         return self._returns == self._pairs and self._pairs in (0, self._line_feeds)
 
     def list_deviations(self) -> list[str]:
-        """Return what about the bytes is not as in a canonical CSV file."""
-        oddities = ["BOM"] if self._head == b"\xef\xbb\xbf" else []
+        """Return in what ways the bytes differ from those of a canonical CSV file."""
+        deviations = ["BOM"] if self._head == b"\xef\xbb\xbf" else []
         if self._returns:
-            oddities.append("CRLF" if self.has_uniform_line_ends else "mixed line ends")
+            deviations.append("CRLF" if self.has_uniform_line_ends else "mixed line ends")
         if self._last not in (b"", b"\n"):
-            oddities.append("no line end at the end")
+            deviations.append("no line end at the end")
         if self.has_quotes:
-            oddities.append("quotes")
-        return oddities
+            deviations.append("quotes")
+        return deviations
+
+
+class KeyOrder:
+    """Whether the rows of a file are in the order of their key, as far as they are read.
+
+    Only a key of one integer column is followed; *position* is the index of that column in
+    the *header* of the file, or None.  Rows with another key count as not in order.
+    """
+
+    def __init__(self, table: Table, header: Sequence[str]) -> None:
+        is_plain = len(table.key) == 1 and table.find_column(table.key[0]).type == "INTEGER"
+        self.position = header.index(table.key[0]) if is_plain else None
+        self.is_ascending = is_plain
+        self._last_key = -(2**63) - 1
+
+    def follow(self, keys: Iterable[str] | Iterable[bytes]) -> None:
+        """Compare *keys*, those of the next rows, with the keys before them."""
+        if not self.is_ascending:
+            return
+        try:
+            numbers = [self._last_key, *map(int, keys)]
+        except ValueError:
+            self.is_ascending = False
+            return
+        self.is_ascending = numbers == sorted(numbers)
+        self._last_key = numbers[-1]
+
+
+def describe_form(
+    source: HashingReader, table: Table, header: Sequence[str], order: KeyOrder
+) -> str:
+    """Return `canonical`, or in what ways the file of *table* differs from that form."""
+    deviations = source.list_deviations()
+    if list(header) != table.column_names:
+        deviations.append("columns in another order")
+    if not order.is_ascending:
+        deviations.append("rows in another order")
+    return ", ".join(["UTF-8", *deviations]) if deviations else "canonical"
 
 
 def max_line_bytes(columns: int) -> int:
-    """Return how many bytes a line can have at most of which *columns* fields are sound."""
-    # Each field may have its quotes and its comma; a BOM and CRLF come on top.
+    """Return the most bytes that a line of *columns* valid fields can have."""
+    # Each field may have its quotes and its comma; a BOM and CRLF are added to that.
     return columns * (csv.field_size_limit() * _CHARACTER_BYTES + 3) + 5

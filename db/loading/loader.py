@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from db.loading.records import RecordReader, Unreadable
 from utils.contract import Column, Contract, Table
-from utils.csv_bytes import BUFFER_BYTES, HashingReader, RejectedInput, max_line_bytes
+from utils.csv_bytes import (
+    BUFFER_BYTES,
+    HashingReader,
+    KeyOrder,
+    RejectedInput,
+    describe_form,
+    max_line_bytes,
+)
 from utils.digest import table_digest
 from utils.helpers import DataError
 from utils.processes import count_processors, open_pool
@@ -84,8 +91,6 @@ def load_table(
     `sqlite3.IntegrityError` at the first row that does not fit.
     """
     rows = 0
-    is_sorted = True
-    last_key = -(2**63) - 1
     with open(path, "rb", buffering=0) as raw:
         source = HashingReader(raw, max_line_bytes(len(table.columns)))
         # Lines end at LF alone: csv then refuses a lone CR, which would split a row.
@@ -97,7 +102,7 @@ def load_table(
         if sorted(header) != sorted(table.column_names):
             raise RejectedInput("a header that is not the contract's")
         columns = [table.find_column(name) for name in header]
-        key_at = _find_plain_key(table, header)
+        order = KeyOrder(table, header)
         insert = (
             f"INSERT INTO {table.name} ({', '.join(header)})"
             f" VALUES ({', '.join(map(_insert_value, columns))})"
@@ -107,28 +112,22 @@ def load_table(
             cells_by_column = prove_canonical(chunk, columns)
             connection.executemany(insert, chunk)
             rows += len(chunk)
-            if key_at is not None and is_sorted:
-                keys = [last_key, *map(int, cells_by_column[key_at])]
-                is_sorted = keys == sorted(keys)
-                last_key = keys[-1]
+            if order.position is not None:
+                order.follow(cells_by_column[order.position])
             tell(len(chunk), source.byte_count - told)
             told = source.byte_count
     warning = "" if rows else f"{path.name} has a header and no rows."
     if not source.has_uniform_line_ends:
         warning = _compare_line_ends(path, table) or warning
-    oddities = source.list_deviations()
-    if header != table.column_names:
-        oddities.append("columns in another order")
-    if key_at is None or not is_sorted:
-        oddities.append("rows in another order")
+    form = describe_form(source, table, header, order)
     sha256 = source.hexdigest()
     return LoadedFile(
         name=path.name,
         sha256=sha256,
         bytes=source.byte_count,
         rows=rows,
-        form=", ".join(["UTF-8", *oddities]) if oddities else "canonical",
-        content_sha256=table_digest(connection, table) if oddities else sha256,
+        form=form,
+        content_sha256=sha256 if form == "canonical" else table_digest(connection, table),
         warning=warning,
     )
 
@@ -152,13 +151,6 @@ def _compare_line_ends(path: Path, table: Table) -> str:
         except Unreadable as error:
             raise RejectedInput(error.message) from error
     return warning
-
-
-def _find_plain_key(table: Table, header: Sequence[str]) -> int | None:
-    """Return where in *header* the one integer is that is the key, if the key is one."""
-    if len(table.key) != 1 or table.find_column(table.key[0]).type != "INTEGER":
-        return None
-    return header.index(table.key[0])
 
 
 def _insert_value(column: Column) -> str:

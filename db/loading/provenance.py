@@ -1,17 +1,20 @@
-"""Where the data came from: the manifest beside the files, and `submission_meta`."""
+"""The rows of `submission_meta` that a load writes."""
 
 from __future__ import annotations
 
-import platform
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
 from db.loading.loader import LoadedFile
-from utils.contract import MANIFEST_NAME, PROVENANCE_TABLE, Contract
+from utils.contract import PROVENANCE_TABLE, Contract
 from utils.database import EVENTS
-from utils.digest import dataset_digest, provenance_digest
-from utils.manifest import TOOL_VERSION, Manifest, compare_with_manifest, read_generator
+from utils.load_facts import (
+    collect_file_facts,
+    collect_table_facts,
+    describe_loader,
+    list_facts,
+)
+from utils.manifest import Manifest
 
 
 def record_provenance(
@@ -20,56 +23,43 @@ def record_provenance(
     loaded: Sequence[LoadedFile],
     manifest: Manifest,
 ) -> None:
-    """Write what was loaded, under which rules and by what, into the provenance table."""
-    facts: dict[tuple[str, str], Any] = {("schema.sql", "sha256"): contract.sha256}
-    digests = {}
-    for table, file in zip(contract.tables, loaded, strict=True):
-        for name in ("sha256", "bytes", "rows", "form"):
-            facts[file.name, name] = getattr(file, name)
-        facts[file.name, "rows_stored"] = count_stored(connection, table.name, file)
-        facts[file.name, "manifest"] = compare_with_manifest(
-            manifest, file.name, file.sha256
-        )
-        digests[table.name] = file.content_sha256
-        facts[table.name, "content_sha256"] = file.content_sha256
-    facts["dataset", "content_sha256"] = dataset_digest(digests)
-    if manifest.document:
-        facts[MANIFEST_NAME, "sha256"] = manifest.sha256
-    generator = read_generator(manifest.document)
-    facts |= {("generator", name): value for name, value in generator.items()}
-    facts["dataset", "as_of"] = choose_as_of(
-        connection, contract, generator.get("window_end")
+    """Write into `submission_meta` what was loaded, under which rules and by what.
+
+    *loaded* has the files in the order of the contract's tables.
+    """
+    by_table = dict(zip((table.name for table in contract.tables), loaded, strict=True))
+    facts = collect_file_facts(contract, loaded, manifest)
+    window_end = facts.get(("generator", "window_end"))
+    facts |= collect_table_facts(
+        contract,
+        digests={name: file.content_sha256 for name, file in by_table.items()},
+        row_counts={
+            name: count_stored(connection, name, file) for name, file in by_table.items()
+        },
+        as_of=find_last_day(connection, contract, window_end),
     )
-    facts["loader", "tool_version"] = TOOL_VERSION
-    facts["loader", "python_version"] = platform.python_version()
-    facts["loader", "sqlite_version"] = sqlite3.sqlite_version
-    insert = f"INSERT INTO {PROVENANCE_TABLE} (subject, property, value) VALUES (?, ?, ?)"
+    facts |= describe_loader({"sqlite_version": sqlite3.sqlite_version})
     connection.executemany(
-        insert,
-        sorted(
-            (subject, name, str(value))
-            for (subject, name), value in facts.items()
-            if value is not None
-        ),
+        f"INSERT INTO {PROVENANCE_TABLE} (subject, property, value) VALUES (?, ?, ?)",
+        list_facts(facts),
     )
-    digest = provenance_digest(connection)
-    connection.execute(insert, (PROVENANCE_TABLE, "content_sha256", digest))
 
 
 def count_stored(connection: sqlite3.Connection, table: str, file: LoadedFile) -> int:
-    """Return the number of rows in *table*, which must be those of *file*."""
+    """Return the number of rows in *table*; raise if *file* has another number of rows."""
     (count,) = connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()
     if count != file.rows:
         raise RuntimeError(f"{file.name}: {file.rows} rows were read, {count} stored")
     return int(count)
 
 
-def choose_as_of(
+def find_last_day(
     connection: sqlite3.Connection, contract: Contract, window_end: object
 ) -> str | None:
-    """Return the last day that the data speaks for, YYYY-MM-DD, or None without any.
+    """Return the last day that the data cover, YYYY-MM-DD, or None if there is none.
 
-    That is *window_end*, the manifest's last day, unless something happened after it.
+    That is *window_end*, the last day in the manifest, or the day of the last event if
+    that is later.
     """
     columns = {table.name: table.column_names for table in contract.tables}
     latest = [str(window_end or "")]

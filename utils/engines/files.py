@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from utils.contract import Contract, Table
-from utils.csv_bytes import BUFFER_BYTES, HashingReader, RejectedInput, max_line_bytes
+from utils.csv_bytes import (
+    BUFFER_BYTES,
+    HashingReader,
+    KeyOrder,
+    RejectedInput,
+    describe_form,
+    max_line_bytes,
+)
 from utils.digest import render_header
 from utils.helpers import DataError, identify_file
 
@@ -76,6 +83,11 @@ class Survey(NamedTuple):
     has_quotes: bool
     has_returns: bool
     fingerprint: int | None
+
+    @property
+    def name(self) -> str:
+        """Return what the parts are called when they are put together."""
+        return self.files.name
 
 
 # ---- Which files -------------------------------------------------------------------------
@@ -328,14 +340,11 @@ class _Content:
         self._is_in_order = list(files.header) == table.column_names
         self._header = render_header(table)
         self._digest = hashlib.sha256(self._header)
-        is_plain = len(table.key) == 1 and table.find_column(table.key[0]).type == "INTEGER"
-        self._key_at = files.header.index(table.key[0]) if is_plain else None
-        self._last_key = -(2**63) - 1
-        self.is_sorted = is_plain
+        self.order = KeyOrder(table, files.header)
 
     def takes_lines(self, header: bytes) -> bool:
         """Return whether `add_lines` understands the lines that follow *header*."""
-        return self._key_at == 0 and header == self._header
+        return self.order.position == 0 and header == self._header
 
     def add_lines(self, lines: bytes) -> bool:
         """Take in whole *lines* of bytes; return False, and take none, at a quote or CR.
@@ -346,7 +355,7 @@ class _Content:
             return False
         lines.decode("utf-8")
         of_rows = lines.splitlines()
-        self._follow_keys([line.partition(b",")[0] for line in of_rows])
+        self.order.follow([line.partition(b",")[0] for line in of_rows])
         self._digest.update(lines)
         self.rows += len(of_rows)
         if self.fingerprint is not None:
@@ -356,12 +365,12 @@ class _Content:
     def add(self, rows: Sequence[list[str]]) -> None:
         """Take in *rows*, the next ones."""
         self.rows += len(rows)
-        if (at := self._key_at) is not None:
-            self._follow_keys(["".join(row[at : at + 1]) for row in rows])
-        if not self.is_sorted and self.fingerprint is None:
+        if (at := self.order.position) is not None:
+            self.order.follow(["".join(row[at : at + 1]) for row in rows])
+        if not self.order.is_ascending and self.fingerprint is None:
             return
         lines = self._render(rows)
-        if self.is_sorted:
+        if self.order.is_ascending:
             self._digest.update("".join(lines).encode())
         if self.fingerprint is not None:
             self.fingerprint += sum(map(fingerprint_line, lines))
@@ -369,18 +378,6 @@ class _Content:
     def hexdigest(self) -> str:
         """Return the digest of the rows as a canonical file."""
         return self._digest.hexdigest()
-
-    def _follow_keys(self, keys: Sequence[str] | Sequence[bytes]) -> None:
-        """See whether *keys* go on to rise."""
-        if not self.is_sorted:
-            return
-        try:
-            numbers = [self._last_key, *map(int, keys)]
-        except ValueError:
-            self.is_sorted = False
-            return
-        self.is_sorted = numbers == sorted(numbers)
-        self._last_key = numbers[-1]
 
     def _render(self, rows: Sequence[list[str]]) -> list[str]:
         """Return *rows* as canonical lines."""
@@ -424,18 +421,13 @@ def _fingerprint(line: bytes) -> int:
 
 def _describe(files: TableFiles, source: HashingReader, content: _Content) -> Survey:
     """Return what was read of *files*, in the words of the loader."""
-    oddities = source.list_deviations()
-    if list(files.header) != files.table.column_names:
-        oddities.append("columns in another order")
-    if not content.is_sorted:
-        oddities.append("rows in another order")
     return Survey(
         files=files,
         sha256=source.hexdigest(),
         bytes=source.byte_count,
         rows=content.rows,
-        form=", ".join(["UTF-8", *oddities]) if oddities else "canonical",
-        content_sha256=content.hexdigest() if content.is_sorted else None,
+        form=describe_form(source, files.table, files.header, content.order),
+        content_sha256=content.hexdigest() if content.order.is_ascending else None,
         has_quotes=source.has_quotes,
         has_returns=source.has_returns,
         fingerprint=content.fingerprint,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import re
 from collections.abc import Sequence
 from contextlib import closing
@@ -19,12 +18,8 @@ from utils.contract import (
     read_contract,
 )
 from utils.database import EVENTS, Provenance, create_empty_database
-from utils.digest import dataset_digest, facts_digest, render_header
-from utils.engines.files import (
-    Survey,
-    find_tables,
-    survey_tables,
-)
+from utils.digest import render_header
+from utils.engines.files import Survey, find_tables, survey_tables
 from utils.engines.process import CsvRead, Engine, Row, Script, run_script
 from utils.engines.proofs import (
     ask_proofs,
@@ -35,13 +30,13 @@ from utils.engines.proofs import (
     render_raw_line,
 )
 from utils.helpers import DataError, identify_file
-from utils.manifest import (
-    TOOL_VERSION,
-    Manifest,
-    compare_with_manifest,
-    read_generator,
-    read_manifest,
+from utils.load_facts import (
+    collect_file_facts,
+    collect_table_facts,
+    describe_loader,
+    list_facts,
 )
+from utils.manifest import Manifest, read_generator, read_manifest
 
 # The names of the answers.
 _LINES, _AS_OF, _VERSION = "lines_of_", "as_of", "version"
@@ -152,7 +147,7 @@ def _declare_provenance(session: Session) -> None:
     latest = f"SELECT MAX(day) AS as_of FROM ({' UNION ALL '.join(days)}) AS days"
     script.do(*engine.keep("as_of_of_data", latest))
     script.ask(_AS_OF, "SELECT as_of FROM as_of_of_data")
-    facts = _collect_facts(session)
+    facts = collect_file_facts(session.contract, session.surveys, session.manifest)
     rows = ", ".join(
         f"({', '.join(engine.quote(str(each)) for each in (*names, value))})"
         for names, value in sorted(facts.items())
@@ -194,24 +189,6 @@ def _ask_lines(session: Session, table: Table) -> None:
     )
 
 
-def _collect_facts(session: Session) -> dict[tuple[str, str], object]:
-    """Return what `submission_meta` holds and the files alone tell, as the loader does."""
-    facts: dict[tuple[str, str], object] = {
-        ("schema.sql", "sha256"): session.contract.sha256
-    }
-    for survey in session.surveys:
-        name = survey.files.name
-        for fact in ("sha256", "bytes", "rows", "form"):
-            facts[name, fact] = getattr(survey, fact)
-        facts[name, "manifest"] = compare_with_manifest(
-            session.manifest, name, survey.sha256
-        )
-    if session.manifest.document:
-        facts[MANIFEST_NAME, "sha256"] = session.manifest.sha256
-    generator = read_generator(session.manifest.document)
-    return facts | {("generator", name): value for name, value in generator.items()}
-
-
 def describe_engine(session: Session) -> dict[str, str]:
     """Return what stands in the results for a database: the engine, and its version."""
     ((version,),) = session.script.rows[_VERSION]
@@ -223,30 +200,28 @@ def read_session_provenance(session: Session) -> Provenance:
 
     `loader` names the engine instead of SQLite.
     """
-    facts = _collect_facts(session)
     digests = {
-        table.name: digest if isinstance(digest, str) else digest.hexdigest()
-        for table in session.contract.tables
-        for digest in [session.digests[table.name]]
+        name: digest if isinstance(digest, str) else digest.hexdigest()
+        for name, digest in session.digests.items()
     }
-    counts = count_rows(session.script, session.contract)
-    for survey in session.surveys:
-        table = survey.files.table.name
-        facts[survey.files.name, "rows_stored"] = counts[table]
-        facts[table, "content_sha256"] = digests[table]
-    facts["dataset", "content_sha256"] = dataset_digest(digests)
     ((as_of,),) = session.script.rows[_AS_OF]
-    if as_of:
-        facts["dataset", "as_of"] = as_of
-    facts["loader", "tool_version"] = TOOL_VERSION
-    facts["loader", "python_version"] = platform.python_version()
-    facts["loader", "engine"], facts["loader", "engine_version"] = describe_engine(
-        session
-    ).values()
-    rows = sorted((*names, str(value)) for names, value in facts.items())
-    rows.append((PROVENANCE_TABLE, "content_sha256", facts_digest(rows)))
+    facts = {
+        **collect_file_facts(session.contract, session.surveys, session.manifest),
+        **collect_table_facts(
+            session.contract, digests, count_rows(session.script, session.contract), as_of
+        ),
+        **describe_loader(
+            dict(
+                zip(
+                    ("engine", "engine_version"),
+                    describe_engine(session).values(),
+                    strict=True,
+                )
+            )
+        ),
+    }
     provenance: dict[str, dict[str, str]] = {}
-    for subject, name, value in sorted(rows):
+    for subject, name, value in sorted(list_facts(facts)):
         provenance.setdefault(subject, {})[name] = value
     return provenance
 
