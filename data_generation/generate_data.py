@@ -31,7 +31,7 @@ from data_generation.workers import (
     MOST_WORKERS,
     USERS_PER_WORKER,
     Executor,
-    Piece,
+    ScratchFile,
     SerialExecutor,
     open_executor,
 )
@@ -117,11 +117,11 @@ class TableFile:
         self._rows += len(rows)
         self._write("".join(rows).encode("utf-8"))
 
-    def append_piece(self, piece: Piece) -> None:
-        """Append the rows of *piece*."""
-        self._rows += piece.rows
-        with open(piece.path, "rb") as file:
-            while data := file.read(COPY_BYTES):
+    def append_file(self, file: ScratchFile) -> None:
+        """Append the rows of *file*."""
+        self._rows += file.rows
+        with open(file.path, "rb") as source:
+            while data := source.read(COPY_BYTES):
                 self._write(data)
 
     def describe(self) -> Written:
@@ -221,9 +221,9 @@ def _fill_files(
         if table in files:
             files[table].write_rows(rows)
 
-    def append(piece: Piece) -> None:
-        if piece.table in files:
-            files[piece.table].append_piece(piece)
+    def append(file: ScratchFile) -> None:
+        if file.table in files:
+            files[file.table].append_file(file)
 
     if part.number == 1:
         write("products", list_products(shop))

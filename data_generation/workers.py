@@ -1,8 +1,8 @@
-"""Several processes at one job, or this one alone: the rows come in the same order.
+"""Run a job for several tasks, in this process or in several; the rows keep their order.
 
-A job takes a function to write rows with, one to tell its progress, and its own arguments.
-Alone, rows go straight to their files; a worker writes them to pieces in the scratch
-folder, which are put together in the order of the tasks.
+A job is a function whose first two arguments are a function that writes rows and one that
+reports progress.  In this process rows go straight to their files.  A worker process writes
+them to scratch files, which are appended in the order of the tasks.
 """
 
 from __future__ import annotations
@@ -11,27 +11,26 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from utils.helpers import DataError
-from utils.processes import open_pool
+from utils.processes import WorkerPool, add_progress, open_workers
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ProcessPoolExecutor
-    from multiprocessing.sharedctypes import SynchronizedArray
-
-# A process more is worth its start from about so many users on.
+# An additional process saves more time than its start costs from about so many users on.
 USERS_PER_WORKER = 20_000
 
-# Windows waits for no more processes than 61.
+# Windows cannot wait for more than 61 processes.
 MOST_WORKERS = 61 if sys.platform == "win32" else 1024
 
-# Seconds between two looks at what the workers have done.
-GLANCE_SECONDS = 0.1
+# Takes a table's name and lines of its file.
+Write = Callable[[str, Sequence[str]], None]
+
+# Takes what is new: users signed up, orders made, rows written.
+OnProgress = Callable[[int, int, int], None]
 
 
-class Piece(NamedTuple):
-    """Rows of one table, finished and in a file of their own."""
+class ScratchFile(NamedTuple):
+    """Finished rows of one table in a file of their own."""
 
     table: str
     path: Path
@@ -39,121 +38,85 @@ class Piece(NamedTuple):
 
 
 class Executor(Protocol):
-    """Does a job for each of several tasks; results and rows in the tasks' order."""
+    """Runs a job for each of several tasks; results and rows in the tasks' order."""
 
     def run(
         self, job: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
     ) -> Iterator[Any]:
-        """Yield what *job* returns for each of *tasks*, its arguments."""
+        """Yield what *job* returns for each of *tasks*, its further arguments."""
 
 
 class SerialExecutor:
-    """Only this process, which writes with *write* and tells *tell*."""
+    """Runs every task in this process."""
 
-    def __init__(
-        self,
-        write: Callable[[str, Sequence[str]], None],
-        tell: Callable[[int, int, int], None],
-    ) -> None:
+    def __init__(self, write: Write, on_progress: OnProgress) -> None:
         self._write = write
-        self._tell = tell
+        self._on_progress = on_progress
 
     def run(
         self, job: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
     ) -> Iterator[Any]:
         """Yield what *job* returns for each of *tasks*."""
         for task in tasks:
-            yield job(self._write, self._tell, *task)
+            yield job(self._write, self._on_progress, *task)
 
 
 class ProcessExecutor:
-    """Workers of *pool*; *append* gets each finished piece, *tell* the progress."""
+    """Runs tasks in *workers*; *append* takes each scratch file when it is finished."""
 
     def __init__(
-        self,
-        pool: ProcessPoolExecutor,
-        progress: SynchronizedArray[int],
-        scratch: Path,
-        append: Callable[[Piece], None],
-        tell: Callable[[int, int, int], None],
+        self, workers: WorkerPool, scratch: Path, append: Callable[[ScratchFile], None]
     ) -> None:
-        self._pool = pool
-        self._progress = progress
-        self._told = [0] * len(progress)
+        self._workers = workers
         self._scratch = scratch
         self._append = append
-        self._tell = tell
 
     def run(
         self, job: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
     ) -> Iterator[Any]:
         """Yield what *job* returns for each of *tasks*."""
         futures = [
-            self._pool.submit(
-                _do_task, self._scratch / f"{job.__name__}.{number}", job, task
+            self._workers.submit(
+                _run_task, self._scratch / f"{job.__name__}.{number}", job, task
             )
             for number, task in enumerate(tasks)
         ]
         for future in futures:
-            result, pieces = self._await(future)
-            for piece in pieces:
-                self._append(piece)
-                piece.path.unlink()
+            result, files = self._workers.wait(future)
+            for file in files:
+                self._append(file)
+                file.path.unlink()
             yield result
-
-    def _await(self, future: Future[tuple[Any, list[Piece]]]) -> tuple[Any, list[Piece]]:
-        """Return the result of *future*, telling now and then how far all are."""
-        from concurrent.futures import wait
-
-        is_done = False
-        while not is_done:
-            is_done = bool(wait([future], timeout=GLANCE_SECONDS).done)
-            with self._progress.get_lock():
-                now = self._progress[:]
-            self._tell(
-                *(count - before for count, before in zip(now, self._told, strict=True))
-            )
-            self._told = now
-        return future.result()
 
 
 @contextmanager
 def open_executor(
     count: int,
     scratch: Path,
-    append: Callable[[Piece], None],
-    tell: Callable[[int, int, int], None],
+    append: Callable[[ScratchFile], None],
+    on_progress: OnProgress,
 ) -> Iterator[ProcessExecutor]:
-    """Start *count* worker processes; in the end, also a bad one, none of them is left.
+    """Start *count* worker processes; when the block ends, none of them is left.
 
     Raise `DataError` if the system ends one of them.
     """
-    # Imported here because WebAssembly has neither.
-    import multiprocessing
+    # Imported here because WebAssembly does not have it.
     from concurrent.futures import BrokenExecutor
 
-    progress = multiprocessing.Array("Q", 3)
     try:
-        with open_pool(count, _take_progress, progress) as pool:
-            yield ProcessExecutor(pool, progress, scratch, append, tell)
+        with open_workers(count, 3, on_progress) as workers:
+            yield ProcessExecutor(workers, scratch, append)
     except BrokenExecutor as error:
         raise DataError(
-            "a worker process was ended by the system, perhaps for want of memory."
-            " Take fewer --workers."
+            "a worker process was ended by the system, perhaps because memory ran out."
+            " Use fewer --workers."
         ) from error
 
 
-# In a worker, the one array that it counts its progress in.
-_progress: list[SynchronizedArray[int]] = []
-
-
-def _take_progress(progress: SynchronizedArray[int]) -> None:
-    _progress.append(progress)
-
-
-def _do_task(
+def _run_task(
     stem: Path, job: Callable[..., Any], task: tuple[Any, ...]
-) -> tuple[Any, list[Piece]]:
+) -> tuple[Any, list[ScratchFile]]:
+    """Return what *job* returns for *task*, and the files of its rows, named *stem*.table."""
     with ExitStack() as stack:
         files: dict[str, IO[bytes]] = {}
         row_counts: dict[str, int] = {}
@@ -166,14 +129,8 @@ def _do_task(
             files[table].write("".join(rows).encode("utf-8"))
             row_counts[table] += len(rows)
 
-        result = job(write, _tell, *task)
+        result = job(write, add_progress, *task)
     return result, [
-        Piece(table, Path(file.name), row_counts[table]) for table, file in files.items()
+        ScratchFile(table, Path(file.name), row_counts[table])
+        for table, file in files.items()
     ]
-
-
-def _tell(*counts: int) -> None:
-    (progress,) = _progress
-    with progress.get_lock():
-        for at, count in enumerate(counts):
-            progress[at] += count

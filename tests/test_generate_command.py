@@ -527,7 +527,7 @@ class AStoppedRun(ShopCase):
         stdout, stderr = process.communicate(timeout=60)
         self.assertEqual((process.returncode, stdout), (1, ""), stderr)
         self.assertTrue(stderr.startswith("generate_data: error: a worker process was"))
-        self.assertIn("Take fewer --workers.", stderr)
+        self.assertIn("Use fewer --workers.", stderr)
         self.assertEqual(stderr.count("\n"), 1)
         self.assertEqual(hash_folder(self.folder), self.before)
 

@@ -176,8 +176,6 @@ class TheOutputPath(unittest.TestCase):
     # and no output.
     NATIVE = frozenset({"tofile", "fromfile", "frombytes", "tobytes", "cast"})
     SCRATCH = frozenset({"spans.py"})
-    # Waits some tenths of a second for its workers.
-    WAITING = frozenset({"workers.py"})
 
     def find_faults(self, name: str, source: str) -> list[str]:
         """Return what in *source*, the text of a file called *name*, breaks the promise."""
@@ -195,8 +193,7 @@ class TheOutputPath(unittest.TestCase):
         elif isinstance(node, ast.Call):
             yield from (f"{place}: calls {name}" for name in self.find_calls(name, node))
         elif isinstance(node, ast.Constant) and isinstance(node.value, float):
-            if name not in self.WAITING:
-                yield f"{place}: a float"
+            yield f"{place}: a float"
         elif isinstance(node, ast.Set | ast.SetComp):
             yield f"{place}: a set has no order"
         elif isinstance(node, ast.BinOp):

@@ -15,6 +15,10 @@ from utils.signals import block_signals, unblock_signals
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
+    from multiprocessing.sharedctypes import SynchronizedArray
+
+# Seconds between two readings of the workers' progress.
+POLL_SECONDS = 0.1
 
 
 def count_processors() -> int:
@@ -24,6 +28,78 @@ def count_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class WorkerPool:
+    """Worker processes that report progress as counts, each time what is new.
+
+    A function that a worker runs counts with `add_progress`.
+    """
+
+    def __init__(
+        self,
+        pool: ProcessPoolExecutor,
+        counts: SynchronizedArray[int],
+        on_progress: Callable[..., None],
+    ) -> None:
+        self._pool = pool
+        self._counts = counts
+        self._reported = [0] * len(counts)
+        self._on_progress = on_progress
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Let a worker call *function* with *arguments*."""
+        return self._pool.submit(function, *arguments)
+
+    def wait(self, future: Future[Any]) -> Any:
+        """Return the result of *future*, reporting progress until it is there.
+
+        Raise what the function raised, or `BrokenExecutor` if the system ended a worker.
+        """
+        from concurrent.futures import wait
+
+        is_done = False
+        while not is_done:
+            is_done = bool(wait([future], timeout=POLL_SECONDS).done)
+            with self._counts.get_lock():
+                counts = self._counts[:]
+            self._on_progress(
+                *(new - old for new, old in zip(counts, self._reported, strict=True))
+            )
+            self._reported = counts
+        return future.result()
+
+
+@contextmanager
+def open_workers(
+    process_count: int, count_number: int, on_progress: Callable[..., None]
+) -> Iterator[WorkerPool]:
+    """Start *process_count* workers whose progress is *count_number* counts.
+
+    When the block ends, also by an error, no worker is left.
+    """
+    # Imported here because WebAssembly does not have it.
+    import multiprocessing
+
+    counts = multiprocessing.Array("Q", count_number)
+    with open_pool(process_count, _keep_counts, counts) as pool:
+        yield WorkerPool(pool, counts, on_progress)
+
+
+# In a worker, the one array that it adds its progress to.
+_counts: list[SynchronizedArray[int]] = []
+
+
+def _keep_counts(counts: SynchronizedArray[int]) -> None:
+    _counts.append(counts)
+
+
+def add_progress(*new: int) -> None:
+    """Add *new* to the counts of the pool; for a function that a worker runs."""
+    (counts,) = _counts
+    with counts.get_lock():
+        for index, count in enumerate(new):
+            counts[index] += count
 
 
 @contextmanager

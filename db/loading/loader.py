@@ -30,11 +30,15 @@ from utils.csv_bytes import (
 )
 from utils.digest import table_digest
 from utils.helpers import DataError
-from utils.processes import count_processors, open_pool
+from utils.processes import (
+    WorkerPool,
+    add_progress,
+    count_processors,
+    open_workers,
+)
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-    from multiprocessing.sharedctypes import SynchronizedArray
 
 # Rows proved and inserted at once: few enough to stay in the processor's cache (5,000 take
 # a third longer).
@@ -42,9 +46,6 @@ CHUNK_ROWS = 500
 
 # From so many bytes on a second process is worth its start.
 BYTES_FOR_TWO = 1 << 23
-
-# Seconds between two looks at how far the other process is.
-GLANCE_SECONDS = 0.1
 
 # An integer has one spelling.  SQLite alone would take ' 12', '012', '1e3' and '5.0' too.
 _INTEGER = r"(?:0|-?[1-9][0-9]{0,18})"
@@ -214,50 +215,23 @@ def load_in_second_process(
     if not tables or count_processors() == 1:
         yield lambda: load_shard(contract, tables, data_dir, shard, tell) if tables else []
         return
-    import multiprocessing
-
-    progress = multiprocessing.Array("Q", 2)
-    with open_pool(1, _take_progress, progress) as pool:
-        future = pool.submit(load_shard, contract, tables, data_dir, shard)
-        yield lambda: _await(future, progress, tell)
+    with open_workers(1, 2, tell) as workers:
+        future = workers.submit(load_shard, contract, tables, data_dir, shard)
+        yield lambda: _await(workers, future)
 
 
-def _await(
-    future: Future[list[LoadedFile]], progress: SynchronizedArray[int], tell: Tell
-) -> list[LoadedFile]:
-    """Return the result of *future*, telling now and then how far it is."""
-    from concurrent.futures import BrokenExecutor, wait
+def _await(workers: WorkerPool, future: Future[list[LoadedFile]]) -> list[LoadedFile]:
+    """Return the result of *future*; raise `DataError` if the system ended the worker."""
+    from concurrent.futures import BrokenExecutor
 
-    told = [0, 0]
-    is_done = False
-    while not is_done:
-        is_done = bool(wait([future], timeout=GLANCE_SECONDS).done)
-        with progress.get_lock():
-            now = progress[:]
-        tell(now[0] - told[0], now[1] - told[1])
-        told = now
     try:
-        return future.result()
+        loaded: list[LoadedFile] = workers.wait(future)
     except BrokenExecutor as error:
         raise DataError(
             "the second process of the load was ended by the system, perhaps for want of"
             " memory; the database was left as it is. Run again."
         ) from error
-
-
-# In the other process, the one array that it counts its progress in.
-_progress: list[SynchronizedArray[int]] = []
-
-
-def _take_progress(progress: SynchronizedArray[int]) -> None:
-    _progress.append(progress)
-
-
-def _tell_parent(rows: int, byte_count: int) -> None:
-    (progress,) = _progress
-    with progress.get_lock():
-        progress[0] += rows
-        progress[1] += byte_count
+    return loaded
 
 
 def load_shard(
@@ -265,7 +239,7 @@ def load_shard(
     tables: Sequence[Table],
     data_dir: Path,
     shard: Path,
-    tell: Tell = _tell_parent,
+    tell: Tell = add_progress,
 ) -> list[LoadedFile]:
     """Load *tables* with their indexes into the new database *shard*."""
     with closing(open_new(shard)) as connection:
