@@ -194,7 +194,9 @@ def _explain(
 ) -> Faults:
     """Return the faults of the files in *data_dir*; hand all of them to *write_fault*."""
     try:
-        return find_faults(contract, data_dir, max_errors=max_errors, sink=write_fault)
+        return find_faults(
+            contract, data_dir, max_errors=max_errors, write_fault=write_fault
+        )
     except sqlite3.OperationalError as error:
         raise _explain_database_error(
             error,

@@ -19,7 +19,7 @@ import ingest
 from db.loading.diagnosis import find_faults
 from db.loading.faults import Fault, Faults
 from db.loading.loader import create_tables, load_table, open_new
-from db.loading.records import Record, RecordReader, Unreadable
+from db.loading.records import Record, RecordReader, UnreadableRecord
 from tests import shop
 from tests.support import (
     CORPORA_DIR,
@@ -137,7 +137,7 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         "payments",
         swap_bytes(b",method,", b",kind,"),
         [
-            "payments.csv:1:4: E_HEADER column 'kind' comes twice",
+            "payments.csv:1:4: E_HEADER column 'kind' appears twice",
             "payments.csv:1: E_HEADER column method is missing",
         ],
     ),
@@ -205,34 +205,32 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         "8 NULs and nothing else",
         "users",
         lambda data: b"\0" * len(data),
-        [
-            "users.csv:1:1: E_NUL a NUL at byte 0, expected text; its rows were not looked at"
-        ],
+        ["users.csv:1:1: E_NUL a NUL at byte 0, expected text; its rows were not checked"],
     ),
     ("9 CRLF", "users", swap_bytes(b"\n", b"\r\n"), []),
     (
         "9 CR alone in a row",
         "users",
         swap_bytes(b",GB,", b",\rGB,"),
-        ["users.csv:3: E_LINE_END a CR that ends no line"],
+        ["users.csv:3: E_LINE_END a CR that is not part of a line end"],
     ),
     (
         "9 CR alone in all rows",
         "users",
         swap_bytes(b"\n", b"\r"),
-        ["users.csv:1: E_LINE_END a CR that ends no line"],
+        ["users.csv:1: E_LINE_END a CR that is not part of a line end"],
     ),
     (
         "9 two CRs before each LF",
         "users",
         swap_bytes(b"\n", b"\r\r\n"),
-        ["users.csv:1: E_LINE_END a CR that ends no line"],
+        ["users.csv:1: E_LINE_END a CR that is not part of a line end"],
     ),
     (
         "9 CR at the end of the file",
         "users",
         lambda data: data[:-1] + b"\r",
-        ["users.csv:5: E_LINE_END a CR that ends no line"],
+        ["users.csv:5: E_LINE_END a CR that is not part of a line end"],
     ),
     ("9 CRs within quotes", "users", swap_bytes(b"Leeds", b'"Le\re\r\r\nds\r"'), []),
     ("10 no line end at the end", "users", lambda data: data.rstrip(b"\n"), []),
@@ -270,7 +268,7 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         "11 Ctrl-Z at the end",
         "users",
         lambda data: data + b"\x1a",
-        ["users.csv:6: E_FIELDS 1 field, expected 7 as in the header; a Ctrl-Z"],
+        ["users.csv:6: E_FIELDS 1 field, expected 7 as in the header; it is a Ctrl-Z"],
     ),
     (
         "11 two quotes are a cell",
@@ -358,7 +356,7 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         "17 a line for Excel",
         "users",
         put(b"sep=,\n", at=0),
-        ["users.csv:1: E_DELIMITER the first line tells Excel a separator, remove it"],
+        ["users.csv:1: E_DELIMITER the first line sets a separator for Excel, remove it"],
     ),
     (
         "19 the file of another table",
@@ -669,7 +667,7 @@ class EveryFault(FaultCase):
         rows = [f"{n},1,gift,card,failed,x,2024-01-01T00:00:00Z" for n in range(1, 3001)]
         (self.folder / "payments.csv").write_text("\n".join([header, *rows]), "utf-8")
         told: list[Fault] = []
-        found = find_faults(contract, self.folder, max_errors=7, sink=told.append)
+        found = find_faults(contract, self.folder, max_errors=7, write_fault=told.append)
         self.assertEqual(len(found.first), 14)
         self.assertEqual(
             dict(found.counts),
@@ -998,7 +996,7 @@ class BadBytes(FaultCase):
         self.edit("users", swap_bytes(b"Leeds", b"\xe9 " * 50_000))
         *_, last = found = self.tell()
         self.assertEqual(len(found), 100)
-        self.assertIn("others in this row are not told", last)
+        self.assertIn("more such bytes in this row are not listed", last)
 
 
 class AQuote(FaultCase):
@@ -1040,7 +1038,7 @@ class AQuote(FaultCase):
         self.edit("users", swap_bytes(b"Bob Brown,GB,Leeds", b'"Bob"x,GB,"Le\neds"'))
         (told,) = self.tell()
         self.assertTrue(told.startswith("users.csv:3:3: E_QUOTES text follows"), told)
-        self.assertTrue(told.endswith("; line 4 was not read"), told)
+        self.assertTrue(told.endswith("; line 4 was skipped"), told)
 
     def test_takes_linear_time(self) -> None:
         header = b"payment_id,order_id,kind,method,status,amount_cents,processed_at\n"
@@ -1071,7 +1069,7 @@ def iterate_records(file: io.BytesIO) -> Iterator[Record | None]:
     while True:
         try:
             yield next(reader)
-        except Unreadable:
+        except UnreadableRecord:
             yield None
         except StopIteration:
             return
@@ -1176,8 +1174,8 @@ class AHeader(FaultCase):
         *_, last = self.tell()
         self.assertTrue(
             last.endswith(
-                "column city is missing; its rows were not looked at; no reference to"
-                " users.csv was judged"
+                "column city is missing; its rows were not checked; references to"
+                " users.csv were not checked"
             ),
             last,
         )
@@ -1186,7 +1184,7 @@ class AHeader(FaultCase):
         columns = b"shipping_cents,tax_cents,total_cents"
         self.edit("orders", swap_bytes(columns, b"shipping_cents,tax_cents,otal_cents"))
         self.edit("orders", swap_bytes(b"subtotal_cents", b"btotal_cents"))
-        self.assertIn("its rows were not looked at", self.tell()[-1])
+        self.assertIn("its rows were not checked", self.tell()[-1])
 
     def test_in_another_order_gives_an_orphan_its_own_field(self) -> None:
         self.edit("orders", set_cell(9, 2, "77"))
@@ -1215,7 +1213,7 @@ class AnUnreadableParent(FaultCase):
     def test_of_unknown_key_says_so(self) -> None:
         self.edit("users", swap_bytes(b"2,bob", b'"2"2,bob'))
         (told,) = self.tell()
-        self.assertTrue(told.endswith("; no reference to users.csv was judged"), told)
+        self.assertTrue(told.endswith("; references to users.csv were not checked"), told)
 
 
 class TheList(FaultCase):
@@ -1296,7 +1294,7 @@ class AnOwnSchema(ShopCase):
         for index, told in (
             (
                 "mail COLLATE NOCASE)",
-                "mail 'A' is already in line 2 by the measure of NOCASE, expected it once",
+                "mail 'A' is already in line 2 under the collation NOCASE, expected it once",
             ),
             ("LOWER(mail) DESC)", "LOWER(mail) 'a' is already in line 2, expected it once"),
             (

@@ -19,8 +19,8 @@ from unittest import mock
 import ingest
 from db.ingest import ingest_folder
 from db.loading import loader as loading
-from db.loading.cells import find_named_column
 from db.loading.faults import MOST_FAULTS
+from db.loading.messages import find_named_column
 from tests.support import (
     ROOT,
     SAMPLE_USERS,

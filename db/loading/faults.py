@@ -108,10 +108,10 @@ def _tell_cut(faults: Faults) -> Iterator[str]:
             yield f"… and {more:,} more {code} in {file}"
 
 
-def show(value: str) -> str:
+def quote_value(value: str) -> str:
     """Return *value* quoted, with control characters escaped, cut if it is long.
 
-    >>> show("12.50")
+    >>> quote_value("12.50")
     "'12.50'"
     """
     cut = value[:SHOWN_CHARACTERS]

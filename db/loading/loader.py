@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from db.loading.records import RecordReader, Unreadable
+from db.loading.records import RecordReader, UnreadableRecord
 from utils.contract import Column, Contract, Table
 from utils.csv_bytes import (
     BUFFER_BYTES,
@@ -149,7 +149,7 @@ def _compare_line_ends(path: Path, table: Table) -> str:
                         f"{path.name}:{record.line} ends with {reader.line_end}, the lines"
                         f" before it with {first}."
                     )
-        except Unreadable as error:
+        except UnreadableRecord as error:
             raise RejectedInput(error.message) from error
     return warning
 

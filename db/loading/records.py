@@ -59,7 +59,7 @@ class BadBytes(NamedTuple):
     is_last: bool = False
 
 
-class Unreadable(Exception):
+class UnreadableRecord(Exception):
     """A record that is not CSV.
 
     *cells* are those before the fault; *is_alone* tells that no other row is lost with the
@@ -98,7 +98,7 @@ class RecordReader(Iterator[Record]):
     """Reads the records of *file*, opened for bytes, that should have *columns* fields.
 
     Bytes that are not UTF-8 become lone surrogates in the cells; they and NULs are
-    listed in `bad_bytes` until the next record is read.  Raise `Unreadable` for a record
+    listed in `bad_bytes` until the next record is read.  Raise `UnreadableRecord` for a record
     that is not CSV; the next call goes on where a row seems to begin.
     """
 
@@ -220,21 +220,21 @@ class RecordReader(Iterator[Record]):
 
     def _refuse(
         self, line: int, at: int, field: int, code: str, message: str
-    ) -> Unreadable:
+    ) -> UnreadableRecord:
         """Return the fault in the line *at* of the record that begins in *line*."""
-        return Unreadable(line + at, field, self._offsets[at], code, message)
+        return UnreadableRecord(line + at, field, self._offsets[at], code, message)
 
-    def _refuse_return(self, line: int, at: int) -> Unreadable:
+    def _refuse_return(self, line: int, at: int) -> UnreadableRecord:
         return self._refuse(
             line,
             at,
             0,
             "E_LINE_END",
-            "a CR that ends no line, expected LF or CRLF at a line's end and no CR"
-            " elsewhere outside quotes",
+            "a CR that is not part of a line end, expected LF or CRLF at the end of each"
+            " line and no other CR outside quotes",
         )
 
-    def _explain(self, line: int, error: str) -> Unreadable:
+    def _explain(self, line: int, error: str) -> UnreadableRecord:
         last = len(self._texts) - 1
         if "new-line character" in error:
             return self._refuse_return(line, last)
@@ -272,7 +272,7 @@ class RecordReader(Iterator[Record]):
         fault.cells = cells
         return fault
 
-    def _fail(self, fault: Unreadable) -> Unreadable:
+    def _fail(self, fault: UnreadableRecord) -> UnreadableRecord:
         """Return *fault* when the next record has been looked for."""
         first = self._line - len(self._texts) + 1
         at, is_whole = self._find_next(fault.line - first)
@@ -289,9 +289,9 @@ class RecordReader(Iterator[Record]):
         self._rows = csv.reader(self._lines, strict=True)
         skipped = range(fault.line + 1, following)
         if len(skipped) == 1:
-            fault.message += f"; line {skipped[0]} was not read"
+            fault.message += f"; line {skipped[0]} was skipped"
         elif skipped:
-            fault.message += f"; lines {skipped[0]} to {skipped[-1]} were not read"
+            fault.message += f"; lines {skipped[0]} to {skipped[-1]} were skipped"
         fault.is_alone = (is_whole or not skipped) and not (
             self._is_cut or fault.code == "E_LINE_END"
         )

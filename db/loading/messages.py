@@ -1,0 +1,249 @@
+"""The message of each fault code: what is wrong, what was expected, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from db.loading.cells import is_blank
+from db.loading.faults import Fault, quote_value
+from db.loading.records import BadBytes, Record, UnreadableRecord
+from utils.rules import Rule
+
+
+class FaultMessages:
+    """Builds the faults of one *file*; *header* names its columns once they are known."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.header: Sequence[str] = ()
+
+    def _build(
+        self,
+        line: int,
+        field: int,
+        code: str,
+        message: str,
+        *,
+        offset: int | None = None,
+        value: str | None = None,
+        expected: str | None = None,
+    ) -> Fault:
+        column = self.header[field - 1] if 0 < field <= len(self.header) else None
+        return Fault(self.file, line, field, code, message, column, offset, value, expected)
+
+    # ---- The file and its header ---------------------------------------------------------
+
+    def describe_encoding(self, encoding: str) -> Fault:
+        """Return the fault that the file is in another *encoding*."""
+        return self._build(
+            1,
+            0,
+            "E_ENCODING",
+            f"the file looks like {encoding}, expected UTF-8; save it as UTF-8",
+            offset=0,
+            expected="UTF-8",
+        )
+
+    def describe_empty_file(self) -> Fault:
+        """Return the fault that the file has no record."""
+        return self._build(0, 0, "E_EMPTY", "the file is empty, expected a header")
+
+    def describe_blank_start(self) -> Fault:
+        """Return the fault that blank lines come before the header."""
+        return self._build(
+            1,
+            0,
+            "E_BLANK_LINE",
+            "blank lines come before the header, remove them",
+            offset=0,
+            expected="the header",
+        )
+
+    def describe_delimiter(self, record: Record, finding: str) -> Fault:
+        """Return the fault that the header *record* is not separated by commas."""
+        return self._build(
+            record.line,
+            0,
+            "E_DELIMITER",
+            f"{finding}, expected columns separated by commas",
+            offset=record.offset,
+            expected="commas",
+        )
+
+    def describe_unknown_column(
+        self, record: Record, field: int, nearest: str | None
+    ) -> Fault:
+        """Return the fault that no column has the name in *field* of the header."""
+        name = record.cells[field - 1]
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        message = f"column {quote_value(name)} is not expected{hint}"
+        if not name.strip():
+            message = f"column {field} has no name"
+        return self._build(
+            record.line, field, "E_HEADER", message, offset=record.offset, value=name
+        )
+
+    def describe_repeated_column(self, record: Record, field: int) -> Fault:
+        """Return the fault that the name in *field* of the header appears before it."""
+        name = record.cells[field - 1]
+        message = f"column {quote_value(name)} appears twice"
+        return self._build(
+            record.line, field, "E_HEADER", message, offset=record.offset, value=name
+        )
+
+    def describe_missing_columns(
+        self, record: Record, missing: Sequence[str], expected: Sequence[str]
+    ) -> Fault:
+        """Return the fault that the header *record* lacks the *missing* columns."""
+        subject, verb = ("column", "is") if len(missing) == 1 else ("columns", "are")
+        return self._build(
+            record.line,
+            0,
+            "E_HEADER",
+            f"{subject} {', '.join(missing)} {verb} missing",
+            offset=record.offset,
+            expected=", ".join(expected),
+        )
+
+    # ---- Bytes and records ---------------------------------------------------------------
+
+    def describe_bad_bytes(self, bad: BadBytes) -> Fault:
+        """Return the fault of bytes that are not text."""
+        is_nul = bad.data.startswith(b"\0")
+        message = f"a NUL at byte {bad.offset}, expected text"
+        if not is_nul:
+            message = (
+                f"byte {bad.offset} is {bad.data.hex(' ')}, which is not UTF-8; save the"
+                " file as UTF-8"
+            )
+        if bad.is_last:
+            message += "; more such bytes in this row are not listed"
+        return self._build(
+            bad.line,
+            bad.field,
+            "E_NUL" if is_nul else "E_ENCODING",
+            message,
+            offset=bad.offset,
+            value=bad.data.hex(" "),
+            expected="UTF-8 text",
+        )
+
+    def describe_unreadable(self, error: UnreadableRecord) -> Fault:
+        """Return the fault of a record that is not CSV."""
+        return self._build(
+            error.line, error.field, error.code, error.message, offset=error.offset
+        )
+
+    def describe_width(self, record: Record) -> Fault:
+        """Return the fault that *record* has another number of fields than the header."""
+        if is_blank(record):
+            message = "the line is blank, remove it"
+            return self._build(
+                record.line, 0, "E_BLANK_LINE", message, offset=record.offset
+            )
+        count = len(record.cells)
+        noun = "field" if count == 1 else "fields"
+        hint = ""
+        if record.cells == ["\x1a"]:
+            hint = "; it is a Ctrl-Z, which old programs write at the end, remove it"
+        return self._build(
+            record.line,
+            0,
+            "E_FIELDS",
+            f"{count} {noun}, expected {len(self.header)} as in the header{hint}",
+            offset=record.offset,
+            expected=str(len(self.header)),
+        )
+
+    # ---- Cells and rules -----------------------------------------------------------------
+
+    def describe_cell(self, record: Record, field: int, code: str, expected: str) -> Fault:
+        """Return the fault *code* of the cell in *field* of *record*."""
+        cell = record.cells[field - 1]
+        return self._build(
+            record.line,
+            field,
+            code,
+            f"{self.header[field - 1]} is {quote_value(cell)}, expected {expected}",
+            offset=record.offset,
+            value=cell,
+            expected=expected,
+        )
+
+    def describe_broken_rule(self, record: Record, rule: Rule) -> Fault:
+        """Return the fault that *record* breaks *rule*."""
+        column = find_named_column(rule.name, self.header)
+        condition = " ".join(rule.expression.split())
+        if column is None:
+            return self._build(
+                record.line,
+                0,
+                "E_RULE",
+                f"the row breaks the rule {rule.name}",
+                offset=record.offset,
+                expected=condition,
+            )
+        field = self.header.index(column) + 1
+        cell = record.cells[field - 1]
+        expected = rule.expect(cell)
+        hint = f"; expected {expected}" if expected else ""
+        return self._build(
+            record.line,
+            field,
+            "E_RULE",
+            f"{column} is {quote_value(cell)}, which breaks the rule {rule.name}{hint}",
+            offset=record.offset,
+            value=cell,
+            expected=expected or condition,
+        )
+
+    def describe_rejection(self, record: Record, reason: str) -> Fault:
+        """Return the fault that SQLite rejects *record* for another *reason*."""
+        message = f"SQLite rejects the row: {reason}"
+        return self._build(record.line, 0, "E_RULE", message, offset=record.offset)
+
+    # ---- Keys and references -------------------------------------------------------------
+
+    def describe_duplicate(
+        self,
+        line: int,
+        column: str | None,
+        message: str,
+        *,
+        offset: int,
+        value: str,
+    ) -> Fault:
+        """Return the fault that the row in *line* repeats a unique value."""
+        return self._build(
+            line,
+            self.header.index(column) + 1 if column else 0,
+            "E_DUPLICATE",
+            message,
+            offset=offset,
+            value=value,
+            expected="a value not used before",
+        )
+
+    def describe_orphan(
+        self, line: int, column: str, message: str, *, offset: int, value: str, parent: str
+    ) -> Fault:
+        """Return the fault that the row in *line* refers to no row of *parent*."""
+        return self._build(
+            line,
+            self.header.index(column) + 1,
+            "E_REFERENCE",
+            message,
+            offset=offset,
+            value=value,
+            expected=f"a {parent}",
+        )
+
+
+def find_named_column(rule: str, columns: Sequence[str]) -> str | None:
+    """Return the column that begins the name of *rule*, the longest one if several do.
+
+    >>> find_named_column("total_cents_is_right", ["total_cents", "total", "user_id"])
+    'total_cents'
+    """
+    prefixes = [name for name in columns if rule.startswith(f"{name}_")]
+    return max(prefixes, key=len, default=None)
