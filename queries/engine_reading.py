@@ -38,7 +38,8 @@ from queries.reconciliation import (
 from queries.sql_text import find_parts, replace_body, replace_select
 from queries.uncertainty import Spread, measure_spread
 from utils.database import find_as_of
-from utils.engines.process import Engine, translate
+from utils.engines.dialects import store_rows, translate_select
+from utils.engines.process import Engine
 from utils.engines.proofs import list_rules
 from utils.engines.session import (
     Session,
@@ -46,7 +47,7 @@ from utils.engines.session import (
     list_columns,
     open_session,
     read_session_provenance,
-    require_sound,
+    require_valid,
     run_session,
 )
 from utils.helpers import DataError
@@ -114,9 +115,11 @@ def read_engine(
     if options.has_forecast:
         require_orders_cte(sql, query_path)
         select = DAYS_PATH.read_text(encoding="utf-8")
-        session.script.ask("purchase_days", translate(replace_select(sql, select)))
+        session.script.add_query(
+            "purchase_days", translate_select(replace_select(sql, select))
+        )
     run_session(session)
-    require_sound(session)
+    require_valid(session)
     provenance = read_session_provenance(session)
     require_day(options, find_as_of(provenance) or "")
     rows = session.script.rows
@@ -155,17 +158,17 @@ def _list_statuses(session: Session) -> list[str]:
 
 def _ask_totals(session: Session, options: Options) -> None:
     """Ask for the sums that the cells are reconciled with."""
-    engine = session.engine
-    statuses = ", ".join(map(engine.quote, options.valid_statuses or VALID_STATUSES))
+    dialect = session.dialect
+    statuses = ", ".join(map(dialect.quote, options.valid_statuses or VALID_STATUSES))
     last_day = "(SELECT COALESCE(MAX(as_of), '') FROM as_of_of_data)"
     if options.as_of is not None:
-        last_day = engine.quote(options.as_of)
+        last_day = dialect.quote(options.as_of)
     end = f"({last_day} || '{END_OF_DAY}')"
     # Each amount fits into 64 bits, a product of two need not.
-    quotient = engine.divide(
-        f"(CAST(payments.amount_cents AS {engine.wide_type})"
-        f" * CAST(orders.subtotal_cents - orders.discount_cents AS {engine.wide_type}))",
-        "orders.total_cents",
+    quotient = dialect.quotient.format(
+        dividend=f"(CAST(payments.amount_cents AS {dialect.wide_type})"
+        f" * CAST(orders.subtotal_cents - orders.discount_cents AS {dialect.wide_type}))",
+        divisor="orders.total_cents",
     )
     for name, sql in (
         ("orders", ORDERS_SQL),
@@ -178,25 +181,29 @@ def _ask_totals(session: Session, options: Options) -> None:
         # The order of a CROSS JOIN is SQLite's business; others take none with ON.
         text = sql.replace("CROSS JOIN", "INNER JOIN").replace(":end", end)
         text = text.format(statuses=statuses, end=end, quotient=quotient)
-        session.script.ask(name, translate(text))
+        session.script.add_query(name, translate_select(text))
 
 
 def _ask_cells(session: Session, sql: str, *, has_values: bool) -> None:
     """Ask for the cells of the query *sql* and, of ours, for the customers' spreads."""
-    script, engine = session.script, session.engine
+    script, dialect = session.script, session.dialect
     if not has_values:
-        script.ask("cells", translate(sql))
+        script.add_query("cells", translate_select(sql))
         return
     for name in (CUSTOMERS_CTE, "as_of_months"):
         select = replace_select(sql, f"SELECT * FROM {name}")
         # Views of these names would be hidden by the CTEs.
-        script.do(*engine.keep(f"kept_{name}", translate(select)))
+        script.add_statements(
+            *store_rows(dialect, f"kept_{name}", translate_select(select))
+        )
     kept = replace_body(sql, CUSTOMERS_CTE, f"SELECT * FROM kept_{CUSTOMERS_CTE}")
-    script.ask("cells", translate(kept))
+    script.add_query("cells", translate_select(kept))
     values = replace_select(kept, VALUES_PATH.read_text(encoding="utf-8"))
-    script.do(*engine.keep("customer_values", translate(values)))
-    script.do(*engine.keep("as_of_months", "SELECT * FROM kept_as_of_months"))
-    script.ask("spreads", translate(SPREADS_PATH.read_text(encoding="utf-8")))
+    script.add_statements(*store_rows(dialect, "customer_values", translate_select(values)))
+    script.add_statements(
+        *store_rows(dialect, "as_of_months", "SELECT * FROM kept_as_of_months")
+    )
+    script.add_query("spreads", translate_select(SPREADS_PATH.read_text(encoding="utf-8")))
 
 
 # ---- From its rows -----------------------------------------------------------------------

@@ -42,8 +42,10 @@ from tests.support import (
 )
 from tests.test_cdnow import MASTER
 from utils.contract import read_contract
-from utils.engines.files import find_tables, survey_tables
-from utils.engines.process import ENGINES, DuckDB, Spark, name_paths, pick_errors
+from utils.engines.content import read_contents
+from utils.engines.dialects import DIALECTS, join_hadoop_paths
+from utils.engines.files import find_tables
+from utils.engines.process import find_program, select_error_lines
 from utils.engines.proofs import list_rules, translate_rule
 from utils.helpers import DataError
 from utils.manifest import Manifest, compare_with_manifest
@@ -260,7 +262,7 @@ class AMissingEngine(FilesCase):
         for engine, environment, words in (
             ("duckdb", {}, ["'duckdb' on the PATH", "pip install duckdb-cli"]),
             ("spark", {}, ["'spark-sql' on the PATH", "SPARK_HOME"]),
-            ("spark", {"SPARK_HOME": home}, [home, "SPARK_HOME points"]),
+            ("spark", {"SPARK_HOME": home}, [home, "named by SPARK_HOME"]),
         ):
             for run in (self.run_query, self.report):
                 with (
@@ -313,7 +315,7 @@ class AFailingEngine(FilesCase):
 
     def assert_told(self, *words: str) -> None:
         """Fail unless both runs by both engines end with *words*, and change nothing."""
-        for engine in ENGINES:
+        for engine in DIALECTS:
             for run in (self.run_query, self.report):
                 with self.subTest(engine, run=run.__name__):
                     result = run(engine)
@@ -345,11 +347,11 @@ class AFailingEngine(FilesCase):
             "import re, sys; script = open(sys.argv[-1]).read();"
             ' print(re.search("@@[0-9a-f]* version", script)[0]); print("no JSON at all")'
         )
-        self.assert_told("'no JSON at all' is no row")
+        self.assert_told("'no JSON at all' is not a row")
 
     def test_tells_of_amounts_beyond_64_bits(self) -> None:
         self.fake("echo '[ARITHMETIC_OVERFLOW] long overflow' >&2; exit 1")
-        self.assert_told("too large to reckon with in 64 bits")
+        self.assert_told("overflow 64-bit integers")
 
     def test_ends_with_the_run(self) -> None:
         # Written and renamed, so that it is never read half.
@@ -421,7 +423,7 @@ class OddOptions(FilesCase):
                 self.assertIn(words, result.stderr)
 
     def test_an_address_elsewhere(self) -> None:
-        present = mock.patch.object(Spark, "find_command", return_value="spark-sql")
+        present = mock.patch("utils.engines.process.find_program", return_value="spark-sql")
         for address in ("hdfs://host:8020/shop", "s3a://bucket/shop"):
             with self.subTest(address), present:
                 result = call(run_query.main, "--engine", "spark", "--data-dir", address)
@@ -435,7 +437,7 @@ class AnotherQuery(FilesCase):
     def test_that_is_not_one_select(self) -> None:
         self.copy_sample()
         path = self.folder / "own.sql"
-        present = mock.patch.object(DuckDB, "find_command", return_value="duckdb")
+        present = mock.patch("utils.engines.process.find_program", return_value="duckdb")
         for sql in ("SELEC 1", "SELECT 1; DROP TABLE users", "DROP TABLE users"):
             with self.subTest(sql), present:
                 path.write_text(sql, encoding="utf-8")
@@ -470,7 +472,7 @@ class TheFiles(FilesCase):
             with self.subTest(name):
                 (self.folder / "users.csv").write_text(text, encoding="utf-8", newline="")
                 self.assertEqual(self.ingest().status, 0)
-                surveyed = survey_tables(
+                surveyed = read_contents(
                     find_tables(read_contract(), self.folder), has_fingerprints=False
                 )
                 told = [
@@ -501,7 +503,7 @@ class TheFiles(FilesCase):
 
     def test_are_the_same_in_any_layout(self) -> None:
         whole = shop_of_800()
-        expected = survey_tables(find_tables(read_contract(), whole), has_fingerprints=True)
+        expected = read_contents(find_tables(read_contract(), whole), has_fingerprints=True)
         spark = self.folder / "written by Spark"
         own = self.folder / "in folders of their own"
         for table in TABLES:
@@ -520,7 +522,7 @@ class TheFiles(FilesCase):
                 shutil.copy(path, own / number / f"{table}.csv")
         for folder in (spark, own, parts_of_800(1), parts_of_800(3), parts_of_800(16)):
             with self.subTest(folder.name):
-                found = survey_tables(
+                found = read_contents(
                     find_tables(read_contract(), folder), has_fingerprints=True
                 )
                 # All but the files.
@@ -540,7 +542,7 @@ class TheFiles(FilesCase):
     def test_are_refused_when_one_is_missing(self) -> None:
         shutil.copytree(parts_of_800(3), self.folder / "parts")
         (self.folder / "parts" / "orders.csv.part-2-of-3").unlink()
-        with self.assertRaisesRegex(DataError, "of 3 parts number 2 is missing"):
+        with self.assertRaisesRegex(DataError, "of 3 parts, number 2 is missing"):
             self.find(self.folder / "parts")
         with self.assertRaisesRegex(DataError, "users.csv: no such file"):
             self.find(self.folder)
@@ -555,8 +557,8 @@ class TheFiles(FilesCase):
 
     def test_are_refused_without_a_header_or_utf_8(self) -> None:
         for name, text, words in (
-            ("no header", b"1,2\n", "Mend the header"),
-            ("Latin-1", b"\xe9", "no CSV of UTF-8"),
+            ("no header", b"1,2\n", "Correct the header"),
+            ("Latin-1", b"\xe9", "not CSV in UTF-8"),
         ):
             with self.subTest(name):
                 self.copy_sample()
@@ -564,7 +566,7 @@ class TheFiles(FilesCase):
                 head = b"" if name == "no header" else path.read_bytes()
                 path.write_bytes(head + text)
                 with self.assertRaisesRegex(DataError, words):
-                    survey_tables(
+                    read_contents(
                         find_tables(read_contract(), self.folder), has_fingerprints=False
                     )
 
@@ -573,23 +575,23 @@ class TheScript(unittest.TestCase):
     """Says to each engine what it understands."""
 
     def test_holds_every_rule_without_what_only_sqlite_knows(self) -> None:
-        for engine in (DuckDB(), Spark()):
+        for dialect in DIALECTS.values():
             for table, rules in list_rules(read_contract()):
                 for rule in rules:
-                    with self.subTest(engine.name, table=table.name, rule=rule.name):
-                        text = translate_rule(engine, rule.expression)
+                    with self.subTest(dialect.name, table=table.name, rule=rule.name):
+                        text = translate_rule(dialect, rule.expression)
                         self.assertNotIn("GLOB", text)
                         self.assertNotIn("+0 days", text)
 
     def test_names_several_files_to_hadoop_as_one_path(self) -> None:
         skip_on_windows("the paths are POSIX")
-        self.assertEqual(name_paths([Path("/a b/x.csv")]), "file:///a b/x.csv")
+        self.assertEqual(join_hadoop_paths([Path("/a b/x.csv")]), "file:///a b/x.csv")
         self.assertEqual(
-            name_paths([Path("/d/1/x.csv"), Path("/d/2/x.csv")]),
+            join_hadoop_paths([Path("/d/1/x.csv"), Path("/d/2/x.csv")]),
             "file:///d/{1/x.csv,2/x.csv}",
         )
         with self.assertRaisesRegex(DataError, "Rename"):
-            name_paths([Path("/a[1]/x.csv")])
+            join_hadoop_paths([Path("/a[1]/x.csv")])
 
     def test_shows_of_a_log_what_went_wrong(self) -> None:
         log = (
@@ -601,7 +603,7 @@ class TheScript(unittest.TestCase):
             "Time taken: 1 seconds\n"
         )
         self.assertEqual(
-            pick_errors(log),
+            select_error_lines(log),
             ["[PATH_NOT_FOUND] Path does not exist: file:/a. SQLSTATE: 42K03"],
         )
 
@@ -618,7 +620,7 @@ class EngineCase(FilesCase):
         """Look for the engine."""
         super().setUp()
         try:
-            ENGINES[self.engine]().find_command()
+            find_program(DIALECTS[self.engine])
         except DataError as error:
             skip_or_fail(self, str(error))
         if self.engine == "spark" and shutil.which("java") is None:
@@ -740,7 +742,7 @@ class OnDuckDB(EngineCase):
         with mock.patch("utils.engines.session.run_script", change):
             result = self.run_query(self.engine)
         self.assertEqual(result.status, 1, result)
-        self.assertIn("users.csv: was changed meanwhile", result.stderr)
+        self.assertIn("users.csv: was changed during the run", result.stderr)
 
     def test_each_fault_is_found(self) -> None:
         for name, (break_file, _, _) in FAULTS.items():
@@ -751,7 +753,7 @@ class OnDuckDB(EngineCase):
                 shutil.rmtree(self.out_dir)
                 result = self.run_query(self.engine)
                 self.assertEqual((result.status, result.stdout), (1, ""), result)
-                self.assertIn("All are in the report", result.stderr)
+                self.assertIn("The report lists all", result.stderr)
                 self.assertFalse(self.out_dir.exists())
 
     def test_rows_that_are_no_csv_are_refused(self) -> None:
@@ -771,7 +773,7 @@ class OnDuckDB(EngineCase):
             set_cell(self.folder, "products", row, "cost_cents", f"{2**62}")
         result = self.run_query(self.engine)
         self.assertEqual((result.status, result.stdout), (1, ""), result)
-        self.assertIn("too large to reckon with in 64 bits", result.stderr)
+        self.assertIn("overflow 64-bit integers", result.stderr)
 
     def test_the_score_is_the_same(self) -> None:
         self.generate("--users", 800, "--truth", "--quiet")

@@ -80,11 +80,6 @@ class HashingReader(io.RawIOBase):
         return self._hash.hexdigest()
 
     @property
-    def has_returns(self) -> bool:
-        """Return whether the bytes contain a CR."""
-        return self._returns > 0
-
-    @property
     def has_uniform_line_ends(self) -> bool:
         """Return whether all lines end alike, and no CR is anywhere else."""
         return self._returns == self._pairs and self._pairs in (0, self._line_feeds)

@@ -32,12 +32,13 @@ from db.reporting.report import (
     show_cell,
 )
 from utils.database import VALID_REFUNDS_SQL, find_as_of
-from utils.engines.process import Engine, require_64_bits, translate
+from utils.engines.dialects import translate_select
+from utils.engines.process import Engine, require_64_bits
 from utils.engines.proofs import (
     count_rows,
     find_broken_rules,
-    find_odd_cells,
-    find_other_cells,
+    find_invalid_cells,
+    find_misread_tables,
 )
 from utils.engines.session import (
     Session,
@@ -60,8 +61,8 @@ def report_files(engine: Engine, data_dir: Path, out_dir: Path | None = None) ->
     checks, trends = list_checks(), read_queries(TRENDS_DIR)
     _ask_checks(session, checks)
     for trend in trends:
-        session.script.ask(trend.name, translate(trend.sql))
-    session.script.ask(_INEXACT, _find_inexact_refund(engine))
+        session.script.add_query(trend.name, translate_select(trend.sql))
+    session.script.add_query(_INEXACT, _find_inexact_refund(engine))
     run_session(session)
     provenance = read_session_provenance(session)
     as_of = find_as_of(provenance)
@@ -88,19 +89,19 @@ def _ask_checks(session: Session, checks: Sequence[Check]) -> None:
     queries = [check.query for check in checks if check.query is not None]
     counts, samples = [], []
     for query in queries:
-        found = f"({translate(query.sql)}) AS found"
+        found = f"({translate_select(query.sql)}) AS found"
         counts.append(f"SELECT '{query.name}' AS check_name, COUNT(*) AS n FROM {found}")
         first = f"SELECT * FROM {found} LIMIT {SAMPLE_ROWS}"
-        rows = session.engine.select_json(first, name="row_cells")
+        rows = session.dialect.json_rows.format(select=first, column="row_cells")
         samples.append(f"SELECT '{query.name}' AS check_name, row_cells FROM ({rows}) AS r")
-    session.script.ask(_COUNTS, " UNION ALL ".join(counts))
-    session.script.ask(_SAMPLES, " UNION ALL ".join(samples))
+    session.script.add_query(_COUNTS, " UNION ALL ".join(counts))
+    session.script.add_query(_SAMPLES, " UNION ALL ".join(samples))
 
 
 def _find_inexact_refund(engine: Engine) -> str:
     """Return the SQL of `utils.database.find_inexact_refund` for *engine*."""
-    wide = engine.wide_type
-    return translate(
+    wide = engine.dialect.wide_type
+    return translate_select(
         VALID_REFUNDS_SQL.format(
             product=f"CAST(payments.amount_cents AS {wide})"
             f" * CAST(orders.subtotal_cents - orders.discount_cents AS {wide})",
@@ -125,7 +126,7 @@ def _describe_checks(session: Session, checks: Sequence[Check]) -> Iterator[Row]
     for name, row in session.script.rows[_SAMPLES]:
         # An engine may hand over JSON within JSON as text or as an object.
         cells = (json.loads(row) if isinstance(row, str) else row).values()
-        require_64_bits(session.engine, name, cells)
+        require_64_bits(session.dialect, name, cells)
         samples.setdefault(name, []).append([show_cell(cell) for cell in cells])
     for check in checks:
         if check.query is None:
@@ -147,7 +148,8 @@ def _find_here(session: Session, check: Check) -> Findings:
     }[check.name]
     if check.name == WHOLE_CHECK:
         rows = [
-            [fault.describe()] for fault in find_odd_cells(session.script, session.contract)
+            [fault.describe()]
+            for fault in find_invalid_cells(session.script, session.contract)
         ]
     elif check.name == RULES_CHECK:
         rows = [
@@ -155,6 +157,6 @@ def _find_here(session: Session, check: Check) -> Findings:
             for fault in find_broken_rules(session.script, session.contract)
         ]
     else:
-        rows = [list(row) for row in find_other_cells(session.script, session.surveys)]
+        rows = [list(row) for row in find_misread_tables(session.script, session.contents)]
     sample = [[show_cell(cell) for cell in row] for row in rows[:SAMPLE_ROWS]]
     return Findings(columns, len(rows), sample)
