@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from queries.cohorts import Result, name_quarter
-from queries.forecast.forecast import PurchaseHistory, collect_histories
+from queries.forecast.histories import PurchaseHistory, collect_histories
 from queries.options import VALID_STATUSES, Options, require_day, require_statuses
 from queries.reading import (
     CUSTOMERS_CTE,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from queries.cohorts import CLV_MONTHS, Result
-from queries.forecast.forecast import PurchaseHistory, collect_histories
+from queries.forecast.histories import PurchaseHistory, collect_histories
 from queries.options import Options, require_options
 from queries.reconciliation import Totals, sum_tables
 from queries.sql_text import find_parts, replace_body, replace_select

@@ -1,6 +1,6 @@
-"""What BG/NBD expects of a customer's coming days, from what is known of them.
+"""Expectations of BG/NBD: the purchases of customers in the days to come.
 
-Sources: FHL 2005 and note 021, as queries/forecast/bg_nbd.py names them.
+Sources: FHL 2005 and note 021, by their names in queries/forecast/bg_nbd.py.
 """
 
 from __future__ import annotations
@@ -15,30 +15,32 @@ from queries.forecast.newton import Vector
 TIME_UNIT = "week"
 DAYS_PER_UNIT = 7
 
-# Of the quadrature over the dropout probability: the step in log-odds, its part of the
-# standard deviation if that is less, and the weight that is neglected.
-_WIDEST_STEP = 0.5
-_STEP_OF_DEVIATION = 0.7
-_LEAST_WEIGHT = 1e-13
+# The quadrature over the dropout probability: its largest step in log-odds, its step as a
+# share of the standard deviation where that is smaller, and the weight that is neglected.
+_MAX_STEP = 0.5
+_STEP_PER_DEVIATION = 0.7
+_MIN_WEIGHT = 1e-13
 
-# Relative step of the numeric derivatives; their error goes with its square.
-_NUDGE = 1e-3
+# Step of the numeric derivatives, by the logarithm of a parameter; their error is
+# proportional to its square.
+_DERIVATIVE_STEP = 1e-3
 
-# Frequency, recency and age, the latter two in days since the first purchase.
-History = tuple[int, int, int]
+# Frequency, recency and age of a customer: the days with a purchase after the first, and
+# the days from the first purchase to the last one and to today.
+PurchaseSummary = tuple[int, int, int]
 
 
-class _DropoutRule(NamedTuple):
-    """Dropout probabilities and their weights, the one at zero apart."""
+class _Quadrature(NamedTuple):
+    """A quadrature rule: dropout probabilities with their weights, that of zero apart."""
 
     zero_weight: float
     nodes: list[tuple[float, float]]
 
 
-def probability_alive(parameters: Vector, history: History) -> float:
-    """Return 1 / (1 + A4 / A3), as in the likelihood of `bg_nbd`."""
+def probability_alive(parameters: Vector, customer: PurchaseSummary) -> float:
+    """Return 1 / (1 + A4 / A3), with the terms of the likelihood in `bg_nbd`."""
     r, alpha, a, b = parameters
-    frequency, recency, age = history
+    frequency, recency, age = customer
     if not frequency:
         return 1.0
     gap = (alpha + age / DAYS_PER_UNIT) / (alpha + recency / DAYS_PER_UNIT)
@@ -46,77 +48,83 @@ def probability_alive(parameters: Vector, history: History) -> float:
     return 1 / (1 + math.exp(d)) if d < 0 else math.exp(-d) / (1 + math.exp(-d))
 
 
-def expect_futures(
-    parameters: Vector, histories: Sequence[History], days: int, *, age_step: int = 1
+def expect_purchases(
+    parameters: Vector,
+    customers: Sequence[PurchaseSummary],
+    days: int,
+    *,
+    age_step: int = 1,
 ) -> list[float]:
-    """Return the purchases expected of each of *histories* in the next *days*."""
-    return _expect(parameters, histories, days, _future_given_alive, age_step=age_step)
+    """Return the expected purchases of each of *customers* in the next *days*."""
+    return _expect(parameters, customers, days, _purchases_given_alive, age_step=age_step)
 
 
 def expect_pairs(
-    parameters: Vector, histories: Sequence[History], days: int
+    parameters: Vector, customers: Sequence[PurchaseSummary], days: int
 ) -> list[float]:
-    """Return E[X(X - 1)] of each of *histories* in the next *days*."""
-    return _expect(parameters, histories, days, _pairs_given_alive)
+    """Return E[X(X - 1)] of the purchases X of each of *customers* in the next *days*."""
+    return _expect(parameters, customers, days, _pairs_given_alive)
 
 
-def expect_by_age(parameters: Vector, days: int) -> list[float]:
-    """Return a new customer's repeat purchases by the ages of 0 to *days* days."""
+def expect_purchases_by_age(parameters: Vector, days: int) -> list[float]:
+    """Return a new customer's expected repeat purchases by the age of 0, 1, ... *days*."""
     r, alpha, a, b = parameters
-    rule = _build_rule(a, b)
+    rule = _build_quadrature(a, b)
     return [
-        _future_given_alive(rule, r, day / DAYS_PER_UNIT / alpha) for day in range(days + 1)
+        _purchases_given_alive(rule, r, day / DAYS_PER_UNIT / alpha)
+        for day in range(days + 1)
     ]
 
 
 def _expect(
     parameters: Vector,
-    histories: Sequence[History],
+    customers: Sequence[PurchaseSummary],
     days: int,
-    given_alive: Callable[[_DropoutRule, float, float], float],
+    given_alive: Callable[[_Quadrature, float, float], float],
     *,
     age_step: int = 1,
 ) -> list[float]:
-    """Return a moment of each of *histories*: *given_alive*, times P(alive).
+    """Return the expectation *given_alive* times P(alive) for each of *customers*.
 
     Given alive, lambda is Gamma(r + x, alpha + T) and the dropout probability Beta(a,
-    b + x), whatever t_x (FHL 2005): the rule of quadrature is made once per frequency, the
-    moment once per frequency and age, the latter rounded to a multiple of *age_step* days.
+    b + x), whatever t_x (FHL 2005).  So a quadrature rule is built once for each
+    frequency, and the expectation computed once for each frequency and age; for the
+    latter, ages are rounded to a multiple of *age_step* days.
     """
     r, alpha, a, b = parameters
-    rules: dict[int, _DropoutRule] = {}
-    moments: dict[tuple[int, int], float] = {}
+    rules: dict[int, _Quadrature] = {}
+    expectations: dict[tuple[int, int], float] = {}
     results = []
-    for history in histories:
-        frequency = history[0]
-        age = round(history[2] / age_step) * age_step
-        moment = moments.get((frequency, age))
-        if moment is None:
+    for customer in customers:
+        frequency = customer[0]
+        age = round(customer[2] / age_step) * age_step
+        expectation = expectations.get((frequency, age))
+        if expectation is None:
             if frequency not in rules:
-                rules[frequency] = _build_rule(a, b + frequency)
+                rules[frequency] = _build_quadrature(a, b + frequency)
             s = days / DAYS_PER_UNIT / (alpha + age / DAYS_PER_UNIT)
-            moment = given_alive(rules[frequency], r + frequency, s)
-            moments[frequency, age] = moment
-        results.append(moment * probability_alive(parameters, history))
+            expectation = given_alive(rules[frequency], r + frequency, s)
+            expectations[frequency, age] = expectation
+        results.append(expectation * probability_alive(parameters, customer))
     return results
 
 
-def _future_given_alive(rule: _DropoutRule, k: float, s: float) -> float:
+def _purchases_given_alive(rule: _Quadrature, k: float, s: float) -> float:
     """Return E[X] given alive; k = r + x and s = t / (alpha + T).
 
     E[X | lambda, p] is (1 - exp(-lambda p t)) / p.  The mean over lambda ~ Gamma(k,
-    alpha + T) is (1 - (1 + p s)^-k) / p, whose limit at p = 0 is k s; the mean over p is
-    left to *rule*.  Carried out with Gauss's 2F1, it is the fraction of FHL 2005.
+    alpha + T) is (1 - (1 + p s)^-k) / p, whose limit at p = 0 is k s; *rule* gives the mean
+    over p.  In closed form, with Gauss's 2F1, it is the fraction of FHL 2005.
     """
     expm1, log1p = math.expm1, math.log1p
     inner = sum([weight / p * expm1(-k * log1p(p * s)) for p, weight in rule.nodes])
     return rule.zero_weight * k * s - inner
 
 
-def _pairs_given_alive(rule: _DropoutRule, k: float, s: float) -> float:
-    """Return E[X(X - 1)] given alive; k and s as for `_future_given_alive`.
+def _pairs_given_alive(rule: _Quadrature, k: float, s: float) -> float:
+    """Return E[X(X - 1)] given alive; k and s as for `_purchases_given_alive`.
 
-    Two purchases at times u < v need life after both but the last:
+    For purchases at times u < v the customer must survive all purchases before v:
     E[X(X - 1) | lambda, p] = 2 (1 - p) lambda^2 times the integral of v exp(-lambda p v)
     over 0 < v < t, that is 2 (1 - p) / p^2 (1 - exp(-lambda p t) (1 + lambda p t)).  The
     mean over lambda, with y = p s, is
@@ -128,7 +136,7 @@ def _pairs_given_alive(rule: _DropoutRule, k: float, s: float) -> float:
     for p, weight in rule.nodes:
         y = p * s
         if k * y < 1e-3:
-            # Three terms of its power series: the difference below would lose digits.
+            # Three terms of the power series: the difference below would lose digits.
             part = limit * (1 - (k + 2) * y * (2 / 3 - (k + 3) * y / 4))
         else:
             alive = math.exp(-k * math.log1p(y)) * (1 + k * y / (1 + y))
@@ -137,16 +145,16 @@ def _pairs_given_alive(rule: _DropoutRule, k: float, s: float) -> float:
     return total
 
 
-def _build_rule(a: float, b: float) -> _DropoutRule:
-    """Return a rule of quadrature for means over p ~ Beta(*a*, *b*).
+def _build_quadrature(a: float, b: float) -> _Quadrature:
+    """Return a quadrature rule for means over p ~ Beta(*a*, *b*).
 
-    The trapezoidal rule in the log-odds of p: what is averaged here is analytic there
-    within a strip that hangs neither on the horizon nor on a, so it converges as fast for
+    The trapezoidal rule in the log-odds of p.  The integrands are analytic there within a
+    strip that depends neither on the horizon nor on a, so that it converges as fast for
     a = 1 or s = 1000, where a power series does not.  Nodes at p = 0 and p = 1 carry the
-    tails, such that the total and the mean of p are exact.
+    tails, with weights that make the total and the mean of p exact.
     """
     deviation = math.sqrt(1 / a + 1 / b)
-    width = min(_WIDEST_STEP, _STEP_OF_DEVIATION * deviation)
+    width = min(_MAX_STEP, _STEP_PER_DEVIATION * deviation)
     log_scale = math.log(width) + math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
     center = math.log(a / b)
     nodes = []
@@ -157,7 +165,7 @@ def _build_rule(a: float, b: float) -> _DropoutRule:
             u = center + direction * step * width
             p, rest = 1 / (1 + math.exp(-u)), 1 / (1 + math.exp(u))
             weight = math.exp(log_scale + a * math.log(p) + b * math.log(rest))
-            if weight * (p if direction < 0 else rest) < _LEAST_WEIGHT:
+            if weight * (p if direction < 0 else rest) < _MIN_WEIGHT:
                 break
             nodes.append((p, weight))
             total += weight
@@ -165,33 +173,36 @@ def _build_rule(a: float, b: float) -> _DropoutRule:
             step += 1
     one_weight = a / (a + b) - mean
     nodes.append((1.0, one_weight))
-    return _DropoutRule(1 - total - one_weight, nodes)
+    return _Quadrature(1 - total - one_weight, nodes)
 
 
-def derive_futures(
-    parameters: Vector, histories: Sequence[History], days: int
+def differentiate_purchases(
+    parameters: Vector, customers: Sequence[PurchaseSummary], days: int
 ) -> list[list[float]]:
-    """Return the derivatives of the expected purchases by the logarithms of *parameters*.
+    """Return the derivatives of `expect_purchases` by the logarithms of *parameters*.
 
-    One list over *histories* per parameter, by central differences.  Ages count in whole
-    weeks where P(alive) is not concerned: a seventh of the work for about a
-    percent of the deviation, or less.
+    One list over *customers* per parameter, by central differences.  Ages are rounded to
+    whole weeks except in P(alive): this takes a seventh of the time and changes the
+    deviation by about one percent, or less.
     """
     derivatives = []
     for i in range(len(parameters)):
         above, below = (
-            expect_futures(
+            expect_purchases(
                 tuple(
-                    value * math.exp(sign * _NUDGE) if i == j else value
+                    value * math.exp(sign * _DERIVATIVE_STEP) if i == j else value
                     for j, value in enumerate(parameters)
                 ),
-                histories,
+                customers,
                 days,
                 age_step=DAYS_PER_UNIT,
             )
             for sign in (1, -1)
         )
         derivatives.append(
-            [(up - down) / (2 * _NUDGE) for up, down in zip(above, below, strict=True)]
+            [
+                (up - down) / (2 * _DERIVATIVE_STEP)
+                for up, down in zip(above, below, strict=True)
+            ]
         )
     return derivatives

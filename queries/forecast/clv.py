@@ -1,35 +1,39 @@
-"""What groups of customers will buy next, and for how much: expectations, and intervals.
+"""Expected purchases of groups of customers and their value, with intervals.
 
-BG/NBD tells how often they come back, Gamma-Gamma what a purchase is worth; frequency and
-value are taken to be independent.
+BG/NBD gives the number of purchases and Gamma-Gamma the value of each; frequency and value
+are assumed to be independent.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from queries.forecast.bg_nbd import PurchaseModel
 from queries.forecast.bg_nbd_expectations import (
-    History,
-    derive_futures,
-    expect_futures,
+    PurchaseSummary,
+    differentiate_purchases,
     expect_pairs,
+    expect_purchases,
 )
 from queries.forecast.gamma_gamma import SpendingModel
 from queries.forecast.newton import delta_variance
 from utils.helpers import DataError
 
+# The probability that an interval contains the actual figure, if the model is right.
+INTERVAL_LEVEL = 0.95
+
 
 class Customer(NamedTuple):
-    """One customer's past, up to the day of the forecast.
+    """One customer's purchases up to the day of the forecast.
 
     *frequency* counts the days with a purchase after the first; *recency_days* is the age
     at the last of them and *age_days* the age now, both since the first purchase;
-    *mean_value* is the mean value of those days.  Without them it is 0, and recency too.
+    *mean_value* is the mean value of those days.  Without such days, recency and mean value
+    are 0.
     """
 
     frequency: int
@@ -38,17 +42,17 @@ class Customer(NamedTuple):
     mean_value: float
 
     @property
-    def history(self) -> History:
-        """Return what the purchase model knows of the customer."""
+    def summary(self) -> PurchaseSummary:
+        """Return the part of it that the purchase model needs."""
         return self.frequency, self.recency_days, self.age_days
 
 
 class Estimate(NamedTuple):
-    """A forecast total and two standard deviations around it.
+    """A forecast total and two standard deviations of it.
 
-    *chance_sd* is of what the customers do by chance if the parameters are right, None if
-    the spending model gives it no finite value; *parameter_sd* is of what the parameters
-    do to the total.  Neither knows whether the model is right: quote a hold-out beside.
+    *chance_sd* comes from the customers' random behaviour, given the parameters; it is None
+    if the spending model has no finite variance.  *parameter_sd* comes from the error of
+    the parameters.  Neither contains the error of a wrong model: a holdout shows that.
     """
 
     total: float
@@ -56,158 +60,200 @@ class Estimate(NamedTuple):
     parameter_sd: float
 
     def interval(self, level: float) -> tuple[float, float] | None:
-        """Return the bounds that hold the total with probability *level*; None if unknown.
+        """Return the bounds that contain the total with probability *level*.
 
-        Normal, of both deviations together, and never below zero.
+        They are normal, from both deviations together, and not below zero; None where the
+        variance is not finite.
         """
         if self.chance_sd is None:
             return None
-        reach = NormalDist().inv_cdf((1 + level) / 2)
-        reach *= math.hypot(self.chance_sd, self.parameter_sd)
-        return max(0.0, self.total - reach), self.total + reach
+        half_width = NormalDist().inv_cdf((1 + level) / 2)
+        half_width *= math.hypot(self.chance_sd, self.parameter_sd)
+        return max(0.0, self.total - half_width), self.total + half_width
+
+    def describe(self, *, digits: int | None = None, scale: float = 1.0) -> dict[str, Any]:
+        """Return the total and its interval times *scale*, rounded to *digits* decimals.
+
+        Without *digits* the figures are whole numbers.
+        """
+        low, high = self.interval(INTERVAL_LEVEL) or (None, None)
+        return {
+            name: None if figure is None else round(figure * scale, digits)
+            for name, figure in (("forecast", self.total), ("low", low), ("high", high))
+        }
 
 
-class Forecast(NamedTuple):
-    """What a group of customers is expected to do: purchase days, and their value."""
+class GroupForecast(NamedTuple):
+    """The expected purchase days of a group of customers, and the value of these days."""
 
     customer_count: int
     purchases: Estimate
     value: Estimate
 
 
-def forecast_customers(
+def forecast_groups(
     purchases: PurchaseModel,
     spending: SpendingModel,
     groups: Mapping[str, Sequence[Customer]],
     *,
     days: int,
-) -> dict[str, Forecast]:
-    """Return for each of *groups* what its customers are expected to do in *days*.
+) -> dict[str, GroupForecast]:
+    """Return the forecast of each of *groups* for the next *days*.
 
-    Deviations of groups do not add up, as all share the parameters: for a total, pass all
-    customers as one more group.  Work is done once per distinct history.
+    Deviations of groups do not add up, because all groups share the parameters: for a
+    total, pass all customers as one more group.  Each distinct summary is computed once.
     """
-    index: dict[History, int] = {}
-    tallies = {}
-    for name, customers in groups.items():
-        tally = tallies[name] = _GroupTally(len(customers))
-        for customer in customers:
-            place = index.setdefault(customer.history, len(index))
-            _add_customer(tally, place, customer, spending)
-    histories = list(index)
-    moments = _Moments(
-        expect_futures(purchases.parameters, histories, days),
-        expect_pairs(purchases.parameters, histories, days),
-        derive_futures(purchases.parameters, histories, days),
+    index: dict[PurchaseSummary, int] = {}
+    tallies = {
+        name: _tally_group(customers, index, spending) for name, customers in groups.items()
+    }
+    summaries = list(index)
+    expectations = _Expectations(
+        expect_purchases(purchases.parameters, summaries, days),
+        expect_pairs(purchases.parameters, summaries, days),
+        differentiate_purchases(purchases.parameters, summaries, days),
     )
     return {
-        name: _forecast_group(tally, moments, purchases, spending)
+        name: GroupForecast(
+            len(groups[name]),
+            _estimate_purchases(tally, expectations, purchases),
+            _estimate_value(tally, expectations, purchases, spending),
+        )
         for name, tally in tallies.items()
     }
 
 
-def expect_each(
+def forecast_each(
     purchases: PurchaseModel,
     spending: SpendingModel,
     customers: Sequence[Customer],
     *,
     days: int,
 ) -> list[tuple[float, float]]:
-    """Return the purchases and the value expected of each of *customers* in *days*."""
-    futures = expect_futures(
-        purchases.parameters, [customer.history for customer in customers], days
+    """Return the expected purchases of each of *customers* in *days*, and their value."""
+    counts = expect_purchases(
+        purchases.parameters, [customer.summary for customer in customers], days
     )
     return [
-        (future, future * spending.expected_value(customer.frequency, customer.mean_value))
-        for future, customer in zip(futures, customers, strict=True)
+        (count, count * spending.expected_value(customer.frequency, customer.mean_value))
+        for count, customer in zip(counts, customers, strict=True)
     ]
 
 
 # ---- Groups of customers -----------------------------------------------------------------
 
 
-class _Moments(NamedTuple):
-    """By history: E[X], E[X(X - 1)], and E[X] derived by each log-parameter."""
+class _Expectations(NamedTuple):
+    """By summary: E[X], E[X(X - 1)], and E[X] derived by each log-parameter."""
 
-    futures: list[float]
+    purchases: list[float]
     pairs: list[float]
     derivatives: list[list[float]]
 
 
-@dataclass
-class _GroupTally:
-    """Sums over one group's customers, by their history's place in the list of all.
+@dataclass(slots=True)
+class _ValueSums:
+    """Sums over customers of one summary, where e = E[p / nu] is their expected value.
 
-    A row is [customers, sum of e, of e^2, of E[(p / nu)^2], of E[Z^2], and of e derived by
-    the logarithms of p, q and gamma], where e = E[p / nu].
+    *slopes* are the sums of e derived by the logarithms of p, q and gamma.
     """
 
-    customer_count: int
+    customer_count: int = 0
+    values: float = 0.0  # of e
+    squared_values: float = 0.0  # of e^2
+    rate_squares: float = 0.0  # of E[(p / nu)^2]
+    purchase_squares: float = 0.0  # of E[Z^2]
+    slopes: list[float] = field(default_factory=lambda: [0.0] * 3)
 
-    def __post_init__(self) -> None:
-        self.rows: dict[int, list[float]] = {}
+
+# The sums of a group, by the position of the summary in the list of all.
+_GroupTally = dict[int, _ValueSums]
 
 
-def _add_customer(
-    tally: _GroupTally, place: int, customer: Customer, spending: SpendingModel
-) -> None:
-    """Add *customer*, whose history is at *place*, to *tally*."""
+def _tally_group(
+    customers: Iterable[Customer],
+    index: dict[PurchaseSummary, int],
+    spending: SpendingModel,
+) -> _GroupTally:
+    """Return the sums over *customers*; their summaries are added to *index*."""
+    tally: _GroupTally = {}
+    for customer in customers:
+        position = index.setdefault(customer.summary, len(index))
+        _add_customer(tally.setdefault(position, _ValueSums()), customer, spending)
+    return tally
+
+
+def _add_customer(sums: _ValueSums, customer: Customer, spending: SpendingModel) -> None:
     frequency, _, _, mean_value = customer
     if mean_value < 0:
         raise DataError(
             f"A customer's repeat purchases are worth {mean_value:g} {spending.money_unit}"
-            " each, expected zero or more. Count refunds up to what was paid."
+            " each, expected zero or more. Count refunds only up to the amount paid."
         )
     p, q, gamma = spending.parameters
     value = spending.expected_value(frequency, mean_value)
-    square, purchase_square = spending.expected_squares(frequency, mean_value)
-    # The derivatives of ln e, worked from e = p (gamma + x m) / (q + p x - 1).
+    rate_square, purchase_square = spending.expected_squares(frequency, mean_value)
+    sums.customer_count += 1
+    sums.values += value
+    sums.squared_values += value * value
+    sums.rate_squares += rate_square
+    sums.purchase_squares += purchase_square
+    # The derivatives of ln e, from e = p (gamma + x m) / (q + p x - 1).
     shape = q + p * frequency - 1
-    row = tally.rows.setdefault(place, [0.0] * 8)
-    row[0] += 1
-    row[1] += value
-    row[2] += value * value
-    row[3] += square
-    row[4] += purchase_square
-    row[5] += value * (q - 1) / shape
-    row[6] -= value * q / shape
-    row[7] += value * gamma / (gamma + frequency * mean_value)
+    sums.slopes[0] += value * (q - 1) / shape
+    sums.slopes[1] -= value * q / shape
+    sums.slopes[2] += value * gamma / (gamma + frequency * mean_value)
 
 
-def _forecast_group(
-    tally: _GroupTally, moments: _Moments, purchases: PurchaseModel, spending: SpendingModel
-) -> Forecast:
-    """Return the forecast of one group.
+def _estimate_purchases(
+    tally: _GroupTally, expectations: _Expectations, purchases: PurchaseModel
+) -> Estimate:
+    """Return the purchases of a group.
 
-    Chance: with X purchases of independent values Z given nu, the variance of a customer's
-    value is E[X] E[Z^2] + E[X(X - 1)] E[(p / nu)^2] - (E[X] E[p / nu])^2, and that of X is
-    E[X] + E[X(X - 1)] - E[X]^2; customers are independent.  Parameters: the delta method,
-    the two models being fitted apart.
+    The variance of one customer's is E[X] + E[X(X - 1)] - E[X]^2; customers are
+    independent.  The deviation by the parameters is that of the delta method.
     """
-    count = value = count_variance = value_variance = 0.0
-    by_spending = [0.0] * 3
-    count_by_purchases = [0.0] * len(moments.derivatives)
-    value_by_purchases = [0.0] * len(moments.derivatives)
-    for place, row in tally.rows.items():
-        customers, values, value_squares, squares, purchase_squares, *slopes = row
-        x, pairs = moments.futures[place], moments.pairs[place]
-        count += customers * x
-        value += values * x
-        count_variance += customers * (x + pairs - x * x)
-        value_variance += x * purchase_squares + pairs * squares - x * x * value_squares
-        for i, slope in enumerate(slopes):
+    total = variance = 0.0
+    slopes = [0.0] * len(expectations.derivatives)
+    for position, sums in tally.items():
+        count = sums.customer_count
+        x, pairs = expectations.purchases[position], expectations.pairs[position]
+        total += count * x
+        variance += count * (x + pairs - x * x)
+        for i, derivative in enumerate(expectations.derivatives):
+            slopes[i] += count * derivative[position]
+    parameter_variance = delta_variance(slopes, purchases.covariance)
+    return Estimate(total, math.sqrt(variance), math.sqrt(parameter_variance))
+
+
+def _estimate_value(
+    tally: _GroupTally,
+    expectations: _Expectations,
+    purchases: PurchaseModel,
+    spending: SpendingModel,
+) -> Estimate:
+    """Return the value of the purchases of a group.
+
+    With X purchases of independent values Z given nu, the variance of one customer's is
+    E[X] E[Z^2] + E[X(X - 1)] E[(p / nu)^2] - (E[X] E[p / nu])^2.  The two models are
+    fitted separately, so the variances by their parameters add up.
+    """
+    total = variance = 0.0
+    by_purchases = [0.0] * len(expectations.derivatives)
+    by_spending = [0.0] * len(spending.parameters)
+    for position, sums in tally.items():
+        x, pairs = expectations.purchases[position], expectations.pairs[position]
+        total += sums.values * x
+        variance += (
+            x * sums.purchase_squares
+            + pairs * sums.rate_squares
+            - x * x * sums.squared_values
+        )
+        for i, derivative in enumerate(expectations.derivatives):
+            by_purchases[i] += sums.values * derivative[position]
+        for i, slope in enumerate(sums.slopes):
             by_spending[i] += slope * x
-        for i, derivative in enumerate(moments.derivatives):
-            count_by_purchases[i] += customers * derivative[place]
-            value_by_purchases[i] += values * derivative[place]
-    count_spread = delta_variance(count_by_purchases, purchases.covariance)
-    value_spread = delta_variance(value_by_purchases, purchases.covariance)
-    value_spread += delta_variance(by_spending, spending.covariance)
-    known = math.isfinite(value_variance)
-    return Forecast(
-        tally.customer_count,
-        Estimate(count, math.sqrt(count_variance), math.sqrt(count_spread)),
-        Estimate(
-            value, math.sqrt(value_variance) if known else None, math.sqrt(value_spread)
-        ),
-    )
+    parameter_variance = delta_variance(by_purchases, purchases.covariance)
+    parameter_variance += delta_variance(by_spending, spending.covariance)
+    chance_sd = math.sqrt(variance) if math.isfinite(variance) else None
+    return Estimate(total, chance_sd, math.sqrt(parameter_variance))

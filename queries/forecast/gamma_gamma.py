@@ -1,4 +1,4 @@
-"""Gamma-Gamma, what a customer's purchase is worth: mean values in, a fitted model out.
+"""Gamma-Gamma, the value of a customer's purchases: mean values in, a fitted model out.
 
 The values of a customer's purchases are Gamma(p, nu), and nu ~ Gamma(q, gamma).
 
@@ -10,105 +10,95 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import StatisticsError, correlation
 from typing import NamedTuple
 
-from queries.forecast.bg_nbd import LEAST_REPEATERS
-from queries.forecast.newton import Matrix, Measure, Vector, maximize, standard_errors
+from queries.forecast.bg_nbd import MIN_REPEAT_CUSTOMERS
+from queries.forecast.newton import (
+    FittedModel,
+    LogLikelihood,
+    Vector,
+    add_log_likelihoods,
+    maximize,
+)
 from utils.helpers import DataError
 
 
 @dataclass(frozen=True)
-class SpendingModel:
-    """Gamma-Gamma with its money unit, and how well its parameters are known.
+class SpendingModel(FittedModel):
+    """Gamma-Gamma: its parameters p, q and gamma, of which gamma is in *money_unit*.
 
-    *gamma* is in *money_unit*; p and q have none.  *covariance* is that of the logarithms
-    of p, q, gamma, in this order.  *frequency_correlation* is the correlation of frequency
-    and mean value among the customers: the model assumes that there is none.
+    *frequency_correlation* is the correlation of frequency and mean value among the
+    customers; the model assumes that it is 0.
     """
 
-    p: float
-    q: float
-    gamma: float
+    parameter_names = ("p", "q", "gamma")
+
     money_unit: str
-    log_likelihood: float
-    customer_count: int
-    covariance: Matrix
     frequency_correlation: float
 
-    @property
-    def parameters(self) -> Vector:
-        """Return p, q, gamma."""
-        return self.p, self.q, self.gamma
-
-    @property
-    def standard_errors(self) -> Vector:
-        """Return the standard errors of p, q, gamma."""
-        return standard_errors(self.parameters, self.covariance)
-
     def expected_value(self, frequency: int, mean_value: float) -> float:
-        """Return the value expected of the customer's next purchase (note 025).
+        """Return the expected value of the customer's next purchase (note 025).
 
-        That is E[p / nu], where nu given the past is Gamma(q + p x, gamma + x mean).
+        That is E[p / nu], where nu given the history is Gamma(q + p x, gamma + x mean).
         """
-        shape = self.q + self.p * frequency
-        return self.p * (self.gamma + frequency * mean_value) / (shape - 1)
+        p, q, gamma = self.parameters
+        shape = q + p * frequency
+        return p * (gamma + frequency * mean_value) / (shape - 1)
 
     def expected_squares(self, frequency: int, mean_value: float) -> tuple[float, float]:
         """Return E[(p / nu)^2] and E[Z^2] = E[p (p + 1) / nu^2] of a purchase Z.
 
-        By the inverse moments of the Gamma that `expected_value` names; both are infinite
-        where its shape is 2 or less, as the tail of Z then has no variance.
+        From the distribution of nu that `expected_value` uses.  Both are infinite where
+        its shape is 2 or less: Z then has no finite variance.
         """
-        shape = self.q + self.p * frequency
+        p, q, gamma = self.parameters
+        shape = q + p * frequency
         if shape <= 2:
             return math.inf, math.inf
-        rate = self.gamma + frequency * mean_value
+        rate = gamma + frequency * mean_value
         inverse_square = rate * rate / ((shape - 1) * (shape - 2))
-        return self.p * self.p * inverse_square, self.p * (self.p + 1) * inverse_square
+        return p * p * inverse_square, p * (p + 1) * inverse_square
 
 
 def fit_spending(values: Iterable[tuple[int, float]], *, money_unit: str) -> SpendingModel:
     """Fit Gamma-Gamma to (frequency, mean value) of the repeat customers.
 
-    By maximum likelihood (`_measure_spending`), with `maximize` from p = gamma = 1 and q = 2.
-    It works in units of the geometric mean, so that cents and dollars take the same road,
-    which one giant does not bend; the record is in *money_unit*, as is the log-likelihood.
-    Raise `DataError` where the data do not carry a model.
+    By maximum likelihood (`_evaluate`), with `maximize` from p = gamma = 1 and q = 2.  The
+    search works in units of the geometric mean, so that cents and dollars take the same
+    steps and one very large value does not change the unit much.  The model and its
+    log-likelihood are in *money_unit*.  Raise `DataError` where the data do not support a
+    model.
     """
     customers_by_value = Counter(values)
     _check_values(customers_by_value)
-    count = customers_by_value.total()
-    logs = sum(n * math.log(mean) for (_, mean), n in customers_by_value.items())
-    unit = math.exp(logs / count)
-    tally = _tally_values(customers_by_value, unit)
-    peak = maximize(
-        lambda parameters: _measure_spending(tally, parameters),
+    tally = _tally_values(customers_by_value)
+    optimum = maximize(
+        lambda parameters: _evaluate(tally, parameters),
         start=(1.0, 2.0, 1.0),
-        names=("p", "q", "gamma"),
+        names=SpendingModel.parameter_names,
         model="spending model",
     )
-    p, q, gamma = peak.parameters
+    p, q, gamma = optimum.parameters
     if q <= 1:
         raise DataError(
-            f"The spending model finds no mean value: q is {q:.2f}, expected above 1. A few"
-            " customers spend without measure: look for test or wholesale orders."
+            f"The spending model has no finite mean: q is {q:.2f}, expected above 1. A few"
+            " customers spend extreme amounts: look for test or wholesale orders."
         )
     return SpendingModel(
-        p,
-        q,
-        gamma * unit,
-        money_unit,
-        log_likelihood=peak.log_likelihood - count * math.log(unit),
-        customer_count=count,
-        covariance=peak.covariance,
-        frequency_correlation=_correlation(customers_by_value),
+        (p, q, gamma * tally.unit),
+        log_likelihood=optimum.log_likelihood - tally.customer_count * math.log(tally.unit),
+        customer_count=tally.customer_count,
+        covariance=optimum.covariance,
+        money_unit=money_unit,
+        frequency_correlation=_correlate(customers_by_value),
     )
 
 
 def _check_values(customers_by_value: Mapping[tuple[int, float], int]) -> None:
-    """Raise `DataError` unless enough repeat customers spent something, and not alike."""
+    """Raise `DataError` unless enough repeat customers spent more than nothing."""
     count = sum(customers_by_value.values())
     if any(frequency < 1 for frequency, _ in customers_by_value):
         raise ValueError("a customer without a repeat purchase has no mean value")
@@ -116,102 +106,117 @@ def _check_values(customers_by_value: Mapping[tuple[int, float], int]) -> None:
     if unpaid:
         raise DataError(
             f"The spending model has {unpaid} of {count} repeat customers whose purchases"
-            " are worth zero or less, expected more than zero. Leave them out of its fit."
+            " are worth zero or less, expected more than zero. Omit them from its fit."
         )
-    if count < LEAST_REPEATERS:
+    if count < MIN_REPEAT_CUSTOMERS:
         raise DataError(
             f"The spending model has {count} repeat customers with a value, expected at"
-            f" least {LEAST_REPEATERS}. Load more customers or a longer window."
+            f" least {MIN_REPEAT_CUSTOMERS}. Load more customers or a longer window."
         )
 
 
-def _correlation(customers_by_value: Mapping[tuple[int, float], int]) -> float:
+def _correlate(customers_by_value: Counter[tuple[int, float]]) -> float:
     """Return the correlation of frequency and mean value; 0 where either is constant."""
-    count = sum(customers_by_value.values())
-    rows = customers_by_value.items()
-    mean_x = sum(n * x for (x, _), n in rows) / count
-    mean_m = sum(n * m for (_, m), n in rows) / count
-    var_x = sum(n * (x - mean_x) ** 2 for (x, _), n in rows)
-    var_m = sum(n * (m - mean_m) ** 2 for (_, m), n in rows)
-    both = sum(n * (x - mean_x) * (m - mean_m) for (x, m), n in rows)
-    return both / math.sqrt(var_x * var_m) if var_x > 0 and var_m > 0 else 0.0
+    frequencies, means = zip(*customers_by_value.elements(), strict=True)
+    try:
+        return correlation(frequencies, means)
+    except StatisticsError:
+        return 0.0
 
 
 # ---- The likelihood ----------------------------------------------------------------------
 
 
 class _SpendingTally(NamedTuple):
-    """Repeaters by frequency, then by what they spent in all, in a unit of the fit."""
+    """The sums over repeat customers that the likelihood needs.
 
+    *unit* is the geometric mean of the customers' mean values: the sum of the logarithms of
+    the means, in this unit, is 0.  *by_frequency* lists, for each frequency, (total spent
+    in the unit, customers); *weighted_log_totals* is the sum of frequency x ln total.
+    """
+
+    unit: float
     customer_count: int
     by_frequency: list[tuple[int, list[tuple[float, int]]]]
-    log_means: float
     weighted_log_totals: float
 
 
-def _tally_values(
-    customers_by_value: Mapping[tuple[int, float], int], unit: float
-) -> _SpendingTally:
+def _tally_values(customers_by_value: Counter[tuple[int, float]]) -> _SpendingTally:
+    count = customers_by_value.total()
+    logs = sum(n * math.log(mean) for (_, mean), n in customers_by_value.items())
+    unit = math.exp(logs / count)
     totals: dict[int, list[tuple[float, int]]] = defaultdict(list)
-    log_means = weighted = 0.0
-    for (frequency, mean), count in sorted(customers_by_value.items()):
+    weighted = 0.0
+    for (frequency, mean), n in sorted(customers_by_value.items()):
         total = frequency * (mean / unit)
-        totals[frequency].append((total, count))
-        log_means += count * math.log(mean / unit)
-        weighted += count * frequency * math.log(total)
-    return _SpendingTally(
-        sum(customers_by_value.values()), list(totals.items()), log_means, weighted
-    )
+        totals[frequency].append((total, n))
+        weighted += n * frequency * math.log(total)
+    return _SpendingTally(unit, count, list(totals.items()), weighted)
 
 
-def _measure_spending(tally: _SpendingTally, parameters: Vector) -> Measure:
+def _evaluate(tally: _SpendingTally, parameters: Vector) -> LogLikelihood:
     """Return the log-likelihood of Gamma-Gamma, and its derivatives by p, q, gamma.
 
     Note 025, of the mean m of x purchases, per customer:
 
         ln Gamma(p x + q) - ln Gamma(p x) - ln Gamma(q) + q ln gamma
         + (p x - 1) ln m + p x ln x - (p x + q) ln(gamma + x m)
+
+    As the unit makes the sum of ln m zero, the terms with ln m and ln x add up to
+    p x ln(x m).
     """
     p, q, gamma = parameters
     count = tally.customer_count
     log_gamma = math.log(gamma)
-    level = p * tally.weighted_log_totals - tally.log_means
-    level += count * (q * log_gamma - math.lgamma(q))
-    g_p = tally.weighted_log_totals
-    g_q = count * (log_gamma - _digamma(q))
-    g_gamma = count * q / gamma
-    h_pp = h_pq = h_pgamma = 0.0
-    h_qq = -count * _trigamma(q)
-    h_qgamma = count / gamma
-    h_gamma = -count * q / gamma**2
-    for x, rows in tally.by_frequency:
-        n = sum(copies for _, copies in rows)
-        logs = sum(copies * math.log(gamma + total) for total, copies in rows)
-        rates = sum(copies / (gamma + total) for total, copies in rows)
-        squares = sum(copies / (gamma + total) ** 2 for total, copies in rows)
-        px, k = p * x, p * x + q
-        first, second = _digamma(k), _trigamma(k)
-        level += n * (math.lgamma(k) - math.lgamma(px)) - k * logs
-        g_p += x * (n * (first - _digamma(px)) - logs)
-        g_q += n * first - logs
-        g_gamma -= k * rates
-        h_pp += x * x * n * (second - _trigamma(px))
-        h_pq += x * n * second
-        h_qq += n * second
-        h_pgamma -= x * rates
-        h_qgamma -= rates
-        h_gamma += k * squares
-    return Measure(
-        level,
-        (g_p, g_q, g_gamma),
-        ((h_pp,), (h_pq, h_qq), (h_pgamma, h_qgamma, h_gamma)),
+    common = LogLikelihood(
+        p * tally.weighted_log_totals + count * (q * log_gamma - math.lgamma(q)),
+        (
+            tally.weighted_log_totals,
+            count * (log_gamma - _digamma(q)),
+            count * q / gamma,
+        ),
+        (
+            (0.0,),
+            (0.0, -count * _trigamma(q)),
+            (0.0, count / gamma, -count * q / gamma**2),
+        ),
+    )
+    by_frequency = [
+        _evaluate_frequency(x, rows, parameters) for x, rows in tally.by_frequency
+    ]
+    return add_log_likelihoods([common, *by_frequency])
+
+
+def _evaluate_frequency(
+    x: int, rows: Sequence[tuple[float, int]], parameters: Vector
+) -> LogLikelihood:
+    """Return the part of the customers with *x* repeat purchases: (total, customers)."""
+    p, q, gamma = parameters
+    n = sum(copies for _, copies in rows)
+    logs = sum(copies * math.log(gamma + total) for total, copies in rows)
+    rates = sum(copies / (gamma + total) for total, copies in rows)
+    squares = sum(copies / (gamma + total) ** 2 for total, copies in rows)
+    px, k = p * x, p * x + q
+    first, second = _digamma(k), _trigamma(k)
+    return LogLikelihood(
+        n * (math.lgamma(k) - math.lgamma(px)) - k * logs,
+        (
+            x * (n * (first - _digamma(px)) - logs),
+            n * first - logs,
+            -k * rates,
+        ),
+        (
+            (x * x * n * (second - _trigamma(px)),),
+            (x * n * second, n * second),
+            (-x * rates, -rates, k * squares),
+        ),
     )
 
 
 def _digamma(y: float) -> float:
     """Return the derivative of ln Gamma (Abramowitz, Stegun 1964, 6.3.5 and 6.3.18).
 
-    >>> round(_digamma(1.0), 12)  # less Euler's constant
+    >>> round(_digamma(1.0), 12)  # Euler's constant, negated
     -0.577215664902
     """
     shift = 0.0

@@ -9,14 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from queries.forecast.clv import expect_each
-from queries.forecast.forecast import (
-    MOST_AHEAD,
-    CohortForecast,
-    PurchaseHistory,
-    count_day,
-    name_cohort,
-)
+from queries.forecast.clv import forecast_each
+from queries.forecast.forecast import MAX_DAYS_AHEAD, CohortForecast
+from queries.forecast.histories import PurchaseHistory, name_cohort, parse_day
 from utils.contract import MANIFEST_NAME
 from utils.database import Provenance
 from utils.helpers import DataError, hash_file
@@ -43,7 +38,7 @@ class Truth(NamedTuple):
     realised_cents: int
 
 
-class Scored(NamedTuple):
+class ScoredCustomer(NamedTuple):
     """One customer: the forecast's expectation, and the truth."""
 
     cohort: str
@@ -76,10 +71,10 @@ def read_truth(
             f" starts with {as_of or 'no day'}. Leave --as-of or --score away."
         )
     days = manifest.get("horizon_days")
-    if type(days) is not int or not 0 < days <= MOST_AHEAD:
+    if type(days) is not int or not 0 < days <= MAX_DAYS_AHEAD:
         raise DataError(
             f"{folder / MANIFEST_NAME}: horizon_days is {days!r}, expected 1 to"
-            f" {MOST_AHEAD}. {_MAKE}"
+            f" {MAX_DAYS_AHEAD}. {_MAKE}"
         )
     path = folder / USERS_NAME
     try:
@@ -126,54 +121,74 @@ def _find_listed_hash(manifest: Mapping[str, Any]) -> str | None:
 
 
 def score_forecast(
-    projection: CohortForecast,
-    pasts: Mapping[int, PurchaseHistory],
+    forecast: CohortForecast,
+    histories: Mapping[int, PurchaseHistory],
     truths: Mapping[int, Truth],
     days: int,
     *,
     is_by_quarter: bool = False,
 ) -> dict[str, Any]:
-    """Return how the forecast of *projection* for *days* compares with *truths*."""
-    timed = projection.fit.timed
-    if lacking := [user_id for user_id in timed.customers if user_id not in truths]:
-        raise DataError(
-            f"{USERS_NAME}: the truth does not tell of user {lacking[0]}. {_MAKE}"
-        )
-    until = count_day(projection.document["from"])
-    expectations = expect_each(
-        timed.purchases,
-        projection.fit.spending,
-        list(timed.customers.values()),
-        days=timed.clock.count_between(until, until + days),
+    """Return how the *forecast* of *days* compares with *truths*, by user id."""
+    customers = forecast.fit.purchases.customers
+    missing = [user_id for user_id in customers if user_id not in truths]
+    if missing:
+        raise DataError(f"{USERS_NAME}: user {missing[0]} is missing from it. {_MAKE}")
+    scored = _score_customers(
+        forecast, histories, truths, days, is_by_quarter=is_by_quarter
     )
-    scored = []
-    for user_id, (_, value) in zip(timed.customers, expectations, strict=True):
-        cohort = name_cohort(pasts[user_id], is_by_quarter=is_by_quarter)
-        scored.append(Scored(cohort, value * projection.kept_share, truths[user_id]))
     key = "cohort_quarter" if is_by_quarter else "cohort_month"
-    cohorts: dict[str, list[Scored]] = {}
-    for one in scored:
-        cohorts.setdefault(one.cohort, []).append(one)
-    ranked = sorted(scored, key=lambda one: -one.forecast_cents)
+    cohorts: dict[str, list[ScoredCustomer]] = {}
+    for customer in scored:
+        cohorts.setdefault(customer.cohort, []).append(customer)
+    ranked = sorted(scored, key=lambda customer: -customer.forecast_cents)
+    by_cohort = [{key: name} | compare(cohorts[name]) for name in sorted(cohorts)]
     return {
         "days": days,
         "total": compare(scored),
-        "cohorts": [{key: name} | compare(cohorts[name]) for name in sorted(cohorts)],
-        "cohort_error": measure_error([compare(members) for members in cohorts.values()]),
+        "cohorts": by_cohort,
+        "cohort_error": measure_error(by_cohort),
         "deciles": [
-            {"decile": decile + 1} | compare(members)
-            for decile, members in enumerate(cut(ranked, DECILES))
+            {"decile": number} | compare(members)
+            for number, members in enumerate(split_evenly(ranked, DECILES), 1)
         ],
     }
 
 
-def cut(ranked: Sequence[Scored], count: int) -> list[Sequence[Scored]]:
+def _score_customers(
+    forecast: CohortForecast,
+    histories: Mapping[int, PurchaseHistory],
+    truths: Mapping[int, Truth],
+    days: int,
+    *,
+    is_by_quarter: bool,
+) -> list[ScoredCustomer]:
+    purchases = forecast.fit.purchases
+    until = parse_day(forecast.document["from"])
+    estimates = forecast_each(
+        purchases.model,
+        forecast.fit.spending,
+        list(purchases.customers.values()),
+        days=purchases.clock.days_between(until, until + days),
+    )
+    return [
+        ScoredCustomer(
+            name_cohort(histories[user_id], is_by_quarter=is_by_quarter),
+            value * forecast.kept_share,
+            truths[user_id],
+        )
+        for user_id, (_, value) in zip(purchases.customers, estimates, strict=True)
+    ]
+
+
+def split_evenly(
+    ranked: Sequence[ScoredCustomer], count: int
+) -> list[Sequence[ScoredCustomer]]:
     """Return *ranked* in *count* runs of the same length, give or take one."""
     bounds = [len(ranked) * at // count for at in range(count + 1)]
     return [ranked[low:high] for low, high in pairwise(bounds)]
 
 
-def compare(members: Sequence[Scored]) -> dict[str, Any]:
+def compare(members: Sequence[ScoredCustomer]) -> dict[str, Any]:
     """Return forecast, expectation and outcome of *members*, with the forecast's errors."""
     forecast = sum(one.forecast_cents for one in members)
     expected = sum(one.truth.expected_cents for one in members)

@@ -1,129 +1,138 @@
-"""Shop time: days that count for more when the season is busy, measured from the purchases.
+"""Seasonally adjusted time: a factor for each calendar month, measured from the purchases.
 
-BG/NBD takes a customer's rate to be steady.  A shop's is not: who comes in December looks
-livelier than they will be in spring, and a forecast in calendar days believes it.  So the
-models count in days of the shop, of which a year has as many as the calendar's, a busy
-month more and a quiet month fewer.
+BG/NBD assumes that a customer's purchase rate is constant.  In a shop it changes with the
+season: customers observed in December seem more active than they are in spring, and a
+forecast in calendar days would be too high.  So the models count seasonally adjusted days.
+A calendar day has as many of them as the seasonal factor of its month: more than one in a
+busy month, fewer in a quiet one, and one on the average of a year.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import NamedTuple
 
 from queries.forecast.bg_nbd import PurchaseModel
+from utils.months import first_day, month_number
 
-# A season is measured over a whole year at least.
-LEAST_DAYS = 365
+# A season is measured over at least a year.
+MIN_DAYS = 365
 
-# How far months differ before they are looked at: speeds are Gamma with mean 1 and a
-# standard deviation of a quarter, which weighs as much as 16 purchases.  So a month of few
-# purchases stays near 1, and one of hundreds is what its purchases say.
+# The prior of a factor is a Gamma distribution with mean 1 and standard deviation 1/4, whose
+# weight is that of 16 purchases.  So the factor of a month with few purchases stays near 1,
+# and hundreds of purchases decide it.
 PRIOR_PURCHASES = 16
 
-# Measuring is over when no month's speed changes by more than this, or after some rounds.
-LEAST_CHANGE = 0.01
-MOST_ROUNDS = 5
+# Fitting ends when no factor changes by more than this share, or after these rounds.
+MAX_CHANGE = 0.01
+MAX_ROUNDS = 5
 
 _MONTH_DAYS = (31, 28.25, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-STEADY = (1.0,) * 12
+
+# The factors of the months where no season is measured.
+NO_SEASONS = (1.0,) * 12
 
 
-class Clock(NamedTuple):
-    """Counts shop time: *ends* are the shop days from *first* up to each day's end."""
+class SeasonalClock(NamedTuple):
+    """Converts calendar days, given as ordinals, to seasonally adjusted days.
+
+    *ends* are the adjusted days from the start of *first* to the end of each calendar day.
+    """
 
     first: int
     ends: list[float]
 
     @property
     def last(self) -> int:
-        """Return the last day that is counted."""
+        """Return the last day that can be converted."""
         return self.first + len(self.ends) - 1
 
-    def count_until(self, day: int) -> float:
-        """Return the shop days up to the end of *day*, an ordinal."""
+    def days_until(self, day: int) -> float:
+        """Return the adjusted days up to the end of *day*."""
         return self.ends[day - self.first]
 
-    def count_between(self, start: int, end: int) -> int:
-        """Return the whole shop days from the end of *start* to the end of *end*."""
-        return round(self.count_until(end) - self.count_until(start))
+    def days_between(self, start: int, end: int) -> int:
+        """Return the adjusted days from the end of *start* to the end of *end*, rounded."""
+        return round(self.days_until(end) - self.days_until(start))
 
 
-def tells_seasons(starts: Mapping[int, int], until: int) -> bool:
-    """Return whether the days up to *until* tell a season from the customers' age.
+def build_clock(factors: Sequence[float], first: int, last: int) -> SeasonalClock:
+    """Return a clock from *first* to *last*, from the *factors* of January, February, ...
 
-    They do if there is a year of them, and customers of different age meet in each month:
-    those whose first purchase is in it, by the days of *starts*, or of another year.
-    Where nobody new came since spring, a quiet autumn may be the season or the age: from
-    the year 1997 of CDNOW, the half year after is foretold 13 % too high with a clock, and
-    3 % too low without.
+    >>> build_clock(NO_SEASONS, 1, 3)
+    SeasonalClock(first=1, ends=[1.0, 2.0, 3.0])
+    """
+    ends = []
+    days = 0.0
+    for day in range(first, last + 1):
+        days += factors[date.fromordinal(day).month - 1]
+        ends.append(days)
+    return SeasonalClock(first, ends)
+
+
+def has_measurable_seasons(starts: Mapping[int, int], until: int) -> bool:
+    """Return whether the days up to *until* separate the season from the customers' age.
+
+    *starts* counts customers by the day of their first purchase.  The days do if there is
+    a year of them and each calendar month has customers of different ages: new ones, or
+    observations in more than one year.  If nobody new came since spring, a quiet autumn may
+    be the season or the age.  On the year 1997 of CDNOW, the forecast of the following half
+    year is 13 % too high with seasonal factors and 3 % too low without.
     """
     first = min(starts)
     months = {date.fromordinal(day).month for day in starts}
-    months |= {month for month, _ in end_months(first + LEAST_DAYS, until)}
-    return until + 1 - first >= LEAST_DAYS and len(months) == len(STEADY)
+    months |= {month for month, _ in list_month_ends(first + MIN_DAYS, until)}
+    return until + 1 - first >= MIN_DAYS and len(months) == len(NO_SEASONS)
 
 
-def build_clock(speeds: Sequence[float], first: int, last: int) -> Clock:
-    """Return a clock from *first* to *last*; *speeds* are those of the calendar's months.
+def measure_seasonal_factors(
+    model: PurchaseModel,
+    clock: SeasonalClock,
+    factors: Sequence[float],
+    starts: Mapping[int, int],
+    repeats: Mapping[int, int],
+    until: int,
+) -> list[float]:
+    """Return new factors, with which each month has as many repeats as the model expects.
 
-    >>> build_clock(STEADY, 1, 3)
-    Clock(first=1, ends=[1.0, 2.0, 3.0])
+    *model* was fitted with *clock*, which uses the old *factors*.  *starts* counts
+    customers by the day of their first purchase, *repeats* counts later purchases by day,
+    up to *until*.  Months with few purchases stay near 1 (`PRIOR_PURCHASES`); the mean over
+    a year is 1.
     """
-    ends = []
-    time = 0.0
-    for day in range(first, last + 1):
-        time += speeds[date.fromordinal(day).month - 1]
-        ends.append(time)
-    return Clock(first, ends)
+    expected = expect_by_month(model, clock, starts, until)
+    actual = count_by_month(repeats)
+    raw = [
+        (actual[month] + PRIOR_PURCHASES) / (expected[month] / factor + PRIOR_PURCHASES)
+        for month, factor in enumerate(factors, start=1)
+    ]
+    year = sum(_MONTH_DAYS)
+    mean = sum(factor * days / year for factor, days in zip(raw, _MONTH_DAYS, strict=True))
+    return [factor / mean for factor in raw]
 
 
 def count_by_month(by_day: Mapping[int, int]) -> Counter[int]:
-    """Return what is counted *by_day*, an ordinal, by month of the calendar, 1 to 12."""
+    """Return the sums of the counts *by_day*, an ordinal, for each calendar month 1 to 12."""
     by_month: Counter[int] = Counter()
     for day, count in by_day.items():
         by_month[date.fromordinal(day).month] += count
     return by_month
 
 
-def measure_seasonal_factors(
-    model: PurchaseModel,
-    clock: Clock,
-    speeds: Sequence[float],
-    starts: Mapping[int, int],
-    repeats: Mapping[int, int],
-    until: int,
-) -> list[float]:
-    """Return better *speeds*: those that make the repeats of each month the expected ones.
-
-    As far as there are enough of them (`PRIOR_PURCHASES`): a month of which nothing is
-    known stays at 1.  *model* was fitted in the time of *clock*, which runs at *speeds*;
-    *starts* count customers by the day of their first purchase, *repeats* purchases after
-    it.  The mean over a year stays 1.
-    """
-    expected = expect_by_month(model, clock, starts, until)
-    actual = count_by_month(repeats)
-    better = [
-        (actual[month] + PRIOR_PURCHASES) / (expected[month] / speed + PRIOR_PURCHASES)
-        for month, speed in enumerate(speeds, start=1)
-    ]
-    year = sum(_MONTH_DAYS)
-    mean = sum(speed * days / year for speed, days in zip(better, _MONTH_DAYS, strict=True))
-    return [speed / mean for speed in better]
-
-
 def expect_by_month(
-    model: PurchaseModel, clock: Clock, starts: Mapping[int, int], until: int
+    model: PurchaseModel, clock: SeasonalClock, starts: Mapping[int, int], until: int
 ) -> dict[int, float]:
-    """Return the repeat purchases that *model* expects by month of the calendar."""
+    """Return the repeat purchases that *model* expects in each calendar month, 1 to 12."""
     first = min(starts)
-    by_age = model.expected_by_age(clock.count_between(first, until))
-    months = [(month, clock.count_until(end)) for month, end in end_months(first, until)]
+    by_age = model.expected_by_age(clock.days_between(first, until))
+    months = [
+        (month, clock.days_until(end)) for month, end in list_month_ends(first, until)
+    ]
     expected = dict.fromkeys(range(1, 13), 0.0)
     for start, count in starts.items():
-        started = clock.count_until(start)
+        started = clock.days_until(start)
         so_far = 0.0
         for month, ended in months:
             if ended > started:
@@ -133,18 +142,18 @@ def expect_by_month(
     return expected
 
 
-def end_months(first: int, last: int) -> list[tuple[int, int]]:
-    """Return the months of the days *first* to *last*: which, and its last day there.
+def list_month_ends(first: int, last: int) -> list[tuple[int, int]]:
+    """Return the months between two days: number in the year, last day in the range.
 
-    >>> [(month, date.fromordinal(end).isoformat()) for month, end in end_months(
+    >>> [(month, date.fromordinal(end).isoformat()) for month, end in list_month_ends(
     ...     date(2024, 1, 30).toordinal(), date(2024, 3, 1).toordinal())]
     [(1, '2024-01-31'), (2, '2024-02-29'), (3, '2024-03-01')]
     """
     months = []
-    begin = first
-    while begin <= last:
-        day = date.fromordinal(begin)
-        after = (day.replace(day=28) + timedelta(days=4)).replace(day=1).toordinal()
-        months.append((day.month, min(after - 1, last)))
-        begin = after
+    start = first
+    while start <= last:
+        day = date.fromordinal(start)
+        next_start = first_day(month_number(day.isoformat()) + 1).toordinal()
+        months.append((day.month, min(next_start - 1, last)))
+        start = next_start
     return months

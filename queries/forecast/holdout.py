@@ -1,0 +1,77 @@
+"""The holdout: models fitted to the first part of the data forecast the last part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from queries.forecast.clv import Estimate, forecast_groups
+from queries.forecast.fitting import fit_models
+from queries.forecast.histories import PurchaseHistory
+from queries.forecast.seasonality import MIN_DAYS, has_measurable_seasons
+from utils.helpers import DataError
+
+# The holdout is the last half of the data, at most a year.  Where seasons are measurable,
+# the first part keeps at least a year, if that leaves this many days.
+MAX_HOLDOUT_DAYS = 365
+MIN_HOLDOUT_DAYS = 90
+
+_ALL = "all customers"
+
+
+def build_holdout(histories: Mapping[int, PurchaseHistory], until: int) -> dict[str, Any]:
+    """Return the forecast of the last days up to *until* beside the actual figures.
+
+    The customers are those of the first part; value is that of goods, before refunds.
+    Where the first part does not support a model, return the reason as `refused`.
+    """
+    starts = Counter(history.days[0] for history in histories.values())
+    days = count_holdout_days(starts, until)
+    split = until - days
+    try:
+        fit = fit_models(histories, split, until)
+    except DataError as error:
+        return {"refused": str(error)}
+    customers = fit.purchases.customers
+    forecast = forecast_groups(
+        fit.purchases.model,
+        fit.spending,
+        {_ALL: list(customers.values())},
+        days=fit.purchases.clock.days_between(split, until),
+    )[_ALL]
+    actual = [
+        cents
+        for user_id in customers
+        for day, cents in zip(*histories[user_id], strict=True)
+        if split < day <= until
+    ]
+    return {
+        "fitted_until": date.fromordinal(split).isoformat(),
+        "days": days,
+        "customer_count": len(customers),
+        "purchases": compare_with_actual(forecast.purchases, len(actual)),
+        "value_cents": compare_with_actual(forecast.value, sum(actual)),
+    }
+
+
+def count_holdout_days(starts: Mapping[int, int], until: int) -> int:
+    """Return the number of days up to *until* that are not used for the fit.
+
+    *starts* counts customers by the day of their first purchase.
+    """
+    day_count = until + 1 - min(starts)
+    days = min(MAX_HOLDOUT_DAYS, day_count // 2)
+    spare = day_count - MIN_DAYS
+    if spare >= MIN_HOLDOUT_DAYS and has_measurable_seasons(starts, until):
+        return min(days, spare)
+    return days
+
+
+def compare_with_actual(estimate: Estimate, actual: int) -> dict[str, Any]:
+    """Return *estimate* and the *actual* figure; *error* is relative to the latter."""
+    return estimate.describe() | {
+        "actual": actual,
+        "error": round(estimate.total / actual - 1, 4) if actual else None,
+    }

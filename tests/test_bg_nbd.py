@@ -1,0 +1,296 @@
+"""BG/NBD: published figures, the recovery of known parameters, expectations, refusals."""
+
+from __future__ import annotations
+
+import math
+import random
+import unittest
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+from unittest import mock
+
+from queries.forecast import bg_nbd, bg_nbd_expectations, newton
+from queries.forecast.bg_nbd import PurchaseModel, fit_purchases
+from queries.forecast.bg_nbd_expectations import PurchaseSummary
+from queries.forecast.clv import Customer, forecast_groups
+from tests.customers import (
+    PUBLISHED_PURCHASES,
+    SimulatedShop,
+    count_summaries,
+    make_purchase_model,
+    make_spending_model,
+    read_cdnow_sample,
+    read_cdnow_summary,
+    simulate_year,
+)
+from tests.derivatives import check_derivatives
+from utils.helpers import DataError
+
+NEW_CUSTOMER = (0, 0, 0)
+
+
+def sum_2f1(a: float, b: float, c: float, z: float) -> float:
+    """Return Gauss's 2F1 by its power series."""
+    term = total = 1.0
+    n = 0
+    while abs(term) > 1e-17 * abs(total) or n < 50:
+        term *= (a + n) * (b + n) / ((c + n) * (n + 1)) * z
+        total += term
+        n += 1
+    return total
+
+
+def expect_by_2f1(
+    model: PurchaseModel, x: int, recency: float, age: float, t: float
+) -> float:
+    """Return the conditional expectation in the closed form of FHL 2005; times in weeks."""
+    r, alpha, a, b = model.parameters
+    series = sum_2f1(r + x, b + x, a + b + x - 1, t / (alpha + age + t))
+    kept = math.pow((alpha + age) / (alpha + age + t), r + x)
+    dropped = a / (b + x - 1) * math.pow((alpha + age) / (alpha + recency), r + x)
+    fraction = (a + b + x - 1) / (a - 1) * (1 - kept * series)
+    return fraction / (1 + (dropped if x else 0.0))
+
+
+class PublishedFigures(unittest.TestCase):
+    """The published fit and expectations of CDNOW are reproduced."""
+
+    def test_fit_gives_the_published_parameters(self) -> None:
+        model = fit_purchases(read_cdnow_summary())
+        self.assertEqual(model.customer_count, 2357)
+        self.assertEqual(model.time_unit, "week")
+        for found, published in zip(
+            model.parameters, (0.2426, 4.4136, 0.7929, 2.4259), strict=True
+        ):
+            self.assertAlmostEqual(found, published, delta=0.0005)
+        self.assertAlmostEqual(model.log_likelihood, -9582.43, delta=0.02)
+
+    def test_sample_file_has_the_customers_of_the_summary_file(self) -> None:
+        self.assertEqual(count_summaries(read_cdnow_sample()[0]), read_cdnow_summary())
+
+    def test_expectation_of_a_new_customer_is_the_published_one(self) -> None:
+        for days, published in (
+            (1, 0.0078),
+            (7, 0.0532),
+            (21, 0.1506),
+            (223, 1.0405),
+            (224, 1.0437),
+        ):
+            with self.subTest(days=days):
+                found = PUBLISHED_PURCHASES.expected_purchases(NEW_CUSTOMER, days)
+                self.assertAlmostEqual(found, published, delta=0.0001)
+        found = PUBLISHED_PURCHASES.expected_purchases(NEW_CUSTOMER, 78 * 7)
+        self.assertAlmostEqual(found, 1.858, delta=0.001)
+
+    def test_expectation_of_a_known_customer_is_the_published_one(self) -> None:
+        # Hardie's sheet rounds to weeks with two decimals; they are 213 and 272 days.
+        by_sheet = expect_by_2f1(PUBLISHED_PURCHASES, 2, 30.43, 38.86, 39.0)
+        self.assertAlmostEqual(by_sheet, 1.2259, delta=0.00005)
+        found = PUBLISHED_PURCHASES.expected_purchases((2, 213, 272), 273)
+        self.assertAlmostEqual(found, by_sheet, delta=0.0001)
+
+
+class AFit(unittest.TestCase):
+    """The fit recovers known parameters and does not depend on the form of its input."""
+
+    def test_fit_recovers_the_parameters_of_simulated_customers(self) -> None:
+        for seed, known in enumerate(
+            ((0.3, 5.0, 0.8, 2.4), (1.2, 30.0, 0.4, 1.2), (0.8, 12.0, 1.5, 3.0)), 1
+        ):
+            with self.subTest(known):
+                made = SimulatedShop(seed, 3000, age_days=546, purchases=known)
+                model = fit_purchases(count_summaries(made.customers))
+                errors = model.standard_errors
+                for value, truth, error in zip(
+                    model.parameters, known, errors, strict=True
+                ):
+                    self.assertLess(abs(value - truth), 3.5 * error, model)
+                self.assertLess(errors[0], 0.1 * model.parameters[0])
+
+    def test_derivatives_of_the_likelihood_equal_its_differences(self) -> None:
+        customers = SimulatedShop(5, 300, age_days=364).customers
+        tally = bg_nbd._tally_summaries(count_summaries(customers))
+        check_derivatives(
+            self, lambda at: bg_nbd._evaluate(tally, at), (0.5, 6.0, 1.3, 2.1)
+        )
+
+    def test_each_customer_twice_halves_the_variance(self) -> None:
+        summaries = count_summaries(simulate_year())
+        once = fit_purchases(summaries)
+        twice = fit_purchases({key: 2 * count for key, count in summaries.items()})
+        self.assertAlmostEqual(twice.log_likelihood, 2 * once.log_likelihood, delta=1e-6)
+        for i in range(4):
+            self.assertAlmostEqual(
+                twice.parameters[i], once.parameters[i], delta=1e-4 * once.parameters[i]
+            )
+            ratio = once.covariance[i][i] / twice.covariance[i][i]
+            self.assertAlmostEqual(ratio, 2, delta=0.001)
+
+    def test_fit_does_not_depend_on_the_order_of_the_rows(self) -> None:
+        summaries = list(count_summaries(simulate_year()).items())
+        self.assertEqual(
+            fit_purchases(dict(summaries)), fit_purchases(dict(reversed(summaries)))
+        )
+
+    def test_fit_of_many_purchases_does_not_overflow(self) -> None:
+        summaries = count_summaries(simulate_year())
+        summaries[900, 3, 1500] += 1
+        summaries[1400, 1490, 1500] += 1
+        model = fit_purchases(summaries)
+        self.assertTrue(math.isfinite(model.log_likelihood))
+        self.assertEqual(model.probability_alive((900, 3, 1500)), 0.0)
+
+
+class Expectations(unittest.TestCase):
+    """Expectations of one customer agree with the closed form and with simulation."""
+
+    def test_expected_purchases_equal_the_published_closed_form(self) -> None:
+        for parameters in (
+            (0.2426, 4.4136, 0.7929, 2.4259),
+            (1.0, 1.0, 0.6, 0.6),
+            (2.0, 50.0, 5.0, 40.0),
+            (0.9, 30.0, 1.5, 0.2),
+            (5.0, 3.0, 100.0, 900.0),
+        ):
+            model = make_purchase_model(*parameters)
+            for customer in (
+                (0, 0, 0),
+                (0, 0, 600),
+                (1, 5, 30),
+                (4, 200, 272),
+                (30, 9, 10),
+            ):
+                for days in (1, 91, 365):
+                    with self.subTest(parameters, customer=customer, days=days):
+                        found = model.expected_purchases(customer, days)
+                        x, recency, age = customer
+                        expected = expect_by_2f1(model, x, recency / 7, age / 7, days / 7)
+                        self.assertAlmostEqual(found / expected, 1, delta=1e-7)
+
+    def test_expected_purchases_have_no_step_where_a_is_one(self) -> None:
+        # The closed form is 0 / 0 there, and finite on either side.
+        sides = [
+            expect_by_2f1(make_purchase_model(0.5, 6.0, a, 2.0), 3, 9.0, 13.0, 52.0)
+            for a in (0.999, 1.001)
+        ]
+        model = make_purchase_model(0.5, 6.0, 1.0, 2.0)
+        found = model.expected_purchases((3, 63, 91), 364)
+        self.assertAlmostEqual(found, fmean(sides), delta=1e-5)
+
+    def test_customer_without_repeat_purchase_is_alive(self) -> None:
+        self.assertEqual(PUBLISHED_PURCHASES.probability_alive((0, 0, 272)), 1.0)
+
+    def test_expectations_by_age_equal_those_of_each_age_alone(self) -> None:
+        found = PUBLISHED_PURCHASES.expected_by_age(60)
+        self.assertEqual(
+            found,
+            [
+                PUBLISHED_PURCHASES.expected_purchases(NEW_CUSTOMER, day)
+                for day in range(61)
+            ],
+        )
+        self.assertEqual(found[0], 0.0)
+
+    def test_probability_alive_falls_with_the_time_since_the_last_purchase(self) -> None:
+        alive = [
+            PUBLISHED_PURCHASES.probability_alive((4, recency, 272))
+            for recency in range(1, 273)
+        ]
+        self.assertEqual(alive, sorted(alive))
+        # A3 / (A3 + A4) by hand for x = 1, t_x = T: b / (a + b).
+        found = PUBLISHED_PURCHASES.probability_alive((1, 70, 70))
+        self.assertAlmostEqual(found, 2.4259 / (0.7929 + 2.4259), delta=1e-12)
+
+    def test_pairs_and_value_agree_with_a_simulation_of_the_process(self) -> None:
+        rng = random.Random(11)  # noqa: S311
+        purchases = make_purchase_model(0.5, 6.0, 0.8, 2.4)
+        spending = make_spending_model(6.0, 8.0, 200.0)
+        customer = Customer(3, 150, 182, 30.0)
+        x, weeks, days = 3, 26.0, 364
+        alive = purchases.probability_alive(customer.summary)
+        counts, values = [], []
+        for _ in range(20_000):
+            count = 0
+            if rng.random() < alive:
+                rate = rng.gammavariate(0.5 + x, 1 / (6.0 + weeks))
+                dropout = rng.betavariate(0.8, 2.4 + x)
+                left = days / 7 - rng.expovariate(rate)
+                while left > 0:
+                    count += 1
+                    left = -1 if rng.random() < dropout else left - rng.expovariate(rate)
+            nu = rng.gammavariate(8.0 + 6.0 * x, 1 / (200.0 + x * 30.0))
+            counts.append(count)
+            values.append(rng.gammavariate(6.0 * count, 1 / nu) if count else 0.0)
+        pairs = [n * (n - 1) for n in counts]
+        expected = purchases.expected_pairs(customer.summary, days)
+        error = stdev(pairs) / math.sqrt(len(pairs))
+        self.assertLess(abs(fmean(pairs) - expected), 3.5 * error)
+        forecast = forecast_groups(purchases, spending, {"one": [customer]}, days=days)
+        for found, drawn in (
+            (forecast["one"].purchases, counts),
+            (forecast["one"].value, values),
+        ):
+            error = stdev(drawn) / math.sqrt(len(drawn))
+            self.assertLess(abs(fmean(drawn) - found.total), 3.5 * error)
+            assert found.chance_sd is not None
+            self.assertAlmostEqual(stdev(drawn) / found.chance_sd, 1, delta=0.03)
+
+    def test_series_and_formula_of_pairs_agree_where_they_meet(self) -> None:
+        # The series is used where k p s is below 1e-3; there the two agree to eight digits.
+        k, s = 3.0, 0.1
+        p = 1e-3 / (k * s)
+        below, above = (
+            bg_nbd_expectations._pairs_given_alive(
+                bg_nbd_expectations._Quadrature(0.0, [(at, 1.0)]), k, s
+            )
+            for at in (p * (1 - 1e-10), p * (1 + 1e-10))
+        )
+        self.assertAlmostEqual(below / above, 1, delta=1e-8)
+
+
+class Refusals(unittest.TestCase):
+    """Data that do not support the model are refused, with the next step."""
+
+    def refuse(self, summaries: Mapping[PurchaseSummary, int], *words: str) -> None:
+        """Expect the fit of *summaries* to be refused in *words*."""
+        with self.assertRaises(DataError) as caught:
+            fit_purchases(summaries)
+        for word in (*words, "Load"):
+            self.assertIn(word, str(caught.exception))
+
+    def test_no_customers_are_refused(self) -> None:
+        self.refuse({}, "no customers")
+
+    def test_no_repeat_customers_are_refused(self) -> None:
+        self.refuse({(0, 0, 200): 500}, "0 repeat customers", "at least 30")
+
+    def test_29_repeat_customers_are_refused(self) -> None:
+        self.refuse({(0, 0, 200): 500, (1, 9, 200): 29}, "29 repeat customers")
+
+    def test_three_weeks_are_refused(self) -> None:
+        self.refuse({(0, 0, 21): 500, (1, 9, 21): 50}, "21 days", "12 weeks")
+
+    def test_identical_customers_are_refused(self) -> None:
+        self.refuse({(5, 150, 180): 400}, "does not fit", "no finite estimate")
+
+    def test_customers_who_never_drop_out_are_refused(self) -> None:
+        made = SimulatedShop(1, 500, age_days=364, purchases=(1.0, 6.0, 1e-6, 1.0))
+        self.refuse(count_summaries(made.customers), "does not fit", "no finite estimate")
+
+    def test_fit_without_convergence_is_refused(self) -> None:
+        with mock.patch.object(newton, "MAX_STEPS", 2):
+            self.refuse(count_summaries(simulate_year()), "did not converge", "r ")
+
+    def test_impossible_summaries_raise_value_error(self) -> None:
+        impossible: Sequence[tuple[PurchaseSummary, int]] = (
+            ((1, 0, 90), 1),
+            ((0, 5, 90), 1),
+            ((1, 91, 90), 1),
+            ((1, 5, 90), 0),
+        )
+        for summary, count in impossible:
+            with (
+                self.subTest(summary),
+                self.assertRaisesRegex(ValueError, "impossible summary"),
+            ):
+                fit_purchases({(1, 8, 90): 40, summary: count})

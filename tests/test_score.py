@@ -1,0 +1,238 @@
+"""The score: a forecast compared with the truth of a synthetic shop."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import unittest
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import run_query
+from queries.forecast.score import score_forecast
+from tests.forecast_shop import (
+    SEED,
+    USERS,
+    known_forecast,
+    known_shop,
+    known_sources,
+    run_known,
+)
+from tests.support import ShopCase, call
+from utils.helpers import DataError
+
+
+class TheScore(unittest.TestCase):
+    """The score compares forecast and truth, customer by customer."""
+
+    def score(self, *, is_by_quarter: bool = False) -> dict[str, Any]:
+        """Return the score of the known shop."""
+        sources = known_sources()
+        return score_forecast(
+            known_forecast(),
+            sources.histories,
+            sources.truths,
+            365,
+            is_by_quarter=is_by_quarter,
+        )
+
+    def test_truth_is_summed_by_cohort(self) -> None:
+        sources = known_sources()
+        expected: Counter[str] = Counter()
+        realised: Counter[str] = Counter()
+        for user_id in sources.histories:
+            cohort = sources.name_month(user_id)
+            expected[cohort] += sources.truths[user_id].expected_cents
+            realised[cohort] += sources.truths[user_id].realised_cents
+        score = self.score()
+        for record in score["cohorts"]:
+            name = record["cohort_month"]
+            self.assertEqual(record["expected_net_cents"], expected[name])
+            self.assertEqual(record["realised_net_cents"], realised[name])
+        total = score["total"]
+        self.assertEqual(total["expected_net_cents"], expected.total())
+        self.assertEqual(total["realised_net_cents"], realised.total())
+
+    def test_scored_forecast_is_that_of_365_days(self) -> None:
+        score = self.score()
+        document = known_forecast().document
+        net = document["total"][2]["net_cents"]["forecast"]
+        self.assertAlmostEqual(score["total"]["forecast_net_cents"], net, delta=1)
+        for record, cohort in zip(score["cohorts"], document["cohorts"], strict=True):
+            net = cohort["horizons"][2]["net_cents"]["forecast"]
+            self.assertAlmostEqual(record["forecast_net_cents"], net, delta=1)
+            self.assertEqual(record["customer_count"], cohort["cohort_size"])
+
+    def test_errors_are_shares_of_the_truth(self) -> None:
+        score = self.score()
+        for record in (score["total"], *score["cohorts"], *score["deciles"]):
+            for kind in ("expected", "realised"):
+                share = record["forecast_net_cents"] / record[f"{kind}_net_cents"] - 1
+                self.assertAlmostEqual(record[f"error_to_{kind}"], share, delta=0.0001)
+        missed = sum(
+            abs(record["forecast_net_cents"] - record["expected_net_cents"])
+            for record in score["cohorts"]
+        )
+        share = missed / score["total"]["expected_net_cents"]
+        self.assertAlmostEqual(score["cohort_error"], share, delta=0.0001)
+
+    def test_deciles_rank_the_customers_in_groups_of_equal_size(self) -> None:
+        score = self.score()
+        deciles = score["deciles"]
+        self.assertEqual([record["decile"] for record in deciles], list(range(1, 11)))
+        sizes = [record["customer_count"] for record in deciles]
+        self.assertLessEqual(max(sizes) - min(sizes), 1)
+        means = [
+            record["forecast_net_cents"] / record["customer_count"] for record in deciles
+        ]
+        self.assertEqual(means, sorted(means, reverse=True))
+        for name in ("customer_count", "expected_net_cents", "realised_net_cents"):
+            self.assertEqual(sum(record[name] for record in deciles), score["total"][name])
+        # The first tenth has the largest expectation: the ranking is useful.
+        expected = [record["expected_net_cents"] for record in deciles]
+        self.assertEqual(max(expected), expected[0])
+        self.assertGreater(expected[0], 5 * expected[-1])
+
+    def test_score_by_quarter_has_the_same_total(self) -> None:
+        by_month, by_quarter = self.score(), self.score(is_by_quarter=True)
+        self.assertEqual(by_quarter["total"], by_month["total"])
+        self.assertEqual(by_quarter["deciles"], by_month["deciles"])
+        self.assertEqual(
+            [record["cohort_quarter"] for record in by_quarter["cohorts"]],
+            [f"{year}-Q{quarter}" for year in (2024, 2025) for quarter in (1, 2, 3, 4)],
+        )
+
+    def test_score_is_printed_and_not_written(self) -> None:
+        plain = run_known()
+        scored = run_known("--score", "--truth-dir", str(known_shop() / "truth"))
+        self.assertEqual(scored.files, plain.files)
+        self.assertNotIn("SCORE", plain.result.stdout)
+        stdout = scored.result.stdout
+        self.assertIn("SCORE: net of the next 365 days, USD", stdout)
+        (line,) = [line for line in stdout.splitlines() if line.startswith("all ")]
+        total = self.score()["total"]
+        self.assertEqual(
+            line.split()[:5],
+            [
+                "all",
+                f"{total['customer_count']:,}",
+                *(
+                    f"{total[f'{kind}_net_cents'] / 100:,.2f}"
+                    for kind in ("forecast", "expected", "realised")
+                ),
+            ],
+        )
+
+
+class AWrongTruth(ShopCase):
+    """A truth that does not belong is refused in one line, and old results stay."""
+
+    def setUp(self) -> None:
+        """Put old results and a copy of the truth into the folder."""
+        super().setUp()
+        self.truth = self.folder / "truth"
+        shutil.copytree(known_shop() / "truth", self.truth)
+        self.out = self.folder / "out"
+        self.out.mkdir()
+        for name in ("query_result.csv", "query_result.json"):
+            (self.out / name).write_text("old", encoding="utf-8")
+
+    def refuse(self, *words: str, options: Sequence[object] = ()) -> None:
+        """Expect the truth in the folder to be refused with *words*."""
+        result = call(
+            run_query.main,
+            "--database",
+            known_shop() / "shop.db",
+            "--forecast",
+            "--score",
+            "--truth-dir",
+            self.truth,
+            "--out-dir",
+            self.out,
+            *options,
+        )
+        self.assertEqual((result.status, result.stdout), (1, ""), result)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        for word in ("run_query: error: ", *words):
+            self.assertIn(word, result.stderr)
+        for path in self.out.iterdir():
+            self.assertEqual(path.read_text(encoding="utf-8"), "old")
+
+    def edit_manifest(self, **facts: object) -> None:
+        """Write *facts* into the manifest of the truth."""
+        path = self.truth / "datapackage.json"
+        document = json.loads((known_shop() / "truth" / path.name).read_bytes())
+        path.write_text(json.dumps(document | facts), encoding="utf-8")
+
+    def test_truth_of_another_shop_is_refused(self) -> None:
+        for name, value in (
+            ("seed", SEED + 1),
+            ("users", USERS + 1),
+            ("format_version", 1),
+            ("seed", None),
+        ):
+            with self.subTest(name, value=value):
+                self.edit_manifest(**{name: value})
+                self.refuse("truth of another shop", f"{name} is {value}", "--truth")
+        self.edit_manifest(window={"start": "2024-01-01", "end": "2025-12-30"})
+        self.refuse("window_end is 2025-12-30, the database's 2025-12-31")
+        self.edit_manifest(window="2024")
+        self.refuse("window_start is None")
+
+    def test_truth_of_another_day_is_refused(self) -> None:
+        self.refuse(
+            "comes after 2025-12-31",
+            "starts with 2025-08-17",
+            "Leave --as-of or --score",
+            options=("--as-of", "2025-08-17"),
+        )
+
+    def test_missing_truth_is_refused(self) -> None:
+        (self.truth / "users.csv").unlink()
+        self.refuse("users.csv: cannot be read", "python generate_data.py")
+        shutil.rmtree(self.truth)
+        self.refuse("there is no truth to score with", "python generate_data.py")
+
+    def test_broken_manifest_is_refused(self) -> None:
+        path = self.truth / "datapackage.json"
+        for text in ("{", "[]", '"truth"', "[" * 100_000, "\x80"):
+            with self.subTest(text[:5]):
+                path.write_bytes(text.encode("latin-1"))
+                self.refuse("datapackage.json")
+
+    def test_impossible_horizon_is_refused(self) -> None:
+        for days in (None, 0, -1, 367, 10**9, "365", True):
+            with self.subTest(days):
+                self.edit_manifest(horizon_days=days)
+                self.refuse(f"horizon_days is {days!r}, expected 1 to 366")
+
+    def test_incomplete_or_changed_truth_is_refused(self) -> None:
+        path = self.truth / "users.csv"
+        whole = path.read_bytes()
+        for broken in (
+            whole[:-30],
+            whole[: len(whole) // 2].rpartition(b"\n")[0] + b"\n",
+            whole.replace(b"user_id", b"customer"),
+            whole + b"2001,1,0.1,0.1,5000,,1,x,1,1,1\n",
+            whole.replace(b",0,0\n", b",0,1\n", 1),
+            b"",
+            b"user_id\n\x00\n",
+            b"\xff",
+        ):
+            with self.subTest(len(broken)):
+                path.write_bytes(broken)
+                self.refuse("users.csv: ", "python generate_data.py")
+
+    def test_manifest_without_the_file_is_refused(self) -> None:
+        for resources in (None, [], ["users.csv"], [{"path": "users.csv"}]):
+            with self.subTest(resources):
+                self.edit_manifest(resources=resources)
+                self.refuse("users.csv: is not as datapackage.json beside it says")
+
+    def test_truth_without_a_customer_is_refused(self) -> None:
+        sources = known_sources()
+        last = max(sources.histories)
+        truths = {user: truth for user, truth in sources.truths.items() if user != last}
+        with self.assertRaisesRegex(DataError, f"user {last} is missing"):
+            score_forecast(known_forecast(), sources.histories, truths, 365)
