@@ -2,9 +2,9 @@
 
     python -m tests.cdnow CDNOW_master.txt OUT_DIR
 
-One row of the source, a purchase of so many CDs for so many dollars, becomes one order
-with one item, paid at once.  What the source does not tell is left at its plainest: one
-product that costs nothing, midnight, a country and a city for all, a name from the number.
+One row of the source, a number of CDs and an amount in dollars, becomes one order with one
+item, paid at once.  Facts that the source does not contain get the simplest value: one
+product without cost, midnight, one country and city, a name made of the number.
 
 The data were published by P. Fader and B. Hardie for research.
 """
@@ -29,7 +29,7 @@ PRODUCT_ID = 1
 
 
 class Purchase(NamedTuple):
-    """A row of the source; *at* is the instant its day begins."""
+    """A row of the source; *at* is the first second of its day."""
 
     user_id: int
     at: str
@@ -47,10 +47,13 @@ def read_purchases(master: Path) -> list[Purchase]:
             purchases.append(parse_purchase(line))
         except ValueError as error:
             raise DataError(
-                f"{master}:{number}: {line!r}, expected customer, YYYYMMDD, CDs, dollars"
+                f"{master}:{number}: {line!r}, expected customer, YYYYMMDD, CDs and dollars."
+                " Use CDNOW_master.txt unchanged."
             ) from error
     if not purchases:
-        raise DataError(f"{master}: holds no purchase. Name CDNOW_master.txt.")
+        raise DataError(
+            f"{master}: no line is a purchase. Give the path of CDNOW_master.txt."
+        )
     return purchases
 
 
@@ -96,8 +99,8 @@ def convert_orders(purchases: Iterable[Purchase]) -> Iterator[Row]:
 def convert_order_items(purchases: Iterable[Purchase]) -> Iterator[Row]:
     """Yield an item per purchase.
 
-    The unit price is rounded up to a whole cent, and the line's discount takes back what
-    that is too much, so that the line is exactly the dollars that were paid.
+    The unit price is rounded up to a whole cent; the discount of the line is the excess, so
+    that the line total is exactly the amount paid.
     """
     for order_id, (_, _, quantity, cents) in enumerate(purchases, 1):
         unit_price = -(-cents // quantity)

@@ -1,15 +1,14 @@
-"""Real purchases: the loader, the report and the query do not lean on our own generator.
+"""Real purchases: loader, report and query are right on data not from our generator.
 
 The source is CDNOW_master.txt, 23,570 customers of a music shop and their 69,659 purchases
 from January 1997 to June 1998, published by P. Fader and B. Hardie.  It is not part of the
 project: the tests look for it in ../shared/data/cdnow beside the project's root, or in the
-folder that SHOP_CDNOW_DIR names, and are skipped where it is not.
+folder that SHOP_CDNOW_DIR names, and are skipped without it.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -22,20 +21,16 @@ from typing import Any, NamedTuple
 import ingest
 import run_query
 from tests import cdnow
+from tests.customers import CDNOW_DIR, find_cdnow
 from tests.recount import COLUMNS, Customer, count_cells, count_shop, list_values
-from tests.support import ROOT, ShopCase, call, run_script, skip
+from tests.support import ShopCase, call, run_script
 
-MASTER = (
-    Path(os.environ.get("SHOP_CDNOW_DIR", ROOT.parent / "shared" / "data" / "cdnow"))
-    / "CDNOW_master.txt"
-)
-
-
+MASTER = CDNOW_DIR / "CDNOW_master.txt"
 LAST_DAY = date(1998, 6, 30)
 
 
 class Known(NamedTuple):
-    """What is known of one cohort; dollars per customer are so far, rounded to 4 places."""
+    """Known figures of one cohort; dollars per customer are cumulative, to 4 decimals."""
 
     cohort_size: int
     first_month_cents: int
@@ -46,8 +41,8 @@ class Known(NamedTuple):
     dollars: dict[int, str]
 
 
-# Cohorts by calendar month of the whole master file, counted from CDNOW_master.txt by a
-# program other than this project's; "so far" includes the month.
+# Cohorts by calendar month of the complete master file, counted from CDNOW_master.txt by a
+# program other than this project's; cumulative figures include the month.
 KNOWN = {
     "1997-01": Known(
         7846,
@@ -80,9 +75,9 @@ KNOWN = {
 
 
 class Year(NamedTuple):
-    """What a customer of a cohort has brought after 12 months, in dollars.
+    """The net of a cohort's customers after 12 months, in dollars.
 
-    The mean, the ends of its 95 % interval and the median.
+    The mean, the bounds of its 95 % interval and the median.
     """
 
     mean: str
@@ -100,7 +95,7 @@ YEARS = {
 
 
 class RealPurchases(unittest.TestCase):
-    """Go through the whole path and come out as what another program found."""
+    """The complete path gives the figures that another program counted."""
 
     folder: Path
     document: dict[str, Any]
@@ -110,8 +105,7 @@ class RealPurchases(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         """Convert, load, report, query and recount once."""
-        if not MASTER.is_file():
-            skip(f"{MASTER} is not there: name its folder in SHOP_CDNOW_DIR")
+        find_cdnow(MASTER.name)
         temporary = tempfile.TemporaryDirectory()
         cls.addClassCleanup(temporary.cleanup)
         cls.folder = Path(temporary.name)
@@ -119,7 +113,7 @@ class RealPurchases(unittest.TestCase):
         database = ["--database", cls.folder / "shop.db"]
         out_dir = ["--out-dir", cls.folder]
         results = [call(ingest.main, "--ingest", "--data-dir", cls.folder, *database)]
-        # The report, in a process of its own, takes as long as all that is done meanwhile.
+        # The report runs in its own process, as it takes as long as the rest together.
         with ThreadPoolExecutor() as pool:
             report = pool.submit(run_script, "ingest.py", "--report", *database, *out_dir)
             results.append(call(run_query.main, *database, *out_dir))
@@ -135,11 +129,11 @@ class RealPurchases(unittest.TestCase):
 
     @classmethod
     def read(cls, name: str) -> dict[str, Any]:
-        """Return a JSON document that the path wrote."""
+        """Return the JSON document *name* in the folder."""
         document: dict[str, Any] = json.loads((cls.folder / name).read_bytes())
         return document
 
-    def test_are_a_triangle_of_51_complete_cells(self) -> None:
+    def test_cells_are_a_triangle_of_51_complete_ones(self) -> None:
         self.assertEqual(self.document["as_of"], "1998-06-30")
         ages = {
             (cohort, months_since)
@@ -150,7 +144,7 @@ class RealPurchases(unittest.TestCase):
         self.assertEqual(set(self.cells), ages)
         self.assertEqual({cell["is_complete"] for cell in self.cells.values()}, {1})
 
-    def test_have_the_known_customers(self) -> None:
+    def test_active_customers_are_the_known_ones(self) -> None:
         for cohort, known in KNOWN.items():
             with self.subTest(cohort):
                 active = [self.cells[cohort, k]["active_customers"] for k in (0, 1, 6, 12)]
@@ -165,7 +159,7 @@ class RealPurchases(unittest.TestCase):
                 )
         self.assertEqual(self.document["summary"]["customer_count"], 23_570)
 
-    def test_have_the_known_value_to_the_cent(self) -> None:
+    def test_cumulative_net_is_the_known_one_to_the_cent(self) -> None:
         for cohort, known in KNOWN.items():
             first = self.cells[cohort, 0]["net_cents"]
             self.assertEqual(first, known.first_month_cents, cohort)
@@ -177,18 +171,18 @@ class RealPurchases(unittest.TestCase):
                     cents = cell["cum_net_per_customer_cents"]
                     self.assertEqual(f"{cents / 100:.4f}", dollars)
 
-    def test_have_the_known_clv_at_3_6_and_12_months(self) -> None:
+    def test_clv_at_3_6_and_12_months_is_the_known_one(self) -> None:
         for cohort in self.document["cohorts"]:
             dollars = KNOWN[cohort["cohort_month"]].dollars
             for months in (3, 6, 12):
                 with self.subTest(cohort["cohort_month"], months=months):
                     clv = cohort[f"clv_{months}m_cents"]
                     self.assertEqual(f"{clv / 100:.4f}", dollars[months])
-            # Nobody has been there for two years.
+            # No cohort is two years old.
             self.assertIsNone(cohort["clv_24m_cents"])
             self.assertIsNone(cohort["clv_24m_median_cents"])
 
-    def test_have_the_known_intervals_and_medians_of_a_years_value(self) -> None:
+    def test_interval_and_median_of_a_years_value_are_the_known_ones(self) -> None:
         found = {
             cohort["cohort_month"]: Year(
                 *(
@@ -200,7 +194,7 @@ class RealPurchases(unittest.TestCase):
         }
         self.assertEqual(found, YEARS)
 
-    def test_have_the_values_that_the_statistics_module_finds(self) -> None:
+    def test_clv_equals_that_of_the_statistics_module(self) -> None:
         values = list_values(self.customers)
         groups = [
             (cohort, [value for value in values if value.cohort == cohort["cohort_month"]])
@@ -210,38 +204,38 @@ class RealPurchases(unittest.TestCase):
         for record, members in groups:
             for at, months in enumerate((3, 6, 12)):
                 nets = [value.net_cents[at] for value in members]
-                reach = NormalDist().inv_cdf(0.975) * stdev(nets) / len(nets) ** 0.5
+                half_width = NormalDist().inv_cdf(0.975) * stdev(nets) / len(nets) ** 0.5
                 expected = {
                     "cents": fmean(nets),
-                    "low_cents": fmean(nets) - reach,
-                    "high_cents": fmean(nets) + reach,
+                    "low_cents": fmean(nets) - half_width,
+                    "high_cents": fmean(nets) + half_width,
                     "median_cents": median(nets),
                 }
                 for name, figure in expected.items():
                     with self.subTest(record.get("cohort_month"), months=months, name=name):
-                        # Told to two places.
+                        # The JSON has two decimals.
                         found = record[f"clv_{months}m_{name}"]
                         self.assertAlmostEqual(found, figure, delta=0.005_001)
 
-    def test_keep_every_purchase_disc_and_cent(self) -> None:
+    def test_every_purchase_disc_and_cent_is_counted(self) -> None:
         totals = [
             sum(cell[name] for cell in self.cells.values())
             for name in ("order_count", "unit_count", "net_cents", "refund_cents")
         ]
         self.assertEqual(totals, [69_659, 167_881, 250_031_563, 0])
 
-    def test_equal_the_second_road_on_every_cell(self) -> None:
+    def test_every_cell_equals_the_recount_in_python(self) -> None:
         found = [tuple(cell[name] for name in COLUMNS) for cell in self.document["cells"]]
         self.assertEqual(found, list(count_cells(self.customers, LAST_DAY)))
 
-    def test_are_sound_to_the_report(self) -> None:
+    def test_report_finds_no_error(self) -> None:
         report = self.read("report.json")
         self.assertEqual(report["verdict"]["errors"], 0, report["verdict"])
         self.assertEqual(report["kpis"]["revenue_cents"], 250_031_563)
 
 
 class TheConverter(ShopCase):
-    """Turns a purchase into an order with one item and one payment."""
+    """The converter turns a purchase into an order with one item and one payment."""
 
     LINES = (
         "",
@@ -252,22 +246,22 @@ class TheConverter(ShopCase):
     )
 
     def convert(self, *lines: str) -> tuple[int, str]:
-        """Convert *lines*; return the exit status and what was said on stderr."""
+        """Convert *lines*; return the exit status and the text on stderr."""
         master = self.folder / "master.txt"
         master.write_text("\r\n".join(lines) + "\r\n", encoding="ascii", newline="")
         result = call(cdnow.main, master, self.folder / "csv")
         return result.status, result.stderr
 
-    def test_makes_each_line_worth_exactly_what_was_paid(self) -> None:
+    def test_each_line_total_is_exactly_the_amount_paid(self) -> None:
         self.assertEqual(self.convert(*self.LINES), (0, ""))
         items = (self.folder / "csv" / "order_items.csv").read_text(encoding="utf-8")
-        # 2000 / 3 is not whole: 3 x 667 less a discount of 1.
+        # 2000 / 3 is not whole: the line is 3 x 667 minus a discount of 1.
         self.assertEqual(
             items.splitlines()[1:],
             ["1,1,1,1,1177,0,1177", "2,2,1,2,0,0,0", "3,3,1,3,667,1,2000"],
         )
 
-    def test_signs_customers_up_with_their_first_purchase(self) -> None:
+    def test_customers_sign_up_with_their_first_purchase(self) -> None:
         self.convert(*self.LINES)
         users = (self.folder / "csv" / "users.csv").read_text(encoding="utf-8")
         self.assertEqual(
@@ -275,7 +269,7 @@ class TheConverter(ShopCase):
             ["1997-01-01T00:00:00Z", "1997-01-12T00:00:00Z"],
         )
 
-    def test_makes_files_that_load(self) -> None:
+    def test_converted_files_load(self) -> None:
         self.convert(*self.LINES)
         self.succeed(
             ingest.main,
@@ -287,7 +281,7 @@ class TheConverter(ShopCase):
         )
         self.assertEqual(self.query("SELECT COUNT(*) FROM payments"), [(3,)])
 
-    def test_names_the_line_it_cannot_read(self) -> None:
+    def test_unreadable_line_is_named(self) -> None:
         for line in (
             "1 19970101 1",
             "1 19970101 1 11.7",
@@ -299,11 +293,7 @@ class TheConverter(ShopCase):
                 self.assertEqual(status, 1)
                 self.assertIn(f"master.txt:4: '{line}', expected customer", stderr)
 
-    def test_refuses_a_file_without_purchases(self) -> None:
+    def test_file_without_purchases_is_refused(self) -> None:
         status, stderr = self.convert("")
         self.assertEqual(status, 1)
-        self.assertIn("master.txt: holds no purchase", stderr)
-
-
-if __name__ == "__main__":
-    unittest.main()
+        self.assertIn("master.txt: no line is a purchase", stderr)
