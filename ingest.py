@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from utils.arguments import engine_options, whole_number
 from utils.contract import SCHEMA_PATH
 from utils.helpers import (
     DATABASE_PATH,
-    ENGINE_NAMES,
     PROJECT_ROOT,
     PUBLISHED_DIR,
     DataError,
@@ -29,16 +29,17 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this script."""
     parser = argparse.ArgumentParser(
         prog="ingest.py",
-        description="Load users, products, orders, order_items and payments from CSV into"
-        " SQLite, all or nothing, and report on what was loaded.",
+        description="Load users, products, orders, order_items and payments from CSV files"
+        " into SQLite, all or nothing, and report on what was loaded.",
         epilog="Next: python run_query.py",
+        parents=[engine_options()],
     )
     load = parser.add_mutually_exclusive_group()
     load.add_argument("--ingest", action="store_true", help="load the files")
     load.add_argument(
         "--check",
         action="store_true",
-        help="do all that --ingest does but the last step: the database stays as it is",
+        help="do everything that --ingest does except replacing the database",
     )
     parser.add_argument(
         "--report",
@@ -59,44 +60,30 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="prove the chain manifest, CSV, database, report, query result, link by link",
+        help="verify checksums from manifest to result: CSV files, database, report and"
+        " query result",
     )
     parser.add_argument(
         "--data-dir",
         type=Path,
         default=PROJECT_ROOT,
         metavar="DIR",
-        help="folder of the CSV files; with another engine also of their parts (default:"
-        " the project's root)",
-    )
-    parser.add_argument(
-        "--engine",
-        choices=("sqlite", *ENGINE_NAMES),
-        default="sqlite",
-        help="with --report: SQLite on the database, or DuckDB or Spark on the CSV files"
-        " themselves (default: sqlite)",
-    )
-    parser.add_argument(
-        "--spark-arg",
-        action="append",
-        default=[],
-        metavar="ARG",
-        help="with --engine spark: an argument for spark-sql, such as"
-        " --spark-arg=--master --spark-arg=yarn; may be given again",
+        help="folder of the CSV files, or of their parts with another engine (default: the"
+        " project's root)",
     )
     parser.add_argument(
         "--database",
         type=Path,
         default=DATABASE_PATH,
         metavar="FILE",
-        help="the database to make or to report on (default: db/ecommerce.db)",
+        help="database to create or to report on (default: db/ecommerce.db)",
     )
     parser.add_argument(
         "--schema",
         type=Path,
         default=SCHEMA_PATH,
         metavar="FILE",
-        help="the tables and their rules (default: db/schema.sql)",
+        help="tables and their rules (default: db/schema.sql)",
     )
     parser.add_argument(
         "--out-dir",
@@ -108,10 +95,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--max-errors",
-        type=parse_count,
+        type=whole_number(0, 999_999_999),
         default=None,
         metavar="N",
-        help="faults to list of each kind in each file (default: 100)",
+        help="number of faults to list of each kind in each file (default: 100)",
     )
     parser.add_argument(
         "--errors",
@@ -121,16 +108,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="write every fault to FILE, one JSON object a line",
     )
     parser.add_argument(
-        "--quiet", action="store_true", help="print nothing but warnings and errors"
+        "--quiet", action="store_true", help="print only warnings and errors"
     )
     return parser
-
-
-def parse_count(text: str) -> int:
-    """Return *text* as a whole number, 0 or more."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, such as 100")
-    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -142,24 +122,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         report_error("ingest", error)
         return 1
     except MemoryError:
-        report_error("ingest", "out of memory; what was there before was left as it is")
+        report_error("ingest", "out of memory; the existing files were left as they are")
         return 1
     except KeyboardInterrupt as end:
         return report_interruption("ingest", end)
 
 
 def run(argv: Sequence[str] | None) -> int:
-    """Do what the command line *argv* asks for; return the exit status."""
+    """Do what the command line *argv* requests; return the exit status."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    if args.strict and not args.report:
-        parser.error("--strict judges the report; add --report")
-    tells_faults = args.errors is not None or args.max_errors is not None
-    if tells_faults and not (args.ingest or args.check):
-        parser.error("--errors and --max-errors tell of a load; add --ingest or --check")
-    fault = find_option_conflict(args)
-    if fault:
-        parser.error(fault)
+    conflict = find_option_conflict(args)
+    if conflict:
+        parser.error(conflict)
     if not (args.ingest or args.check or args.report or args.rows or args.verify):
         parser.print_help(sys.stderr)
         return 2
@@ -174,14 +149,19 @@ def run(argv: Sequence[str] | None) -> int:
 
 
 def find_option_conflict(args: argparse.Namespace) -> str | None:
-    """Return which option of *args* means nothing to its engine, if one does."""
+    """Return which option of *args* has no effect with the others, if one has none."""
+    if args.strict and not args.report:
+        return "--strict applies to the report; add --report"
+    lists_faults = args.errors is not None or args.max_errors is not None
+    if lists_faults and not (args.ingest or args.check):
+        return "--errors and --max-errors apply to a load; add --ingest or --check"
     if args.engine != "spark" and args.spark_arg:
         return "--spark-arg is for --engine spark"
     if args.engine == "sqlite":
         return None
     if not args.report:
-        return "--engine is what makes the report; add --report"
-    others = {
+        return "--engine applies to the report; add --report"
+    sqlite_options = {
         "--ingest": args.ingest,
         "--check": args.check,
         "--rows": args.rows,
@@ -189,52 +169,52 @@ def find_option_conflict(args: argparse.Namespace) -> str | None:
         "--database": args.database != DATABASE_PATH,
         "--schema": args.schema != SCHEMA_PATH,
     }
-    odd = [name for name, is_given in others.items() if is_given]
-    return f"{odd[0]} is SQLite's; leave it away, or --engine" if odd else None
+    given = [name for name, is_given in sqlite_options.items() if is_given]
+    return f"{given[0]} works with SQLite only; omit it, or --engine" if given else None
 
 
 def run_ingest(args: argparse.Namespace) -> None:
     """Load the files that *args* name and print what was loaded."""
-    # Imported here so that --help and a mistyped option answer at once.
+    # Imported here so that --help and a mistyped option respond without delay.
     from db.ingest import ingest_folder
     from db.loading.faults import MOST_FAULTS
     from utils.progress import open_progress_bar
 
-    with open_progress_bar(quiet=args.quiet) as watch:
-        outcome = ingest_folder(
+    with open_progress_bar(quiet=args.quiet) as on_progress:
+        result = ingest_folder(
             args.data_dir,
             args.database,
             args.schema,
             is_check=args.check,
             max_errors=MOST_FAULTS if args.max_errors is None else args.max_errors,
             errors_path=args.errors,
-            watch=watch,
+            on_progress=on_progress,
         )
     if not args.quiet:
-        done = f"Loaded into {shorten_path(args.database)}"
-        print_safely("Sound, and not loaded:" if args.check else f"{done}:")
+        loaded = f"Loaded into {shorten_path(args.database)}:"
+        print_safely("No faults; nothing was loaded:" if args.check else loaded)
         print_safely(
             render_files(
                 (shorten_path(args.data_dir / file.name), file.rows, file.sha256)
-                for file in outcome.files
+                for file in result.files
             )
         )
-    for sentence in outcome.warnings:
+    for sentence in result.warnings:
         print_safely(f"ingest: warning: {sentence}", file=sys.stderr)
-    for name in outcome.changed:
+    for name in result.changed:
         print_safely(
-            f"ingest: warning: {name} is not what datapackage.json says;"
+            f"ingest: warning: {name} differs from datapackage.json;"
             + (
-                " it is sound all the same."
+                " it has no faults."
                 if args.check
-                else " it was loaded all the same, and the report tells of it."
+                else " it was loaded, and the report lists it."
             ),
             file=sys.stderr,
         )
 
 
 def run_report(args: argparse.Namespace) -> bool:
-    """Report on the data that *args* name; return False if it is to fail the run."""
+    """Report on the data that *args* name; return False if the run has to fail."""
     from db.reporting.report import render_summary
 
     out_dir: Path | None = args.out_dir
@@ -251,13 +231,13 @@ def run_report(args: argparse.Namespace) -> bool:
         return True
     failed = [check["check"] for check in report["checks"] if check["status"] == "fail"]
     report_error(
-        "ingest", f"not sound: {', '.join(failed)}. See {shorten_path(written[0])}."
+        "ingest", f"failed checks: {', '.join(failed)}. See {shorten_path(written[0])}."
     )
     return False
 
 
 def make_report(args: argparse.Namespace) -> dict[str, Any]:
-    """Write the report by the engine that *args* name; return it."""
+    """Write the report with the engine that *args* name; return it."""
     if args.engine == "sqlite":
         from db.reporting.report import report_database
 
@@ -280,36 +260,36 @@ def print_rows(database: Path, check: str) -> None:
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(row)
         text = line.getvalue()
-        # A terminal obeys control characters; a file or a pipe gets the cells as they are.
+        # A terminal executes control characters; a file or a pipe gets the cells unchanged.
         print_safely(escape_controls(text) if sys.stdout.isatty() else text)
 
 
 def run_verification(args: argparse.Namespace) -> bool:
-    """Print of each link of the chain whether it holds; return whether all do."""
+    """Print the result of each verification; return whether all of them passed."""
     from itertools import chain
 
     from db.verify import verify_load, verify_report
     from queries.verify_result import verify_result
     from utils.contract import read_contract
 
-    links = chain(
+    verifications = chain(
         verify_load(read_contract(args.schema), args.data_dir, args.database),
         verify_report(args.database, args.out_dir),
         verify_result(args.database, args.out_dir),
     )
-    broken = count = 0
-    for link in links:
+    failed = count = 0
+    for verification in verifications:
         count += 1
-        broken += bool(link.fault)
-        if link.fault:
-            print_safely(f"  broken  {link.name}: {link.fault}")
+        failed += bool(verification.fault)
+        if verification.fault:
+            print_safely(f"  failed  {verification.name}: {verification.fault}")
         elif not args.quiet:
-            print_safely(f"  holds   {link.name}")
-    if broken:
-        report_error("ingest", f"{broken} of {count} links are broken")
+            print_safely(f"  passed  {verification.name}")
+    if failed:
+        report_error("ingest", f"{failed} of {count} verifications failed")
         return False
     if not args.quiet:
-        print_safely(f"All {count} links hold.")
+        print_safely(f"All {count} verifications passed.")
     return True
 
 

@@ -22,17 +22,14 @@ from db.loading.faults import (
 )
 from db.loading.loader import (
     LoadedFile,
+    OnRead,
     create_indexes,
     create_tables,
-    load_in_second_process,
     load_tables,
-    merge_shard,
     open_new,
-    split_tables,
 )
-from db.loading.provenance import (
-    record_provenance,
-)
+from db.loading.provenance import record_provenance
+from db.loading.second_process import load_in_second_process, merge_shard, split_tables
 from db.loading.swap import (
     lock_target,
     name_partials,
@@ -44,18 +41,17 @@ from utils.csv_bytes import RejectedInput
 from utils.helpers import DATABASE_PATH, DataError, identify_file
 from utils.manifest import Manifest, compare_with_manifest, read_manifest
 
-# Takes the rows so far and the part of the bytes that is read, per mille.
-Watch = Callable[[int, int], None]
+# Called with the rows read so far and the share of the bytes, per mille.
+OnProgress = Callable[[int, int], None]
+
+# What ends the fast path; the diagnostic path then finds the reasons.
+_REJECTIONS = (RejectedInput, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError)
 
 
-# What stops the fast road; the slow one says why.
-_REFUSALS = (RejectedInput, csv.Error, UnicodeDecodeError, sqlite3.IntegrityError)
+class LoadResult(NamedTuple):
+    """The files that were loaded; those in *changed* differ from the manifest.
 
-
-class Outcome(NamedTuple):
-    """The files as they were loaded; *changed* ones are not the manifest's.
-
-    *warnings* are sentences about what is sound, yet hardly meant.
+    *warnings* are sentences about what is allowed but probably not intended.
     """
 
     files: list[LoadedFile]
@@ -63,20 +59,23 @@ class Outcome(NamedTuple):
     warnings: list[str]
 
 
-class _Progress:
-    """Adds up what is told of the rows and bytes, and tells *watch* of the whole."""
+class _Load(NamedTuple):
+    """What a run reads, and the database *target* that it makes."""
 
-    def __init__(self, watch: Watch, total_bytes: int) -> None:
-        self._watch = watch
-        self._total_bytes = max(total_bytes, 1)
-        self._rows = 0
-        self._bytes = 0
+    contract: Contract
+    schema_path: Path
+    data_dir: Path
+    manifest: Manifest
+    target: Path
+    is_check: bool
+    on_progress: OnProgress
 
-    def tell(self, rows: int, byte_count: int) -> None:
-        """Add *rows* and *byte_count*."""
-        self._rows += rows
-        self._bytes += byte_count
-        self._watch(self._rows, 1000 * self._bytes // self._total_bytes)
+
+class _Rejection(NamedTuple):
+    """The *faults* of an input, and the error that ended the fast path."""
+
+    faults: Faults
+    cause: Exception
 
 
 def ingest_folder(
@@ -87,14 +86,14 @@ def ingest_folder(
     is_check: bool = False,
     max_errors: int = MOST_FAULTS,
     errors_path: Path | None = None,
-    watch: Watch = lambda _rows, _per_mille: None,
-) -> Outcome:
+    on_progress: OnProgress = lambda _rows, _per_mille: None,
+) -> LoadResult:
     """Load the CSV files in *data_dir* into a new *database* under the rules of the schema.
 
-    Return the files as they were read.  Raise `DataError` for anything the user can mend
-    (`InputFaults` lists the faults of the files themselves, of each kind *max_errors*);
-    *database* is then untouched, as it always is if *is_check*.  *errors_path* takes all
-    faults as JSON Lines; without a fault it becomes an empty file.
+    Return the files as they were read.  Raise `DataError` for anything the user can fix
+    (`InputFaults` lists the faults of the files themselves, *max_errors* of each kind); the
+    *database* is then unchanged, as it always is if *is_check*.  All faults are written to
+    *errors_path* as JSON Lines; without a fault it becomes an empty file.
     """
     contract = read_contract(schema_path)
     target = Path(os.path.realpath(database))
@@ -104,45 +103,10 @@ def ingest_folder(
     _require_files(contract, data_dir)
     require_replaceable(target, contract)
     manifest = read_manifest(data_dir / MANIFEST_NAME)
-    faults: Faults | None = None
-    cause: Exception | None = None
-    unwritten = ""
+    load = _Load(contract, schema_path, data_dir, manifest, target, is_check, on_progress)
     with lock_target(target):
-        before = _identify_files(contract, data_dir)
-        progress = _Progress(watch, sum(size for size, *_ in before))
-        try:
-            with open_fault_file(errors_path) as write_fault:
-                try:
-                    with _tell_what_failed(schema_path, target):
-                        loaded = _build_database(
-                            contract, data_dir, manifest, target, progress
-                        )
-                        _require_unchanged(contract, data_dir, before)
-                        if not is_check:
-                            publish_database(name_partials(target)[0], target)
-                except _REFUSALS as error:
-                    cause = error
-                    found = _explain(
-                        contract, schema_path, data_dir, max_errors, write_fault
-                    )
-                    _require_unchanged(contract, data_dir, before)
-                    faults = found
-        except DataError as error:
-            # With faults at hand only their file can have failed.
-            if not faults:
-                raise
-            unwritten = str(error)
-    if faults:
-        raise InputFaults(
-            faults,
-            where_all=f"All of them are in {errors_path}."
-            if errors_path
-            else "--errors FILE writes all of them, --max-errors N lists more.",
-            also=unwritten,
-        ) from cause
-    if cause is not None:
-        raise RuntimeError(f"the load failed, yet no fault was found: {cause}") from cause
-    return Outcome(
+        loaded = _load_or_raise(load, max_errors, errors_path)
+    return LoadResult(
         loaded,
         changed=[
             file.name
@@ -155,75 +119,18 @@ def ingest_folder(
 
 def _list_inputs(contract: Contract, data_dir: Path) -> list[Path]:
     """Return the files that a load reads from *data_dir*."""
-    names = [f"{table.name}.csv" for table in contract.tables]
-    return [data_dir / name for name in (*names, MANIFEST_NAME)]
+    return [*_list_csv_files(contract, data_dir), data_dir / MANIFEST_NAME]
+
+
+def _list_csv_files(contract: Contract, data_dir: Path) -> list[Path]:
+    return [data_dir / f"{table.name}.csv" for table in contract.tables]
 
 
 def _list_outputs(target: Path) -> list[Path]:
-    """Return the files that a load makes or minds: the database and those beside it."""
+    """Return the files that a load creates or removes: the database and those beside it."""
     names = [f"{target.name}{suffix}" for suffix in ("", "-journal", "-wal", "-shm")]
     beside = [target.with_name(name) for name in (*names, f".{target.name}.lock")]
     return [*beside, *name_partials(target)]
-
-
-@contextmanager
-def _tell_what_failed(schema_path: Path, target: Path) -> Iterator[None]:
-    """Turn what the system or the schema refuses in the block into a `DataError`."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise _explain_database_error(
-            error,
-            schema_path,
-            f"{target}: cannot be made",
-            "there and in the temporary folder, or choose another place with --database",
-        ) from error
-    except OSError as error:
-        raise DataError(
-            f"{error.filename or target}: {error.strerror or error}. Mend that and run"
-            " again; the database was left as it is."
-        ) from error
-
-
-def _explain(
-    contract: Contract,
-    schema_path: Path,
-    data_dir: Path,
-    max_errors: int,
-    write_fault: Callable[[Fault], object],
-) -> Faults:
-    """Return the faults of the files in *data_dir*; hand all of them to *write_fault*."""
-    try:
-        return find_faults(
-            contract, data_dir, max_errors=max_errors, write_fault=write_fault
-        )
-    except sqlite3.OperationalError as error:
-        raise _explain_database_error(
-            error,
-            schema_path,
-            f"{tempfile.gettempdir()}: the faults of the input cannot be looked for here",
-            "there, or name another folder in TMPDIR",
-        ) from error
-    except OSError as error:
-        raise DataError(
-            f"{error.filename or data_dir}: cannot be read again:"
-            f" {error.strerror or error}. Mend that and run again; the database was left as"
-            " it is."
-        ) from error
-
-
-def _explain_database_error(
-    error: sqlite3.OperationalError, schema_path: Path, what: str, where: str
-) -> DataError:
-    """Return what the user can do about *error*: free space *where*, or mend the schema."""
-    name = getattr(error, "sqlite_errorname", "")
-    if name == "SQLITE_ERROR":
-        what, advice = f"{schema_path}: cannot be obeyed", "Mend it, or leave --schema away"
-    elif name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
-        advice = f"Free some space {where}"
-    else:
-        advice = "Mend that and run again"
-    return DataError(f"{what}: {error}; the database was left as it is. {advice}.")
 
 
 def _require_files(contract: Contract, data_dir: Path) -> None:
@@ -232,69 +139,184 @@ def _require_files(contract: Contract, data_dir: Path) -> None:
         raise DataError(
             f"{data_dir}: not a folder. Name the files' folder with --data-dir."
         )
-    names = [f"{table.name}.csv" for table in contract.tables]
-    lacking = [name for name in names if not (data_dir / name).is_file()]
-    odd = [name for name in lacking if (data_dir / name).exists()]
-    missing = [name for name in lacking if name not in odd]
-    faults = [f"{name} is no file" for name in odd]
-    advice = "Put the data there."
+    lacking = [path for path in _list_csv_files(contract, data_dir) if not path.is_file()]
+    missing = [path.name for path in lacking if not path.exists()]
+    problems = [f"{path.name} is not a file" for path in lacking if path.exists()]
+    remedy = "Replace it with the CSV file."
     if missing:
-        faults.append(f"missing {', '.join(missing)}")
-        advice = (
+        problems.append(f"missing {', '.join(missing)}")
+        remedy = (
             "Make them with 'python generate_data.py --generate', or name their folder with"
             " --data-dir."
         )
-    if faults:
-        raise DataError(f"{data_dir}: {', '.join(faults)}. {advice}")
+    if problems:
+        raise DataError(f"{data_dir}: {', '.join(problems)}. {remedy}")
 
 
-def _identify_files(contract: Contract, data_dir: Path) -> list[tuple[int, ...]]:
-    """Return what `identify_file` does of each input file."""
-    return [identify_file(data_dir / f"{table.name}.csv") for table in contract.tables]
+# ---- The run -----------------------------------------------------------------------------
 
 
-def _require_unchanged(
-    contract: Contract, data_dir: Path, before: list[tuple[int, ...]]
-) -> None:
-    if _identify_files(contract, data_dir) != before:
+def _load_or_raise(
+    load: _Load, max_errors: int, errors_path: Path | None
+) -> list[LoadedFile]:
+    """Run *load*; return the files, or raise `InputFaults` if they have faults."""
+    result: list[LoadedFile] | _Rejection | None = None
+    write_error = ""
+    try:
+        with open_fault_file(errors_path) as write_fault:
+            result = _load_or_diagnose(load, max_errors, write_fault)
+    except DataError as error:
+        # After the diagnosis only the file of the faults can have failed.
+        if not isinstance(result, _Rejection):
+            raise
+        write_error = str(error)
+    if isinstance(result, list):
+        return result
+    assert result is not None  # noqa: S101 - else the block has raised
+    where_all = "--errors FILE writes all of them, --max-errors N lists more."
+    if errors_path:
+        where_all = f"All of them are in {errors_path}."
+    raise InputFaults(
+        result.faults, where_all=where_all, also=write_error
+    ) from result.cause
+
+
+def _load_or_diagnose(
+    load: _Load, max_errors: int, write_fault: Callable[[Fault], object]
+) -> list[LoadedFile] | _Rejection:
+    """Build and publish the database; if the input is rejected, return its faults."""
+    before = _identify_files(load)
+    try:
+        with _explain_system_errors(load):
+            loaded = _build_database(load)
+            _require_unchanged(load, before)
+            if not load.is_check:
+                publish_database(name_partials(load.target)[0], load.target)
+            return loaded
+    except _REJECTIONS as error:
+        faults = _diagnose(load, max_errors, write_fault)
+        _require_unchanged(load, before)
+        if not faults:
+            raise RuntimeError(
+                f"the load failed, but no fault was found: {error}"
+            ) from error
+        return _Rejection(faults, error)
+
+
+def _identify_files(load: _Load) -> list[tuple[int, ...]]:
+    return [identify_file(path) for path in _list_csv_files(load.contract, load.data_dir)]
+
+
+def _require_unchanged(load: _Load, before: list[tuple[int, ...]]) -> None:
+    """Raise `DataError` unless the input files are those identified by *before*."""
+    if _identify_files(load) != before:
         raise DataError(
-            f"{data_dir}: a file changed while it was read; the database was left as it"
-            " is. Wait until the files are finished, then run again."
+            f"{load.data_dir}: a file changed while it was read; the database was left as"
+            " it is. Wait until the files are complete, then run again."
         )
 
 
-def _build_database(
-    contract: Contract,
-    data_dir: Path,
-    manifest: Manifest,
-    target: Path,
-    progress: _Progress,
-) -> list[LoadedFile]:
-    """Fill the new database file beside *target* in one transaction.
+def _build_database(load: _Load) -> list[LoadedFile]:
+    """Fill the new database file beside the target in one transaction.
 
-    Of large files another process loads a half into *shard*; the layout of the result
-    depends on the files alone.
+    If the files are large, a second process loads some of the tables into a shard.  The
+    layout of the result depends on the files alone.
     """
-    partial, shard = name_partials(target)
-    ours, theirs = split_tables(contract, data_dir)
+    contract, data_dir = load.contract, load.data_dir
+    partial, shard = name_partials(load.target)
+    own_tables, shard_tables = split_tables(contract, data_dir)
+    on_read = _sum_progress(load)
     with (
         load_in_second_process(
-            contract, theirs, data_dir, shard, progress.tell
-        ) as await_theirs,
+            contract, shard_tables, data_dir, shard, on_read
+        ) as await_shard,
         closing(open_new(partial)) as connection,
     ):
         connection.execute("BEGIN")
         create_tables(connection, contract)
-        loaded = load_tables(connection, ours, data_dir, progress.tell)
+        loaded = load_tables(connection, own_tables, data_dir, on_read)
         create_indexes(connection, contract)
-        loaded += await_theirs()
-        if theirs:
-            merge_shard(connection, theirs, shard)
+        loaded += await_shard()
+        if shard_tables:
+            merge_shard(connection, shard_tables, shard)
         if connection.execute("PRAGMA foreign_key_check").fetchone():
             raise RejectedInput("a reference to a row that does not exist")
         names = [f"{table.name}.csv" for table in contract.tables]
         loaded.sort(key=lambda file: names.index(file.name))
-        record_provenance(connection, contract, loaded, manifest)
+        record_provenance(connection, contract, loaded, load.manifest)
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = DELETE")
     return loaded
+
+
+def _sum_progress(load: _Load) -> OnRead:
+    """Return a function that adds up rows and bytes, then reports the sums."""
+    total = max(sum(size for size, *_ in _identify_files(load)), 1)
+    rows = byte_count = 0
+
+    def on_read(new_rows: int, new_bytes: int) -> None:
+        nonlocal rows, byte_count
+        rows += new_rows
+        byte_count += new_bytes
+        load.on_progress(rows, 1000 * byte_count // total)
+
+    return on_read
+
+
+# ---- What goes wrong ---------------------------------------------------------------------
+
+
+@contextmanager
+def _explain_system_errors(load: _Load) -> Iterator[None]:
+    """Turn errors of SQLite and of the system in the block into `DataError`."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise _explain_database_error(
+            error,
+            load.schema_path,
+            f"{load.target}: cannot be made",
+            "there and in the temporary folder, or choose another place with --database",
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or load.target}: {error.strerror or error}. Fix that and run"
+            " again; the database was left as it is."
+        ) from error
+
+
+def _diagnose(
+    load: _Load, max_errors: int, write_fault: Callable[[Fault], object]
+) -> Faults:
+    """Return the faults of the files; pass all of them to *write_fault*."""
+    try:
+        return find_faults(
+            load.contract, load.data_dir, max_errors=max_errors, write_fault=write_fault
+        )
+    except sqlite3.OperationalError as error:
+        raise _explain_database_error(
+            error,
+            load.schema_path,
+            f"{tempfile.gettempdir()}: the search for the faults of the input failed here",
+            "there, or name another folder in TMPDIR",
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or load.data_dir}: cannot be read again:"
+            f" {error.strerror or error}. Fix that and run again; the database was left as"
+            " it is."
+        ) from error
+
+
+def _explain_database_error(
+    error: sqlite3.OperationalError, schema_path: Path, what: str, where: str
+) -> DataError:
+    """Return what to do about *error*: free space *where*, or correct the schema."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_ERROR":
+        what, remedy = f"{schema_path}: is not usable", "Correct it, or omit --schema"
+    elif name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
+        remedy = f"Free some space {where}"
+    else:
+        remedy = "Fix that and run again"
+    return DataError(f"{what}: {error}; the database was left as it is. {remedy}.")

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import ingest
-from db.loading import loader as loading
+from db.loading import second_process
 from db.loading.swap import lock_database, lock_target, require_replaceable
 from tests.support import (
     IN_CI,
@@ -233,8 +233,8 @@ class AKill(CrashCase):
 
     def test_of_one_of_two_processes_too(self) -> None:
         with (
-            mock.patch.object(loading, "BYTES_FOR_TWO", 0),
-            mock.patch.object(loading, "count_processors", return_value=2),
+            mock.patch.object(second_process, "BYTES_FOR_TWO", 0),
+            mock.patch.object(second_process, "count_processors", return_value=2),
         ):
             self.assertEqual(self.ingest().status, 0)
             self.new = self.database.read_bytes()
@@ -250,7 +250,7 @@ class ASecondProcess(CrashCase):
         """Let any load be shared out."""
         super().setUp()
         for name, value in (("BYTES_FOR_TWO", 0), ("count_processors", lambda: 2)):
-            patched = mock.patch.object(loading, name, value)
+            patched = mock.patch.object(second_process, name, value)
             patched.start()
             self.addCleanup(patched.stop)
         self.assertEqual(self.ingest().status, 0)

@@ -415,7 +415,7 @@ class OddOptions(FilesCase):
             ["--schema", "x.sql"],
         ):
             given: list[object] = ["--report", "--engine", "duckdb", name, *value]
-            cases.append((ingest, given, f"{name} is SQLite"))
+            cases.append((ingest, given, f"{name} works with SQLite only"))
         for script, options, words in cases:
             with self.subTest(script=script.__name__, options=options):
                 result = call(script.main, *options)

@@ -875,7 +875,7 @@ class TheCheckOption(FaultCase):
         return result.status
 
     def test_says_what_would_be_loaded_and_makes_nothing(self) -> None:
-        self.assertEqual(self.check("Sound, and not loaded:", "users.csv"), 0)
+        self.assertEqual(self.check("No faults; nothing was loaded:", "users.csv"), 0)
 
     def test_names_the_faults_and_leaves_the_database(self) -> None:
         self.assertEqual(self.ingest().status, 0)

@@ -18,7 +18,7 @@ from unittest import mock
 
 import ingest
 from db.ingest import ingest_folder
-from db.loading import loader as loading
+from db.loading import loader, second_process
 from db.loading.faults import MOST_FAULTS
 from db.loading.messages import find_named_column
 from tests.support import (
@@ -125,10 +125,10 @@ class ALoadedDatabase(LoadCase):
 
     def test_is_the_same_bytes_with_one_process_or_two(self) -> None:
         found = set()
-        with mock.patch.object(loading, "BYTES_FOR_TWO", 0):
+        with mock.patch.object(second_process, "BYTES_FOR_TWO", 0):
             for processors in (1, 2):
                 with mock.patch.object(
-                    loading, "count_processors", return_value=processors
+                    second_process, "count_processors", return_value=processors
                 ):
                     self.load()
                 found.add(self.database.read_bytes())
@@ -138,7 +138,7 @@ class ALoadedDatabase(LoadCase):
         self.assertEqual(self.query("SELECT * FROM submission_meta"), two)
 
     def test_by_two_processes_names_the_faults_of_either(self) -> None:
-        with mock.patch.object(loading, "BYTES_FOR_TWO", 0):
+        with mock.patch.object(second_process, "BYTES_FOR_TWO", 0):
             for name, at in (("users.csv", 0), ("payments.csv", 5)):
                 self.edit_line(name, 4, partial(_set_cell, at=at, value="x"))
             self.refuse("users.csv:4:1: E_INTEGER", "payments.csv:4:6: E_INTEGER")
@@ -146,9 +146,9 @@ class ALoadedDatabase(LoadCase):
 
     def test_by_two_processes_says_if_one_was_ended(self) -> None:
         with (
-            mock.patch.object(loading, "BYTES_FOR_TWO", 0),
-            mock.patch.object(loading, "count_processors", return_value=2),
-            mock.patch.object(loading, "load_shard", end_at_once),
+            mock.patch.object(second_process, "BYTES_FOR_TWO", 0),
+            mock.patch.object(second_process, "count_processors", return_value=2),
+            mock.patch.object(second_process, "load_shard", end_at_once),
         ):
             self.refuse("the second process of the load was ended by the system")
         self.assertFalse(self.database.exists())
@@ -158,13 +158,13 @@ class ALoadedDatabase(LoadCase):
             told: list[tuple[int, int]] = []
             with (
                 self.subTest(smallest),
-                mock.patch.object(loading, "BYTES_FOR_TWO", smallest),
-                mock.patch.object(loading, "CHUNK_ROWS", 50),
+                mock.patch.object(second_process, "BYTES_FOR_TWO", smallest),
+                mock.patch.object(loader, "CHUNK_ROWS", 50),
             ):
                 outcome = ingest_folder(
                     self.folder,
                     self.database,
-                    watch=lambda *now, told=told: told.append(now),
+                    on_progress=lambda *now, told=told: told.append(now),
                 )
                 self.assertEqual(told, sorted(told))
                 rows = sum(file.rows for file in outcome.files)
@@ -229,7 +229,7 @@ class TheManifest(LoadCase):
         self.edit_line("users.csv", 2, lambda line: _set_cell(line, 4, "Elsewhere"))
         result = self.ingest()
         self.assertEqual(result.status, 0)
-        self.assertIn("users.csv is not what datapackage.json says", result.stderr)
+        self.assertIn("users.csv differs from datapackage.json", result.stderr)
         self.assertEqual(self.compare("users.csv"), "differs")
         self.assertEqual(self.compare("orders.csv"), "matches")
 
@@ -459,7 +459,7 @@ class AFaultInAFile(LoadCase):
             ),
             (
                 "user_id,email,email,country_code,city,acquisition_channel,signed_up_at",
-                "users.csv:1:3: E_HEADER column 'email' comes twice",
+                "users.csv:1:3: E_HEADER column 'email' appears twice",
             ),
             (
                 "user_id;email;full_name;country_code;city;acquisition_channel;signed_up_at",
@@ -492,7 +492,7 @@ class AFaultInAFile(LoadCase):
         self.refuse("users.csv:6:5: E_NUL a NUL at byte ")
 
     def test_a_file_that_changes_while_it_is_read(self) -> None:
-        read = loading.load_table
+        read = loader.load_table
         path = self.folder / "users.csv"
 
         def read_and_touch(*arguments: Any) -> Any:
@@ -506,9 +506,9 @@ class AFaultInAFile(LoadCase):
     def test_a_folder_in_the_place_of_a_file(self) -> None:
         (self.folder / "orders.csv").unlink()
         (self.folder / "orders.csv").mkdir()
-        self.refuse("orders.csv is no file. Put the data there")
+        self.refuse("orders.csv is not a file. Replace it with the CSV file.")
         (self.folder / "users.csv").unlink()
-        self.refuse("orders.csv is no file, missing users.csv. Make them with")
+        self.refuse("orders.csv is not a file, missing users.csv. Make them with")
 
     def test_a_file_in_the_place_of_the_folder(self) -> None:
         result = call(ingest.main, "--ingest", "--data-dir", self.folder / "users.csv")

@@ -368,7 +368,7 @@ class TheGate(FolderCase):
         (self.folder / "report.json").unlink()
         result = call(ingest.main, *arguments, "--strict")
         self.assertEqual(result.status, 1)
-        self.assertIn("ingest: error: not sound: payments_paid_order", result.stderr)
+        self.assertIn("ingest: error: failed checks: payments_paid_order", result.stderr)
         self.assertTrue((self.folder / "report.json").is_file())
 
     def test_strict_lets_warnings_pass(self) -> None:
@@ -447,7 +447,7 @@ class TheGate(FolderCase):
             self.folder,
         )
         self.assertEqual(result.status, 1)
-        self.assertIn("not sound: database_keeps_its_rules", result.stderr)
+        self.assertIn("failed checks: database_keeps_its_rules", result.stderr)
 
     def test_a_check_that_is_unknown_is_named_with_the_nearest(self) -> None:
         result = call(

@@ -91,11 +91,11 @@ class ChainCase(ShopCase):
         """Return the broken links, by name, with what is said of them."""
         result = self.verify()
         self.assertNotIn("Traceback", result.stderr)
-        broken = dict(re.findall(r"^  broken  (.+?): (.+)$", result.stdout, re.MULTILINE))
+        broken = dict(re.findall(r"^  failed  (.+?): (.+)$", result.stdout, re.MULTILINE))
         self.assertEqual(result.status, int(bool(broken)), result)
         if broken:
             self.assertRegex(
-                result.stderr, rf"error: {len(broken)} of \d+ links are broken"
+                result.stderr, rf"error: {len(broken)} of \d+ verifications failed"
             )
         return broken
 
@@ -116,8 +116,8 @@ class AWholeChain(ChainCase):
         self.assertEqual((result.status, result.stderr), (0, ""))
         *links, last = result.stdout.splitlines()
         self.assertEqual(len(links), 5 + 1 + 5 + 1 + 2 + 2)
-        self.assertEqual(last, f"All {len(links)} links hold.")
-        self.assertTrue(all(link.startswith("  holds   ") for link in links), links)
+        self.assertEqual(last, f"All {len(links)} verifications passed.")
+        self.assertTrue(all(link.startswith("  passed  ") for link in links), links)
 
     def test_says_nothing_when_quiet(self) -> None:
         result = call(
@@ -349,7 +349,7 @@ class TheRules(ChainCase):
                 self.assertIn(words, self.find_broken()["schema.sql -> database"])
                 result = self.report("--strict")
                 self.assertEqual(result.status, 1)
-                self.assertIn("not sound: database_keeps_its_rules", result.stderr)
+                self.assertIn("failed checks: database_keeps_its_rules", result.stderr)
 
     def test_without_which_no_cell_is_trusted(self) -> None:
         self.meddle(REBUILD.format("orders"))
@@ -590,7 +590,7 @@ class ThePage(ChainCase):
         result = self.verify()
         self.assertEqual((result.status, result.stderr), (0, ""), result.stdout)
         for name in ("report.json", "query_result.json"):
-            self.assertIn(f"  holds   {name} -> the page's copy\n", result.stdout)
+            self.assertIn(f"  passed  {name} -> the page's copy\n", result.stdout)
 
     def test_has_copies_that_are_found_changed_or_missing(self) -> None:
         for name in ("report.json", "query_result.json"):
