@@ -57,18 +57,13 @@ class Result(NamedTuple):
     rows: list[tuple[Any, ...]]
 
 
-def name_key(cell: Mapping[str, Any]) -> str:
-    """Return the column of *cell* that names its cohort."""
-    return "cohort_quarter" if "cohort_quarter" in cell else "cohort_month"
-
-
 # ---- Cells -------------------------------------------------------------------------------
 
 
 def read_cells(result: Result, query_path: Path) -> list[Cell]:
-    """Return one dictionary per row of *result*.
+    """Return one dictionary per row of *result*, with `cohort` for its `cohort_month`.
 
-    Raise `DataError` naming *query_path* when the result is not one of cohort cells.
+    Raise `DataError` naming *query_path* if the rows are not cohort cells.
     """
     if missing := [name for name in NEEDED_COLUMNS if name not in result.columns]:
         raise DataError(
@@ -77,12 +72,18 @@ def read_cells(result: Result, query_path: Path) -> list[Cell]:
         )
     if twice := [name for name, count in Counter(result.columns).items() if count > 1]:
         raise DataError(f"{query_path}: gives {', '.join(twice)} more than once.")
+    if "cohort" in result.columns:
+        raise DataError(
+            f"{query_path}: has a column cohort, the name that the JSON gives to"
+            " cohort_month. Rename the column."
+        )
+    names = ["cohort" if name == "cohort_month" else name for name in result.columns]
     cells = []
     seen = set()
     for number, row in enumerate(result.rows, 1):
-        cell = dict(zip(result.columns, row, strict=True))
+        cell = dict(zip(names, row, strict=True))
         _check_cell(cell, f"{query_path}: row {number} of its result")
-        key = cell.get("segment"), cell["cohort_month"], cell["months_since"]
+        key = cell.get("segment"), cell["cohort"], cell["months_since"]
         if key in seen:
             raise DataError(
                 f"{query_path}: row {number} of its result is cohort {key[1]}, months since"
@@ -99,7 +100,7 @@ def _check_cell(cell: Cell, place: str) -> None:
     Only a cell that is not complete, say one of the future, may lack figures.
     """
     for name, value in cell.items():
-        if name == "cohort_month":
+        if name == "cohort":
             kind = "text"
             fits = isinstance(value, str)
         elif name in NEEDED_COLUMNS:
@@ -114,7 +115,12 @@ def _check_cell(cell: Cell, place: str) -> None:
                 or (isinstance(value, float) and math.isfinite(value))
             )
         if not fits:
-            raise DataError(f"{place}: {name} is {value!r}, expected {kind}.")
+            raise DataError(f"{place}: {name_column(name)} is {value!r}, expected {kind}.")
+
+
+def name_column(name: str, grain: str = "month") -> str:
+    """Return the column of the query, or of the CSV file, for this *name* in a cell."""
+    return f"cohort_{grain}" if name == "cohort" else name
 
 
 def split_segments(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
@@ -129,7 +135,7 @@ def add_segments(cells: Iterable[Cell]) -> list[Cell]:
     """Return the cells of all segments together; the segments share no customer."""
     together: dict[tuple[str, int], Cell] = {}
     for cell in cells:
-        key = cell[name_key(cell)], cell["months_since"]
+        key = cell["cohort"], cell["months_since"]
         whole = together.get(key)
         if whole is None:
             together[key] = {name: cell[name] for name in cell if name != "segment"}
@@ -148,7 +154,7 @@ def roll_up_quarters(cells: Iterable[Cell], last_month: str) -> list[Cell]:
     """
     by_quarter: dict[str, dict[str, list[Cell]]] = {}
     for cell in cells:
-        month = cell["cohort_month"]
+        month = cell["cohort"]
         by_quarter.setdefault(name_quarter(month), {}).setdefault(month, []).append(cell)
     rolled = []
     last_index = month_index(last_month)
@@ -163,7 +169,7 @@ def roll_up_quarters(cells: Iterable[Cell], last_month: str) -> list[Cell]:
             is_over = age < age_of_youngest or (age == age_of_youngest and is_last_over)
             rolled.append(
                 {name: there[0][name] for name in ("segment",) if name in there[0]}
-                | {"cohort_quarter": quarter, "months_since": age}
+                | {"cohort": quarter, "months_since": age}
                 | {"cohort_size": sum(cell["cohort_size"] for cell in so_far)}
                 | {name: sum(cell[name] for cell in there) for name in FLOW_COLUMNS}
                 | {name: sum(cell[name] for cell in so_far) for name in RUNNING_COLUMNS}
@@ -241,7 +247,7 @@ def build_cohorts(cells: Sequence[Cell], spreads: Spreads) -> list[dict[str, Any
     """
     by_cohort: dict[str, dict[int, Cell]] = {}
     for cell in cells:
-        by_cohort.setdefault(cell[name_key(cell)], {})[cell["months_since"]] = cell
+        by_cohort.setdefault(cell["cohort"], {})[cell["months_since"]] = cell
     cohorts = []
     for name, ages in by_cohort.items():
         first = next(iter(ages.values()))
@@ -251,16 +257,17 @@ def build_cohorts(cells: Sequence[Cell], spreads: Spreads) -> list[dict[str, Any
             if cell["net_cents"] is not None and cell.get("is_observed", 1)
         ]
         cohort: dict[str, Any] = {
-            name_key(first): name,
+            "cohort": name,
             "cohort_size": first["cohort_size"],
             "last_months_since": max(observed, default=None),
+            "clv": [],
         }
         for months in CLV_MONTHS:
             cell = ages.get(months, {})
             is_complete = bool(cell.get("is_complete"))
             value = cell["cum_net_per_customer_cents"] if is_complete else None
             spread = spreads.get((name, months)) if is_complete else None
-            cohort |= _describe_clv(months, value, spread)
+            cohort["clv"].append(_describe_clv(months, value, spread))
         cohorts.append(cohort)
     return cohorts
 
@@ -270,10 +277,11 @@ def _describe_clv(
 ) -> dict[str, float | None]:
     """Return CLV at *months*: the mean, its interval and the median, in cents."""
     return {
-        f"clv_{months}m_cents": value,
-        f"clv_{months}m_low_cents": spread.low_cents if spread else None,
-        f"clv_{months}m_high_cents": spread.high_cents if spread else None,
-        f"clv_{months}m_median_cents": spread.median_cents if spread else None,
+        "months": months,
+        "cents": value,
+        "low_cents": spread.low_cents if spread else None,
+        "high_cents": spread.high_cents if spread else None,
+        "median_cents": spread.median_cents if spread else None,
     }
 
 
@@ -314,10 +322,11 @@ def build_summary(
     summary: dict[str, Any] = {
         "cohort_count": len(cohorts),
         "customer_count": sum(cohort["cohort_size"] for cohort in cohorts),
+        "clv": [],
     }
     for months in CLV_MONTHS:
         record = by_age.get(months, {})
         value = record.get("cum_net_per_customer_cents")
-        summary |= _describe_clv(months, value, spreads.get(("", months)))
-        summary[f"clv_{months}m_cohort_count"] = record.get("cohort_count", 0)
+        clv = _describe_clv(months, value, spreads.get(("", months)))
+        summary["clv"].append(clv | {"cohort_count": record.get("cohort_count", 0)})
     return summary

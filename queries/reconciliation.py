@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from queries.cohorts import Cell, name_key
+from queries.cohorts import Cell
 from queries.options import VALID_STATUSES, Options
 
 # How an instant of the last day ends, as text that sorts behind all of them.
@@ -182,7 +182,7 @@ def collect_totals(figures: Figures, refunds: Iterable[Refund], end: str) -> Tot
 
 def reconcile(cells: Sequence[Cell], totals: Totals) -> dict[str, Any]:
     """Return what the cells add up to beside what the tables do, and what is left out."""
-    sizes = {cell[name_key(cell)]: cell["cohort_size"] for cell in cells}
+    sizes = {cell["cohort"]: cell["cohort_size"] for cell in cells}
     sums = {
         name: sum(cell.get(name) or 0 for cell in cells)
         for name in ("order_count", "unit_count", "refund_cents", "net_cents")

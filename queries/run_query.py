@@ -19,7 +19,7 @@ from queries.cohorts import (
     Result,
     Spreads,
     add_segments,
-    name_key,
+    name_column,
     name_quarter,
     read_cells,
     roll_up_quarters,
@@ -53,7 +53,7 @@ from utils.helpers import (
     render_json,
 )
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "2.0"
 QUERY_PATH = Path(__file__).resolve().with_name("join_query.sql")
 DEFAULTS = Options()
 CSV_NAME = "query_result.csv"
@@ -170,6 +170,7 @@ def answer_reading(
 ) -> Answer:
     """Return the answer that *reading* gives; raise `Unreconciled` if ours is wrong."""
     is_ours = query_path.resolve() == QUERY_PATH
+    is_by_quarter = options.grain == "quarter"
     sql = read_query(query_path)
     as_of = options.as_of or find_as_of(reading.provenance)
     monthly = read_cells(reading.result, query_path)
@@ -198,13 +199,18 @@ def answer_reading(
             if is_used
         ],
         "options": options.describe(),
-        **summarize_cells(whole, spread_values(reading.values, whole)),
+        **summarize_cells(
+            whole, spread_values(reading.values, whole, is_by_quarter=is_by_quarter)
+        ),
         "reconciliation": reconciliation,
     }
     if options.by:
         document["segments"] = [
             {"segment": name}
-            | summarize_cells(members, spread_values(reading.values, members, name))
+            | summarize_cells(
+                members,
+                spread_values(reading.values, members, name, is_by_quarter=is_by_quarter),
+            )
             for name, members in split_segments(cells).items()
         ]
     notes = [
@@ -278,7 +284,7 @@ def arrange_cells(
         cells = [{name: cell[name] for name in cell if name != "segment"} for cell in cells]
     if options.grain == "month" or not cells:
         return cells
-    require_columns(cells, ("cohort_month", *ADDED_COLUMNS, *FLAG_COLUMNS), query_path)
+    require_columns(cells, ("cohort", *ADDED_COLUMNS, *FLAG_COLUMNS), query_path)
     segments = split_segments(cells).values() if options.by else [cells]
     last_month = (as_of or "0000-00")[:7]
     return [cell for members in segments for cell in roll_up_quarters(members, last_month)]
@@ -296,7 +302,8 @@ def require_columns(cells: Sequence[Cell], needed: Sequence[str], query_path: Pa
         for name in needed:
             if not _is_summable(name, cell[name]):
                 raise DataError(
-                    f"{query_path}: {name} is {cell[name]!r}, which this option cannot sum."
+                    f"{query_path}: {name_column(name)} is {cell[name]!r}, which this option"
+                    " cannot sum."
                     " Expected what queries/join_query.sql gives."
                 )
 
@@ -304,7 +311,7 @@ def require_columns(cells: Sequence[Cell], needed: Sequence[str], query_path: Pa
 def _is_summable(name: str, value: Any) -> bool:
     if name == "segment":
         return isinstance(value, str)
-    if name == "cohort_month":
+    if name == "cohort":
         return isinstance(value, str) and _MONTH.fullmatch(value) is not None
     return isinstance(value, int)
 
@@ -313,6 +320,8 @@ def spread_values(
     values: Values | MeasuredValues | None,
     cells: Sequence[Cell],
     segment: str | None = None,
+    *,
+    is_by_quarter: bool,
 ) -> Spreads:
     """Return how the customers of each cohort of *cells* differ at the ages of CLV.
 
@@ -322,18 +331,15 @@ def spread_values(
     if values is None:
         return {}
     complete = {
-        (cell[name_key(cell)], cell["months_since"])
-        for cell in cells
-        if cell["is_complete"]
+        (cell["cohort"], cell["months_since"]) for cell in cells if cell["is_complete"]
     }
-    is_by_quarter = any(name_key(cell) == "cohort_quarter" for cell in cells)
     if isinstance(values, MeasuredValues):
         spreads = _pick_spreads(values, complete, segment, is_by_quarter=is_by_quarter)
     else:
         amounts = _pick_amounts(values, complete, segment, is_by_quarter=is_by_quarter)
         spreads = {key: describe_spread(of_key) for key, of_key in amounts.items()}
     for cell in cells:
-        spread = spreads.get((cell[name_key(cell)], cell["months_since"]))
+        spread = spreads.get((cell["cohort"], cell["months_since"]))
         if spread and spread.total_cents != cell["cum_net_cents"]:
             raise RuntimeError(f"the customers' values do not add up to {cell}: {spread}")
     return spreads
@@ -389,7 +395,8 @@ def build_result(cells: Sequence[Cell], columns: Sequence[str], options: Options
         if options.by:
             names.insert(0, "segment")
         return Result(tuple(names), [])
-    return Result(tuple(cells[0]), [tuple(cell.values()) for cell in cells])
+    names = [name_column(name, options.grain) for name in cells[0]]
+    return Result(tuple(names), [tuple(cell.values()) for cell in cells])
 
 
 # ---- To files ----------------------------------------------------------------------------

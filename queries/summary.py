@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from itertools import zip_longest
 from typing import Any
 
-from queries.cohorts import CLV_MONTHS, Cell, name_key
+from queries.cohorts import CLV_MONTHS, Cell
 from queries.forecast.forecast import HORIZON_MONTHS
 from utils.helpers import escape_controls
 
@@ -59,29 +59,27 @@ def render_summary(
 
 def _render_clv(summary: Mapping[str, Any], currency: str | None, width: int) -> list[str]:
     lines = ["CLV: net per customer so far, of the cohorts old enough"]
-    for months in CLV_MONTHS:
-        cents = summary[f"clv_{months}m_cents"]
+    for clv in summary["clv"]:
+        months, cents = clv["months"], clv["cents"]
         if cents is None:
             lines.append(f"  {months:>2} months   no cohort is old enough")
             continue
         money = _money(cents) + (f" {currency}" if currency else "")
-        cohorts = _count(summary[f"clv_{months}m_cohort_count"], "cohort")
+        cohorts = _count(clv["cohort_count"], "cohort")
         line = f"  {months:>2} months   {money:>14}   {cohorts}"
-        lines.append(line + _render_spread(summary, months, width - len(line)))
+        lines.append(line + _render_spread(clv, width - len(line)))
     return lines
 
 
-def _render_spread(summary: Mapping[str, Any], months: int, room: int) -> str:
-    """Return interval and median of the CLV at *months*, as far as there is *room*."""
-    low, high, median = (
-        summary[f"clv_{months}m_{name}_cents"] for name in ("low", "high", "median")
-    )
+def _render_spread(clv: Mapping[str, Any], width: int) -> str:
+    """Return interval and median of *clv*, or nothing if they need more than *width*."""
+    low, high, median = (clv[f"{name}_cents"] for name in ("low", "high", "median"))
     if median is None:
         return ""
     text = f", median {_money(median)}"
     if low is not None:
         text = f", 95% {_money(low)} to {_money(high)}{text}"
-    return text if len(text) <= room else ""
+    return text if len(text) <= width else ""
 
 
 def _render_segments(document: Mapping[str, Any]) -> list[str]:
@@ -99,7 +97,7 @@ def _render_segments(document: Mapping[str, Any]) -> list[str]:
     ]
     for name, record in zip(names, segments, strict=True):
         summary = record["summary"]
-        values = [summary[f"clv_{months}m_cents"] for months in CLV_MONTHS]
+        values = [clv["cents"] for clv in summary["clv"]]
         texts = ["-" if cents is None else _money(cents) for cents in values]
         lines.append(
             f"{name:<{name_width}}  {summary['customer_count']:>9,}"
@@ -112,9 +110,8 @@ def _render_triangle(
     document: Mapping[str, Any], width: int, *, has_colour: bool
 ) -> list[str]:
     """Return the latest cohorts' retention as a table of at most *width* columns."""
-    key = name_key(document["cells"][0])
     cohorts = document["cohorts"][-_MOST_ROWS:]
-    name_width = max(len("average"), *(len(cohort[key]) for cohort in cohorts))
+    name_width = max(len("average"), *(len(cohort["cohort"]) for cohort in cohorts))
     sizes = [f"{cohort['cohort_size']:,}" for cohort in cohorts]
     size_width = max(len("size"), *map(len, sizes)) + 2
     room = max(1, (width - name_width - size_width) // _CELL_WIDTH)
@@ -128,13 +125,15 @@ def _render_triangle(
         if number
     ]
     ages = ages[:room]
-    by_age = {(cell[key], cell["months_since"]): cell for cell in document["cells"]}
+    by_age = {(cell["cohort"], cell["months_since"]): cell for cell in document["cells"]}
     means = {age["months_since"]: _percent(age["retention"]) for age in document["average"]}
     rows = [["cohort", "size", *(f"{age} " for age in ages)]]
     shades: list[list[str]] = [[]]
     for cohort, size in zip(cohorts, sizes, strict=True):
-        found = [by_age.get((cohort[key], age)) for age in ages]
-        rows.append([cohort[key], size, *("" if c is None else _mark(c) for c in found)])
+        found = [by_age.get((cohort["cohort"], age)) for age in ages]
+        rows.append(
+            [cohort["cohort"], size, *("" if c is None else _mark(c) for c in found)]
+        )
         shades.append([_shade(cell) if has_colour else "" for cell in found])
     rows.append(["average", "", *(means.get(age, "") for age in ages)])
     shades.append([])
@@ -188,7 +187,6 @@ def _render_forecast(document: Mapping[str, Any], width: int) -> list[str]:
 def _render_forecast_table(forecast: Mapping[str, Any]) -> list[str]:
     """Return the latest cohorts' forecast per customer, a row each."""
     cohorts = forecast["cohorts"][-_MOST_ROWS:]
-    key = name_key(cohorts[0])
     heads = "".join(f"{f'{months} months':>13}" for months in HORIZON_MONTHS)
     lines = ["FORECAST net per customer", f"cohort       size{heads}"]
     for cohort in cohorts:
@@ -196,7 +194,7 @@ def _render_forecast_table(forecast: Mapping[str, Any]) -> list[str]:
             f"{_money(horizon['net_per_customer_cents']):>13}"
             for horizon in cohort["horizons"]
         )
-        lines.append(f"{cohort[key]:<8}{cohort['cohort_size']:>9,}{values}")
+        lines.append(f"{cohort['cohort']:<8}{cohort['cohort_size']:>9,}{values}")
     return lines
 
 
@@ -224,7 +222,7 @@ def render_score(score: Mapping[str, Any], currency: str | None) -> str:
     heads = "".join(f"{name:>15}" for name in names)
     head = f"{'':<9}{'customers':>10}{heads}{'error':>8}"
     rows = [("all", score["total"])]
-    rows += [(record[name_key(record)], record) for record in score["cohorts"]]
+    rows += [(record["cohort"], record) for record in score["cohorts"]]
     deciles = [(f"{record['decile']}", record) for record in score["deciles"]]
     return "\n".join(
         [

@@ -22,6 +22,7 @@ import ingest
 import run_query
 from tests import cdnow
 from tests.customers import CDNOW_DIR, find_cdnow
+from tests.query_cases import find_clv
 from tests.recount import COLUMNS, Customer, count_cells, count_shop, list_values
 from tests.support import ShopCase, call, run_script
 
@@ -123,8 +124,7 @@ class RealPurchases(unittest.TestCase):
             raise AssertionError(results)
         cls.document = cls.read("query_result.json")
         cls.cells = {
-            (cell["cohort_month"], cell["months_since"]): cell
-            for cell in cls.document["cells"]
+            (cell["cohort"], cell["months_since"]): cell for cell in cls.document["cells"]
         }
 
     @classmethod
@@ -173,20 +173,20 @@ class RealPurchases(unittest.TestCase):
 
     def test_clv_at_3_6_and_12_months_is_the_known_one(self) -> None:
         for cohort in self.document["cohorts"]:
-            dollars = KNOWN[cohort["cohort_month"]].dollars
+            dollars = KNOWN[cohort["cohort"]].dollars
             for months in (3, 6, 12):
-                with self.subTest(cohort["cohort_month"], months=months):
-                    clv = cohort[f"clv_{months}m_cents"]
+                with self.subTest(cohort["cohort"], months=months):
+                    clv = find_clv(cohort, months)["cents"]
                     self.assertEqual(f"{clv / 100:.4f}", dollars[months])
             # No cohort is two years old.
-            self.assertIsNone(cohort["clv_24m_cents"])
-            self.assertIsNone(cohort["clv_24m_median_cents"])
+            self.assertIsNone(find_clv(cohort, 24)["cents"])
+            self.assertIsNone(find_clv(cohort, 24)["median_cents"])
 
     def test_interval_and_median_of_a_years_value_are_the_known_ones(self) -> None:
         found = {
-            cohort["cohort_month"]: Year(
+            cohort["cohort"]: Year(
                 *(
-                    f"{cohort[f'clv_12m_{name}'] / 100:.2f}"
+                    f"{find_clv(cohort, 12)[name] / 100:.2f}"
                     for name in ("cents", "low_cents", "high_cents", "median_cents")
                 )
             )
@@ -197,7 +197,7 @@ class RealPurchases(unittest.TestCase):
     def test_clv_equals_that_of_the_statistics_module(self) -> None:
         values = list_values(self.customers)
         groups = [
-            (cohort, [value for value in values if value.cohort == cohort["cohort_month"]])
+            (cohort, [value for value in values if value.cohort == cohort["cohort"]])
             for cohort in self.document["cohorts"]
         ]
         groups.append((self.document["summary"], values))
@@ -212,9 +212,9 @@ class RealPurchases(unittest.TestCase):
                     "median_cents": median(nets),
                 }
                 for name, figure in expected.items():
-                    with self.subTest(record.get("cohort_month"), months=months, name=name):
+                    with self.subTest(record.get("cohort"), months=months, name=name):
                         # The JSON has two decimals.
-                        found = record[f"clv_{months}m_{name}"]
+                        found = find_clv(record, months)[name]
                         self.assertAlmostEqual(found, figure, delta=0.005_001)
 
     def test_every_purchase_disc_and_cent_is_counted(self) -> None:
@@ -225,7 +225,8 @@ class RealPurchases(unittest.TestCase):
         self.assertEqual(totals, [69_659, 167_881, 250_031_563, 0])
 
     def test_every_cell_equals_the_recount_in_python(self) -> None:
-        found = [tuple(cell[name] for name in COLUMNS) for cell in self.document["cells"]]
+        names = ("cohort", *COLUMNS[1:])
+        found = [tuple(cell[name] for name in names) for cell in self.document["cells"]]
         self.assertEqual(found, list(count_cells(self.customers, LAST_DAY)))
 
     def test_report_finds_no_error(self) -> None:

@@ -62,7 +62,7 @@ class TheForecast(ShopCase):
         self.assertEqual(len(cohorts), 24)
         sizes = Counter(map(known_sources().name_month, known_sources().histories))
         self.assertEqual(
-            {cohort["cohort_month"]: cohort["cohort_size"] for cohort in cohorts}, sizes
+            {cohort["cohort"]: cohort["cohort_size"] for cohort in cohorts}, sizes
         )
         for at, total in enumerate(document["total"]):
             parts = [cohort["horizons"][at] for cohort in cohorts]
@@ -114,7 +114,7 @@ class TheForecast(ShopCase):
             counts[cohort] += count
             values[cohort] += value * cohort_forecast.kept_share
         for cohort in cohort_forecast.document["cohorts"]:
-            name, horizon = cohort["cohort_month"], cohort["horizons"][1]
+            name, horizon = cohort["cohort"], cohort["horizons"][1]
             self.assertAlmostEqual(
                 counts[name], horizon["purchases"]["forecast"], delta=0.051
             )
@@ -128,10 +128,10 @@ class TheForecast(ShopCase):
 
     def test_cumulative_value_starts_from_the_net_so_far(self) -> None:
         document = run_known().document
-        cells = {(c["cohort_month"], c["months_since"]): c for c in document["cells"]}
-        ages = {c["cohort_month"]: c["last_months_since"] for c in document["cohorts"]}
+        cells = {(c["cohort"], c["months_since"]): c for c in document["cells"]}
+        ages = {c["cohort"]: c["last_months_since"] for c in document["cohorts"]}
         for cohort in document["forecast"]["cohorts"]:
-            name, size = cohort["cohort_month"], cohort["cohort_size"]
+            name, size = cohort["cohort"], cohort["cohort_size"]
             so_far = cells[name, ages[name]]["cum_net_cents"]
             for horizon in cohort["horizons"]:
                 self.assertEqual(horizon["months_since"], ages[name] + horizon["months"])
@@ -144,7 +144,7 @@ class TheForecast(ShopCase):
         document = known_forecast().document
         self.assertIs(document["is_forecast"], True)
         for cohort in document["cohorts"]:
-            self.assertEqual(set(cohort), {"cohort_month", "cohort_size", "horizons"})
+            self.assertEqual(set(cohort), {"cohort", "cohort_size", "horizons"})
         figures = {"purchases", "net_cents", "net_per_customer_cents"}
         for records in (document["total"], *(c["horizons"] for c in document["cohorts"])):
             for record in records:
@@ -183,13 +183,10 @@ class TheForecast(ShopCase):
         self.assertEqual(found["holdout"], document["holdout"])
         sizes: Counter[str] = Counter()
         for cohort in document["cohorts"]:
-            year, month = cohort["cohort_month"].split("-")
+            year, month = cohort["cohort"].split("-")
             sizes[f"{year}-Q{(int(month) + 2) // 3}"] += cohort["cohort_size"]
         self.assertEqual(
-            {
-                cohort["cohort_quarter"]: cohort["cohort_size"]
-                for cohort in found["cohorts"]
-            },
+            {cohort["cohort"]: cohort["cohort_size"] for cohort in found["cohorts"]},
             sizes,
         )
 
@@ -199,8 +196,8 @@ class TheForecast(ShopCase):
         added = {"months_since", "cum_net_per_customer_cents"}
         for cohort in ended:
             for horizon in cohort["horizons"]:
-                self.assertLessEqual(added, set(horizon), cohort["cohort_quarter"])
-        self.assertEqual(running["cohort_quarter"], "2025-Q3")
+                self.assertLessEqual(added, set(horizon), cohort["cohort"])
+        self.assertEqual(running["cohort"], "2025-Q3")
         self.assertEqual(len(running["horizons"]), 3)
         for horizon in running["horizons"]:
             self.assertFalse(added & set(horizon))
@@ -219,7 +216,7 @@ class TheForecast(ShopCase):
         }
         self.assertEqual(found["from"], MID_QUARTER)
         self.assertEqual([record["days"] for record in found["total"]], [92, 184, 365])
-        self.assertEqual(found["cohorts"][-1]["cohort_month"], "2025-08")
+        self.assertEqual(found["cohorts"][-1]["cohort"], "2025-08")
         self.assertEqual(found["holdout"], build_holdout(histories, until))
         size = sum(cohort["cohort_size"] for cohort in found["cohorts"])
         self.assertEqual(size, len(histories))

@@ -29,6 +29,7 @@ from queries.options import Options, put_options
 from queries.reading import DAYS_PATH, VALUES_PATH
 from queries.sql_text import replace_select
 from queries.summary import render_summary
+from tests.query_cases import find_clv
 from tests.recount import COLUMNS, recount_cohorts
 from tests.shop import Row, create_empty_shop, create_shop
 from tests.support import (
@@ -140,6 +141,9 @@ CELLS_BY_HAND: list[Row] = [
     ("2024-02", 1, "2024-03", 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3000, 1800, 1, 0),
 ]
 
+# The names of the cells in the JSON.
+NAMES = ("cohort", *COLUMNS[1:])
+
 AT_NOON = "2024-01-11T12:00:00Z"
 
 RATIOS = (
@@ -225,7 +229,7 @@ class EveryCell(QueryCase):
 
     def test_of_the_small_shop_is_as_worked_out_by_hand(self) -> None:
         create_shop(self.database)
-        found = [tuple(cell[name] for name in COLUMNS) for cell in self.cells()]
+        found = [tuple(cell[name] for name in NAMES) for cell in self.cells()]
         self.assertEqual(found, CELLS_BY_HAND)
 
     def test_of_the_csv_is_the_same_integer(self) -> None:
@@ -268,7 +272,7 @@ class EveryCell(QueryCase):
                     (2, 1, "2024-03-10", "paid", 1000),
                     as_of="2024-04-30",
                 )
-                months = [(c["cohort_month"], c["period_month"]) for c in self.cells()]
+                months = [(c["cohort"], c["period_month"]) for c in self.cells()]
                 self.assertEqual(months, [("2024-03", "2024-03"), ("2024-03", "2024-04")])
 
     def test_of_a_quiet_month_is_0_and_keeps_what_was_summed_before(self) -> None:
@@ -294,7 +298,7 @@ class EveryCell(QueryCase):
             (2, 2, "2024-03-10", "paid", 1000),
             as_of="2024-03-31",
         )
-        self.assertEqual({c["cohort_month"] for c in self.cells()}, {"2024-01", "2024-03"})
+        self.assertEqual({c["cohort"] for c in self.cells()}, {"2024-01", "2024-03"})
 
     def test_tells_who_bought_a_second_time_by_then(self) -> None:
         self.create_orders(
@@ -403,11 +407,13 @@ class TheLastMonth(QueryCase):
             with self.subTest(as_of):
                 self.set_as_of(as_of)
                 cohort = self.read_document()["cohorts"][0]
-                found = tuple(cohort[f"clv_{months}m_cents"] for months in (3, 6, 12, 24))
+                found = tuple(
+                    find_clv(cohort, months)["cents"] for months in (3, 6, 12, 24)
+                )
                 self.assertEqual(found, expected)
                 # Two customers of 9501 and 4167: the mean is the median, too.
                 medians = [
-                    cohort[f"clv_{months}m_median_cents"] for months in (3, 6, 12, 24)
+                    find_clv(cohort, months)["median_cents"] for months in (3, 6, 12, 24)
                 ]
                 self.assertEqual(medians, list(expected))
 
@@ -472,23 +478,27 @@ class TheRatios(QueryCase):
         # standard error is the root of 24025482 / 2 / 3, 2001.0615, and 1.959964 of it
         # are 3922.01.
         self.set_as_of("2024-05-31")
-        names = ("", "low_", "high_", "median_")
-        too_young = {
-            f"clv_{months}m_{name}": 0 if name == "cohort_count" else None
+        names = ("cents", "low_cents", "high_cents", "median_cents")
+        too_young = [
+            {"months": months, **dict.fromkeys(names), "cohort_count": 0}
             for months in (6, 12, 24)
-            for name in (*(f"{name}cents" for name in names), "cohort_count")
-        }
+        ]
         self.assertEqual(
             self.read_document()["summary"],
             {
                 "cohort_count": 2,
                 "customer_count": 3,
-                "clv_3m_cents": 5556,
-                "clv_3m_low_cents": 1633.99,
-                "clv_3m_high_cents": 9478.01,
-                "clv_3m_median_cents": 4167,
-                "clv_3m_cohort_count": 2,
-                **too_young,
+                "clv": [
+                    {
+                        "months": 3,
+                        "cents": 5556,
+                        "low_cents": 1633.99,
+                        "high_cents": 9478.01,
+                        "median_cents": 4167,
+                        "cohort_count": 2,
+                    },
+                    *too_young,
+                ],
             },
         )
 
@@ -539,25 +549,10 @@ class TheDocument(QueryCase):
         self.assertEqual(
             list(self.document["cohorts"][0]),
             [
-                "cohort_month",
+                "cohort",
                 "cohort_size",
                 "last_months_since",
-                "clv_3m_cents",
-                "clv_3m_low_cents",
-                "clv_3m_high_cents",
-                "clv_3m_median_cents",
-                "clv_6m_cents",
-                "clv_6m_low_cents",
-                "clv_6m_high_cents",
-                "clv_6m_median_cents",
-                "clv_12m_cents",
-                "clv_12m_low_cents",
-                "clv_12m_high_cents",
-                "clv_12m_median_cents",
-                "clv_24m_cents",
-                "clv_24m_low_cents",
-                "clv_24m_high_cents",
-                "clv_24m_median_cents",
+                "clv",
             ],
         )
         self.assertEqual(
@@ -570,7 +565,7 @@ class TheDocument(QueryCase):
                 "refunds_by_month",
             ],
         )
-        self.assertEqual(list(self.document["cells"][0]), [*COLUMNS, *RATIOS])
+        self.assertEqual(list(self.document["cells"][0]), [*NAMES, *RATIOS])
 
     def test_names_the_bytes_it_was_made_from(self) -> None:
         database, sql = self.database.read_bytes(), query.QUERY_PATH.read_bytes()
@@ -581,7 +576,7 @@ class TheDocument(QueryCase):
         self.assertEqual(
             {name: self.document[name] for name in list(self.document)[:8]},
             {
-                "schema_version": "1.2",
+                "schema_version": "2.0",
                 "as_of": "2024-03-15",
                 "currency": "EUR",
                 "database": {
@@ -655,7 +650,7 @@ class TheDocument(QueryCase):
                     [document[name] for name in ("cohorts", "cells", "average")],
                     [[], [], []],
                 )
-                self.assertEqual(document["summary"]["clv_3m_cents"], None)
+                self.assertEqual(find_clv(document["summary"], 3)["cents"], None)
                 header = self.read("query_result.csv").decode("utf-8")
                 self.assertEqual(header, ",".join(COLUMNS) + "\n")
 
@@ -679,7 +674,7 @@ class TheSecondRoad(QueryCase):
                     "--seed", seed, "--users", 200, "--start", start, "--end", end
                 )
                 self.assertEqual(self.ingest().status, 0)
-                found = [tuple(cell[name] for name in COLUMNS) for cell in self.cells()]
+                found = [tuple(cell[name] for name in NAMES) for cell in self.cells()]
                 self.assertEqual(
                     found, recount_cohorts(self.folder, date.fromisoformat(end))
                 )
@@ -1054,6 +1049,7 @@ class AQueryOfTheUser(RefusalCase):
     def test_that_gives_no_cohort_cells_is_refused(self) -> None:
         for sql, expected in {
             "SELECT 1 AS cohort_month": "its result lacks months_since, cohort_size,",
+            f"{self.CELL}, 1 AS cohort": "has a column cohort, the name that the JSON",
             f"{self.CELL}, 1 AS months_since": "gives months_since more than once",
             f"{self.CELL} UNION ALL {self.CELL}": "row 2 of its result is cohort 2024-01,"
             " months since 0 again",
@@ -1240,7 +1236,7 @@ class TheScript(QueryCase):
         document = self.read_document()
         for cents, expected in {110.5: "1.11", 33333.5: "333.34", -110.5: "-1.11"}.items():
             with self.subTest(cents):
-                document["summary"]["clv_3m_cents"] = cents
+                document["summary"]["clv"][0]["cents"] = cents
                 self.assertIn(f" {expected} EUR", render_summary(document, width=80))
 
     def test_rounds_half_a_percent_up(self) -> None:

@@ -32,6 +32,7 @@ from queries.sql_text import find_parts, replace_body, replace_select
 from queries.summary import render_summary
 from queries.verify_result import verify_result
 from tests import recount
+from tests.query_cases import find_clv
 from tests.recount import Customer, Value, name_columns
 from tests.shop import (
     TANGLED_DAYS,
@@ -163,7 +164,7 @@ class TheSecondRoad(OptionsCase):
         expected = [list(map(str, row)) for row in (name_columns(grain, by), *cells)]
         self.assertEqual(list(csv.reader(io.StringIO(text))), expected)
         whole = list(recount.count_cells(customers, day, grain)) if by else cells
-        columns = name_columns(grain)
+        columns = ("cohort", *name_columns(grain)[1:])
         found = [tuple(cell[name] for name in columns) for cell in document["cells"]]
         self.assertEqual(found, whole)
         values = recount.list_values(customers, grain, by)
@@ -186,12 +187,11 @@ class TheSecondRoad(OptionsCase):
         """Fail unless *record* tells CLV as the *values* of each customer do."""
         eligible: dict[int, list[int]] = {age: [] for age in recount.VALUE_AGES}
         cohort_counts: Counter[int] = Counter()
-        key = next(iter(record["cohorts"][0]))
         for cohort in record["cohorts"]:
-            members = [value for value in values if value.cohort == cohort[key]]
+            members = [value for value in values if value.cohort == cohort["cohort"]]
             self.assertEqual(cohort["cohort_size"], len(members))
             for at, age in enumerate(recount.VALUE_AGES):
-                last = recount.add_months(recount.last_month_of(cohort[key]), age)
+                last = recount.add_months(recount.last_month_of(cohort["cohort"]), age)
                 nets: list[int] = []
                 if recount.last_day_of(last) <= day:
                     nets = [value.net_cents[at] for value in members]
@@ -202,7 +202,7 @@ class TheSecondRoad(OptionsCase):
         self.assertEqual(summary["customer_count"], len(values))
         for age, nets in eligible.items():
             self.assert_clv(nets, age, summary)
-            self.assertEqual(summary[f"clv_{age}m_cohort_count"], cohort_counts[age])
+            self.assertEqual(find_clv(summary, age)["cohort_count"], cohort_counts[age])
 
     def assert_clv(self, nets: Sequence[int], age: int, record: dict[str, Any]) -> None:
         """Fail unless *record* has the mean of *nets* at *age*, interval and median."""
@@ -215,7 +215,7 @@ class TheSecondRoad(OptionsCase):
             expected[1:3] = fmean(nets) - reach, fmean(nets) + reach
         names = ("cents", "low_cents", "high_cents", "median_cents")
         for name, figure in zip(names, expected, strict=True):
-            found = record[f"clv_{age}m_{name}"]
+            found = find_clv(record, age)[name]
             if figure is None:
                 self.assertIsNone(found)
             else:
@@ -288,7 +288,7 @@ class TheCohortsByQuarter(OptionsCase):
             with self.subTest(as_of):
                 self.set_as_of(as_of)
                 (cohort,) = self.ask("quarter")["cohorts"]
-                self.assertEqual(cohort["clv_3m_cents"], expected)
+                self.assertEqual(find_clv(cohort, 3)["cents"], expected)
 
     def test_of_a_segment_that_began_late_keep_their_customers_in_the_whole(self) -> None:
         # February's user is the only one from IE: that segment has no month 2 yet.
@@ -396,7 +396,7 @@ class AnEarlierDay(OptionsCase):
                     as_of: {
                         (
                             cell.get("segment"),
-                            cell["cohort_month"],
+                            cell["cohort"],
                             cell["months_since"],
                         ): cell
                         for cell in list_cells(self.ask(by=by, as_of=as_of))
@@ -431,7 +431,7 @@ class AnEarlierDay(OptionsCase):
         diagonal = [cell for cell in gone if cell["period_month"] == later[:7]]
         self.assertEqual(len(diagonal), len({key[:2] for key in new}))
         for cell in gone:
-            if (cell.get("segment"), cell["cohort_month"]) not in begun:
+            if (cell.get("segment"), cell["cohort"]) not in begun:
                 self.assertEqual(cell["period_month"], later[:7])
         for key, cell in old.items():
             if cell["is_complete"]:
@@ -458,10 +458,7 @@ class AnEarlierDay(OptionsCase):
         create_shop(self.database)
         cells = self.ask(as_of="2024-02-19")["cells"]
         self.assertEqual(
-            [
-                (cell["cohort_month"], cell["months_since"], cell["net_cents"])
-                for cell in cells
-            ],
+            [(cell["cohort"], cell["months_since"], cell["net_cents"]) for cell in cells],
             [("2024-01", 0, 8500), ("2024-01", 1, 1000 - 833)],
         )
 
@@ -519,11 +516,11 @@ class TheSegments(OptionsCase):
         """Fail unless the cells of all segments add up to those of the whole."""
         sums: dict[tuple[str, int], Counter[str]] = {}
         for cell in list_cells(document):
-            cohort = cell.get("cohort_month") or cell["cohort_quarter"]
+            cohort = cell["cohort"]
             added = sums.setdefault((cohort, cell["months_since"]), Counter())
             added.update({name: cell[name] for name in ADDED})
         for cell in document["cells"]:
-            cohort = cell.get("cohort_month") or cell["cohort_quarter"]
+            cohort = cell["cohort"]
             # Of a quarter's month that not all have reached, not all segments have a cell.
             names = ADDED if cell["is_observed"] else ("net_cents", "order_count")
             added = sums[cohort, cell["months_since"]]
@@ -587,12 +584,15 @@ class TheSegments(OptionsCase):
         self.set_as_of("2024-04-30")
         document = self.ask(by="channel")
         found = {
-            record["segment"]: [cohort["clv_3m_cents"] for cohort in record["cohorts"]]
+            record["segment"]: [
+                find_clv(cohort, 3)["cents"] for cohort in record["cohorts"]
+            ]
             for record in document["segments"]
         }
         self.assertEqual(found, {"email": [4167], "organic": [9501, None]})
         counts = [
-            record["summary"]["clv_3m_cohort_count"] for record in document["segments"]
+            find_clv(record["summary"], 3)["cohort_count"]
+            for record in document["segments"]
         ]
         self.assertEqual(counts, [1, 1])
 
@@ -635,21 +635,21 @@ class TheValues(OptionsCase):
                 with self.subTest(by=by, months=age):
                     (cohort,) = document["cohorts"]
                     mean = (cents + 8) / 2
-                    self.assertEqual(cohort[f"clv_{age}m_cents"], mean)
-                    self.assertEqual(cohort[f"clv_{age}m_median_cents"], mean)
+                    self.assertEqual(find_clv(cohort, age)["cents"], mean)
+                    self.assertEqual(find_clv(cohort, age)["median_cents"], mean)
                     # Of two values the standard error is half of their distance.
                     reach = 1.959964 * abs(cents - 8) / 2
                     for name, end in (("low", mean - reach), ("high", mean + reach)):
-                        found = cohort[f"clv_{age}m_{name}_cents"]
+                        found = find_clv(cohort, age)[f"{name}_cents"]
                         self.assertAlmostEqual(found, end, delta=0.006)
         segments = {
             record["segment"]: record["cohorts"][0] for record in document["segments"]
         }
         for age, cents in first.items():
             # Organic brought user 1, e-mail user 2; of one there is no interval.
-            self.assertEqual(segments["organic"][f"clv_{age}m_median_cents"], cents)
-            self.assertEqual(segments["email"][f"clv_{age}m_median_cents"], 8)
-            self.assertIsNone(segments["email"][f"clv_{age}m_low_cents"])
+            self.assertEqual(find_clv(segments["organic"], age)["median_cents"], cents)
+            self.assertEqual(find_clv(segments["email"], age)["median_cents"], 8)
+            self.assertIsNone(find_clv(segments["email"], age)["low_cents"])
 
 
 class TheAverages(OptionsCase):
@@ -1163,8 +1163,7 @@ class TheTerminal(OptionsCase):
                 self.assertLessEqual(max(map(len, lines[at:])), 80)
                 rows = lines[at + 1 : find_line(lines, "average ")]
                 names = [row.split()[0] for row in rows]
-                key = f"cohort_{grain}"
-                cohorts = [cohort[key] for cohort in document["cohorts"]][-12:]
+                cohorts = [cohort["cohort"] for cohort in document["cohorts"]][-12:]
                 self.assertEqual(names, cohorts)
 
     def test_shows_each_segment_on_a_line(self) -> None:

@@ -78,12 +78,13 @@ class TheSchema(ShopCase):
     def test_refuses_what_is_missing_unknown_or_of_another_kind(self) -> None:
         sound = self.ask("--database", sample_shop() / "shop.db")
         spoilers: dict[str, Any] = {
-            "another version": lambda d: d.update(schema_version="2.0"),
+            "another version": lambda d: d.update(schema_version="3.0"),
             "no cells": lambda d: d.pop("cells"),
+            "a CLV without months": lambda d: d["summary"]["clv"][0].pop("months"),
             "a name nobody knows": lambda d: d["summary"].update(clv=1),
             "a flag of 2": lambda d: d["cells"][0].update(is_complete=2),
             "money in text": lambda d: d["cells"][0].update(net_cents="1"),
-            "a cohort without a name": lambda d: d["cohorts"][0].pop("cohort_month"),
+            "a cohort without a name": lambda d: d["cohorts"][0].pop("cohort"),
         }
         for name, spoil in spoilers.items():
             with self.subTest(name):

@@ -47,7 +47,7 @@ class TheScore(unittest.TestCase):
             realised[cohort] += sources.truths[user_id].realised_cents
         score = self.score()
         for record in score["cohorts"]:
-            name = record["cohort_month"]
+            name = record["cohort"]
             self.assertEqual(record["expected_net_cents"], expected[name])
             self.assertEqual(record["realised_net_cents"], realised[name])
         total = score["total"]
@@ -99,7 +99,7 @@ class TheScore(unittest.TestCase):
         self.assertEqual(by_quarter["total"], by_month["total"])
         self.assertEqual(by_quarter["deciles"], by_month["deciles"])
         self.assertEqual(
-            [record["cohort_quarter"] for record in by_quarter["cohorts"]],
+            [record["cohort"] for record in by_quarter["cohorts"]],
             [f"{year}-Q{quarter}" for year in (2024, 2025) for quarter in (1, 2, 3, 4)],
         )
 

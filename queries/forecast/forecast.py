@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from queries.cohorts import name_key
 from queries.forecast.bg_nbd import PurchaseModel
 from queries.forecast.clv import (
     INTERVAL_LEVEL,
@@ -72,7 +71,6 @@ def forecast_cohorts(
         groups[_ALL].append(customer)
         groups.setdefault(cohort, []).append(customer)
     horizons = forecast_horizons(fit, groups, as_of, kept_share)
-    key = "cohort_quarter" if is_by_quarter else "cohort_month"
     factors = fit.purchases.seasonal_factors
     document = {
         "is_forecast": True,
@@ -84,7 +82,7 @@ def forecast_cohorts(
         "kept_share": round(kept_share, 4),
         "total": horizons[_ALL],
         "cohorts": [
-            {key: name, "cohort_size": len(groups[name]), "horizons": horizons[name]}
+            {"cohort": name, "cohort_size": len(groups[name]), "horizons": horizons[name]}
             for name in sorted(groups)
             if name != _ALL
         ],
@@ -194,12 +192,12 @@ def add_cumulative_values(
     age is `months_since`, counted as in *cells*.
     """
     last_cells = {
-        cell[name_key(cell)]: cell
+        cell["cohort"]: cell
         for cell in sorted(cells, key=lambda cell: cell["months_since"])
         if cell.get("is_observed", 1)
     }
     for cohort in document["cohorts"]:
-        last = last_cells.get(cohort[name_key(cohort)])
+        last = last_cells.get(cohort["cohort"])
         if last is None:
             continue
         for horizon in cohort["horizons"]:

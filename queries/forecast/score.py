@@ -136,12 +136,11 @@ def score_forecast(
     scored = _score_customers(
         forecast, histories, truths, days, is_by_quarter=is_by_quarter
     )
-    key = "cohort_quarter" if is_by_quarter else "cohort_month"
     cohorts: dict[str, list[ScoredCustomer]] = {}
     for customer in scored:
         cohorts.setdefault(customer.cohort, []).append(customer)
     ranked = sorted(scored, key=lambda customer: -customer.forecast_cents)
-    by_cohort = [{key: name} | compare(cohorts[name]) for name in sorted(cohorts)]
+    by_cohort = [{"cohort": name} | compare(cohorts[name]) for name in sorted(cohorts)]
     return {
         "days": days,
         "total": compare(scored),
