@@ -1,4 +1,4 @@
-"""The forecast held against the truth, which only a synthetic shop can tell."""
+"""The score: a forecast compared with the ground truth of a synthetic shop."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _SHARED = {
 
 
 class Truth(NamedTuple):
-    """What a user will bring in the days after, in cents: expected, and as it came."""
+    """The net of a user in the days after, in cents: its expectation, and one outcome."""
 
     expected_cents: int
     realised_cents: int
 
 
 class ScoredCustomer(NamedTuple):
-    """One customer: the forecast's expectation, and the truth."""
+    """One customer: the cohort, the forecast and the truth."""
 
     cohort: str
     forecast_cents: float
@@ -140,14 +140,16 @@ def score_forecast(
     for customer in scored:
         cohorts.setdefault(customer.cohort, []).append(customer)
     ranked = sorted(scored, key=lambda customer: -customer.forecast_cents)
-    by_cohort = [{"cohort": name} | compare(cohorts[name]) for name in sorted(cohorts)]
+    by_cohort = [
+        {"cohort": name} | compare_with_truth(cohorts[name]) for name in sorted(cohorts)
+    ]
     return {
         "days": days,
-        "total": compare(scored),
+        "total": compare_with_truth(scored),
         "cohorts": by_cohort,
         "cohort_error": measure_error(by_cohort),
         "deciles": [
-            {"decile": number} | compare(members)
+            {"decile": number} | compare_with_truth(members)
             for number, members in enumerate(split_evenly(ranked, DECILES), 1)
         ],
     }
@@ -182,16 +184,16 @@ def _score_customers(
 def split_evenly(
     ranked: Sequence[ScoredCustomer], count: int
 ) -> list[Sequence[ScoredCustomer]]:
-    """Return *ranked* in *count* runs of the same length, give or take one."""
-    bounds = [len(ranked) * at // count for at in range(count + 1)]
+    """Return *ranked* as *count* groups in order, whose sizes differ by at most one."""
+    bounds = [len(ranked) * number // count for number in range(count + 1)]
     return [ranked[low:high] for low, high in pairwise(bounds)]
 
 
-def compare(members: Sequence[ScoredCustomer]) -> dict[str, Any]:
-    """Return forecast, expectation and outcome of *members*, with the forecast's errors."""
-    forecast = sum(one.forecast_cents for one in members)
-    expected = sum(one.truth.expected_cents for one in members)
-    realised = sum(one.truth.realised_cents for one in members)
+def compare_with_truth(members: Sequence[ScoredCustomer]) -> dict[str, Any]:
+    """Return the sums of *members*: forecast, expectation, outcome, and relative errors."""
+    forecast = sum(customer.forecast_cents for customer in members)
+    expected = sum(customer.truth.expected_cents for customer in members)
+    realised = sum(customer.truth.realised_cents for customer in members)
     return {
         "customer_count": len(members),
         "forecast_net_cents": round(forecast),
@@ -203,9 +205,9 @@ def compare(members: Sequence[ScoredCustomer]) -> dict[str, Any]:
 
 
 def measure_error(groups: Sequence[Mapping[str, Any]]) -> float | None:
-    """Return the groups' absolute errors, summed, as a share of what was expected."""
+    """Return the sum of the groups' absolute errors as a share of the expectation."""
     expected = sum(group["expected_net_cents"] for group in groups)
-    missed = sum(
+    error = sum(
         abs(group["forecast_net_cents"] - group["expected_net_cents"]) for group in groups
     )
-    return round(missed / expected, 4) if expected else None
+    return round(error / expected, 4) if expected else None
