@@ -232,7 +232,7 @@ class RealPurchases(unittest.TestCase):
     def test_report_finds_no_error(self) -> None:
         report = self.read("report.json")
         self.assertEqual(report["verdict"]["errors"], 0, report["verdict"])
-        self.assertEqual(report["kpis"]["revenue_cents"], 250_031_563)
+        self.assertEqual(report["kpis"]["net_cents"], 250_031_563)
 
 
 class TheConverter(ShopCase):

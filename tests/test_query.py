@@ -706,7 +706,7 @@ class TheSecondRoad(QueryCase):
                 self.assertEqual({name: told[month][name] for name in sums}, dict(sums))
         kpis = report["kpis"]
         self.assertEqual(
-            sum(sums["net_cents"] for sums in months.values()), kpis["revenue_cents"]
+            sum(sums["net_cents"] for sums in months.values()), kpis["net_cents"]
         )
         self.assertEqual(result["summary"]["customer_count"], kpis["customer_count"])
 

@@ -120,7 +120,7 @@ class TheFigures(FolderCase):
                 "gross_cents": 20000,
                 "discount_cents": 1500,
                 "refund_cents": 1832,
-                "revenue_cents": 16668,
+                "net_cents": 16668,
                 "order_count": 5,
                 "placed_count": 8,
                 "user_count": 4,
@@ -286,9 +286,9 @@ class TheSecondRoad(FolderCase):
             report = self.report_shop(**shop)
             kpis = report["kpis"]
             for trend, column, whole in [
-                ("revenue_by_month", "net_cents", "revenue_cents"),
-                ("countries", "net_cents", "revenue_cents"),
-                ("channels", "net_cents", "revenue_cents"),
+                ("revenue_by_month", "net_cents", "net_cents"),
+                ("countries", "net_cents", "net_cents"),
+                ("channels", "net_cents", "net_cents"),
                 ("category_mix", "gross_cents", "gross_cents"),
                 ("revenue_by_month", "order_count", "order_count"),
                 ("revenue_by_month", "new_customers", "customer_count"),
@@ -604,7 +604,7 @@ class SmallShops(FolderCase):
                 self.assertEqual(report["verdict"]["status"], "fail")
                 self.assertIn("too large", report["trends"]["revenue_by_month"]["note"])
                 self.assertEqual(report["trends"]["revenue_by_month"]["rows"], [])
-                self.assertIsNone(report["kpis"]["revenue_cents"])
+                self.assertIsNone(report["kpis"]["net_cents"])
                 self.assertEqual(report["kpis"]["order_count"], 5)
                 self.assertIn("Net revenue –", render_summary(report))
 
@@ -625,7 +625,7 @@ class SmallShops(FolderCase):
                     trend = report["trends"][name]
                     self.assertEqual((trend["rows"], trend["note"]), ([], note))
                 self.assertIsNone(report["kpis"]["refund_cents"])
-                self.assertIsNone(report["kpis"]["revenue_cents"])
+                self.assertIsNone(report["kpis"]["net_cents"])
                 self.assertIsNone(report["kpis"]["refund_rate"])
                 self.assertEqual(report["kpis"]["order_count"], 1)
                 self.assertIn(f"Not available: {escape(note)}.", render_markdown(report))

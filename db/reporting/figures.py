@@ -238,7 +238,7 @@ def derive_kpis(trends: Mapping[str, Row], tables: Sequence[Row]) -> Row:
         "gross_cents": gross,
         "discount_cents": discount,
         "refund_cents": refund,
-        "revenue_cents": net,
+        "net_cents": net,
         "order_count": order_count,
         "placed_count": placed,
         "user_count": next(row["rows"] for row in tables if row["table"] == "users"),

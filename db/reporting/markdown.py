@@ -81,7 +81,7 @@ HEADINGS = {
 }
 
 KPI_NAMES = {
-    "revenue_cents": "Net revenue",
+    "net_cents": "Net revenue",
     "gross_cents": "Gross revenue",
     "discount_cents": "Discounts",
     "refund_cents": "Refunds",
@@ -160,7 +160,7 @@ def render_summary(report: Row) -> str:
         f" {count_noun(kpis['customer_count'], 'customer')},"
         f" repeat rate {write_percent(kpis['repeat_rate'])}"
     )
-    revenue = f"Net revenue {money(kpis['revenue_cents'])}, AOV {money(kpis['aov_cents'])}"
+    revenue = f"Net revenue {money(kpis['net_cents'])}, AOV {money(kpis['aov_cents'])}"
     if note := report["trends"]["revenue_by_month"]["note"]:
         revenue += f": {note}"
     rates = (

@@ -44,7 +44,7 @@ __all__ = ["build_report", "render_markdown", "render_summary", "report_database
 CHECKS_DIR = PROJECT_ROOT / "db" / "checks"
 TRENDS_DIR = PROJECT_ROOT / "db" / "trends"
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "2.0"
 
 # The three checks that are made here.
 WHOLE_CHECK = "database_is_whole"
@@ -64,7 +64,7 @@ DEFINITIONS = {
     "discount_cents": "given on lines and on whole orders",
     "refund_cents": "given back for goods, in the month it was paid out;"
     " the shares of shipping and tax are left out",
-    "revenue_cents": "net: gross − discount − refund",
+    "net_cents": "net revenue: gross − discount − refund",
     "order_count": "valid: paid and not cancelled, whether or not they came back later",
     "placed_count": "orders of any status",
     "aov_cents": "average order value: net revenue ÷ valid orders",
