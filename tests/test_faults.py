@@ -449,7 +449,7 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
             [
                 (
                     f"payments.csv:3:7: E_RULE processed_at is '{value}', which breaks the rule"
-                    " processed_at_is_a_utc_instant; expected an instant of UTC"
+                    " processed_at_is_a_utc_instant; expected a valid UTC instant"
                 )
             ],
         )

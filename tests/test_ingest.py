@@ -262,7 +262,7 @@ class TheManifest(LoadCase):
             with self.subTest(text[:20]):
                 data = text.encode("utf-8", "surrogateescape")
                 (self.folder / "datapackage.json").write_bytes(data)
-                self.refuse("datapackage.json: ", "Mend the manifest")
+                self.refuse("datapackage.json: ", "Correct the manifest")
 
     def compare(self, name: str) -> str:
         """Return the comparison recorded for the file *name*."""
@@ -746,7 +746,7 @@ class ASchema(LoadCase):
             (f'CREATE TABLE users ("a b" {key});', "column name 'a b'"),
             (f"CREATE TABLE users (user_id {key}); {trigger}", "trigger t"),
             (f"CREATE TABLE users (user_id {key});", "table users is not STRICT"),
-            (f'CREATE TABLE "order" (a {key}) STRICT;', "'order' is a word of SQL"),
+            (f'CREATE TABLE "order" (a {key}) STRICT;', "'order' is a keyword of SQL"),
             (f'CREATE TABLE t (a {key}, "index" TEXT) STRICT;', "'index' in t is a word"),
             (f"CREATE TABLE t (a {key} ON CONFLICT IGNORE) STRICT;", "ON CONFLICT after"),
             (f"CREATE TABLE t (a {key}, b TEXT CHECK (b > '')) STRICT;", "has no name"),

@@ -981,7 +981,7 @@ class ADatabase(RefusalCase):
             return ""
 
         with mock.patch("utils.database.hash_file", replace):
-            self.assert_refused(str(self.database), "was replaced meanwhile")
+            self.assert_refused(str(self.database), "was replaced during the run")
 
     def test_that_does_not_say_until_when_it_was_observed_is_refused(self) -> None:
         for as_of, expected in {

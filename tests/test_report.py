@@ -1079,7 +1079,7 @@ class Refusals(FolderCase):
                 ("processed_at TEXT NOT NULL", "processed_at TEXT"),
                 "processed_at may be NULL",
             ),
-            (("NOT NULL PRIMARY KEY", "NOT NULL"), "payments.payment_id is no key"),
+            (("NOT NULL PRIMARY KEY", "NOT NULL"), "payments.payment_id is not a key"),
         ):
             path = self.make_shop(payments=[])
             with self.subTest(words), closing(sqlite3.connect(path)) as connection:
@@ -1147,7 +1147,7 @@ class Refusals(FolderCase):
 
         with mock.patch("utils.database.hash_file", replace_database):
             if os.name != "nt":
-                self.assert_refused(path, "was replaced meanwhile")
+                self.assert_refused(path, "was replaced during the run")
 
 
 # ---- Helpers -----------------------------------------------------------------------------

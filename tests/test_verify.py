@@ -397,7 +397,7 @@ class AMeddledDatabase(ChainCase):
                     self.assertEqual(result.status, 1)
                     self.assertRegex(
                         result.stderr,
-                        r"\A\w+: error: \S+shop.db: is (damaged|not as schema.sql)[^\n]+"
+                        r"\A\w+: error: \S+shop.db: (is damaged|differs from schema.sql)[^\n]+"
                         r"oad the files again: python ingest.py --ingest[^\n]*\n\Z",
                     )
 

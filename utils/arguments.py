@@ -1,4 +1,4 @@
-"""What the scripts' command lines share: types of values, and options of several scripts."""
+"""What the scripts' command lines share: types of values, and the engine options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import date
 
 from utils.helpers import ENGINE_NAMES
 
-# A value is quoted in an error message up to this many characters.
+# An error message quotes at most this many characters of a value.
 _QUOTED = 30
 
 
@@ -48,7 +48,7 @@ def day(text: str) -> date:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Return the names in *text*, separated by commas, each of them once.
+    """Return the names in *text*, separated by commas, without duplicates.
 
     >>> names("paid, shipped,paid")
     ('paid', 'shipped')

@@ -1,7 +1,7 @@
-"""The contract as code: tables, columns and rules, read from `schema.sql` by SQLite itself.
+"""The contract: tables, columns and rules, read from `schema.sql` by SQLite itself.
 
-Nothing here knows a table's name.  SQLite parses the schema in an empty database in
-memory, and its catalogue answers what the tables, columns and keys are.
+No table is named here.  SQLite parses the schema in an empty database in memory, and the
+tables, columns and keys are read from its catalogue.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from utils.helpers import PROJECT_ROOT, DataError
 
 SCHEMA_PATH = PROJECT_ROOT / "db" / "schema.sql"
 
-# What the generator writes beside the files, and the loader compares them with.
+# The manifest that the generator writes beside the files; the loader compares both.
 MANIFEST_NAME = "datapackage.json"
 
-# The one table that is not a CSV file: where the data came from.
+# The one table without a CSV file: it records what was loaded.
 PROVENANCE_TABLE = "submission_meta"
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# Quoted text, quoted names, comments, words, blanks; anything else is one character.
+# Quoted texts and names, comments, words, blanks; any other token is one character.
 SQL_TOKEN = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|\w+|\s+|.""",
     re.DOTALL,
 )
 
-# STRICT tables came with SQLite 3.37.
+# The first version with STRICT tables.
 OLDEST_SQLITE = (3, 37, 0)
 
 
 class Column(NamedTuple):
-    """A column as declared: *type* is `INTEGER` or `TEXT`."""
+    """A declared column; *type* is `INTEGER` or `TEXT`."""
 
     name: str
     type: str
@@ -63,19 +63,19 @@ class Table(NamedTuple):
 
     @property
     def column_names(self) -> list[str]:
-        """Return the column names in the order declared, which is the CSV header."""
+        """Return the column names in declared order: the CSV header."""
         return [column.name for column in self.columns]
 
     def find_column(self, name: str) -> Column:
-        """Return the column called *name*, which must be there."""
+        """Return the column called *name*, which must exist."""
         return self.columns[self.column_names.index(name)]
 
 
 class Contract(NamedTuple):
-    """All of `schema.sql`: *tables* are the CSV files, in the order declared.
+    """All of `schema.sql`; *tables* are those with a CSV file, in declared order.
 
-    *table_statements* creates every table, *index_statements* every index: a load runs the
-    first before the rows and the second after them.
+    *table_statements* create all tables, before the rows are loaded; *index_statements*
+    create all indexes, after that.
     """
 
     tables: tuple[Table, ...]
@@ -85,14 +85,14 @@ class Contract(NamedTuple):
 
 
 def split_sql(statement: str) -> list[str]:
-    r"""Return the parts of *statement*; a comment counts as the blank that it is.
+    r"""Return the tokens of *statement*; a comment or white space becomes one blank.
 
     >>> split_sql("a IN ('b c') -- d\n")
     ['a', ' ', 'IN', ' ', '(', "'b c'", ')', ' ', ' ', ' ']
     """
     return [
-        " " if part.isspace() or part.startswith(("--", "/*")) else part
-        for part in SQL_TOKEN.findall(statement)
+        " " if token.isspace() or token.startswith(("--", "/*")) else token
+        for token in SQL_TOKEN.findall(statement)
     ]
 
 
@@ -104,7 +104,7 @@ def read_contract(schema_path: Path = SCHEMA_PATH) -> Contract:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise DataError(
             f"SQLite {sqlite3.sqlite_version} is too old: STRICT tables need 3.37 or newer."
-            " Use a Python that brings a newer SQLite."
+            " Use a Python with a newer SQLite."
         )
     try:
         source = schema_path.read_bytes()
@@ -114,58 +114,56 @@ def read_contract(schema_path: Path = SCHEMA_PATH) -> Contract:
         ) from error
     try:
         return _parse(source)
-    except _Unusable as error:
-        raise DataError(
-            f"{schema_path}: {error}. Mend it, or leave --schema away."
-        ) from error
+    except _UnsupportedSchema as error:
+        raise DataError(f"{schema_path}: {error}. Correct it, or omit --schema.") from error
 
 
-class _Unusable(Exception):
-    """Why a schema cannot be the contract, in words."""
+class _UnsupportedSchema(Exception):
+    """The reason why a schema cannot be the contract."""
 
 
-# A run asks for the contract wherever it opens a database.
+# A run reads the contract each time it opens a database.
 @lru_cache(maxsize=4)
 def _parse(source: bytes) -> Contract:
-    """Return the contract that the schema *source* states; raise `_Unusable`."""
+    """Return the contract in the schema *source*; raise `_UnsupportedSchema`."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        # A schema may not reach out for other files.
+        # A schema must not open other files.
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         try:
             connection.executescript(source.decode("utf-8"))
         except (sqlite3.Error, UnicodeDecodeError, ValueError) as error:
-            raise _Unusable(f"not a valid SQLite schema: {error}") from error
+            raise _UnsupportedSchema(f"not a valid SQLite schema: {error}") from error
         contract = _describe(connection, hashlib.sha256(source).hexdigest())
-        fault = _find_unsupported(connection, contract)
-    if fault is not None:
-        raise _Unusable(fault)
+        problem = _find_unsupported(connection, contract)
+    if problem is not None:
+        raise _UnsupportedSchema(problem)
     return contract
 
 
 def _find_unsupported(connection: sqlite3.Connection, contract: Contract) -> str | None:
-    """Return what keeps *contract* from being filled from CSV files, if anything does."""
+    """Return the first feature of *contract* that loading CSV files does not support."""
     if not contract.tables:
         return "creates no table, expected CREATE TABLE statements"
     triggers = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
     for (name,) in triggers:
-        return f"trigger {name} would change what was loaded, expected tables and indexes"
+        return f"trigger {name} would change loaded rows, expected tables and indexes"
     for table in contract.tables:
-        fault = (
-            _find_odd_name(connection, table)
-            or _find_odd_table(connection, table)
-            or _find_odd_reference(connection, contract, table)
+        problem = (
+            _find_unsupported_name(connection, table)
+            or _find_unsupported_table(connection, table)
+            or _find_unsupported_reference(connection, contract, table)
         )
-        if fault is not None:
-            return fault
+        if problem is not None:
+            return problem
     for statement in (*contract.table_statements, *contract.index_statements):
-        fault = _find_odd_clause(statement)
-        if fault is not None:
-            return fault
+        problem = _find_unsupported_clause(statement)
+        if problem is not None:
+            return problem
     return None
 
 
-def _find_odd_name(connection: sqlite3.Connection, table: Table) -> str | None:
-    """Return which name of *table* cannot be written without quotes, if one cannot."""
+def _find_unsupported_name(connection: sqlite3.Connection, table: Table) -> str | None:
+    """Return the name in *table* that SQL accepts only in quotes, if there is one."""
     if not _PLAIN_NAME.fullmatch(table.name):
         return f"table name {table.name!r}, expected letters, digits and underscores"
     for name in table.column_names:
@@ -181,12 +179,12 @@ def _find_odd_name(connection: sqlite3.Connection, table: Table) -> str | None:
         try:
             connection.execute(query)
         except sqlite3.OperationalError:
-            return f"{what} is a word of SQL, expected another"
+            return f"{what} is a keyword of SQL, expected another name"
     return None
 
 
-def _find_odd_table(connection: sqlite3.Connection, table: Table) -> str | None:
-    """Return what about *table* the loader does not support, if anything."""
+def _find_unsupported_table(connection: sqlite3.Connection, table: Table) -> str | None:
+    """Return what the loader does not support in *table*, if anything."""
     ((is_without_rowid, is_strict),) = connection.execute(
         "SELECT wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ?",
         (table.name,),
@@ -199,18 +197,18 @@ def _find_odd_table(connection: sqlite3.Connection, table: Table) -> str | None:
                 f"{table.name}.{column.name} is {column.type or 'without a type'},"
                 " expected INTEGER or TEXT"
             )
-    # Others take 2**63 as a floating-point number.
+    # A table that is not STRICT stores 2**63 as a floating-point number.
     return None if is_strict else f"table {table.name} is not STRICT, expected it to be"
 
 
-def _find_odd_reference(
+def _find_unsupported_reference(
     connection: sqlite3.Connection, contract: Contract, table: Table
 ) -> str | None:
-    """Return which FOREIGN KEY of *table* finds no single row, if one does not."""
-    wide = connection.execute(
+    """Return the FOREIGN KEY of *table* that does not refer to one row, if there is one."""
+    with_several_columns = connection.execute(
         "SELECT 1 FROM pragma_foreign_key_list(?) WHERE seq > 0", (table.name,)
     )
-    if wide.fetchone():
+    if with_several_columns.fetchone():
         return f"a FOREIGN KEY of {table.name} has several columns, expected one"
     parents = {parent.name for parent in contract.tables}
     for key in table.foreign_keys:
@@ -223,8 +221,8 @@ def _find_odd_reference(
     return None
 
 
-def _find_odd_clause(statement: str) -> str | None:
-    """Return which clause of *statement* hides faults from the reader, if one does."""
+def _find_unsupported_clause(statement: str) -> str | None:
+    """Return the clause of *statement* that would hide a fault, if there is one."""
     words = [part.upper() for part in split_sql(statement) if part != " "]
     for at, pair in enumerate(pairwise(words)):
         if pair == ("ON", "CONFLICT"):
@@ -232,7 +230,7 @@ def _find_odd_clause(statement: str) -> str | None:
         if pair == ("CHECK", "(") and words[at - 2] != "CONSTRAINT":
             return (
                 f"a CHECK after {words[at - 1]!r} has no name, expected CONSTRAINT name"
-                " CHECK (…): the name is what a reader is told"
+                " CHECK (…): messages contain the name"
             )
     return None
 
@@ -258,7 +256,7 @@ def _describe_table(connection: sqlite3.Connection, name: str) -> Table:
     described = connection.execute(
         'SELECT name, type, "notnull", pk FROM pragma_table_info(?) ORDER BY cid', (name,)
     ).fetchall()
-    # A reference names things in any case, and means the key if it names no column.
+    # A reference may differ in case, and means the primary key if it names no column.
     references = connection.execute(
         'SELECT "from", IFNULL(parent.name, "table"), ('
         "   SELECT name FROM pragma_table_info(parent.name)"
@@ -273,7 +271,7 @@ def _describe_table(connection: sqlite3.Connection, name: str) -> Table:
     return Table(
         name=name,
         columns=tuple(
-            # SQLite would count an INTEGER key up by itself where it is NULL.
+            # A key is required, because SQLite would replace NULL by the next number.
             Column(column, type_name, bool(notnull or pk))
             for column, type_name, notnull, pk in described
         ),

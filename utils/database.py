@@ -1,4 +1,4 @@
-"""Reading a loaded database: opened unchangeable, and what it says of its data."""
+"""Reading a loaded database: opened read-only, checked, with its provenance."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from utils.helpers import DataError, hash_file, identify_file
 
 REMEDY = "Make it with 'python ingest.py --ingest', or name another with --database."
 LOAD_AGAIN = "Load the files again: python ingest.py --ingest"
-# The loader does not replace what it cannot read.
-REPLACE = "Move it away, then load the files again: python ingest.py --ingest"
+# The loader does not replace a file that it cannot read.
+MOVE_AND_LOAD_AGAIN = "Move it away, then load the files again: python ingest.py --ingest"
 
 # How long to wait for another program's lock on the database, in seconds.
 LOCK_TIMEOUT = 5.0
 
-# What happens in the shop, and when; another schema may have less.
+# The columns with the time of an event; another schema may lack some of them.
 EVENTS = (
     ("users", "signed_up_at"),
     ("orders", "ordered_at"),
     ("payments", "processed_at"),
 )
 
-# Subject → property → value: all of `submission_meta`.
+# All of `submission_meta`, as subject → property → value.
 Provenance = Mapping[str, Mapping[str, str]]
 
 
 class SchemaObject(NamedTuple):
-    """A table, index, view or trigger of a database, of or on *table*, made by *sql*."""
+    """A table, index, view or trigger, on *table*, created by *sql*."""
 
     kind: str
     name: str
@@ -44,7 +44,7 @@ class SchemaObject(NamedTuple):
     sql: str | None
 
 
-# The first refund whose share of goods is *inexact*: each engine reckons in its own way.
+# The first refund whose share of goods is {inexact}; each engine computes it differently.
 VALID_REFUNDS_SQL = """
     WITH refunds AS (
         SELECT
@@ -73,12 +73,11 @@ VALID_REFUNDS_SQL = """
 def open_database(
     database: Path, *, allow_damage: bool = False
 ) -> Iterator[sqlite3.Connection]:
-    """Open *database* read-only, as one unchanging picture for the whole block.
+    """Open *database* read-only, as one unchanging snapshot for the block.
 
-    Raise `DataError` if it is missing, locked, damaged or without one of the contract's
-    columns, and if another file takes its place before the block ends.  Unless it is
-    wanted *allow_damage*, also if one of its cells could be of another type than the
-    contract's, for which no reader is made.
+    Raise `DataError` if it is missing, locked, damaged or lacks a column of the contract,
+    and if another file replaces it before the block ends.  Unless *allow_damage*, raise it
+    also if a cell could have another type than its column in the contract.
     """
     before = _identify_database(database)
     try:
@@ -94,11 +93,11 @@ def open_database(
             raise
         raise DataError(f"{database}: {reason}") from error
     if _identify_database(database) != before:
-        raise DataError(f"{database}: was replaced meanwhile. Run the command again.")
+        raise DataError(f"{database}: was replaced during the run. Run the command again.")
 
 
 def describe_file(database: Path) -> dict[str, Any]:
-    """Return what names the file *database* in the results: its SHA-256 and its bytes."""
+    """Return the SHA-256 and the size of the file *database*, as the results contain them."""
     return {"sha256": hash_file(database), "bytes": database.stat().st_size}
 
 
@@ -114,7 +113,7 @@ def read_provenance(connection: sqlite3.Connection) -> Provenance:
 
 
 def find_as_of(provenance: Provenance) -> str | None:
-    """Return the last day that the data speak for, or None when there is no data."""
+    """Return the last day that the data cover, or None without data."""
     as_of = provenance.get("dataset", {}).get("as_of")
     if as_of and not is_date(as_of):
         raise DataError(
@@ -125,13 +124,13 @@ def find_as_of(provenance: Provenance) -> str | None:
 
 
 def find_currency(provenance: Provenance) -> str | None:
-    """Return the ISO 4217 code of the amounts, or None if the manifest tells none."""
+    """Return the ISO 4217 code of the amounts, or None if the manifest has none."""
     code = provenance.get("generator", {}).get("currency", "")
     return code if re.fullmatch(r"[A-Z]{3}", code) else None
 
 
 def is_date(text: str) -> bool:
-    """Return whether *text* is a day of the calendar, written YYYY-MM-DD.
+    """Return whether *text* is a date that exists, written YYYY-MM-DD.
 
     >>> is_date("2024-02-29"), is_date("2023-02-29"), is_date("20240229")
     (True, False, False)
@@ -151,27 +150,27 @@ def _identify_database(database: Path) -> tuple[int, ...]:
         return identify_file(database)
     except OSError as error:
         raise DataError(
-            f"{database}: cannot be looked at: {error.strerror or error}. Allow reading its"
+            f"{database}: cannot be read: {error.strerror or error}. Allow reading its"
             " folder, or name another with --database."
         ) from error
 
 
 def _connect_read_only(database: Path) -> sqlite3.Connection:
-    """Return a connection that cannot change *database*, nor make it by a mistyped path."""
+    """Return a connection that cannot change *database*, nor create it if it is missing."""
     connection = sqlite3.connect(
         read_only_uri(database), uri=True, isolation_level=None, timeout=LOCK_TIMEOUT
     )
-    # A query may not make other files, nor read them.
+    # A query must not open other files.
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-    # A text that is not UTF-8 is a finding of the report, not the end of it.
+    # The report lists a text that is not UTF-8; it does not end there.
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     return connection
 
 
 def read_only_uri(database: Path) -> str:
-    """Return the URI that opens *database* read-only, whatever characters its path has.
+    """Return the URI that opens *database* read-only, with any character in its path.
 
-    `Path.as_uri` is not used: SQLite refuses the host that it writes for a Windows share.
+    `Path.as_uri` writes the server of a Windows share as the host, which SQLite refuses.
 
     >>> read_only_uri(Path("50% off?.db")).endswith("/50%25%20off%3F.db?mode=ro")
     True
@@ -196,36 +195,36 @@ def _require_columns(connection: sqlite3.Connection, database: Path) -> None:
 
 
 def _require_types(connection: sqlite3.Connection, database: Path) -> None:
-    """Raise `DataError` unless every cell that the contract names has the type it says.
+    """Raise `DataError` unless every cell of the contract's columns has its type.
 
-    A STRICT table sees to that, unless somebody meddled with the file; a look at all the
-    cells (0.3 s for 1.3 million rows) then finds it out.
+    A STRICT table guarantees that, unless the file was manipulated; therefore all cells
+    are checked (0.3 s for 1.3 million rows).
     """
     contract = read_contract()
     with closing(create_empty_database(contract)) as model:
-        odd = [
-            fault
+        weaker = [
+            constraint
             for table in (*(table.name for table in contract.tables), PROVENANCE_TABLE)
-            for fault in _find_loose_columns(model, connection, table)
+            for constraint in _find_weaker_constraints(model, connection, table)
         ]
-    if odd:
+    if weaker:
         raise DataError(
-            f"{database}: is not as schema.sql makes it: {', '.join(odd[:3])}. {LOAD_AGAIN}"
+            f"{database}: differs from schema.sql: {', '.join(weaker[:3])}. {LOAD_AGAIN}"
         )
-    # CHECKs are not loaded from a file opened read-only; they have nothing to do with it.
+    # Otherwise quick_check also evaluates CHECKs, which say nothing about types.
     connection.execute("PRAGMA ignore_check_constraints = ON")
     (message,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if message != "ok":
         raise DataError(
-            f"{database}: is damaged: {' '.join(message.split())}. {REPLACE}. All that"
+            f"{database}: is damaged: {' '.join(message.split())}. {MOVE_AND_LOAD_AGAIN}. All that"
             " SQLite finds: python ingest.py --rows database_is_whole"
         )
 
 
-def _find_loose_columns(
+def _find_weaker_constraints(
     model: sqlite3.Connection, found: sqlite3.Connection, table: str
 ) -> Iterator[str]:
-    """Yield what in *table* of *found* lets other cells in than in that of *model*."""
+    """Yield why *table* in *found* accepts cells that *model* does not."""
     if _is_strict(model, table) and not _is_strict(found, table):
         yield f"{table} is not STRICT"
     columns = _describe_columns(found, table)
@@ -236,7 +235,7 @@ def _find_loose_columns(
         elif is_required and not found_required:
             yield f"{table}.{name} may be NULL"
         elif is_key and not found_key:
-            yield f"{table}.{name} is no key"
+            yield f"{table}.{name} is not a key"
 
 
 def _is_strict(connection: sqlite3.Connection, table: str) -> bool:
@@ -249,7 +248,7 @@ def _is_strict(connection: sqlite3.Connection, table: str) -> bool:
 def _describe_columns(
     connection: sqlite3.Connection, table: str
 ) -> dict[str, tuple[str, bool, bool]]:
-    """Return of each column its type, whether it needs a value, and if it is of the key."""
+    """Return the type of each column, whether it is NOT NULL, and whether it is a key."""
     rows = connection.execute(
         'SELECT name, type, "notnull", pk FROM pragma_table_info(?)', (table,)
     )
@@ -257,7 +256,7 @@ def _describe_columns(
 
 
 def create_empty_database(contract: Contract) -> sqlite3.Connection:
-    """Return an empty database in memory with all that *contract* makes."""
+    """Return an empty database in memory with the tables and indexes of *contract*."""
     connection = sqlite3.connect(":memory:")
     for statement in (*contract.table_statements, *contract.index_statements):
         connection.execute(statement)
@@ -265,7 +264,7 @@ def create_empty_database(contract: Contract) -> sqlite3.Connection:
 
 
 def list_objects(connection: sqlite3.Connection) -> list[SchemaObject]:
-    """Return what the database consists of, but for what SQLite itself adds to it."""
+    """Return the objects of the database except those that SQLite itself adds."""
     rows = connection.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_schema"
         " WHERE NOT (name LIKE 'sqlite^_%' ESCAPE '^' AND (type = 'table' OR sql IS NULL))"
@@ -277,7 +276,7 @@ def list_objects(connection: sqlite3.Connection) -> list[SchemaObject]:
 def find_schema_differences(
     connection: sqlite3.Connection, contract: Contract
 ) -> list[tuple[str, str]]:
-    """Return the objects that are not as *contract* makes them, and what is wrong."""
+    """Return the objects that differ from those of *contract*, and how."""
     with closing(create_empty_database(contract)) as model:
         expected = {(found.kind, found.name): found for found in list_objects(model)}
     found = {(each.kind, each.name): each for each in list_objects(connection)}
@@ -293,17 +292,17 @@ def find_schema_differences(
 
 
 def is_wal(database: Path) -> bool:
-    """Return whether the file *database* says that a log goes with it."""
+    """Return whether the file *database* is in WAL mode: its log is a separate file."""
     with open(database, "rb") as file:
-        # https://www.sqlite.org/fileformat.html: the version that is needed to read it.
+        # https://www.sqlite.org/fileformat.html: the file format read version.
         return file.read(20)[19:] == b"\2"
 
 
 def find_temporary_folder() -> str:
-    """Return the folder in which SQLite keeps what does not fit into memory."""
+    """Return the folder of SQLite's temporary files."""
     if os.name == "nt":
         return tempfile.gettempdir()
-    # https://www.sqlite.org/tempfiles.html: the first of these that is there.
+    # https://www.sqlite.org/tempfiles.html: the first of these that exists.
     named = [os.environ.get(name, "") for name in ("SQLITE_TMPDIR", "TMPDIR")]
     folders = [*filter(None, named), "/var/tmp", "/usr/tmp", "/tmp"]  # noqa: S108
     usable = (each for each in folders if os.path.isdir(each) and os.access(each, os.W_OK))
@@ -311,7 +310,7 @@ def find_temporary_folder() -> str:
 
 
 def _explain_refusal(error: sqlite3.Error, database: Path) -> str | None:
-    """Return what the user can do about *error*, or None if it is a fault of ours."""
+    """Return what is wrong and how to fix it, or None if *error* is a bug in our code."""
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return "is being written by another program. Let it finish, then run again."
@@ -319,17 +318,18 @@ def _explain_refusal(error: sqlite3.Error, database: Path) -> str | None:
         return f"is not a SQLite database. {REMEDY}"
     if name == "SQLITE_READONLY_ROLLBACK":
         return (
-            "holds the half of a change whose program died. Open it once with a program"
-            " that may write to it, or load the data again: python ingest.py --ingest"
+            "holds an unfinished change of a program that was killed. Open it once with a"
+            " program that may write to it, or load the data again: python ingest.py"
+            " --ingest"
         )
     if name.startswith("SQLITE_CORRUPT"):
-        return f"is damaged: {error}. {REPLACE}"
-    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")) and _is_log_refused(
+        return f"is damaged: {error}. {MOVE_AND_LOAD_AGAIN}"
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")) and _needs_unwritable_log(
         database
     ):
         return (
-            f"cannot be read: {error}. It is in WAL mode, and its folder does not take the"
-            " log that goes with it: allow writing there, or copy it elsewhere."
+            f"cannot be read: {error}. It is in WAL mode, and its log cannot be written in"
+            " its folder: allow writing there, or copy the database elsewhere."
         )
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR")):
         return (
@@ -338,8 +338,8 @@ def _explain_refusal(error: sqlite3.Error, database: Path) -> str | None:
     return None
 
 
-def _is_log_refused(database: Path) -> bool:
-    """Return whether *database* can be read, and needs a log that its folder refuses."""
+def _needs_unwritable_log(database: Path) -> bool:
+    """Return whether *database* can be read, but not its folder written for the log."""
     try:
         return is_wal(database) and not os.access(database.parent, os.W_OK)
     except OSError:
@@ -347,13 +347,13 @@ def _is_log_refused(database: Path) -> bool:
 
 
 def find_inexact_refund(connection: sqlite3.Connection) -> int | None:
-    """Return the payment_id of a refund whose share of goods SQLite cannot reckon exactly.
+    """Return the payment_id of a refund whose share of goods SQLite computes inexactly.
 
-    None if every one of a valid order can be.  A product beyond 2**63 - 1 becomes a
-    floating-point number without a word, and so does a share to which a fraction is added:
-    past 2**53 it loses cents.
+    None if all refunds of valid orders are exact.  A product beyond 2**63 - 1 becomes a
+    floating-point number without an error, and so does a share to which a fraction is
+    added: beyond 2**53 it loses cents.
     """
-    # Payments come first in a CROSS JOIN, so that few orders are looked up, by their key.
+    # In a CROSS JOIN payments come first, so that few orders are read, by their key.
     sql = VALID_REFUNDS_SQL.format(
         product="payments.amount_cents * (orders.subtotal_cents - orders.discount_cents)",
         total="orders.total_cents",

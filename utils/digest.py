@@ -1,4 +1,4 @@
-"""The digest of loaded rows: the same on any machine, and changed by a single cell."""
+"""Digests of loaded rows: equal on every machine, changed by any change of a cell."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 from utils.contract import PROVENANCE_TABLE, Column, Table
 
-# Rows hashed at once: enough to spare the calls, little enough to stay flat in memory.
+# Rows hashed in one call: few calls, and little memory.
 _BATCH_ROWS = 4096
 
 
 def table_digest(connection: sqlite3.Connection, table: Table) -> str:
     """Return the SHA-256 of *table* as a canonical CSV file.
 
-    That is UTF-8 with LF, the header and the columns in the order declared, rows in the
-    order of the primary key, quotes only where a cell needs them; no value is an empty
-    cell, and an empty text two quotes.  So `sha256sum` of a canonical file gives the same.
+    That is UTF-8 with LF, the header and the columns in the declared order, rows in the
+    order of the primary key, quotes only where a cell needs them; NULL is an empty cell,
+    and an empty text two quotes.  `sha256sum` of a canonical file prints the same digest.
     """
     cells = " || ',' || ".join(_render_cell(column) for column in table.columns)
-    # The cast hands over the line's bytes as they are, whatever they would decode to.
+    # The cast returns the bytes of the line without decoding them.
     lines = connection.execute(
         f"SELECT CAST({cells} || char(10) AS BLOB) FROM {table.name}"
         f" ORDER BY {', '.join(table.key)}"
@@ -38,10 +38,10 @@ def render_header(table: Table) -> bytes:
 
 
 def _render_cell(column: Column) -> str:
-    """Return the SQL that writes a cell of *column* as CSV."""
+    """Return the SQL of a cell of *column* as CSV."""
     name = column.name
     if column.type == "INTEGER":
-        # SQLite would leave a bare IFNULL away where the rules forbid NULL, damage or not.
+        # SQLite removes a bare IFNULL of a NOT NULL column, but damage may cause a NULL.
         return f"IFNULL({name} || '', '')"
     needs_quotes = " OR ".join(
         f"INSTR({name}, {character})"
@@ -54,7 +54,7 @@ def _render_cell(column: Column) -> str:
 
 
 def dataset_digest(digests: Mapping[str, str]) -> str:
-    """Return the SHA-256 of *digests*, which maps each table, in order, to its own.
+    """Return the SHA-256 of *digests*, the digest of each table, in order.
 
     >>> dataset_digest({})[:16]
     'e3b0c44298fc1c14'
@@ -64,7 +64,7 @@ def dataset_digest(digests: Mapping[str, str]) -> str:
 
 
 def provenance_digest(connection: sqlite3.Connection) -> str:
-    """Return the SHA-256 of `submission_meta`, without the one row that holds it."""
+    """Return the SHA-256 of `submission_meta`, without the row that contains it."""
     return facts_digest(
         connection.execute(
             f"SELECT subject, property, value FROM {PROVENANCE_TABLE}"
@@ -76,7 +76,7 @@ def provenance_digest(connection: sqlite3.Connection) -> str:
 
 
 def facts_digest(rows: Iterable[tuple[Any, ...]]) -> str:
-    """Return the SHA-256 of *rows* of `submission_meta`, in their order."""
+    """Return the SHA-256 of *rows* of `submission_meta`, in order."""
     digest = hashlib.sha256()
     for row in rows:
         digest.update(repr(row).encode("utf-8", "backslashreplace") + b"\n")

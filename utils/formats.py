@@ -1,6 +1,6 @@
 """Figures as text, for the terminal and for Markdown: money, shares and counts.
 
-Floats pass through the decimal that the JSON shows, as they do on the page: in binary,
+Floats are converted to the decimal that the JSON contains, as on the page: in binary,
 110.5 cents are 1.10499… units.  Halves are rounded away from zero.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
-# What stands where there is no figure.
+# The text in place of a missing figure.
 NO_FIGURE = "–"
 
 
@@ -24,7 +24,7 @@ def format_money(cents: float | None) -> str:
 
 
 def format_percent(share: float | None, *, sign: str = "") -> str:
-    """Return *share* of one in percent; *sign* "+" shows the sign of a positive share too.
+    """Return *share* of one in percent; *sign* "+" adds the sign of a positive share.
 
     >>> format_percent(0.1234), format_percent(0.0625), format_percent(None)
     ('12.3%', '6.3%', '–')
@@ -37,7 +37,7 @@ def format_percent(share: float | None, *, sign: str = "") -> str:
 
 
 def format_whole_percent(share: float | None) -> str:
-    """Return *share* of one in whole percent; what would round to nothing is `<1`.
+    """Return *share* of one in whole percent; a positive share below 0.5 % is `<1`.
 
     >>> format_whole_percent(0.147), format_whole_percent(0.004), format_whole_percent(0.0)
     ('15', '<1', '0')

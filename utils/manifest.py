@@ -1,4 +1,4 @@
-"""The manifest beside the files, as those who read the files take it."""
+"""The manifest beside the CSV files, as the loader and the engines read it."""
 
 from __future__ import annotations
 
@@ -11,43 +11,45 @@ from utils.contract import MANIFEST_NAME
 from utils.database import is_date
 from utils.helpers import DataError
 
-# Rises when the same input is meant to give another database.
+# It rises when the same input gives another database on purpose.
 TOOL_VERSION = "1.1"
 
 
 class Manifest(NamedTuple):
-    """The manifest beside the files; an empty *document* and no *sha256* without one."""
+    """A manifest; if there is none, *document* is empty and *sha256* is None."""
 
     document: dict[str, Any]
     sha256: str | None
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Return the manifest at *path*, or an empty one if there is no such file."""
+    """Return the manifest at *path*, or an empty one if the file does not exist."""
     if not path.exists():
         return Manifest({}, None)
     if not path.is_file():
-        raise DataError(f"{path}: is no file. Remove it to load the files without it.")
+        raise DataError(f"{path}: is not a file. Remove it to load the files without it.")
     try:
         data = path.read_bytes()
         document = json.loads(data.decode("utf-8"))
-        # JSON may escape half a character, which no database can store.
+        # JSON may contain an escaped half of a character, which SQLite cannot store.
         json.dumps(document, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise DataError(
-            f"{path}: not valid JSON: {error}. Mend the manifest, or remove it to load"
-            " the files without one."
+            f"{path}: not valid JSON: {error}. Correct the manifest, or remove it to"
+            " load the files without one."
         ) from error
     if not isinstance(document, dict):
-        raise DataError(f"{path}: expected a JSON object. Mend the manifest, or remove it.")
+        raise DataError(
+            f"{path}: expected a JSON object. Correct the manifest, or remove it."
+        )
     return Manifest(document, hashlib.sha256(data).hexdigest())
 
 
 def compare_with_manifest(manifest: Manifest, file_name: str, sha256: str) -> str:
-    """Return how the file with that *sha256* compares with the manifest.
+    """Return how the file with this *sha256* compares with the manifest.
 
-    That is `matches`, `differs`, `unlisted` (the manifest does not name it) or `absent`
-    (there is no manifest).
+    The answer is `matches`, `differs`, `unlisted` (the manifest does not list the file) or
+    `absent` (there is no manifest).
     """
     if not manifest.document:
         return "absent"
@@ -58,10 +60,10 @@ def compare_with_manifest(manifest: Manifest, file_name: str, sha256: str) -> st
 
 
 def find_listed_hash(manifest: Manifest, file_name: str) -> str | None:
-    """Return the hash that *manifest* lists of the file, '' if it lists the file only."""
+    """Return the hash of the file in *manifest*: '' without a hash, None if not listed."""
     for resource in _listed_resources(manifest.document):
         path = resource.get("path")
-        # The hash of a table in parts is that of the parts put together.
+        # The hash of a table in parts is the hash of the joined parts.
         is_in_parts = isinstance(path, list) and f"{resource.get('name')}.csv" == file_name
         if path == file_name or is_in_parts:
             return str(resource.get("hash", ""))
@@ -76,14 +78,14 @@ def _listed_resources(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def read_generator(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return what *manifest* tells about the data's making; only plain values count.
+    """Return the generator's facts in *manifest*; only plain values count.
 
-    Raise `DataError` if a day of its window never was.
+    Raise `DataError` if a day of its window is not a date.
     """
     window = manifest.get("window")
     if not isinstance(window, dict):
         window = {}
-    stated = {
+    facts = {
         "seed": manifest.get("seed"),
         "users": manifest.get("users"),
         "window_start": window.get("start"),
@@ -92,10 +94,10 @@ def read_generator(manifest: dict[str, Any]) -> dict[str, Any]:
         "currency": manifest.get("currency"),
     }
     for name in ("window_start", "window_end"):
-        day = stated[name]
+        day = facts[name]
         if day is not None and not (isinstance(day, str) and is_date(day)):
             raise DataError(
                 f"{MANIFEST_NAME}: {name} is {day!r}, expected a day as YYYY-MM-DD."
-                " Mend the manifest, or remove it to load the files without one."
+                " Correct the manifest, or remove it to load the files without one."
             )
-    return {name: value for name, value in stated.items() if isinstance(value, (int, str))}
+    return {name: value for name, value in facts.items() if isinstance(value, (int, str))}

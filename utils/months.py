@@ -1,4 +1,4 @@
-"""Months and quarters as texts and as numbers that can be counted with."""
+"""Months and quarters as texts and as consecutive numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 
 
 def is_month(text: str) -> bool:
-    """Return whether *text* is a month of the calendar, written YYYY-MM.
+    """Return whether *text* is a month, written YYYY-MM.
 
     >>> is_month("2025-03"), is_month("2025-13"), is_month("2025-3")
     (True, False, False)

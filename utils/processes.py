@@ -22,7 +22,7 @@ POLL_SECONDS = 0.1
 
 
 def count_processors() -> int:
-    """Return how many processors this process may use; 1 where there are no processes."""
+    """Return how many processors this process may use; 1 on WebAssembly."""
     if sys.platform in ("emscripten", "wasi"):
         return 1
     if hasattr(os, "sched_getaffinity"):
@@ -108,19 +108,19 @@ def open_pool(
 ) -> Iterator[ProcessPoolExecutor]:
     """Start a pool of *count* workers, each of which first calls *prepare*.
 
-    In the end, also a bad one, none of them is left.
+    When the block ends, also by an error, no worker is left.
     """
-    # Imported here because WebAssembly has neither.
+    # Imported here because WebAssembly has neither module.
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
     class Pool(ProcessPoolExecutor):
-        """Lets no signal reach a worker before it has its own way with them."""
+        """A pool whose workers start with signals blocked, until their handlers are set."""
 
         def submit(
             self, function: Callable[..., Any], /, *args: Any, **options: Any
         ) -> Future[Any]:
-            """Submit as any pool does; it is then that workers start."""
+            """Submit a call; this starts the workers."""
             with block_signals():
                 return super().submit(function, *args, **options)
 
@@ -129,7 +129,7 @@ def open_pool(
         try:
             yield pool
         except BaseException:
-            # Nobody waits for what they are at.
+            # Nothing waits for their results.
             for process in multiprocessing.active_children():
                 if process not in others:
                     process.terminate()
@@ -137,21 +137,21 @@ def open_pool(
 
 
 def _start_worker(prepare: Callable[..., None], *arguments: Any) -> None:
-    # What the parent does at the end of its life is not for its copy to do.
+    # The handlers of the parent clean up its files; a worker only ends.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # What whoever started us wants ignored (nohup) stays ignored.
+    # A signal that our parent ignores (nohup) stays ignored.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    # Ctrl-C reaches every process of the terminal; the first one ends the others.
+    # Ctrl-C reaches all processes of the terminal; the parent ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     unblock_signals()
     gc.disable()
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     prepare(*arguments)
 
 
-def _follow_parent() -> None:
-    """End this process when its parent has ended, however that was."""
+def _exit_with_parent() -> None:
+    """End this process when its parent has ended, for whatever reason."""
     import multiprocessing
 
     parent = multiprocessing.parent_process()

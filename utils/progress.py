@@ -1,4 +1,4 @@
-"""A progress bar on a terminal: one line of ASCII, rewritten, gone when all is done."""
+"""A progress bar on a terminal: one line of ASCII, rewritten, removed at the end."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import TextIO
 
 BAR_CELLS = 20
 
-# Work that is done by then shows no bar, so that a small run does not flicker.
+# Shorter work shows no bar, so that a small run does not flicker.
 DELAY_SECONDS = 1.0
 
 REDRAW_SECONDS = 0.1
 
 
 def render_progress(rows: int, per_mille: int, seconds: float, columns: int) -> str:
-    """Return the line that tells of *rows* made and *per_mille* of the work done.
+    """Return the progress line for *rows* made and *per_mille* of the work in *seconds*.
 
-    *seconds* have gone by.  The line leaves three of *columns* free: for the ^C that a
-    terminal echoes, and the last one, after which some begin another line.
+    Three of the terminal's *columns* stay free: for the ^C that it echoes, and the last
+    one, after which some terminals begin another line.
 
     >>> render_progress(1_234_567, 410, 1.52, 80)
     '  [########------------]  41%  1,234,567 rows  812,215 rows/s  0:02 left'
@@ -34,15 +34,15 @@ def render_progress(rows: int, per_mille: int, seconds: float, columns: int) -> 
     rate = rows / seconds if seconds > 0 else 0.0
     parts = [f"{per_mille // 10:3}%", f" {rows:,} rows", f" {rate:,.0f} rows/s"]
     if per_mille > 0:
-        left = round(seconds * (1000 - per_mille) / per_mille)
-        parts.append(f" {render_duration(left)} left")
+        remaining = round(seconds * (1000 - per_mille) / per_mille)
+        parts.append(f" {render_duration(remaining)} left")
     line = f"  [{'#' * cells:-<{BAR_CELLS}}] {' '.join(parts)}"
-    room = max(columns - 3, 0)
-    while len(line) > room and parts:
-        # The bar goes first, then the last figure.
+    width = max(columns - 3, 0)
+    while len(line) > width and parts:
+        # The bar is omitted first, then the last figure.
         line = f"  {' '.join(parts)}"
         parts.pop()
-    return line[:room]
+    return line[:width]
 
 
 def render_duration(seconds: int) -> str:
@@ -57,9 +57,9 @@ def render_duration(seconds: int) -> str:
 
 
 def measure_columns(stream: TextIO) -> int:
-    """Return how wide the terminal of *stream* is.
+    """Return the width of the terminal of *stream*.
 
-    `shutil.get_terminal_size` alone asks standard output, which may be a file.
+    `shutil.get_terminal_size` alone looks at standard output, which may be a file.
     """
     with suppress(OSError, ValueError, AttributeError):
         if columns := os.get_terminal_size(stream.fileno()).columns:
@@ -68,10 +68,7 @@ def measure_columns(stream: TextIO) -> int:
 
 
 class ProgressBar:
-    """A bar on *stream*, a terminal; as a context manager it gives a function to tell it.
-
-    That takes the rows so far and the work done, per mille, as often as the teller likes.
-    """
+    """A bar on *stream*, a terminal; as a context manager it returns `update`."""
 
     def __init__(
         self,
@@ -89,8 +86,8 @@ class ProgressBar:
         self._drawn = ""
 
     def __enter__(self) -> Callable[[int, int], None]:
-        """Return `watch`."""
-        return self.watch
+        """Return the function that updates the bar."""
+        return self.update
 
     def __exit__(
         self,
@@ -98,25 +95,25 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Clear the line, so that what is said next starts on a clean one."""
+        """Clear the line, so that the next output starts on an empty one."""
         if self._drawn:
-            self._put("\r" + " " * (self._measure(self._stream) - 1) + "\r")
+            self._write("\r" + " " * (self._measure(self._stream) - 1) + "\r")
 
-    def watch(self, rows: int, per_mille: int) -> None:
-        """Draw the bar, if it is time to."""
+    def update(self, rows: int, per_mille: int) -> None:
+        """Draw the bar for *rows* made so far, unless it was drawn a moment ago."""
         now = self._clock()
         if now < self._due:
             return
         self._due = now + REDRAW_SECONDS
-        # Work that turns out to be more than was thought does not take the bar back.
+        # The bar never goes back, even if the work is more than was estimated.
         self._per_mille = max(self._per_mille, per_mille)
         columns = self._measure(self._stream)
         line = render_progress(rows, self._per_mille, now - self._start, columns)
-        self._put("\r" + line.ljust(min(len(self._drawn), columns - 1)))
+        self._write("\r" + line.ljust(min(len(self._drawn), columns - 1)))
         self._drawn = line
 
-    def _put(self, text: str) -> None:
-        # A terminal that has gone is no reason to stop working.
+    def _write(self, text: str) -> None:
+        # The run continues without its terminal.
         with suppress(OSError):
             self._stream.write(text)
             self._stream.flush()
@@ -125,7 +122,7 @@ class ProgressBar:
 def open_progress_bar(
     *, quiet: bool = False
 ) -> AbstractContextManager[Callable[[int, int], None]]:
-    """Return a progress bar, which shows nothing if *quiet* or where nobody looks."""
+    """Return a progress bar; it shows nothing if *quiet*, or if stderr is no terminal."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         return nullcontext(lambda _rows, _per_mille: None)
     return ProgressBar(sys.stderr)

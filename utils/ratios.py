@@ -1,12 +1,12 @@
-"""Division, in one place: exact in whole numbers until the one rounding."""
+"""Division in one place: exact in integers, then rounded once."""
 
 from __future__ import annotations
 
 
 def quotient(numerator: int | None, denominator: int | None) -> int | None:
-    """Return the whole quotient, halves rounded away from zero.
+    """Return the quotient as a whole number, halves rounded away from zero.
 
-    None where there is nothing to divide, or nothing positive to divide by.
+    It is None if one of both is None, or *denominator* is not positive.
 
     >>> quotient(5, 2), quotient(-5, 2), quotient(7, 3), quotient(1, 0), quotient(None, 1)
     (3, -3, 2, None, None)

@@ -1,4 +1,4 @@
-"""The named CHECKs of a table, taken from its CREATE statement one by one."""
+"""The named CHECKs of a table, read from its CREATE TABLE statement."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _CHOICE = re.compile(r"\s*(\w+)\s+IN\s*\((.*)\)\s*", re.DOTALL | re.IGNORECASE)
 
 
 class Rule(NamedTuple):
-    """A named CHECK; *expression* is its SQL without comments."""
+    """A named CHECK; *expression* is its SQL, without comments."""
 
     name: str
     expression: str
 
     @property
     def choices(self) -> list[str]:
-        """Return the texts that are allowed, if the rule is a choice of texts."""
+        """Return the allowed texts, if the rule is a list of texts."""
         choice = _CHOICE.fullmatch(self.expression)
         if not choice:
             return []
         return [text.replace("''", "'") for text in _TEXT.findall(choice[2])]
 
-    def expect(self, value: str) -> str:
-        """Return what the rule wants instead of *value*, in words, if that is known."""
+    def describe_expected(self, value: str) -> str:
+        """Return what the rule accepts instead of *value*, or '' if that is not known."""
         if self.choices:
             nearest = difflib.get_close_matches(value.strip().lower(), self.choices, n=1)
             hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
             return f"one of {', '.join(map(repr, self.choices))}{hint}"
         if "%Y-%m-%dT%H:%M:%SZ" in self.expression:
-            return "an instant of UTC that exists, such as 2024-02-29T23:59:59Z"
+            return "a valid UTC instant, such as 2024-02-29T23:59:59Z"
         return ""
 
 
@@ -52,12 +52,12 @@ def read_rules(statement: str) -> list[Rule]:
     ):
         if (parts[first].upper(), parts[third].upper()) == ("CONSTRAINT", "CHECK"):
             name = parts[second].strip('"`[]')
-            rules.append(Rule(name, _read_group(parts, fourth)))
+            rules.append(Rule(name, _read_parentheses(parts, fourth)))
     return rules
 
 
-def _read_group(parts: Sequence[str], start: int) -> str:
-    """Return what stands in the parentheses that open at *start*."""
+def _read_parentheses(parts: Sequence[str], start: int) -> str:
+    """Return the content of the parentheses that open at *start*."""
     depth = 0
     for end in range(start, len(parts)):
         depth += {"(": 1, ")": -1}.get(parts[end], 0)

@@ -1,4 +1,4 @@
-"""Signals that end a run: the first one is obeyed, and nothing disturbs the clearing up."""
+"""Signals that end a run: the first one is raised; later ones do not disturb cleaning up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from utils.helpers import report_error
 
-# SIGHUP, of a terminal that is closed, does not exist on Windows.
+# SIGHUP, sent when a terminal is closed, does not exist on Windows.
 ENDING_SIGNALS = [
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
@@ -20,7 +20,7 @@ ENDING_SIGNALS = [
 
 
 class SignalReceived(KeyboardInterrupt):
-    """The run was told to end; *status* is its exit status, as a shell counts it."""
+    """A signal ended the run; *status* is the exit status that shells use for it."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
@@ -32,17 +32,17 @@ class SignalReceived(KeyboardInterrupt):
 def raise_on_signals() -> Iterator[None]:
     """Raise `SignalReceived` in the block when the system or the user ends the run.
 
-    Further signals are ignored until the block is left.  In a thread that gets no signals
-    nothing is done.
+    Further signals are ignored until the block ends.  Only the main thread receives
+    signals; in another thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     for number, handler in before.items():
-        # What whoever started us wants ignored (nohup) stays ignored.
+        # A signal that our parent ignores (nohup) stays ignored.
         if handler is not signal.SIG_IGN:
-            signal.signal(number, _end)
+            signal.signal(number, _raise_signal)
     try:
         yield
     finally:
@@ -52,7 +52,7 @@ def raise_on_signals() -> Iterator[None]:
 
 @contextmanager
 def block_signals() -> Iterator[None]:
-    """Let no signal end the run within the block: it is delivered at the block's end."""
+    """Delay signals that would end the run until the block ends."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -64,21 +64,21 @@ def block_signals() -> Iterator[None]:
 
 
 def unblock_signals() -> None:
-    """Undo in a new process what `block_signals` held back in the one that started it."""
+    """Undo `block_signals` in a new process, which inherits the block of its parent."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
 
 
-def report_interruption(program: str, end: KeyboardInterrupt) -> int:
-    """Say on stderr that *program* was ended; return its exit status."""
-    if isinstance(end, SignalReceived):
-        report_error(program, end.reason)
-        return end.status
+def report_interruption(program: str, interrupt: KeyboardInterrupt) -> int:
+    """Print on stderr that *program* was interrupted; return its exit status."""
+    if isinstance(interrupt, SignalReceived):
+        report_error(program, interrupt.reason)
+        return interrupt.status
     report_error(program, "interrupted")
     return 130
 
 
-def _end(signal_number: int, _frame: FrameType | None) -> NoReturn:
+def _raise_signal(signal_number: int, _frame: FrameType | None) -> NoReturn:
     for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise SignalReceived(signal_number)

@@ -1,4 +1,4 @@
-"""The links of the chain from the CSV files to the results: whether each one holds."""
+"""The parts of `--verify`: comparing a file with the text that it should contain."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-SHOWN_CHARACTERS = 60
+# A value in a message is cut to this many characters.
+MAX_VALUE_CHARACTERS = 60
 
 
 class Verification(NamedTuple):
-    """One link of the chain; *fault* says where it is broken, and is empty if it holds."""
+    """One verified step, from *name*'s input to its output; *fault* is '' if they agree."""
 
     name: str
     fault: str = ""
 
 
 def compare_text(name: str, path: Path, *expected: str, remedy: str) -> Verification:
-    """Return the link *name* to the file *path*, which must hold one of *expected*.
+    """Return whether the file *path* contains one of the *expected* texts.
 
-    Where it holds none, it is compared with the first.  *remedy* tells how to make it.
+    If not, the fault is its first difference from the first of them; *remedy* is added.
     """
     try:
         found = path.read_bytes().decode("utf-8")
@@ -42,7 +43,7 @@ def compare_text(name: str, path: Path, *expected: str, remedy: str) -> Verifica
 
 
 def read_json(path: Path) -> Any:
-    """Return the document in the file *path*, or None if there is none to be read."""
+    """Return the JSON document in the file *path*, or None if it cannot be read."""
     try:
         return json.loads(path.read_bytes().decode("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -50,7 +51,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_texts(*paths: Path) -> list[str]:
-    """Return the texts of those of *paths* that can be read."""
+    """Return the texts of the readable files among *paths*."""
     texts = []
     for path in paths:
         try:
@@ -61,7 +62,7 @@ def read_texts(*paths: Path) -> list[str]:
 
 
 def find_line_difference(found: str, expected: str) -> str:
-    r"""Return where two texts differ first.
+    r"""Return the first line in which two texts differ.
 
     >>> find_line_difference("a\nc\n", "a\nb\n")
     "line 2 is 'c', expected 'b'"
@@ -74,18 +75,18 @@ def find_line_difference(found: str, expected: str) -> str:
 
 
 def find_json_difference(found: str, expected: str) -> str | None:
-    """Return where two JSON texts differ first, or None if that is not in a value.
+    """Return the first value in which two JSON texts differ, or None if all are equal.
 
     >>> find_json_difference('{"a": [1, 3]}', '{"a": [1, 2]}')
     'a[1] is 3, expected 2'
 
-    The digest of the whole database alone may differ because of either.
+    If only the database's digest differs, either file may have been changed.
     """
     try:
         documents = json.loads(found), json.loads(expected)
     except (ValueError, RecursionError):
         return None
-    places = list(islice(_walk("", *documents), 2))
+    places = list(islice(_find_differences("", *documents), 2))
     if not places:
         return None
     if not places[0].startswith("database.sha256 "):
@@ -95,7 +96,7 @@ def find_json_difference(found: str, expected: str) -> str | None:
     return "the file is of another database, or of this one before it was changed"
 
 
-def _walk(place: str, found: Any, expected: Any) -> Iterator[str]:
+def _find_differences(place: str, found: Any, expected: Any) -> Iterator[str]:
     if isinstance(found, dict) and isinstance(expected, dict):
         for name in {**expected, **found}:
             inner = f"{place}.{name}" if place else name
@@ -104,10 +105,10 @@ def _walk(place: str, found: Any, expected: Any) -> Iterator[str]:
             elif name not in expected:
                 yield f"{inner} is not expected"
             else:
-                yield from _walk(inner, found[name], expected[name])
+                yield from _find_differences(inner, found[name], expected[name])
     elif isinstance(found, list) and isinstance(expected, list):
         for at, pair in enumerate(zip(found, expected, strict=False)):
-            yield from _walk(f"{place}[{at}]", *pair)
+            yield from _find_differences(f"{place}[{at}]", *pair)
         if len(found) != len(expected):
             yield f"{place} has {len(found)} entries, expected {len(expected)}"
     elif (type(found), found) != (type(expected), expected):
@@ -115,7 +116,7 @@ def _walk(place: str, found: Any, expected: Any) -> Iterator[str]:
 
 
 def describe_difference(found: Any, expected: Any, word: str = "expected") -> str:
-    """Return what is *found* and what was *expected*, both where they begin to differ.
+    """Return *found* and *expected* in words, both from where they begin to differ.
 
     >>> describe_difference(3, 2)
     'is 3, expected 2'
@@ -125,19 +126,23 @@ def describe_difference(found: Any, expected: Any, word: str = "expected") -> st
     texts = repr(found), repr(expected)
     pairs = enumerate(zip_longest(*texts))
     at = next((at for at, (one, other) in pairs if one != other), 0)
-    # A few characters before it, so that a reader sees where he is.
-    start = max(0, at - SHOWN_CHARACTERS // 3)
-    shown = [shorten_text(text, start) for text in texts]
-    return f"is {shown[0]}, {word} {shown[1]}"
+    # A few equal characters before the difference show where it is.
+    start = max(0, at - MAX_VALUE_CHARACTERS // 3)
+    one, other = (shorten_text(text, start) for text in texts)
+    return f"is {one}, {word} {other}"
 
 
 def shorten_text(text: str, start: int) -> str:
-    """Return *text*, if it is too long without what lies before *start*, cut to size."""
-    if len(text) > SHOWN_CHARACTERS and start > 0:
+    """Return *text*; one that is too long begins at *start* and is cut at its end."""
+    if len(text) > MAX_VALUE_CHARACTERS and start > 0:
         text = "…" + text[start:]
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+    return (
+        text
+        if len(text) <= MAX_VALUE_CHARACTERS
+        else text[: MAX_VALUE_CHARACTERS - 1] + "…"
+    )
 
 
 def shorten_value(value: Any) -> str:
-    """Return *value* as a message shows it, cut to size."""
+    """Return *value* for a message, cut at its end if it is too long."""
     return shorten_text(repr(value), 0)

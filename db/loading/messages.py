@@ -185,7 +185,7 @@ class FaultMessages:
             )
         field = self.header.index(column) + 1
         cell = record.cells[field - 1]
-        expected = rule.expect(cell)
+        expected = rule.describe_expected(cell)
         hint = f"; expected {expected}" if expected else ""
         return self._build(
             record.line,
