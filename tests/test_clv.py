@@ -186,7 +186,7 @@ class GroupForecasts(unittest.TestCase):
                 days=91,
             )
 
-    def test_forecast_of_the_cdnow_holdout_is_the_published_one(self) -> None:
+    def test_forecast_of_the_cdnow_holdout_has_the_known_error(self) -> None:
         customers, later_count = read_cdnow_sample()
         purchases = fit_purchases(count_summaries(customers))
         spending = fit_spending(list_values(customers), money_unit="dollar")

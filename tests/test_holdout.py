@@ -31,7 +31,7 @@ def read_cdnow(name: str) -> Mapping[int, PurchaseHistory]:
 
 
 class HoldoutOfRealCustomers(unittest.TestCase):
-    """Fitted to 39 weeks of CDNOW, the forecast of the next 39 has the published error."""
+    """Fitted to 39 weeks of CDNOW, the forecast of the next 39 has the known error."""
 
     def check_holdout(self, name: str) -> dict[str, Any]:
         """Return the holdout of the file *name*; check its actual figures."""
