@@ -6,12 +6,25 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_generation.model.streams import LARGEST_SEED
-from data_generation.plan import FIRST_YEAR, LAST_YEAR, MOST_USERS, Plan, find_fault
+from data_generation.plan import (
+    DEFAULT_END,
+    DEFAULT_SEED,
+    DEFAULT_START,
+    DEFAULT_USERS,
+    FIRST_YEAR,
+    LAST_YEAR,
+    MOST_PARTS,
+    MOST_USERS,
+    WHOLE,
+    Part,
+    Plan,
+    find_plan_error,
+)
+from utils.arguments import day_of_years, whole_number
 from utils.helpers import (
     PROJECT_ROOT,
     DataError,
@@ -22,14 +35,11 @@ from utils.helpers import (
 )
 from utils.signals import raise_on_signals, report_interruption
 
-DEFAULT_SEED = 42
-DEFAULT_USERS = 5_000
-# The default window: 24 whole months.
-DEFAULT_START = date(2024, 1, 1)
-DEFAULT_END = date(2025, 12, 31)
+if TYPE_CHECKING:
+    from data_generation.datapackage import FileEntry
 
-# What --generate makes where the command line says nothing; --verify takes none of these,
-# so the parser keeps only those that were given.
+# The defaults of --generate.  The parser keeps only options that were given, because
+# --verify and --join-parts refuse all of these.
 DEFAULTS: dict[str, Any] = {
     "seed": DEFAULT_SEED,
     "users": DEFAULT_USERS,
@@ -37,63 +47,18 @@ DEFAULTS: dict[str, Any] = {
     "end": DEFAULT_END,
     "until": None,
     "tables": (),
-    "part": (1, 1),
+    "part": WHOLE,
     "truth": False,
 }
 
-MOST_PARTS = 9_999
 MOST_WORKERS = 1_024
 
 
-def parse_seed(text: str) -> int:
-    """Return the seed in *text*, an integer from 0 to 2**64 - 1."""
-    return _parse_integer(text, 0, LARGEST_SEED)
-
-
-def parse_user_count(text: str) -> int:
-    """Return the number of users in *text*."""
-    return _parse_integer(text, 0, MOST_USERS)
-
-
-def parse_worker_count(text: str) -> int:
-    """Return the number of processes in *text*."""
-    return _parse_integer(text, 1, MOST_WORKERS)
-
-
-def parse_part_count(text: str) -> int:
-    """Return the number of parts in *text*."""
-    return _parse_integer(text, 1, MOST_PARTS)
-
-
-def _parse_integer(text: str, least: int, most: int) -> int:
-    if not (
-        text.isascii() and text.isdigit() and len(text) < 30 and least <= int(text) <= most
-    ):
-        raise argparse.ArgumentTypeError(
-            f"{text[:30]!r}, expected a whole number from {least} to {most}"
-        )
-    return int(text)
-
-
-def parse_date(text: str) -> date:
-    """Return the day in *text*, written YYYY-MM-DD, of the years 1900 to 9000."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text or not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise argparse.ArgumentTypeError(
-            f"{text[:30]!r}, expected a date such as 2025-12-31, of the years {FIRST_YEAR}"
-            f" to {LAST_YEAR}"
-        )
-    return day
-
-
-def parse_part(text: str) -> tuple[int, int]:
-    """Return which part of how many *text* means.
+def parse_part(text: str) -> Part:
+    """Return the part that *text* names, written K/N.
 
     >>> parse_part("2/16")
-    (2, 16)
+    Part(number=2, total=16)
     """
     found = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
     number, total = map(int, found.groups()) if found else (0, 0)
@@ -101,12 +66,12 @@ def parse_part(text: str) -> tuple[int, int]:
         raise argparse.ArgumentTypeError(
             f"{text[:30]!r}, expected K/N such as 2/16, where 1 <= K <= N <= {MOST_PARTS}"
         )
-    return number, total
+    return Part(number, total)
 
 
 def parse_tables(text: str) -> tuple[str, ...]:
-    """Return the names of tables in *text*, which commas separate."""
-    # Only who names tables waits for SQLite, which reads the contract.
+    """Return the names of tables in *text*, separated by commas."""
+    # Imported here because it loads SQLite, which other options do not need.
     from utils.contract import read_contract
 
     known = [table.name for table in read_contract().tables]
@@ -114,7 +79,7 @@ def parse_tables(text: str) -> tuple[str, ...]:
     for name in names:
         if name not in known:
             raise argparse.ArgumentTypeError(
-                f"{name[:30]!r} is no table, expected some of {','.join(known)}"
+                f"{name[:30]!r} is not a table, expected one or more of {','.join(known)}"
             )
     return names
 
@@ -124,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="generate_data.py",
         description="Make a synthetic shop: users, products, orders, order_items and"
-        " payments as CSV files, and datapackage.json, which describes them.",
+        " payments as CSV files, and their manifest datapackage.json.",
         epilog="Next: python ingest.py --ingest",
     )
     action = parser.add_mutually_exclusive_group()
@@ -132,14 +97,14 @@ def build_parser() -> argparse.ArgumentParser:
     action.add_argument(
         "--verify",
         action="store_true",
-        help="say of each file in --out-dir whether it is exactly what the seed in its"
-        " manifest makes; the shop is made again in a temporary folder",
+        help="check whether each file in --out-dir is exactly what the seed in its manifest"
+        " makes; the shop is generated again in a temporary folder",
     )
     action.add_argument(
         "--join-parts",
         action="store_true",
-        help="write the manifest of the whole for the parts in --out-dir: all of them must"
-        " be there, as --part made them",
+        help="write one manifest for all parts in --out-dir, as --part made them; no part"
+        " may be missing",
     )
     parser.add_argument(
         "--out-dir",
@@ -150,15 +115,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--workers",
-        type=parse_worker_count,
+        type=whole_number(1, MOST_WORKERS),
         metavar="N",
-        help="processes that share the work; a small shop takes fewer (default: as many as"
-        " there are processors)",
+        help="number of processes; a small shop uses fewer (default: the number of"
+        " processors)",
     )
     parser.add_argument(
         "--quiet",
         action="store_true",
-        help="no progress bar and no summary; errors are still told",
+        help="print no progress bar and no summary, only errors",
     )
     _add_plan_options(parser)
     _add_choice_options(parser)
@@ -167,51 +132,54 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_plan_options(parser: argparse.ArgumentParser) -> None:
     plan = parser.add_argument_group(
-        "which shop", "the manifest tells --verify", argument_default=argparse.SUPPRESS
+        "plan of the shop",
+        "for --generate only; other actions read the plan from the manifest",
+        argument_default=argparse.SUPPRESS,
     )
     plan.add_argument(
         "--seed",
-        type=parse_seed,
+        type=whole_number(0, LARGEST_SEED),
         metavar="N",
-        help="where chance starts, 0 to 2**64 - 1; the same seed gives the same bytes"
+        help="random seed, 0 to 2**64 - 1; the same seed gives the same bytes"
         f" (default: {DEFAULT_SEED})",
     )
     plan.add_argument(
         "--users",
-        type=parse_user_count,
+        type=whole_number(0, MOST_USERS),
         metavar="N",
         help=f"customers who sign up from --start to --end (default: {DEFAULT_USERS})",
     )
+    day = day_of_years(FIRST_YEAR, LAST_YEAR)
     plan.add_argument(
         "--start",
-        type=parse_date,
+        type=day,
         metavar="DATE",
         help=f"first day of the window (default: {DEFAULT_START})",
     )
     plan.add_argument(
         "--end",
-        type=parse_date,
+        type=day,
         metavar="DATE",
-        help=f"day by which --users have signed up (default: {DEFAULT_END})",
+        help=f"day until which --users sign up (default: {DEFAULT_END})",
     )
     plan.add_argument(
         "--until",
-        type=parse_date,
+        type=day,
         metavar="DATE",
-        help="last day of the window: the same shop goes on, with sign-ups at their pace"
-        " (default: --end)",
+        help="last day of the window: the same shop with a longer window, in which sign-ups"
+        " continue at the same pace (default: --end)",
     )
 
 
 def _add_choice_options(parser: argparse.ArgumentParser) -> None:
     choice = parser.add_argument_group(
-        "how much of it", "for --generate only", argument_default=argparse.SUPPRESS
+        "what to write", "for --generate only", argument_default=argparse.SUPPRESS
     )
     choice.add_argument(
         "--tables",
         type=parse_tables,
         metavar="NAMES",
-        help="only these tables, such as users,orders; other files are left alone"
+        help="only these tables, such as users,orders; other files are not changed"
         " (default: all)",
     )
     choice.add_argument(
@@ -219,12 +187,13 @@ def _add_choice_options(parser: argparse.ArgumentParser) -> None:
         type=parse_part,
         metavar="K/N",
         help="only part K of N of each file, for N machines; the parts in order are the"
-        " file (default: 1/1, the whole)",
+        " file (default: 1/1, the complete file)",
     )
     choice.add_argument(
         "--truth",
         action="store_true",
-        help="also write what no shop knows of its users and products, into truth/",
+        help="also write the ground truth to truth/: hidden parameters of users, products"
+        " and seasons, and the orders of the next year",
     )
 
 
@@ -251,56 +220,57 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def refuse_choices(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """End with status 2 if *args* choose what their action reads from the manifest."""
+    """End with status 2 if *args* contain options that are for --generate only."""
     given = ", ".join(f"--{name}" for name in DEFAULTS if name in args)
     if given:
         action = "--verify" if args.verify else "--join-parts"
-        parser.error(f"{action} takes the plan from the manifest; leave {given} away")
+        parser.error(f"{action} reads the plan from the manifest; omit {given}")
 
 
 def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan:
-    """Return the plan that *args* state; end with status 2 if it cannot be made."""
-    if args.truth and args.part != DEFAULTS["part"]:
-        parser.error("--truth is made as a whole; leave --part away")
+    """Return the plan that *args* state; end with status 2 if it is not usable."""
+    if args.truth and args.part != WHOLE:
+        parser.error("--truth cannot be made in parts; omit --part")
     plan = Plan(args.seed, args.users, args.start, args.end, args.until or args.end)
-    fault = find_fault(plan)
-    if fault:
-        # Seed and users were found good when they were read.
+    error_text = find_plan_error(plan)
+    if error_text:
+        # Seed and users have been checked by their argument types.
         days = "--start/--end/--until" if args.until else "--start/--end"
-        parser.error(f"argument {days}: {fault}")
+        parser.error(f"argument {days}: {error_text}")
     return plan
 
 
 def run_generator(plan: Plan, args: argparse.Namespace) -> None:
-    """Write what *args* want of the shop of *plan*; print what was written."""
-    # Imported here so that --help and a mistyped option answer at once.
-    from data_generation.generate_data import WHOLE, Part, generate_shop
+    """Write the files of *plan* that *args* choose; print what was written."""
+    # Imported here so that --help and usage errors appear without delay.
+    from data_generation.generate_data import generate_shop
     from utils.contract import MANIFEST_NAME
     from utils.processes import count_processors
     from utils.progress import open_progress_bar
 
-    out_dir = args.out_dir
-    part = Part(*args.part)
+    part = args.part
     workers = args.workers or count_processors()
-    with open_progress_bar(quiet=args.quiet) as watch:
-        written = generate_shop(
-            plan, out_dir, tables=args.tables, part=part, workers=workers, watch=watch
+    with open_progress_bar(quiet=args.quiet) as on_progress:
+        files = generate_shop(
+            plan,
+            args.out_dir,
+            tables=args.tables,
+            part=part,
+            workers=workers,
+            on_progress=on_progress,
         )
     if args.truth:
         from data_generation.truth import write_truth
 
-        with open_progress_bar(quiet=args.quiet) as watch:
-            written += write_truth(plan, out_dir, workers=workers, watch=watch)
+        with open_progress_bar(quiet=args.quiet) as on_progress:
+            files += write_truth(
+                plan, args.out_dir, workers=workers, on_progress=on_progress
+            )
     if args.quiet:
         return
     which = "" if part == WHOLE else f", part {part.number} of {part.total}"
     print_safely(f"{render_plan(plan)}{which}:")
-    print_safely(
-        render_files(
-            (shorten_path(out_dir / file.path), file.rows, file.sha256) for file in written
-        )
-    )
-    print_safely(f"  {shorten_path(out_dir / (MANIFEST_NAME + part.suffix))}")
+    print_files(args.out_dir, files, MANIFEST_NAME + part.suffix)
     if part != WHOLE:
         print_safely("Next, with all parts in one folder: --join-parts")
 
@@ -310,18 +280,21 @@ def run_join(args: argparse.Namespace) -> int:
     from data_generation.parts import join_parts
     from utils.contract import MANIFEST_NAME
 
-    out_dir = args.out_dir
-    plan, total, joined = join_parts(out_dir)
+    joined = join_parts(args.out_dir)
     if not args.quiet:
-        print_safely(f"{render_plan(plan)}, {total} parts:")
-        print_safely(
-            render_files(
-                (shorten_path(out_dir / file.path), file.rows, file.sha256)
-                for file in joined
-            )
-        )
-        print_safely(f"  {shorten_path(out_dir / MANIFEST_NAME)}")
+        print_safely(f"{render_plan(joined.plan)}, {joined.total} parts:")
+        print_files(args.out_dir, joined.files, MANIFEST_NAME)
     return 0
+
+
+def print_files(out_dir: Path, files: Sequence[FileEntry], manifest_name: str) -> None:
+    """Print a line for each of *files* and for their manifest, all in *out_dir*."""
+    print_safely(
+        render_files(
+            (shorten_path(out_dir / file.path), file.rows, file.sha256) for file in files
+        )
+    )
+    print_safely(f"  {shorten_path(out_dir / manifest_name)}")
 
 
 def render_plan(plan: Plan) -> str:
@@ -340,26 +313,27 @@ def run_verification(args: argparse.Namespace) -> int:
     from utils.processes import count_processors
 
     out_dir = args.out_dir
-    plan, files = verify_shop(out_dir, workers=args.workers or count_processors())
+    plan, verdicts = verify_shop(out_dir, workers=args.workers or count_processors())
     if not args.quiet:
         print_safely(f"{render_plan(plan)}:")
-        width = max(len(shorten_path(out_dir / file.path)) for file in files)
-        for file in files:
-            print_safely(f"  {shorten_path(out_dir / file.path):<{width}}  {file.verdict}")
-    wrong = sum(not file.is_exact for file in files)
+        width = max(len(shorten_path(out_dir / verdict.path)) for verdict in verdicts)
+        for verdict in verdicts:
+            path = shorten_path(out_dir / verdict.path)
+            print_safely(f"  {path:<{width}}  {verdict.text}")
+    wrong = sum(not verdict.is_exact for verdict in verdicts)
     if not wrong:
         return 0
     report_error(
         "generate_data",
-        f"{wrong} of {len(files)} files are not what this seed makes. Make them again:"
-        f" --generate {render_options(plan, [file.path for file in files])} and the same"
-        " --out-dir.",
+        f"{wrong} of {len(verdicts)} files are not what this seed makes. Make them again:"
+        f" --generate {render_options(plan, [verdict.path for verdict in verdicts])} and"
+        " the same --out-dir.",
     )
     return 1
 
 
 def render_options(plan: Plan, paths: Sequence[str]) -> str:
-    """Return the options that make the files at *paths*, a manifest among them."""
+    """Return the options that make the files at *paths*."""
     from utils.contract import read_contract
 
     options = f"--seed {plan.seed} --users {plan.users} --start {plan.start}"

@@ -1,4 +1,4 @@
-"""The manifest: a Frictionless Data Package with how the data was made."""
+"""The manifest: a Frictionless Data Package that also states how the data was made."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from data_generation.model.catalog import CURRENCY
 from data_generation.model.streams import FORMAT_VERSION
-from data_generation.plan import Plan, find_fault
+from data_generation.plan import Plan, find_plan_error
 from utils.contract import Contract, Table
 from utils.helpers import DataError
 
 
-class Written(NamedTuple):
-    """A finished file as the manifest tells of it; *rows* leaves the header out."""
+class FileEntry(NamedTuple):
+    """A finished file as the manifest lists it; *rows* does not count the header."""
 
     path: str
     bytes: int
@@ -25,24 +25,24 @@ class Written(NamedTuple):
 
 
 def describe_package(
-    plan: Plan, contract: Contract, written: Mapping[str, Written]
+    plan: Plan, contract: Contract, files: Mapping[str, FileEntry]
 ) -> dict[str, Any]:
-    """Return the manifest of the files *written*, by the table of *contract* they hold."""
+    """Return the manifest of *files*, given by table."""
     title = f"A synthetic shop: seed {plan.seed}, {plan.users} users"
     return {
         **describe_origin(plan, title),
         "resources": [
             describe_resource(
-                written[table.name], table.name, _describe_schema(table, list(written))
+                files[table.name], table.name, _describe_schema(table, list(files))
             )
             for table in contract.tables
-            if table.name in written
+            if table.name in files
         ],
     }
 
 
 def describe_origin(plan: Plan, title: str) -> dict[str, Any]:
-    """Return how the data were made."""
+    """Return the part of a manifest that states how the data was made."""
     return {
         "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
         "name": "synthetic-commerce",
@@ -56,8 +56,8 @@ def describe_origin(plan: Plan, title: str) -> dict[str, Any]:
     }
 
 
-def describe_resource(file: Written, name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a file as the manifest lists it."""
+def describe_resource(file: FileEntry, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the resource of *file* in a manifest."""
     return {
         "name": name,
         "type": "table",
@@ -72,10 +72,10 @@ def describe_resource(file: Written, name: str, schema: dict[str, Any]) -> dict[
     }
 
 
-def _describe_schema(table: Table, made: Sequence[str]) -> dict[str, Any]:
-    """Return the Table Schema of *table*; columns in `_at` hold instants.
+def _describe_schema(table: Table, written: Sequence[str]) -> dict[str, Any]:
+    """Return the Table Schema of *table*; columns named `*_at` contain timestamps.
 
-    Only references to tables that are *made* can be stated.
+    It states only the references to tables that are *written*.
     """
     schema: dict[str, Any] = {
         "fields": [
@@ -94,7 +94,7 @@ def _describe_schema(table: Table, made: Sequence[str]) -> dict[str, Any]:
             "reference": {"resource": key.parent_table, "fields": [key.parent_column]},
         }
         for key in table.foreign_keys
-        if key.parent_table in made
+        if key.parent_table in written
     ]
     if references:
         schema["foreignKeys"] = references
@@ -107,45 +107,57 @@ def _field_type(name: str, declared: str) -> str:
     return {"INTEGER": "integer", "TEXT": "string"}[declared]
 
 
-class Listed(NamedTuple):
-    """A table as the manifest lists it: its files in order, the SHA-256 of all together."""
+class TableEntry(NamedTuple):
+    """A table as a manifest lists it: its files in order, and all of them together."""
 
     paths: tuple[str, ...]
+    bytes: int
+    rows: int
     sha256: str
 
 
-def read_manifest(path: Path) -> tuple[Plan, dict[str, Listed]]:
-    """Return the plan that the manifest at *path* states, and the tables it lists."""
+def read_package(path: Path) -> tuple[Plan, dict[str, TableEntry]]:
+    """Return the plan that the manifest at *path* states, and the tables it lists.
+
+    Raise `DataError` if it is no manifest of this generator and this format version.
+    """
     advice = "Make the files with --generate, or name their folder with --out-dir."
     try:
         document = json.loads(path.read_bytes())
         version = document["format_version"]
-        window = document["window"]
-        plan = Plan(
-            document["seed"],
-            document["users"],
-            date.fromisoformat(window["start"]),
-            date.fromisoformat(document["users_by"]),
-            date.fromisoformat(window["end"]),
-        )
-        listed = {
-            file["name"]: Listed(
-                tuple(file["path"]) if isinstance(file["path"], list) else (file["path"],),
-                file["hash"].removeprefix("sha256:"),
-            )
-            for file in document["resources"]
-        }
+        plan = _parse_plan(document)
+        tables = {file["name"]: _parse_table(file) for file in document["resources"]}
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}. {advice}") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: is not a manifest of this generator. {advice}") from error
     if version != FORMAT_VERSION:
         raise DataError(
-            f"{path}: format_version is {version!r}, this generator makes {FORMAT_VERSION}."
+            f"{path}: format_version is {version!r}, expected {FORMAT_VERSION}."
             " Verify with the version of the project that made the files."
         )
     is_whole = type(plan.seed) is type(plan.users) is int
-    fault = find_fault(plan) if is_whole else "seed or users is not a number"
-    if fault:
-        raise DataError(f"{path}: states no plan: {fault}. {advice}")
-    return plan, listed
+    error_text = find_plan_error(plan) if is_whole else "seed or users is not an integer"
+    if error_text:
+        raise DataError(f"{path}: does not state a usable plan: {error_text}. {advice}")
+    return plan, tables
+
+
+def _parse_plan(document: dict[str, Any]) -> Plan:
+    return Plan(
+        document["seed"],
+        document["users"],
+        date.fromisoformat(document["window"]["start"]),
+        date.fromisoformat(document["users_by"]),
+        date.fromisoformat(document["window"]["end"]),
+    )
+
+
+def _parse_table(resource: dict[str, Any]) -> TableEntry:
+    path = resource["path"]
+    return TableEntry(
+        tuple(path) if isinstance(path, list) else (path,),
+        resource["bytes"],
+        resource["rows"],
+        resource["hash"].removeprefix("sha256:"),
+    )

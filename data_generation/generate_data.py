@@ -1,8 +1,8 @@
-"""The run: from a plan to five CSV files and their manifest.
+"""Make the CSV files of a plan and their manifest, or verify them.
 
-Sign-up days make users and their moments of purchase; order days make orders, lines and
-payments.  Ids are dense and rise with time, and every file is in time order.  The days are
-made by this process or by several; the files appear only when all of them are whole.
+Sign-up days make users and the times of their purchases; order days make orders, lines and
+payments.  Ids are dense and ascend with time, and every file is in time order.  One process
+or several make the days; the files appear only when all of them are complete.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from data_generation.datapackage import Written, describe_package, read_manifest
+from data_generation.datapackage import FileEntry, describe_package, read_package
 from data_generation.model.orders import Ids
-from data_generation.plan import Plan, Span, cut_days
+from data_generation.plan import WHOLE, Part, Plan, Span, cut_days
 from data_generation.spans import (
+    Shop,
+    build_shop,
     count_span,
-    list_products,
-    open_shop,
+    format_product_rows,
     order_span,
     sign_up_span,
 )
@@ -43,63 +43,35 @@ COPY_BYTES = 1 << 20
 
 ORDER_TABLES = ("orders", "order_items", "payments")
 
-# What a sign-up and an order take, in proportion, and how many orders a user will make:
-# how far a run has come is estimated from them.
+# The progress of a run is estimated from these: the relative work of a sign-up and of an
+# order, and the number of orders per user.
 SIGNUP_WORK, ORDER_WORK = 1, 2
 ORDERS_PER_USER = 2
 
 
-class Part(NamedTuple):
-    """Part *number* of *total* of every file, by time; the parts in order are the file."""
+class WorkEstimate:
+    """The progress of a run, as rows made and work done per mille of the estimate."""
 
-    number: int
-    total: int
-
-    def name_file(self, table: str) -> str:
-        """Return the name of this part of a table's file.
-
-        >>> Part(2, 16).name_file("users"), Part(1, 1).name_file("users")
-        ('users.csv.part-02-of-16', 'users.csv')
-        """
-        return f"{table}.csv{self.suffix}"
-
-    @property
-    def suffix(self) -> str:
-        """Return what the names of this part's files end with.
-
-        >>> Part(2, 16).suffix, Part(1, 1).suffix
-        ('.part-02-of-16', '')
-        """
-        if self.total == 1:
-            return ""
-        width = len(str(self.total))
-        return f".part-{self.number:0{width}}-of-{self.total}"
-
-
-WHOLE = Part(1, 1)
-
-
-class Progress:
-    """How far a run has come; *watch* is told rows made and work done, per mille."""
-
-    def __init__(self, user_count: int, watch: Callable[[int, int], None] | None) -> None:
+    def __init__(
+        self, user_count: int, on_progress: Callable[[int, int], None] | None
+    ) -> None:
         self.order_count = ORDERS_PER_USER * user_count
         self._user_count = user_count
-        self._watch = watch
+        self._on_progress = on_progress
         self._rows = 0
         self._done = 0
 
-    def tell(self, users: int, orders: int, rows: int) -> None:
-        """Note that so many *users* and *orders* more are made, and *rows* written."""
+    def add(self, users: int, orders: int, rows: int) -> None:
+        """Add *users* and *orders* that have been made, and *rows* that were written."""
         self._rows += rows
         self._done += SIGNUP_WORK * users + ORDER_WORK * orders
         work = SIGNUP_WORK * self._user_count + ORDER_WORK * self.order_count
-        if self._watch is not None:
-            self._watch(self._rows, 1000 * self._done // max(work, self._done, 1))
+        if self._on_progress is not None:
+            self._on_progress(self._rows, 1000 * self._done // max(work, self._done, 1))
 
 
 class TableFile:
-    """One CSV file being written: counts and hashes what passes through."""
+    """A CSV file being written, with its size, rows and hash so far."""
 
     def __init__(self, name: str, file: IO[bytes]) -> None:
         self._name = name
@@ -109,7 +81,7 @@ class TableFile:
         self._rows = 0
 
     def write_header(self, column_names: Sequence[str]) -> None:
-        """Begin the file with the names of its columns."""
+        """Write the first line, the names of the columns."""
         self._write((",".join(column_names) + "\n").encode("utf-8"))
 
     def write_rows(self, rows: Sequence[str]) -> None:
@@ -124,27 +96,14 @@ class TableFile:
             while data := source.read(COPY_BYTES):
                 self._write(data)
 
-    def describe(self) -> Written:
-        """Return what has been written so far."""
-        return Written(
-            path=self._name,
-            bytes=self._bytes,
-            rows=self._rows,
-            sha256=self._hash.hexdigest(),
-        )
+    def describe(self) -> FileEntry:
+        """Return the manifest's entry of what has been written so far."""
+        return FileEntry(self._name, self._bytes, self._rows, self._hash.hexdigest())
 
     def _write(self, data: bytes) -> None:
         self._file.write(data)
         self._hash.update(data)
         self._bytes += len(data)
-
-
-class Verified(NamedTuple):
-    """A file as `verify_shop` found it; *verdict* is in words."""
-
-    path: str
-    is_exact: bool
-    verdict: str
 
 
 def generate_shop(
@@ -154,15 +113,14 @@ def generate_shop(
     tables: Collection[str] = (),
     part: Part = WHOLE,
     workers: int = 1,
-    watch: Callable[[int, int], None] | None = None,
-) -> list[Written]:
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[FileEntry]:
     """Write the CSV files of *plan* and their manifest into *out_dir*.
 
-    Only *tables*, if any are named.  Of the *parts* of a file only the first has headers,
-    and the manifest of each tells which it is.  Return what was written, in the contract's
-    order, without the manifest.
-    Raise `DataError` if *out_dir* cannot be written to; the files of an earlier run then
-    stay as they are.
+    Write only *tables*, if any are given.  Only the first *part* of a file has a header;
+    the manifest of each part states its number.  Return the entries of the files in the
+    order of the contract, without the manifest.  Raise `DataError` if *out_dir* cannot be
+    written to; the files of an earlier run then remain unchanged.
     """
     contract = read_contract()
     wanted = [table for table in contract.tables if not tables or table.name in tables]
@@ -177,18 +135,18 @@ def generate_shop(
             for table in wanted:
                 files[table.name].write_header(table.column_names)
         with _without_garbage_collection():
-            _fill_files(plan, files, part, workers, watch, out_dir)
-        written = {name: file.describe() for name, file in files.items()}
-        document = describe_package(plan, contract, written)
+            _fill_files(plan, files, part, workers, on_progress, out_dir)
+        entries = {name: file.describe() for name, file in files.items()}
+        document = describe_package(plan, contract, entries)
         if part != WHOLE:
             document["part"] = part._asdict()
         opened[-1].write(render_json(document).encode("utf-8"))
-    return list(written.values())
+    return list(entries.values())
 
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Let reference counts alone free memory: the run makes many lists and no cycles."""
+    """Free memory by reference counts alone: the run makes many lists and no cycles."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -198,24 +156,40 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+class SpanPlan(NamedTuple):
+    """The spans of a part, one for each worker, and of the days before it."""
+
+    earlier: list[Span]
+    spans: list[Span]
+    user_count: int
+
+
+def _plan_spans(shop: Shop, part: Part, workers: int) -> SpanPlan:
+    """Return the spans of *part*; small parts get fewer than *workers* spans."""
+    calendar, counts = shop.calendar, shop.signup_counts
+    all_days = Span(0, len(calendar.days))
+    days = cut_days(calendar, counts, all_days, part.total)[part.number - 1]
+    user_count = sum(counts[: days.stop])
+    workers = max(1, min(workers, MOST_WORKERS, user_count // USERS_PER_WORKER))
+    return SpanPlan(
+        cut_days(calendar, counts, Span(0, days.first), workers),
+        cut_days(calendar, counts, days, workers),
+        user_count,
+    )
+
+
 def _fill_files(
     plan: Plan,
     files: dict[str, TableFile],
     part: Part,
     workers: int,
-    watch: Callable[[int, int], None] | None,
+    on_progress: Callable[[int, int], None] | None,
     out_dir: Path,
 ) -> None:
-    """Make the rows of *part* and write those of the tables that have *files*."""
-    shop = open_shop(plan)
-    calendar, signups = shop.calendar, shop.signups
-    whole = Span(0, len(calendar.days))
-    ours = cut_days(calendar, signups, whole, part.total)[part.number - 1]
-    most = min(MOST_WORKERS, sum(signups[: ours.stop]) // USERS_PER_WORKER)
-    workers = max(1, min(workers, most))
-    earlier = cut_days(calendar, signups, Span(0, ours.first), workers)
-    spans = cut_days(calendar, signups, ours, workers)
-    progress = Progress(sum(signups[: ours.stop]), watch)
+    """Write the rows of *part* to *files*, given by table; other tables are not written."""
+    shop = build_shop(plan)
+    span_plan = _plan_spans(shop, part, workers)
+    estimate = WorkEstimate(span_plan.user_count, on_progress)
 
     def write(table: str, rows: Sequence[str]) -> None:
         if table in files:
@@ -226,36 +200,38 @@ def _fill_files(
             files[file.table].append_file(file)
 
     if part.number == 1:
-        write("products", list_products(shop))
+        write("products", format_product_rows(shop))
     with tempfile.TemporaryDirectory(
         dir=out_dir, prefix=".generate_data.", suffix=".partial"
     ) as folder:
         scratch = Path(folder)
-        make = partial(_make_days, plan, earlier, spans, scratch, files, progress)
-        if workers == 1:
-            make(SerialExecutor(write, progress.tell))
+        if len(span_plan.spans) == 1:
+            serial = SerialExecutor(write, estimate.add)
+            _make_days(plan, span_plan, scratch, files, estimate, serial)
         else:
-            with open_executor(workers, scratch, append, progress.tell) as crew:
-                make(crew)
+            with open_executor(
+                len(span_plan.spans), scratch, append, estimate.add
+            ) as executor:
+                _make_days(plan, span_plan, scratch, files, estimate, executor)
 
 
 def _make_days(
     plan: Plan,
-    earlier: Sequence[Span],
-    spans: Sequence[Span],
+    span_plan: SpanPlan,
     scratch: Path,
     tables: Collection[str],
-    progress: Progress,
-    crew: Executor,
+    estimate: WorkEstimate,
+    executor: Executor,
 ) -> None:
-    """Make users, then orders, of *spans*, and what must be known of *earlier* ones.
+    """Make the users and then the orders of *span_plan*.
 
-    Sign-up days need nothing but themselves.  Order days need all earlier moments of
-    purchase, and how many ids the orders before them take.
+    A sign-up day does not depend on other days.  Order days need all earlier purchases and
+    the number of ids that the orders before them use.
     """
+    earlier, spans, _ = span_plan
     last_day = spans[-1].stop
-    diaries = list(
-        crew.run(
+    signup_files = list(
+        executor.run(
             sign_up_span,
             [
                 (plan, span, last_day, scratch, span in spans and "users" in tables)
@@ -266,57 +242,65 @@ def _make_days(
     )
     if not any(table in ORDER_TABLES for table in tables):
         return
-    progress.order_count = sum(diary.count_orders(last_day) for diary in diaries)
+    estimate.order_count = sum(files.count_orders(last_day) for files in signup_files)
     counted = [*earlier, *spans[:-1]]
-    counts = crew.run(count_span, [(plan, span, diaries) for span in counted])
-    before = list(accumulate(counts, Ids.add, initial=Ids()))[len(earlier) :]
-    for _ in crew.run(
+    counts = executor.run(count_span, [(plan, span, signup_files) for span in counted])
+    ids_before = list(accumulate(counts, Ids.add, initial=Ids()))[len(earlier) :]
+    for _ in executor.run(
         order_span,
         [
-            (plan, span, diaries, ids)
-            for span, ids in zip(spans, before, strict=True)
+            (plan, span, signup_files, ids)
+            for span, ids in zip(spans, ids_before, strict=True)
             if span.first < span.stop
         ],
     ):
         pass
 
 
-def verify_shop(out_dir: Path, *, workers: int = 1) -> tuple[Plan, list[Verified]]:
+class FileVerdict(NamedTuple):
+    """Whether a file is exactly what its seed makes; *text* says it in words."""
+
+    path: str
+    is_exact: bool
+    text: str
+
+
+def verify_shop(out_dir: Path, *, workers: int = 1) -> tuple[Plan, list[FileVerdict]]:
     """Compare the files in *out_dir* with their manifest, and with what its seed makes.
 
-    The shop is made again, from the plan in the manifest, in a temporary folder.  Return
-    that plan and a verdict for each file that the manifest names, and for the manifest.
-    Raise `DataError` if the manifest is missing or states no plan of this format version.
+    The shop is generated again, from the plan in the manifest, in a temporary folder.
+    Return that plan, and a verdict on each listed file and on the manifest.  Raise
+    `DataError` if the manifest is missing or has no plan of this format version.
     """
-    plan, listed = read_manifest(out_dir / MANIFEST_NAME)
+    plan, listed = read_package(out_dir / MANIFEST_NAME)
     with tempfile.TemporaryDirectory() as folder:
         made = generate_shop(plan, Path(folder), tables=list(listed), workers=workers)
-        made_sha256 = hash_file(Path(folder) / MANIFEST_NAME)
-    verified = []
+        manifest_sha256 = hash_file(Path(folder) / MANIFEST_NAME)
+    verdicts = []
     for file in made:
         table = listed[file.path.removesuffix(".csv")]
         paths = [out_dir / path for path in table.paths]
-        verified.append(_judge_file(file.path, paths, file.sha256, table.sha256))
-    # Of parts the manifest lists more than one of whole files does.
+        verdicts.append(_judge_file(file.path, paths, file.sha256, table.sha256))
+    # The manifest of joined parts also lists the parts, which the new one does not.
     if all(len(table.paths) == 1 for table in listed.values()):
         path = out_dir / MANIFEST_NAME
-        verified.append(_judge_file(path.name, [path], made_sha256, None))
-    return plan, verified
+        verdicts.append(_judge_file(path.name, [path], manifest_sha256, None))
+    return plan, verdicts
 
 
 def _judge_file(
     name: str, paths: Sequence[Path], made_sha256: str, listed_sha256: str | None
-) -> Verified:
+) -> FileVerdict:
     try:
         sha256 = hash_files(paths)
     except FileNotFoundError as error:
         missing = Path(error.filename).name
-        verdict = "missing" if missing == name else f"missing: {missing}"
-        return Verified(name, is_exact=False, verdict=verdict)
+        text = "missing" if missing == name else f"missing: {missing}"
+        return FileVerdict(name, is_exact=False, text=text)
     if sha256 == made_sha256:
-        return Verified(name, is_exact=True, verdict="exactly what this seed makes")
+        return FileVerdict(name, is_exact=True, text="exactly what this seed makes")
     if sha256 == listed_sha256:
-        verdict = "as its manifest says, but not what this seed makes"
+        text = "matches its manifest, but not what this seed makes"
     else:
-        verdict = "differs from what this seed makes"
-    return Verified(name, is_exact=False, verdict=verdict)
+        text = "differs from what this seed makes"
+    return FileVerdict(name, is_exact=False, text=text)

@@ -1,161 +1,168 @@
-"""Parts of a shop, made apart: the manifest for the whole.
+"""The manifest of a shop that was made in parts.
 
-Each part comes with a manifest of its own, which tells its plan and its number.  The whole
-is described only if all parts are there, belong to one plan, and are what their manifests
-say; their bytes are read once, in order, for the hash of all together.
+Each part has a manifest of its own with its plan and its number.  The manifest of all parts
+is written only if no part is missing, all belong to one plan, and their files are those that
+their manifests list.  The files are read once, in order, for the hash of all together.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from data_generation.datapackage import Written, describe_package, read_manifest
-from data_generation.generate_data import Part
-from data_generation.plan import Plan
+from data_generation.datapackage import FileEntry, describe_package, read_package
+from data_generation.plan import Part, Plan
 from utils.atomic_files import write_atomically
 from utils.contract import MANIFEST_NAME, read_contract
 from utils.helpers import DataError, render_json
 
 BLOCK_BYTES = 1 << 20
 
+# Numbers of missing parts that a message lists.
+MOST_LISTED = 20
 
-def join_parts(folder: Path) -> tuple[Plan, int, list[Written]]:
-    """Write the manifest of the parts in *folder*; return their plan, number and tables.
 
-    Raise `DataError` naming a part that is missing, of another plan, or not what its
-    manifest says; nothing is written then.
+class JoinedParts(NamedTuple):
+    """The parts of one shop: how many, of which plan, and their joined *files*."""
+
+    plan: Plan
+    total: int
+    files: list[FileEntry]
+
+
+def join_parts(folder: Path) -> JoinedParts:
+    """Write the manifest of the parts in *folder*.
+
+    Raise `DataError`, without writing anything, if a part is missing, belongs to another
+    plan, or differs from its manifest.
     """
     total = find_total(folder)
-    parts = [Part(number, total) for number in range(1, total + 1)]
-    plan = read_plans(folder, parts)
-    listed = [read_files(folder / (MANIFEST_NAME + part.suffix)) for part in parts]
-    for part, files in zip(parts, listed, strict=True):
-        if list(files) != list(listed[0]):
-            raise DataError(
-                f"{folder / (MANIFEST_NAME + part.suffix)}: lists"
-                f" {', '.join(files) or 'nothing'}, the first part {', '.join(listed[0])}."
-                " Make all parts with the same --tables."
-            )
+    plan, parts = read_parts(folder, total)
+    by_table = {table: [files[table] for files in parts] for table in parts[0]}
     joined = {
         table: join_table(
-            f"{table}.csv",
-            [(files[table], read_blocks(folder / files[table].path)) for files in listed],
+            f"{table}.csv", ((file, read_blocks(folder / file.path)) for file in files)
         )
-        for table in listed[0]
+        for table, files in by_table.items()
     }
-    by_table = {table: [files[table] for files in listed] for table in listed[0]}
-    document = describe_whole(plan, joined, by_table)
+    document = describe_parts(plan, joined, by_table)
     write_atomically({folder / MANIFEST_NAME: render_json(document)})
-    return plan, total, list(joined.values())
+    return JoinedParts(plan, total, list(joined.values()))
 
 
-def describe_whole(
-    plan: Plan, joined: Mapping[str, Written], parts: Mapping[str, Sequence[Written]]
+def find_total(folder: Path) -> int:
+    """Return the number of parts that the manifests in *folder* state."""
+    totals = sorted(
+        int(found[1])
+        for path in folder.glob(f"{MANIFEST_NAME}.part-*")
+        if (found := re.fullmatch(r"part-\d+-of-(\d{1,4})", path.suffix[1:]))
+    )
+    if not totals:
+        raise DataError(
+            f"{folder}: contains no {MANIFEST_NAME}.part-K-of-N. Make the parts with"
+            " --generate --part K/N, or name their folder with --out-dir."
+        )
+    if totals[0] != totals[-1]:
+        numbers = " and of ".join(map(str, dict.fromkeys(totals)))
+        raise DataError(f"{folder}: contains parts of {numbers}. Keep those of one number.")
+    return totals[0]
+
+
+def read_parts(folder: Path, total: int) -> tuple[Plan, list[dict[str, FileEntry]]]:
+    """Return the plan of all parts in *folder*, and the files of each by table."""
+    paths = [
+        folder / (MANIFEST_NAME + Part(number, total).suffix)
+        for number in range(1, total + 1)
+    ]
+    _refuse_missing(folder, paths)
+    packages = [read_package(path) for path in paths]
+    first_plan, first_tables = packages[0]
+    for path, (plan, tables) in zip(paths, packages, strict=True):
+        if plan != first_plan:
+            raise DataError(
+                f"{path}: belongs to another shop than part 1. Keep the parts of one shop."
+            )
+        if list(tables) != list(first_tables):
+            raise DataError(
+                f"{path}: lists {', '.join(tables) or 'no table'}, the first part"
+                f" {', '.join(first_tables)}. Make all parts with the same --tables."
+            )
+    return first_plan, [
+        {
+            name: FileEntry(table.paths[0], table.bytes, table.rows, table.sha256)
+            for name, table in tables.items()
+        }
+        for _, tables in packages
+    ]
+
+
+def _refuse_missing(folder: Path, paths: Sequence[Path]) -> None:
+    """Raise `DataError` if one of *paths*, the manifests of all parts, does not exist."""
+    missing = [number for number, path in enumerate(paths, 1) if not path.is_file()]
+    if missing:
+        listed = ", ".join(map(str, missing[:MOST_LISTED]))
+        raise DataError(
+            f"{folder}: {len(missing)} of {len(paths)} parts are missing: {listed}"
+            f"{', …' if len(missing) > MOST_LISTED else ''}."
+            f" Make them with --generate --part {missing[0]}/{len(paths)} and the same"
+            " options."
+        )
+
+
+def describe_parts(
+    plan: Plan, joined: Mapping[str, FileEntry], parts: Mapping[str, Sequence[FileEntry]]
 ) -> dict[str, Any]:
     """Return the manifest of the tables *joined*, which lists the *parts* of each.
 
-    A table without a hash of the whole, because nobody read it all, has only its parts'.
+    A joined table whose SHA-256 is empty was not read; it is listed without a hash.
     """
     document = describe_package(plan, read_contract(), joined)
     for resource in document["resources"]:
-        pieces = parts[resource["name"]]
-        resource["path"] = [piece.path for piece in pieces]
+        files = parts[resource["name"]]
+        resource["path"] = [file.path for file in files]
         if resource["hash"] == "sha256:":
             del resource["hash"]
         resource["parts"] = [
             {
-                "path": piece.path,
-                "bytes": piece.bytes,
-                "rows": piece.rows,
-                "hash": f"sha256:{piece.sha256}",
+                "path": file.path,
+                "bytes": file.bytes,
+                "rows": file.rows,
+                "hash": f"sha256:{file.sha256}",
             }
-            for piece in pieces
+            for file in files
         ]
     return document
 
 
-def join_table(name: str, pieces: Iterable[tuple[Written, Iterable[bytes]]]) -> Written:
-    """Return the file *name* that *pieces* make in order, each with its bytes in blocks.
+def join_table(name: str, parts: Iterable[tuple[FileEntry, Iterable[bytes]]]) -> FileEntry:
+    """Return the file *name* that *parts* in order make, each given with blocks of bytes.
 
-    Raise `DataError` if the bytes of one are not those that it is said to have.
+    Raise `DataError` if the bytes of a part do not have its SHA-256.
     """
-    whole = hashlib.sha256()
+    joined_hash = hashlib.sha256()
     size = rows = 0
-    for piece, blocks in pieces:
-        own = hashlib.sha256()
+    for part, blocks in parts:
+        part_hash = hashlib.sha256()
         for block in blocks:
-            own.update(block)
-            whole.update(block)
-        if own.hexdigest() != piece.sha256:
+            part_hash.update(block)
+            joined_hash.update(block)
+        if part_hash.hexdigest() != part.sha256:
             raise DataError(
-                f"{piece.path}: is not what its manifest says. Make that part again."
+                f"{part.path}: differs from its manifest. Make that part again."
             )
-        size += piece.bytes
-        rows += piece.rows
-    return Written(name, size, rows, whole.hexdigest())
+        size += part.bytes
+        rows += part.rows
+    return FileEntry(name, size, rows, joined_hash.hexdigest())
 
 
 def read_blocks(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of the file at *path*; raise `DataError` if there is none."""
+    """Yield the bytes of the file at *path*; raise `DataError` if it does not exist."""
     try:
         with open(path, "rb") as file:
             while block := file.read(BLOCK_BYTES):
                 yield block
     except FileNotFoundError as error:
         raise DataError(f"{path}: is missing. Make that part again.") from error
-
-
-def find_total(folder: Path) -> int:
-    """Return how many parts the manifests in *folder* tell of, which must agree."""
-    totals = {
-        int(found[1]): path
-        for path in sorted(folder.glob(f"{MANIFEST_NAME}.part-*"))
-        if (found := re.fullmatch(r"part-\d+-of-(\d{1,4})", path.suffix[1:]))
-    }
-    if not totals:
-        raise DataError(
-            f"{folder}: holds no {MANIFEST_NAME}.part-K-of-N. Make the parts with"
-            " --generate --part K/N, or name their folder with --out-dir."
-        )
-    if len(totals) > 1:
-        raise DataError(
-            f"{folder}: holds parts of {' and of '.join(map(str, sorted(totals)))}."
-            " Keep those of one number."
-        )
-    return next(iter(totals))
-
-
-def read_plans(folder: Path, parts: Sequence[Part]) -> Plan:
-    """Return the plan that the manifests of all *parts* state."""
-    paths = {part.number: folder / (MANIFEST_NAME + part.suffix) for part in parts}
-    missing = [number for number, path in paths.items() if not path.is_file()]
-    if missing:
-        raise DataError(
-            f"{folder}: of {len(parts)} parts {len(missing)} are missing:"
-            f" {', '.join(map(str, missing[:20]))}{', …' if len(missing) > 20 else ''}."
-            f" Make them with --generate --part {missing[0]}/{len(parts)} and the same"
-            " options."
-        )
-    plans = {path: read_manifest(path)[0] for path in paths.values()}
-    first = plans[paths[1]]
-    for path, plan in plans.items():
-        if plan != first:
-            raise DataError(
-                f"{path}: is of another shop than part 1. Keep the parts of one shop."
-            )
-    return first
-
-
-def read_files(path: Path) -> dict[str, Written]:
-    """Return the files that the manifest at *path* lists, by table."""
-    return {
-        file["name"]: Written(
-            file["path"], file["bytes"], file["rows"], file["hash"].removeprefix("sha256:")
-        )
-        for file in json.loads(path.read_bytes())["resources"]
-    }

@@ -1,4 +1,4 @@
-"""What to make, and which days of it."""
+"""The plan of a shop, its defaults, its parts, and spans of its days."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ from typing import NamedTuple
 from data_generation.model.seasons import DAY_TICKS, Calendar
 from data_generation.model.streams import LARGEST_SEED
 
-# A user's id has 27 bits where a moment of purchase is kept; growth needs some room.
+DEFAULT_SEED = 42
+DEFAULT_USERS = 5_000
+# The default window is 24 complete months.
+DEFAULT_START = date(2024, 1, 1)
+DEFAULT_END = date(2025, 12, 31)
+
+# A purchase stores its user's id in 27 bits; a window that ends later has more users.
 MOST_USERS = 100_000_000
 FIRST_YEAR, LAST_YEAR = 1900, 9000
 MOST_DAYS = 36_525
+MOST_PARTS = 9_999
 
 
 class Plan(NamedTuple):
     """A shop: *users* customers sign up from *start* to *end*, both included.
 
-    Its window ends at *until*, *end* or a later day; there the sign-ups go on at their
-    pace, so that a shop with a later *until* begins with the very same events.
+    Its window ends at *until*, which is *end* or a later day.  After *end* the sign-ups
+    continue at the same pace, so that a shop with a later *until* begins with the same
+    events.
     """
 
     seed: int
@@ -35,8 +43,8 @@ class Plan(NamedTuple):
         return (self.end - self.start).days + 1
 
 
-def find_fault(plan: Plan) -> str | None:
-    """Return what keeps *plan* from being made, in words; None if nothing does."""
+def find_plan_error(plan: Plan) -> str | None:
+    """Return why *plan* is not usable, in words; None if it is."""
     if not 0 <= plan.seed <= LARGEST_SEED:
         return f"seed {plan.seed}, expected 0 to {LARGEST_SEED}"
     if not 0 <= plan.users <= MOST_USERS:
@@ -52,32 +60,62 @@ def find_fault(plan: Plan) -> str | None:
     return None
 
 
+class Part(NamedTuple):
+    """Part *number* of *total* of every file, by time; the parts in order are the file."""
+
+    number: int
+    total: int
+
+    def name_file(self, table: str) -> str:
+        """Return the name of this part of a table's file.
+
+        >>> Part(2, 16).name_file("users"), Part(1, 1).name_file("users")
+        ('users.csv.part-02-of-16', 'users.csv')
+        """
+        return f"{table}.csv{self.suffix}"
+
+    @property
+    def suffix(self) -> str:
+        """Return the end of the names of this part's files.
+
+        >>> Part(2, 16).suffix, Part(1, 1).suffix
+        ('.part-02-of-16', '')
+        """
+        if self.total == 1:
+            return ""
+        width = len(str(self.total))
+        return f".part-{self.number:0{width}}-of-{self.total}"
+
+
+WHOLE = Part(1, 1)
+
+
 class Span(NamedTuple):
-    """The days from *first* up to *stop*, which is not one of them; 0 is the first day."""
+    """The days from *first* to *stop*, without *stop*; 0 is the first day of the window."""
 
     first: int
     stop: int
 
 
 def cut_days(
-    calendar: Calendar, signups: Sequence[int], span: Span, pieces: int
+    calendar: Calendar, signup_counts: Sequence[int], span: Span, count: int
 ) -> list[Span]:
-    """Return *span* cut into *pieces* that take about the same work; some may be empty.
+    """Return *span*, cut into *count* spans of about the same work; some may be empty.
 
-    A sign-up weighs as much as its first order; who signed up earlier comes back at the
-    mean rate, which is near one order in 250 days of plain demand.
+    *signup_counts* are by day.  The weight of a sign-up is one order, its first; earlier
+    users place about one order in 250 days of average demand.
     """
-    known = accumulate(signups)
+    user_totals = accumulate(signup_counts)
     weights = [
-        250 * DAY_TICKS * count + total * (after - before)
-        for count, total, before, after in zip(
-            signups, known, calendar.ticks, calendar.ticks[1:], strict=False
+        250 * DAY_TICKS * signups + total * (after - before)
+        for signups, total, before, after in zip(
+            signup_counts, user_totals, calendar.ticks, calendar.ticks[1:], strict=False
         )
     ][span.first : span.stop]
     totals = list(accumulate(weights, initial=0))
     marks = [0]
-    for piece in range(1, pieces):
-        target = totals[-1] * piece // pieces
+    for number in range(1, count):
+        target = totals[-1] * number // count
         marks.append(next(day for day, total in enumerate(totals) if total >= target))
     marks.append(len(weights))
     return [Span(span.first + first, span.first + stop) for first, stop in pairwise(marks)]

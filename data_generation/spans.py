@@ -1,79 +1,82 @@
-"""Spans of days, as one process makes them: sign-ups first, then orders.
+"""Spans of days, each made by one process: sign-ups first, then orders.
 
-Sign-ups leave moments of purchase in sorted runs and their users' traits in scratch files;
-orders read the slices of a day from every run.  So memory is bounded by a day and a run,
-whatever the number of users; only the traits, two bytes a user, are held as a whole.
+Sign-up days write their purchases in sorted runs, and the traits of their users, to scratch
+files.  Order days read their slice of every run.  So memory is bounded by a day and a run,
+whatever the number of users; only the traits, two bytes per user, are all in memory.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from data_generation.model.baskets import Stock
+from data_generation.model.baskets import Assortment
 from data_generation.model.catalog import CATEGORIES, LAUNCH_HOUR, Product, make_products
 from data_generation.model.customers import (
-    MOMENT_BITS,
     MOST_USER_ID,
-    Signups,
-    list_users,
+    TIME_SHIFT,
+    PurchaseSchedule,
+    format_user_rows,
     plan_signups,
     sign_up_day,
 )
-from data_generation.model.lifecycle import LIFE_DAYS
-from data_generation.model.orders import Block, Desk, Ids, Rows, count_ids, plan_blocks
+from data_generation.model.lifecycle import LIFECYCLE_DAYS
+from data_generation.model.orders import (
+    Block,
+    Ids,
+    OrderBuilder,
+    Rows,
+    count_ids,
+    plan_blocks,
+)
 from data_generation.model.seasons import Calendar, plan_calendar
 from data_generation.model.streams import Streams
 from data_generation.plan import Plan, Span
+from data_generation.workers import OnProgress, Write
 from utils.helpers import DataError
 
-# Moments of purchase that are sorted at a time.
-RUN = 1 << 18
-MOMENT_BYTES = 8
+# Purchases that are sorted and written at a time.
+RUN_PURCHASES = 1 << 18
+PURCHASE_BYTES = 8
 TRAIT_BYTES = 2
-
-# Takes a table's name and lines of its file.
-Write = Callable[[str, Sequence[str]], None]
-
-# Told after every day: users signed up, orders made, rows written.
-Tell = Callable[[int, int, int], None]
 
 
 class Shop(NamedTuple):
-    """A plan with what every process needs to know before it makes a day of it.
+    """What every process needs before it makes a day of a plan.
 
-    *signups* has a count per day, *first_ids* the first user id of each and of the next.
+    *signup_counts* are by day; *first_ids* are the first user ids of each day and of the day
+    after the last.
     """
 
     streams: Streams
     calendar: Calendar
     products: list[Product]
-    signups: list[int]
+    signup_counts: list[int]
     first_ids: list[int]
 
 
 @lru_cache(maxsize=1)
-def open_shop(plan: Plan) -> Shop:
-    """Return what *plan* settles; raise `DataError` if there would be too many users."""
+def build_shop(plan: Plan) -> Shop:
+    """Return the shop of *plan*; raise `DataError` if it would have too many users."""
     streams = Streams(plan.seed)
     calendar = plan_calendar(plan.start, plan.until)
-    signups = plan_signups(streams, calendar, plan.users, plan.paced_days)
-    first_ids = list(accumulate(signups, initial=1))
+    counts = plan_signups(streams, calendar, plan.users, plan.paced_days)
+    first_ids = list(accumulate(counts, initial=1))
     if first_ids[-1] > MOST_USER_ID:
         raise DataError(
             f"{first_ids[-1] - 1} users would have signed up by {plan.until}, expected at"
-            f" most {MOST_USER_ID}. Take fewer users or an earlier day."
+            f" most {MOST_USER_ID}. Use fewer users or an earlier day."
         )
-    return Shop(streams, calendar, make_products(streams, len(signups)), signups, first_ids)
+    return Shop(streams, calendar, make_products(streams, len(counts)), counts, first_ids)
 
 
-def list_products(shop: Shop) -> list[str]:
+def format_product_rows(shop: Shop) -> list[str]:
     """Return the rows of products.csv."""
     return [
         f"{product.product_id},{product.sku},{product.name},"
@@ -88,145 +91,156 @@ def _find_launch(calendar: Calendar, product: Product) -> date:
     return date.fromordinal(calendar.start.toordinal() + product.launch_day)
 
 
-class Diary(NamedTuple):
-    """What the sign-ups of a span leave behind: who they are, when they will buy.
+class SignupFiles(NamedTuple):
+    """The scratch files of a span's sign-ups: the users' traits and their purchases.
 
-    *traits* and *moments* are files; each of *runs*, which are sorted, tells where in the
-    latter its moments of each day begin.
+    *purchases* holds sorted runs; each of *runs* lists where in it every day begins.
     """
 
     traits: Path
-    moments: Path
+    purchases: Path
     runs: list[array[int]]
 
     def count_orders(self, days: int) -> int:
-        """Return how many orders there will be in the first *days* of the window."""
-        return sum(marks[days] - marks[0] for marks in self.runs) // MOMENT_BYTES
+        """Return how many orders there are in the first *days* of the window."""
+        return sum(starts[days] - starts[0] for starts in self.runs) // PURCHASE_BYTES
 
 
 def sign_up_span(
     write: Write,
-    tell: Tell,
+    on_progress: OnProgress,
     plan: Plan,
     span: Span,
     last_day: int,
     scratch: Path,
     is_written: bool,
-) -> Diary:
-    """Make the users of *span*, and their moments of purchase before day *last_day*.
+) -> SignupFiles:
+    """Make the users of *span*, and their purchases before day *last_day*.
 
     The rows go to *write* if *is_written*, the rest to files in *scratch*.
     """
-    shop = open_shop(plan)
+    shop = build_shop(plan)
     number = span.first
-    diary = Diary(scratch / f"traits.{number}", scratch / f"moments.{number}", [])
-    signups = Signups()
+    files = SignupFiles(scratch / f"traits.{number}", scratch / f"purchases.{number}", [])
+    schedule = PurchaseSchedule()
     with (
-        open(diary.traits, "wb") as traits_file,
-        open(diary.moments, "wb") as moments_file,
+        open(files.traits, "wb") as traits_file,
+        open(files.purchases, "wb") as purchases_file,
     ):
         for day in range(*span):
-            user_count = shop.signups[day]
-            newcomers = sign_up_day(
+            user_count = shop.signup_counts[day]
+            new_users = sign_up_day(
                 shop.streams,
                 shop.calendar,
                 day,
                 shop.first_ids[day],
                 user_count,
                 shop.calendar.ticks[last_day],
-                signups,
+                schedule,
             )
             if is_written:
-                write("users", list_users(newcomers))
-            signups.traits.tofile(traits_file)
-            del signups.traits[:], signups.departures[:]
-            if len(signups.moments) >= RUN or day + 1 == span.stop:
-                diary.runs.append(_spill(shop.calendar, last_day, signups, moments_file))
-            tell(user_count, 0, user_count if is_written else 0)
-    return diary
+                write("users", format_user_rows(new_users))
+            schedule.traits.tofile(traits_file)
+            del schedule.traits[:], schedule.departures[:]
+            if len(schedule.purchases) >= RUN_PURCHASES or day + 1 == span.stop:
+                files.runs.append(
+                    _write_run(shop.calendar, last_day, schedule.purchases, purchases_file)
+                )
+            on_progress(user_count, 0, user_count if is_written else 0)
+    return files
 
 
-def _spill(
-    calendar: Calendar, last_day: int, signups: Signups, file: IO[bytes]
+def _write_run(
+    calendar: Calendar, last_day: int, purchases: list[int], file: IO[bytes]
 ) -> array[int]:
-    """Sort the moments of *signups*, move them to *file*, return where each day's are."""
-    start, run = file.tell(), signups.moments
-    run.sort()
-    marks = array("Q")
+    """Move *purchases* to *file*, sorted; return where in it every day begins."""
+    start = file.tell()
+    purchases.sort()
+    starts = array("Q")
     at = 0
     for tick in calendar.ticks[: last_day + 1]:
-        at = bisect_left(run, tick << MOMENT_BITS, lo=at)
-        marks.append(start + MOMENT_BYTES * at)
-    # In this machine's byte order: it is only read back by it.
-    array("Q", run).tofile(file)
-    run.clear()
-    return marks
+        at = bisect_left(purchases, tick << TIME_SHIFT, lo=at)
+        starts.append(start + PURCHASE_BYTES * at)
+    # In this machine's byte order: only this machine reads the file.
+    array("Q", purchases).tofile(file)
+    purchases.clear()
+    return starts
 
 
-def read_traits(diaries: Sequence[Diary]) -> array[int]:
-    """Return the traits of all users of *diaries*, by id; 0 is nobody's."""
+def read_traits(signup_files: Sequence[SignupFiles]) -> array[int]:
+    """Return the traits of all users of *signup_files*, by id; no user has id 0."""
     traits = array("H", [0])
-    for diary in diaries:
-        with open(diary.traits, "rb") as file:
-            traits.fromfile(file, diary.traits.stat().st_size // TRAIT_BYTES)
+    for files in signup_files:
+        with open(files.traits, "rb") as file:
+            traits.fromfile(file, files.traits.stat().st_size // TRAIT_BYTES)
     return traits
 
 
-def read_moments(day: int, diaries: Sequence[Diary]) -> list[int]:
-    """Return the moments of purchase of *day* in time order."""
-    moments = array("Q")
-    for diary in diaries:
-        with open(diary.moments, "rb", buffering=0) as file:
-            for marks in diary.runs:
-                if marks[day + 1] > marks[day]:
-                    file.seek(marks[day])
-                    moments.frombytes(file.read(marks[day + 1] - marks[day]))
-    return sorted(moments)
+def read_purchases(day: int, signup_files: Sequence[SignupFiles]) -> list[int]:
+    """Return the purchases of *day* in time order."""
+    purchases = array("Q")
+    for files in signup_files:
+        with open(files.purchases, "rb", buffering=0) as file:
+            for starts in files.runs:
+                if starts[day + 1] > starts[day]:
+                    file.seek(starts[day])
+                    purchases.frombytes(file.read(starts[day + 1] - starts[day]))
+    return sorted(purchases)
 
 
 def plan_days(
-    shop: Shop, days: range, diaries: Sequence[Diary]
+    shop: Shop, days: range, signup_files: Sequence[SignupFiles]
 ) -> Iterator[tuple[int, Iterator[Block]]]:
     """Yield each of *days* with its orders in blocks."""
-    traits = read_traits(diaries)
+    traits = read_traits(signup_files)
     for day in days:
-        moments = read_moments(day, diaries)
-        yield day, plan_blocks(shop.streams, shop.calendar.texts[day], moments, traits)
+        purchases = read_purchases(day, signup_files)
+        yield day, plan_blocks(shop.streams, shop.calendar.texts[day], purchases, traits)
 
 
 def count_span(
-    _write: Write, _tell: Tell, plan: Plan, span: Span, diaries: Sequence[Diary]
+    _write: Write,
+    _on_progress: OnProgress,
+    plan: Plan,
+    span: Span,
+    signup_files: Sequence[SignupFiles],
 ) -> Ids:
-    """Return how many orders, lines and payments come of the days of *span*."""
-    shop = open_shop(plan)
+    """Return how many orders, lines and payments the days of *span* result in."""
+    shop = build_shop(plan)
     total = Ids()
-    for _, blocks in plan_days(shop, range(*span), diaries):
+    for _, blocks in plan_days(shop, range(*span), signup_files):
         total = total.add(count_ids(blocks))
     return total
 
 
 def order_span(
-    write: Write, tell: Tell, plan: Plan, span: Span, diaries: Sequence[Diary], before: Ids
+    write: Write,
+    on_progress: OnProgress,
+    plan: Plan,
+    span: Span,
+    signup_files: Sequence[SignupFiles],
+    before: Ids,
 ) -> Ids:
-    """Make the orders of *span*, their lines, and the payments that fall into it.
+    """Make the orders of *span*, their lines, and the payments made in it.
 
-    *before* is what `count_span` gives for all the days before.  The days in which orders
-    still live at the span's start are made too, for their late payments, but not written.
-    Return the ids in use at the end.
+    *before* is the result of `count_span` for all days before.  The last LIFECYCLE_DAYS
+    before *span* are made too, without writing them, for the later payments of their
+    orders.  Return the last ids in use.
     """
-    shop = open_shop(plan)
-    stock = Stock(shop.streams, shop.calendar, shop.products)
-    lead_in = max(span.first - LIFE_DAYS, 0)
-    earlier = sum(diary.count_orders(lead_in) for diary in diaries)
-    desk = Desk(shop.streams, shop.calendar, first_order_id=earlier + 1)
-    for day, blocks in plan_days(shop, range(lead_in, span.stop), diaries):
+    shop = build_shop(plan)
+    assortment = Assortment(shop.streams, shop.calendar, shop.products)
+    lead_in = max(span.first - LIFECYCLE_DAYS, 0)
+    earlier = sum(files.count_orders(lead_in) for files in signup_files)
+    builder = OrderBuilder(shop.streams, shop.calendar, first_order_id=earlier + 1)
+    for day, blocks in plan_days(shop, range(lead_in, span.stop), signup_files):
         if day == span.first:
-            desk.start_at(before)
-        had = desk.ids
-        for rows in desk.make_day(day, blocks, *stock.open_day(day)):
+            builder.start_at(before)
+        ids_before = builder.ids
+        for rows in builder.make_day(day, blocks, *assortment.select_day(day)):
             if day >= span.first:
                 for table, lines in zip(Rows._fields, rows, strict=True):
                     write(table, lines)
         if day >= span.first:
-            tell(0, desk.ids.orders - had.orders, sum(desk.ids) - sum(had))
-    return desk.ids
+            new_orders = builder.ids.orders - ids_before.orders
+            on_progress(0, new_orders, sum(builder.ids) - sum(ids_before))
+    return builder.ids

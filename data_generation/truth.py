@@ -1,8 +1,8 @@
-"""The answer key: what no shop knows of its customers, products and seasons.
+"""The ground truth of a shop: hidden parameters of its customers, products and seasons.
 
-Written beside the five files, into `truth/`, without touching a byte of them.  What a
-customer will do after the window is known in two ways: expected, in closed form from the
-hidden rate and dropout, and realised, by letting the same process run on.
+It is written to the folder `truth/` beside the five files, which do not change.  What a
+customer does in the year after the window is given twice: expected, in closed form from the
+hidden rate and dropout, and realised, by a simulation with a longer window.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal, localcontext
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_generation.datapackage import Written, describe_origin, describe_resource
+from data_generation.datapackage import FileEntry, describe_origin, describe_resource
 from data_generation.generate_data import TableFile, generate_shop
-from data_generation.model import baskets, customers, orders, seasons
-from data_generation.model import lifecycle as lives
+from data_generation.model import baskets, customers, lifecycle, orders, seasons
 from data_generation.model.catalog import (
     CATEGORIES,
     CHANNELS,
@@ -30,17 +29,17 @@ from data_generation.model.catalog import (
 )
 from data_generation.model.distributions import PRECISION, UNIT, UNIT_BITS
 from data_generation.plan import Plan
-from data_generation.spans import Shop, open_shop
+from data_generation.spans import Shop, build_shop
 from utils.atomic_files import open_atomically
 from utils.contract import MANIFEST_NAME
 from utils.helpers import render_json
 
 FOLDER = "truth"
 
-# The time that is looked ahead, in days of the calendar.
+# The length of the next year, in days of the calendar.
 HORIZON_DAYS = 365
 
-# Columns by file, with their types of the Table Schema.
+# Columns by file, with the types of the Table Schema.
 COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
     "users": (
         ("user_id", "integer"),
@@ -64,21 +63,21 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
     "curves": (("curve", "string"), ("position", "string"), ("value", "number")),
 }
 
-# Levels of spending are taken together by half an octave to see what an order brings; a
-# band of fewer orders than this is judged by all of them.
+# The net value of orders is measured for bands of spending levels, half a doubling each.  A
+# band with fewer orders than this uses the figure of all orders.
 YIELD_LEVELS = 8
 LEAST_YIELD_ORDERS = 500
 
-# e**-x is looked up at this many points per 1, and expanded to the second order between.
+# e**-x is tabulated at 2**DECAY_BITS points per 1, with a Taylor series between them.
 DECAY_BITS = 12
 
 
-class Future(NamedTuple):
-    """What happens in the HORIZON_DAYS after a window, by user id less 1.
+class NextYear(NamedTuple):
+    """The HORIZON_DAYS after a window, by user id less 1.
 
-    *orders* counts all that are placed; *values* are net of discounts and refunds, in
-    cents, of those that are paid and not cancelled.  *yields* are by band of level: what
-    an order brings, in millionths of the money in mind.
+    *orders* counts all orders placed.  *values* are the cents of those that are paid and not
+    cancelled, net of discounts and refunds.  *yields* are by band of levels: the net value
+    of orders in millionths of their budgets.
     """
 
     orders: array[int]
@@ -91,12 +90,12 @@ def write_truth(
     out_dir: Path,
     *,
     workers: int = 1,
-    watch: Callable[[int, int], None] | None = None,
-) -> list[Written]:
-    """Write the truth about the shop of *plan* into a folder in *out_dir*.
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[FileEntry]:
+    """Write the ground truth of the shop of *plan* to the folder `truth` in *out_dir*.
 
-    Return what was written, without its manifest.  Raise `DataError` if *out_dir* cannot
-    be written to; the files of an earlier run then stay as they are.
+    Return the entries of the files, without their manifest.  Raise `DataError` if *out_dir*
+    cannot be written to; the files of an earlier run then remain unchanged.
     """
     folder = out_dir / FOLDER
     names = [f"{name}.csv" for name in COLUMNS]
@@ -108,20 +107,20 @@ def write_truth(
         }
         for name, table in tables.items():
             table.write_header([column for column, _ in COLUMNS[name]])
-        shop = open_shop(plan)
-        tables["products"].write_rows(list_products(shop.products))
+        shop = build_shop(plan)
+        tables["products"].write_rows(list_product_truth(shop.products))
         tables["curves"].write_rows(list_curves())
         traits = _collect_traits(shop)
-        future = _look_ahead(plan, folder, traits, workers, watch)
-        for rows in list_users(shop, future):
+        next_year = _simulate_next_year(plan, folder, traits, workers, on_progress)
+        for rows in list_user_truth(shop, next_year):
             tables["users"].write_rows(rows)
         written = [table.describe() for table in tables.values()]
         manifest.write(render_json(_describe(plan, written)).encode("utf-8"))
     return written
 
 
-def _describe(plan: Plan, written: Sequence[Written]) -> dict[str, Any]:
-    """Return the manifest of the truth, whose paths are from its own folder."""
+def _describe(plan: Plan, written: Sequence[FileEntry]) -> dict[str, Any]:
+    """Return the manifest of the truth; its paths are relative to its own folder."""
     return {
         **describe_origin(plan, f"The truth about a synthetic shop: seed {plan.seed}"),
         "horizon_days": HORIZON_DAYS,
@@ -139,96 +138,99 @@ def _describe(plan: Plan, written: Sequence[Written]) -> dict[str, Any]:
 # ---- Users ------------------------------------------------------------------------------
 
 
+class HiddenUser(NamedTuple):
+    """The hidden parameters of a user, and what the user did until the end of the window.
+
+    *rate* and *dropout* are indexes of `customers.CustomerTables`, *trait* and *departure*
+    entries of `customers.PurchaseSchedule`.
+    """
+
+    user_id: int
+    rate: int
+    dropout: int
+    trait: int
+    departure: int
+    has_bought: bool
+
+
 def _collect_traits(shop: Shop) -> array[int]:
     """Return the traits of all users of *shop*, by id less 1."""
-    signups = customers.Signups()
-    for day, user_count in enumerate(shop.signups):
+    schedule = customers.PurchaseSchedule()
+    for day, user_count in enumerate(shop.signup_counts):
         customers.sign_up_day(
-            shop.streams, shop.calendar, day, shop.first_ids[day], user_count, 0, signups
+            shop.streams, shop.calendar, day, shop.first_ids[day], user_count, 0, schedule
         )
-        signups.departures.clear()
-    return signups.traits
+        schedule.departures.clear()
+    return schedule.traits
 
 
-def list_users(shop: Shop, future: Future) -> Iterator[list[str]]:
+def list_user_truth(shop: Shop, next_year: NextYear) -> Iterator[list[str]]:
     """Yield the rows of users.csv, day by day."""
     calendar = shop.calendar
     end = calendar.start + timedelta(days=len(calendar.days) + HORIZON_DAYS - 1)
     horizon = seasons.plan_calendar(calendar.days[-1] + timedelta(days=1), end).ticks[-1]
-    signups = customers.Signups()
-    for day, user_count in enumerate(shop.signups):
-        first_id = shop.first_ids[day]
-        customers.sign_up_day(
-            shop.streams,
-            calendar,
-            day,
-            first_id,
-            user_count,
-            calendar.ticks[-1],
-            signups,
-        )
-        has_bought = bytearray(user_count)
-        for moment in signups.moments:
-            has_bought[(moment >> 1 & customers.MOST_USER_ID) - first_id] = 1
-        traits = customers.draw_traits(shop.streams, calendar.texts[day], user_count)
+    for day in range(len(shop.signup_counts)):
         yield [
-            _format_user(shop, future, horizon, first_id + at, rate, dropout, *inner)
-            for at, (rate, dropout, *inner) in enumerate(
-                zip(
-                    traits.rates,
-                    traits.dropouts,
-                    signups.traits,
-                    signups.departures,
-                    has_bought,
-                    strict=True,
-                )
-            )
+            _format_user(shop, next_year, horizon, user) for user in _find_users(shop, day)
         ]
-        signups = customers.Signups()
 
 
-def _format_user(
-    shop: Shop,
-    future: Future,
-    horizon: int,
-    user: int,
-    rate: int,
-    dropout: int,
-    trait: int,
-    departure: int,
-    has_bought: int,
-) -> str:
-    temper = customers.make_temper()
-    # The mean gap in ticks: gaps have 65,536 as their mean, see `customers.Temper`.
-    mean_gap = 16 * temper.inverse_rates[rate]
-    chance = temper.dropouts[dropout]
-    level = trait >> customers.COUNTRY_BITS
-    in_mind = baskets.level_cents()[level + baskets.ZERO_NOISE]
-    is_alive = int(departure == 0)
+def _find_users(shop: Shop, day: int) -> Iterator[HiddenUser]:
+    """Yield the users who sign up on *day*."""
+    calendar, first_id = shop.calendar, shop.first_ids[day]
+    user_count, end_tick = shop.signup_counts[day], calendar.ticks[-1]
+    schedule = customers.PurchaseSchedule()
+    customers.sign_up_day(
+        shop.streams, calendar, day, first_id, user_count, end_tick, schedule
+    )
+    buyers = dict.fromkeys(
+        purchase >> 1 & customers.MOST_USER_ID for purchase in schedule.purchases
+    )
+    traits = customers.draw_traits(shop.streams, calendar.texts[day], user_count)
+    for user_id, rate, dropout, trait, departure in zip(
+        count(first_id),
+        traits.rates,
+        traits.dropouts,
+        schedule.traits,
+        schedule.departures,
+        strict=False,
+    ):
+        yield HiddenUser(user_id, rate, dropout, trait, departure, user_id in buyers)
+
+
+def _format_user(shop: Shop, next_year: NextYear, horizon: int, user: HiddenUser) -> str:
+    """Return the row of *user*; *horizon* is the length of the next year in ticks."""
+    tables = customers.build_customer_tables()
+    # The mean gap in ticks: gaps have 65,536 as their mean, see `customers.CustomerTables`.
+    mean_gap = 16 * tables.inverse_rates[user.rate]
+    dropout = tables.dropouts[user.dropout]
+    level = user.trait >> customers.COUNTRY_BITS
+    budget = baskets.level_cents()[level + baskets.ZERO_NOISE]
+    is_alive = user.departure == 0
     expected = 0
-    if is_alive and has_bought:
-        expected = expect_orders(mean_gap, chance, horizon)
+    if is_alive and user.has_bought:
+        expected = expect_orders(mean_gap, dropout, horizon)
     elif is_alive:
-        expected = expect_first_orders(mean_gap, chance, horizon)
-    value = expected * in_mind * future.yields[level // YIELD_LEVELS] // 10**6 >> UNIT_BITS
+        expected = expect_first_orders(mean_gap, dropout, horizon)
+    value = expected * budget * next_year.yields[level // YIELD_LEVELS] // 10**6
     left_at = ""
-    if departure > 0:
-        left_at = shop.calendar.format_instant(shop.calendar.second_at(departure))
+    if user.departure > 0:
+        left_at = shop.calendar.format_timestamp(shop.calendar.second_at(user.departure))
     return (
-        f"{user},{int(departure >= 0)},"
+        f"{user.user_id},{int(user.departure >= 0)},"
         f"{format_fraction(7 * seasons.DAY_TICKS, mean_gap, 9)},"
-        f"{format_fraction(chance, 65536, 6)},{in_mind},{left_at},{is_alive},"
-        f"{format_fraction(expected, UNIT, 4)},{value},"
-        f"{future.orders[user - 1]},{future.values[user - 1]}\n"
+        f"{format_fraction(dropout, 65536, 6)},{budget},{left_at},{int(is_alive)},"
+        f"{format_fraction(expected, UNIT, 4)},{value >> UNIT_BITS},"
+        f"{next_year.orders[user.user_id - 1]},{next_year.values[user.user_id - 1]}\n"
     )
 
 
 def expect_orders(mean_gap: int, dropout: int, horizon: int) -> int:
-    """Return how many orders a customer who is alive will place, as a fixed-point number.
+    """Return the expected orders of a customer who is alive, as a fixed-point number.
 
-    With rate λ, dropout p and time τ that is (1 − e**(−λpτ)) ÷ p: BG/NBD's mean for a known
-    customer (Fader, Hardie and Lee 2005, from equation 9).  *mean_gap* is 1 ÷ λ in ticks,
-    *dropout* p in 65,536ths, *horizon* τ in ticks.
+    With rate λ, dropout p and time τ it is (1 − e**(−λpτ)) ÷ p, the mean of BG/NBD for a
+    known customer (Fader, Hardie and Lee 2005, from equation 9).  *mean_gap* is 1 ÷ λ in
+    ticks, *dropout* is p in 65,536ths, *horizon* is τ in ticks.
 
     >>> expect_orders(1000, 0, 2500) / UNIT
     2.5
@@ -242,16 +244,16 @@ def expect_orders(mean_gap: int, dropout: int, horizon: int) -> int:
 
 
 def expect_first_orders(mean_gap: int, dropout: int, horizon: int) -> int:
-    """Return the same for a customer whose first order is still to come.
+    """Return the expected orders of a customer who has not ordered yet.
 
-    It comes after an exponential delay of rate μ, whatever time has gone by; then the
-    process above runs on for what is left of τ.  The integral over the delay is
+    The first order follows after an exponential delay of rate μ; for the rest of τ the
+    expectation is that of `expect_orders`.  The integral over the delay is
     q + (q − μ (e**(−λpτ) − e**(−μτ)) ÷ (μ − λp)) ÷ p with q = 1 − e**(−μτ).
     """
     with localcontext() as context:
         context.prec = PRECISION
         arrival = 1 / Decimal(customers.FIRST_DELAY_TICKS)
-        # Never 0, and never just the arrival's rate: both have limits, which this is near.
+        # The formula has removable singularities at p = 0 and λp = μ; this avoids both.
         chance = (Decimal(dropout) + Decimal("0.000001")) / 65536
         loss = chance / mean_gap
         late = (-arrival * horizon).exp()
@@ -276,7 +278,7 @@ def decay(exponent: int) -> int:
 
 @cache
 def _decay_points() -> list[int]:
-    # Beyond 22, e**-x is less than the last bit.
+    # Above 22, e**-x is less than the last bit.
     with localcontext() as context:
         context.prec = PRECISION
         step = (Decimal(-1) / (1 << DECAY_BITS)).exp()
@@ -296,21 +298,21 @@ def format_fraction(part: int, whole: int, digits: int) -> str:
     return f"{scaled // 10**digits}.{scaled % 10**digits:0{digits}d}"
 
 
-# ---- The year after ---------------------------------------------------------------------
+# ---- The next year ----------------------------------------------------------------------
 
 
-def _look_ahead(
+def _simulate_next_year(
     plan: Plan,
     folder: Path,
     traits: array[int],
     workers: int,
-    watch: Callable[[int, int], None] | None,
-) -> Future:
-    """Return what the shop's users do after the window, by letting the shop go on.
+    on_progress: Callable[[int, int], None] | None,
+) -> NextYear:
+    """Return what the users do after the window, from the same shop with a longer window.
 
-    It goes on until the last order's goods have come back, if they do.
+    The longer window ends when the last order's goods may have been returned.
     """
-    days = HORIZON_DAYS + lives.LIFE_DAYS
+    days = HORIZON_DAYS + lifecycle.LIFECYCLE_DAYS
     longer = plan._replace(until=plan.until + timedelta(days=days))
     with tempfile.TemporaryDirectory(
         dir=folder, prefix=".generate_data.", suffix=".partial"
@@ -320,13 +322,13 @@ def _look_ahead(
             Path(scratch),
             tables=("orders", "payments"),
             workers=workers,
-            watch=watch,
+            on_progress=on_progress,
         )
-        return _read_future(Path(scratch), plan.until, traits)
+        return _read_next_year(Path(scratch), plan.until, traits)
 
 
-def _read_future(folder: Path, until: date, traits: array[int]) -> Future:
-    """Return what the orders and payments in *folder* tell of the days after *until*."""
+def _read_next_year(folder: Path, until: date, traits: array[int]) -> NextYear:
+    """Return the next year after *until*, from the orders and payments in *folder*."""
     user_count = len(traits)
     counts, values = array("q", [0]) * user_count, array("q", [0]) * user_count
     first, last = f"{until}T24", f"{until + timedelta(days=HORIZON_DAYS)}T24"
@@ -344,7 +346,7 @@ def _read_future(folder: Path, until: date, traits: array[int]) -> Future:
         if kind == "refund" and int(order) in placed:
             user_index, goods, total_cents = placed[int(order)]
             values[user_index] -= int(amount) * goods // total_cents
-    return Future(counts, values, _find_yields(traits, counts, values))
+    return NextYear(counts, values, _find_yields(traits, counts, values))
 
 
 def _read_lines(path: Path) -> Iterator[str]:
@@ -356,41 +358,49 @@ def _read_lines(path: Path) -> Iterator[str]:
 def _find_yields(
     traits: Sequence[int], counts: Sequence[int], values: Sequence[int]
 ) -> list[int]:
-    """Return what an order brings by band of level, in millionths of the money in mind.
+    """Return the net value of orders by band of levels, in millionths of their budgets.
 
-    Tastes, prices, promotions, cancellations and returns stand between the two.
+    Products, prices, promotions, cancellations and returns make the difference.
     """
     bands = baskets.LEVELS // YIELD_LEVELS
-    order_counts, in_mind, brought = [0] * bands, [0] * bands, [0] * bands
+    order_counts, budgets, net_values = [0] * bands, [0] * bands, [0] * bands
     cents = baskets.level_cents()
-    for trait, count, value in zip(traits, counts, values, strict=True):
+    for trait, order_count, value in zip(traits, counts, values, strict=True):
         level = trait >> customers.COUNTRY_BITS
-        order_counts[level // YIELD_LEVELS] += count
-        in_mind[level // YIELD_LEVELS] += count * cents[level + baskets.ZERO_NOISE]
-        brought[level // YIELD_LEVELS] += value
-    overall = sum(brought) * 10**6 // max(sum(in_mind), 1)
+        band = level // YIELD_LEVELS
+        order_counts[band] += order_count
+        budgets[band] += order_count * cents[level + baskets.ZERO_NOISE]
+        net_values[band] += value
+    overall = sum(net_values) * 10**6 // max(sum(budgets), 1)
     return [
-        10**6 * brought[band] // in_mind[band] if count >= LEAST_YIELD_ORDERS else overall
-        for band, count in enumerate(order_counts)
+        10**6 * net_values[band] // budgets[band]
+        if order_count >= LEAST_YIELD_ORDERS
+        else overall
+        for band, order_count in enumerate(order_counts)
     ]
 
 
 # ---- Products and curves ----------------------------------------------------------------
 
 
-def list_products(products: Sequence[Product]) -> list[str]:
-    """Return the rows of products.csv: each one's weight among those of its category."""
-    shelves: list[list[Product]] = [[] for _ in CATEGORIES]
+def list_product_truth(products: Sequence[Product]) -> list[str]:
+    """Return the rows of products.csv: the popularity of each within its category."""
+    by_category: list[list[Product]] = [[] for _ in CATEGORIES]
     for product in products:
-        shelves[product.category].append(product)
+        by_category[product.category].append(product)
     ranks = {
         product.product_id: rank
-        for shelf in shelves
+        for in_category in by_category
         for rank, product in enumerate(
-            sorted(shelf, key=lambda product: (-product.popularity, product.product_id)), 1
+            sorted(
+                in_category, key=lambda product: (-product.popularity, product.product_id)
+            ),
+            1,
         )
     }
-    totals = [sum(product.popularity for product in shelf) for shelf in shelves]
+    totals = [
+        sum(product.popularity for product in in_category) for in_category in by_category
+    ]
     return [
         f"{product.product_id},{CATEGORIES[product.category].name},"
         f"{ranks[product.product_id]},"
@@ -400,11 +410,11 @@ def list_products(products: Sequence[Product]) -> list[str]:
 
 
 def list_curves() -> list[str]:
-    """Return the rows of curves.csv: every constant that shapes the data."""
-    return [f"{curve},{position},{value}\n" for curve, position, value in _find_curves()]
+    """Return the rows of curves.csv: every constant of the model."""
+    return [f"{curve},{position},{value}\n" for curve, position, value in _iterate_curves()]
 
 
-def _find_curves() -> Iterator[tuple[str, str | int, str | int]]:
+def _iterate_curves() -> Iterator[tuple[str, str | int, str | int]]:
     yield from (("order hour weight", *at) for at in enumerate(seasons.HOUR_WEIGHTS))
     yield from (
         ("demand by weekday per cent", *at) for at in enumerate(seasons.WEEKDAY_PER_CENT, 1)
@@ -428,11 +438,11 @@ def _find_curves() -> Iterator[tuple[str, str | int, str | int]]:
         yield "returned per mille", country.code, country.returned_per_mille
         for method, weight in zip(METHODS, country.methods, strict=True):
             yield "method weight", f"{country.code} {method}", weight
-    yield from (("parameter", name, value) for name, value in _find_parameters())
+    yield from (("parameter", name, value) for name, value in _iterate_parameters())
 
 
-def _find_parameters() -> Iterator[tuple[str, str | int]]:
-    """Yield single numbers: shapes, shares per mille, money in cents."""
+def _iterate_parameters() -> Iterator[tuple[str, str | int]]:
+    """Yield the single constants: shapes, shares per mille, money in cents."""
     yield "BG/NBD r", customers.RATE_SHAPE
     yield (
         "BG/NBD alpha in weeks",
@@ -453,8 +463,8 @@ def _find_parameters() -> Iterator[tuple[str, str | int]]:
     yield "coupon per mille", orders.COUPON_PER_MILLE
     yield "coupon per cent off", orders.COUPON_PER_CENT
     yield "free shipping from cents", orders.FREE_SHIPPING_CENTS
-    yield "split payments per mille", lives.SPLIT_PER_MILLE
-    yield "failed attempts per mille", lives.FAILED_PER_MILLE
-    yield "retried after failure per mille", lives.RETRIED_PER_MILLE
-    yield "cancelled per mille", lives.CANCELLED_PER_MILLE
-    yield "returned whole of returned per mille", lives.RETURNED_WHOLE_PER_MILLE
+    yield "split payments per mille", lifecycle.SPLIT_PER_MILLE
+    yield "failed attempts per mille", lifecycle.FAILED_PER_MILLE
+    yield "retried after failure per mille", lifecycle.RETRIED_PER_MILLE
+    yield "cancelled per mille", lifecycle.CANCELLED_PER_MILLE
+    yield "returned whole of returned per mille", lifecycle.RETURNED_WHOLE_PER_MILLE

@@ -328,7 +328,7 @@ class AChoice(CommandCase):
             )
 
     def test_of_a_part_has_no_truth(self) -> None:
-        self.refuse("--generate", "--truth", "--part", "1/2", words="leave --part away")
+        self.refuse("--generate", "--truth", "--part", "1/2", words="omit --part")
 
     def test_is_not_for_verify(self) -> None:
         self.generate("--users", 2)
@@ -341,11 +341,9 @@ class AChoice(CommandCase):
             ("--tables", "users"),
             ("--part", "1/1"),
         ):
-            self.refuse("--verify", option, value, words=f"leave {option} away")
-        self.refuse("--verify", "--truth", words="leave --truth away")
-        self.refuse(
-            "--verify", "--users", 2, "--seed", 1, words="leave --seed, --users away"
-        )
+            self.refuse("--verify", option, value, words=f"omit {option}")
+        self.refuse("--verify", "--truth", words="omit --truth")
+        self.refuse("--verify", "--users", 2, "--seed", 1, words="omit --seed, --users")
 
 
 class Verification(CommandCase):
@@ -408,7 +406,7 @@ class Verification(CommandCase):
             manifest.read_text(encoding="utf-8").replace(was, forged), encoding="utf-8"
         )
         result = self.verify()
-        self.assertRegex(result.stdout, r"orders\.csv +as its manifest says, but not what")
+        self.assertRegex(result.stdout, r"orders\.csv +matches its manifest, but not what")
         self.assertRegex(result.stdout, r"datapackage\.json +differs from what")
 
         orders.unlink()
@@ -436,10 +434,10 @@ class Verification(CommandCase):
         for old, new, words in (
             ('"format_version": 2', '"format_version": 1', "format_version is 1"),
             ('"format_version": 2', '"format_version": 999', "format_version is 999"),
-            ('"seed": 42', '"seed": "42"', "states no plan: seed or users is not a"),
-            ('"seed": 42', '"seed": -42', "states no plan: seed -42"),
-            ('"users": 2,', '"users": -2,', "states no plan: -2 users"),
-            ('"users": 2,', '"users": 2.0,', "states no plan: seed or users is not a"),
+            ('"seed": 42', '"seed": "42"', "plan: seed or users is not an integer"),
+            ('"seed": 42', '"seed": -42', "does not state a usable plan: seed -42"),
+            ('"users": 2,', '"users": -2,', "does not state a usable plan: -2 users"),
+            ('"users": 2,', '"users": 2.0,', "plan: seed or users is not an integer"),
             ('"users_by": "2025', '"users_by": "2023', "is before start 2024-01-01"),
             ('"end": "2025', '"end": "2023', "is before end 2025-12-31"),
             ('"end": "2025', '"end": "2225', "at most 100 years"),
@@ -483,7 +481,7 @@ class AStoppedRun(ShopCase):
         )
         self.addCleanup(self.end, process)
         deadline = time.monotonic() + 60
-        while len(list(self.folder.glob(".generate_data.*.partial/moments.*"))) < 2:
+        while len(list(self.folder.glob(".generate_data.*.partial/purchases.*"))) < 2:
             self.assertIsNone(process.poll(), "ended before it could be stopped")
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.005)

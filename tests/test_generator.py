@@ -19,19 +19,26 @@ from statistics import correlation, mean
 from unittest import mock
 
 import generate_data
-from data_generation.model import baskets, catalog, customers, orders, seasons
-from data_generation.model import lifecycle as lives
+from data_generation.model import (
+    baskets,
+    catalog,
+    customers,
+    lifecycle,
+    orders,
+    seasons,
+)
 from data_generation.model.distributions import (
     UNIT,
     Quantiles,
+    apportion,
     beta,
-    deal,
     expand,
     exponential,
     gamma,
-    octave_steps,
+    powers_of_two,
 )
 from data_generation.model.streams import WORDS, Streams
+from data_generation.plan import DEFAULT_END, DEFAULT_START
 from tests.support import (
     ROOT,
     ShopCase,
@@ -307,22 +314,22 @@ class TheTables(unittest.TestCase):
 
     def test_dealt_shares_are_right_to_a_place(self) -> None:
         for weights in ([1], [3, 0, 5], [10**9, 1, 10**9], list(range(50))):
-            dealt = deal(weights, 256)
+            dealt = apportion(weights, 256)
             self.assertEqual((len(dealt), dealt), (256, sorted(dealt)))
             for index, weight in enumerate(weights):
                 exact = 256 * weight / sum(weights)
                 self.assertAlmostEqual(dealt.count(index), exact, delta=1)
 
     def test_steps_of_an_octave_are_powers_of_two(self) -> None:
-        for at, step in enumerate(octave_steps(16, -40, 40)):
+        for at, step in enumerate(powers_of_two(16, -40, 40)):
             self.assertAlmostEqual(step / UNIT, 2 ** ((at - 40) / 16), delta=1e-8)
 
     def test_spending_levels_follow_gamma_gamma(self) -> None:
-        levels = customers.make_temper().levels
+        levels = customers.build_customer_tables().levels
         values = [2 ** ((level - customers.ZERO_LEVEL) / 16) for level in levels]
         self.assertEqual(levels, sorted(levels))
         self.assertAlmostEqual(mean(values), 1, delta=0.02)
-        noise = baskets.make_spending().noise
+        noise = baskets.build_basket_tables().noise
         factors = [2 ** ((level - baskets.ZERO_NOISE) / 16) for level in noise]
         self.assertAlmostEqual(mean(factors), 1, delta=0.01)
         # The highest customer's highest order, and the lowest one's lowest, have tables.
@@ -360,22 +367,22 @@ class TheCalendar(unittest.TestCase):
     def test_a_purchase_without_delay_is_not_before_its_sign_up(self) -> None:
         streams = Streams(3)
         calendar = seasons.plan_calendar(date(2024, 11, 28), date(2024, 12, 3))
-        signups = customers.Signups()
+        signups = customers.PurchaseSchedule()
         with (
             mock.patch.object(customers, "VISIT_TICKS", 0),
             mock.patch.object(customers, "FIRST_DELAY_TICKS", 0),
         ):
-            newcomers = customers.sign_up_day(
+            new_users = customers.sign_up_day(
                 streams, calendar, 2, 1, 5000, calendar.ticks[-1], signups
             )
-        rows = customers.list_users(newcomers)
-        firsts = [moment for moment in signups.moments if not moment & 1]
+        rows = customers.format_user_rows(new_users)
+        firsts = [moment for moment in signups.purchases if not moment & 1]
         self.assertGreater(len(firsts), 4000)
         for moment in firsts:
             user = moment >> 1 & customers.MOST_USER_ID
-            second = calendar.second_at(moment >> customers.MOMENT_BITS)
+            second = calendar.second_at(moment >> customers.TIME_SHIFT)
             signed_up_at = rows[user - 1].strip().rpartition(",")[2]
-            self.assertEqual(calendar.format_instant(second), signed_up_at)
+            self.assertEqual(calendar.format_timestamp(second), signed_up_at)
 
     def test_ticks_become_seconds_in_order_and_within_their_day(self) -> None:
         calendar = seasons.plan_calendar(date(2024, 2, 28), date(2024, 3, 1))
@@ -388,8 +395,8 @@ class TheCalendar(unittest.TestCase):
 
     def test_instants_are_written_as_the_contract_wants(self) -> None:
         calendar = seasons.plan_calendar(date(2024, 2, 28), date(2024, 3, 1))
-        self.assertEqual(calendar.format_instant(0), "2024-02-28T00:00:00Z")
-        self.assertEqual(calendar.format_instant(2 * 86_400 - 1), "2024-02-29T23:59:59Z")
+        self.assertEqual(calendar.format_timestamp(0), "2024-02-28T00:00:00Z")
+        self.assertEqual(calendar.format_timestamp(2 * 86_400 - 1), "2024-02-29T23:59:59Z")
 
     def test_black_friday_follows_the_fourth_thursday_of_november(self) -> None:
         for year in range(1990, 2060):
@@ -421,13 +428,13 @@ class TheWords(unittest.TestCase):
         self.assertGreater(sum(not word.isascii() for word in self.all_words()), 50)
 
     def test_every_name_makes_an_ascii_address_in_a_reserved_domain(self) -> None:
-        heads, tails, _ = customers.make_persons()
+        heads, tails, _ = customers.build_name_table()
         for head, tail in zip(heads, tails, strict=True):
             address = f"{head}5{tail}".split(",", 1)[0]
             self.assertRegex(address, r"^[a-z]{2,}\.[a-z]{2,}\.5@example\.(com|org|net)$")
 
     def test_every_name_and_city_of_a_country_has_a_place_in_the_tables(self) -> None:
-        _, tails, numbers = customers.make_persons()
+        _, tails, numbers = customers.build_name_table()
         for number, country in enumerate(catalog.COUNTRIES):
             names = {
                 tail.split(",")[1]
@@ -437,7 +444,7 @@ class TheWords(unittest.TestCase):
             self.assertEqual(
                 len(names), len(country.given_names) * len(country.family_names)
             )
-            texts = customers.make_places()[number].texts
+            texts = customers.build_origin_tables()[number].texts
             self.assertEqual({text.split(",")[0] for text in texts}, set(country.cities))
             self.assertEqual(len(set(texts)), len(country.cities) * len(catalog.CHANNELS))
 
@@ -520,14 +527,16 @@ class ALife(unittest.TestCase):
 
     def all_lives(self) -> list[int]:
         """Return every life that some country's customers can have."""
-        return sorted({life for country in lives.make_lives() for life in country})
+        return sorted(
+            {life for country in lifecycle.build_lifecycle_tables() for life in country}
+        )
 
     def tell(self, life: int, chance: int, last_share: int) -> list[tuple[int, str]]:
         """Return the payments of an order of 10,000 cents at second 0."""
-        return lives.list_payments(life, 0, 240, chance, 10_000, last_share)
+        return lifecycle.list_payments(life, 0, 240, chance, 10_000, last_share)
 
     def test_has_as_many_payments_as_are_counted_beforehand(self) -> None:
-        counts = lives.count_payments()
+        counts = lifecycle.count_payments()
         self.assertGreater(len(self.all_lives()), 30)
         for life in self.all_lives():
             for last_share in (0, 2_000):
@@ -537,15 +546,15 @@ class ALife(unittest.TestCase):
 
     def test_ends_in_time_for_the_days_that_lead_in(self) -> None:
         # An order of the last second of a day, and the whole days that count after it.
-        latest = (lives.LIFE_DAYS - 1) * seasons.DAY_SECONDS
+        latest = (lifecycle.LIFECYCLE_DAYS - 1) * seasons.DAY_SECONDS
         for life in self.all_lives():
             for chance in self.EXTREMES:
                 moments = [second for second, _ in self.tell(life, chance, 2_000)]
                 self.assertEqual(moments, sorted(moments))
                 self.assertGreater(moments[0], 0)
                 self.assertLess(moments[-1], latest)
-                final = lives.final_statuses()[life]
-                status = lives.find_status(life, 0, 240, chance, latest, final)
+                final = lifecycle.final_statuses()[life]
+                status = lifecycle.find_status(life, 0, 240, chance, latest, final)
                 self.assertEqual(status, final)
 
     def test_gives_back_no_more_than_was_paid(self) -> None:
@@ -559,8 +568,8 @@ class ALife(unittest.TestCase):
                         if status == "succeeded":
                             sums[kind] += int(amount)
                             sums[method] += int(amount) * (1 if kind == "charge" else -1)
-                    final = lives.final_statuses()[life]
-                    paid = 0 if life >> 2 & 3 == lives.UNPAID else 10_000
+                    final = lifecycle.final_statuses()[life]
+                    paid = 0 if life >> 2 & 3 == lifecycle.UNPAID else 10_000
                     self.assertEqual(sums["charge"], paid)
                     back = {",delivered,": 0, ",partially_returned,": last_share or paid}
                     self.assertEqual(sums["refund"], back.get(final, paid))
@@ -573,8 +582,13 @@ class ALife(unittest.TestCase):
             for chance in self.EXTREMES:
                 seen = [
                     rank.get(
-                        lives.find_status(
-                            life, 0, 240, chance, hour * 3600, lives.final_statuses()[life]
+                        lifecycle.find_status(
+                            life,
+                            0,
+                            240,
+                            chance,
+                            hour * 3600,
+                            lifecycle.final_statuses()[life],
                         ),
                         4,
                     )
@@ -604,13 +618,13 @@ class ABasket(unittest.TestCase):
             for number in range(count)
         ]
 
-    def open_stock(self, products: list[catalog.Product]) -> baskets.Stock:
+    def open_stock(self, products: list[catalog.Product]) -> baskets.Assortment:
         """Return the stock of a window that begins in the middle of a month."""
         calendar = seasons.plan_calendar(date(2024, 3, 15), date(2024, 6, 30))
-        return baskets.Stock(Streams(1), calendar, products)
+        return baskets.Assortment(Streams(1), calendar, products)
 
     def test_never_holds_a_product_twice_even_of_the_smallest_catalogue(self) -> None:
-        shelves, _ = self.open_stock(self.make_products(6)).open_day(0)
+        shelves, _ = self.open_stock(self.make_products(6)).select_day(0)
         levels, counts = list(range(60, 160)) * 5, [1 + at % 6 for at in range(500)]
         lines = baskets.fill_baskets(Streams(2), "x", levels, counts, shelves)
         self.assertEqual(len(lines), sum(counts))
@@ -622,10 +636,10 @@ class ABasket(unittest.TestCase):
 
     def test_costs_about_what_its_customer_has_in_mind(self) -> None:
         products = catalog.make_products(Streams(5), 1)
-        shelves, labels = self.open_stock(products).open_day(0)
+        shelves, priced = self.open_stock(products).select_day(0)
         for level in (92, 104, 116):
             lines = baskets.fill_baskets(Streams(3), "x", [level] * 900, [1] * 900, shelves)
-            paid = mean(labels.cents[line] for line in lines)
+            paid = mean(priced.cents[line] for line in lines)
             wanted = baskets.level_cents()[level]
             self.assertTrue(0.75 < paid / wanted < 1.35, (level, paid, wanted))
 
@@ -634,7 +648,7 @@ class ABasket(unittest.TestCase):
         late[7] = late[7]._replace(launch_day=20)  # 4 April
         stock = self.open_stock(late)
         for day, is_sold in ((0, False), (19, False), (46, False), (47, True), (90, True)):
-            shelves, _ = stock.open_day(day)
+            shelves, _ = stock.select_day(day)
             self.assertEqual(7 in {choice >> 2 for choice in shelves.choices}, is_sold, day)
 
     def test_a_promotion_lasts_from_monday_to_sunday(self) -> None:
@@ -643,8 +657,8 @@ class ABasket(unittest.TestCase):
         plain = sum(product.price_cents for product in products)
         sums = []
         for day in range(21):
-            _, labels = stock.open_day(day)
-            sums.append(sum(labels.cents[::4]))
+            _, priced = stock.select_day(day)
+            sums.append(sum(priced.cents[::4]))
         weeks = [sums[3:10], sums[10:17]]  # 15 March 2024 is a Friday
         for week in weeks:
             self.assertEqual(len(set(week)), 1)
@@ -655,17 +669,17 @@ class ABasket(unittest.TestCase):
 class AMoment(unittest.TestCase):
     """Moments of purchase follow the rate and the dropout that are hidden in a customer."""
 
-    def sign_up(self, dropout: int, end_day: int = 700) -> customers.Signups:
+    def sign_up(self, dropout: int, end_day: int = 700) -> customers.PurchaseSchedule:
         """Return what 400 customers of a rate of one in two days do in *end_day* days."""
-        temper = customers.make_temper()
+        temper = customers.build_customer_tables()
         # ticks between purchases = gap × inverse >> 12, where a gap of 1 is 65,536
         inverse = 2 * seasons.DAY_TICKS * 4096 // 65536
         patched = temper._replace(
             inverse_rates=[inverse] * 65536, dropouts=[dropout] * 4096
         )
         calendar = seasons.plan_calendar(date(2024, 1, 1), date(2025, 12, 31))
-        signups = customers.Signups()
-        with mock.patch.object(customers, "make_temper", return_value=patched):
+        signups = customers.PurchaseSchedule()
+        with mock.patch.object(customers, "build_customer_tables", return_value=patched):
             customers.sign_up_day(
                 Streams(9), calendar, 0, 1, 400, calendar.ticks[end_day], signups
             )
@@ -673,10 +687,10 @@ class AMoment(unittest.TestCase):
 
     def test_comes_at_the_customer_s_rate_for_hundreds_of_purchases(self) -> None:
         by_user: dict[int, list[int]] = {}
-        for moment in self.sign_up(dropout=0).moments:
+        for moment in self.sign_up(dropout=0).purchases:
             by_user.setdefault(moment >> 1 & customers.MOST_USER_ID, []).append(moment)
         gaps = [
-            (after >> customers.MOMENT_BITS) - (before >> customers.MOMENT_BITS)
+            (after >> customers.TIME_SHIFT) - (before >> customers.TIME_SHIFT)
             for moments in by_user.values()
             for before, after in pairwise(moments)
         ]
@@ -694,20 +708,20 @@ class AMoment(unittest.TestCase):
         never = signups.departures.count(-1)
         # Four repeat purchases on average: within 700 days nobody stays.
         self.assertEqual(len(left) + never, 400)
-        repeats = sum(moment & 1 for moment in signups.moments)
+        repeats = sum(moment & 1 for moment in signups.purchases)
         self.assertAlmostEqual(repeats / len(left), 4, delta=0.6)
         last = {
-            moment >> 1 & customers.MOST_USER_ID: moment >> customers.MOMENT_BITS
-            for moment in signups.moments
+            moment >> 1 & customers.MOST_USER_ID: moment >> customers.TIME_SHIFT
+            for moment in signups.purchases
         }
         self.assertEqual(sorted(last.values()), sorted(left))
 
     def test_does_not_hang_on_the_end_of_the_window(self) -> None:
         whole, shorter = self.sign_up(dropout=100), self.sign_up(dropout=100, end_day=300)
         calendar = seasons.plan_calendar(date(2024, 1, 1), date(2025, 12, 31))
-        end = calendar.ticks[300] << customers.MOMENT_BITS
+        end = calendar.ticks[300] << customers.TIME_SHIFT
         self.assertEqual(
-            [moment for moment in whole.moments if moment < end], shorter.moments
+            [moment for moment in whole.purchases if moment < end], shorter.purchases
         )
 
 
@@ -719,7 +733,9 @@ class TheMoney(unittest.TestCase):
             for per_cent in (0, 10, 15):
                 subtotals = [0, 99, 7499, 7500, 8333, 8334, 8823, 8824, 123_456_789]
                 count = len(subtotals)
-                money = orders.add_up(subtotals, [per_cent] * count, [number] * count)
+                money = orders.compute_money(
+                    subtotals, [per_cent] * count, [number] * count
+                )
                 for subtotal, discount, fee, tax, total in zip(*money, strict=True):
                     self.assertEqual(discount, subtotal * per_cent // 100)
                     goods = subtotal - discount
@@ -731,8 +747,8 @@ class TheMoney(unittest.TestCase):
 
     def test_payments_of_one_second_keep_their_order(self) -> None:
         calendar = seasons.plan_calendar(date(2024, 1, 1), date(2024, 1, 2))
-        desk = orders.Desk(Streams(1), calendar, first_order_id=1)
-        ledger = desk._ledgers[0]
+        builder = orders.OrderBuilder(Streams(1), calendar, first_order_id=1)
+        day_payments = builder._payments_by_day[0]
         for second, text in (
             (5, ",a,"),
             (5, ",b,"),
@@ -740,12 +756,12 @@ class TheMoney(unittest.TestCase):
             (86_400, ",e,"),
             (5, ",d,"),
         ):
-            ledger.add(second, text)
-        empty = baskets.Shelves([], [], []), baskets.Labels([], [])
+            day_payments.add(second, text)
+        empty = baskets.ChoiceTables([], [], []), baskets.PricedChoices([], [])
         rows = [
             row
             for day in (0, 1)
-            for part in desk.make_day(day, [], *empty)
+            for part in builder.make_day(day, [], *empty)
             for row in part.payments
         ]
         self.assertEqual(
@@ -758,8 +774,8 @@ class TheMoney(unittest.TestCase):
 def find_spending_levels(user_count: int) -> dict[int, int]:
     """Return the hidden spending level of each user of the default shop, by id."""
     streams = Streams(42)
-    calendar = seasons.plan_calendar(generate_data.DEFAULT_START, generate_data.DEFAULT_END)
-    signups = customers.Signups()
+    calendar = seasons.plan_calendar(DEFAULT_START, DEFAULT_END)
+    signups = customers.PurchaseSchedule()
     counts = customers.plan_signups(streams, calendar, user_count, len(calendar.days))
     first_id = 1
     for day, count in enumerate(counts):

@@ -103,7 +103,7 @@ class TheWhole(ShopCase):
 
     def test_names_the_parts_that_are_missing(self) -> None:
         (self.parts / f"{MANIFEST_NAME}.part-2-of-3").unlink()
-        self.refuse("of 3 parts 1 are missing: 2.", "--part 2/3")
+        self.refuse("1 of 3 parts are missing: 2.", "--part 2/3")
 
     def test_names_a_lost_file_and_is_mended_by_making_its_part_again(self) -> None:
         (self.parts / "payments.csv.part-3-of-3").unlink()
@@ -114,16 +114,16 @@ class TheWhole(ShopCase):
     def test_refuses_a_part_that_was_changed(self) -> None:
         path = self.parts / "users.csv.part-1-of-3"
         path.write_bytes(path.read_bytes() + b"\n")
-        self.refuse("users.csv.part-1-of-3: is not what its manifest says")
+        self.refuse("users.csv.part-1-of-3: differs from its manifest")
 
     def test_refuses_parts_of_two_shops(self) -> None:
         make_part(self.parts, 2, "--users", 151)
-        self.refuse(f"{MANIFEST_NAME}.part-2-of-3: is of another shop than part 1")
+        self.refuse(f"{MANIFEST_NAME}.part-2-of-3: belongs to another shop than part 1")
 
     def test_refuses_parts_of_two_numbers(self) -> None:
         path = self.parts / f"{MANIFEST_NAME}.part-1-of-3"
         shutil.copy(path, self.parts / f"{MANIFEST_NAME}.part-1-of-4")
-        self.refuse("holds parts of 3 and of 4")
+        self.refuse("contains parts of 3 and of 4")
 
     def test_refuses_parts_of_other_tables(self) -> None:
         make_part(self.parts, 2, *USERS, "--tables", "users")
@@ -132,7 +132,7 @@ class TheWhole(ShopCase):
     def test_needs_parts(self) -> None:
         for path in self.parts.glob(f"{MANIFEST_NAME}.*"):
             path.unlink()
-        self.refuse("holds no datapackage.json.part-K-of-N", "--part K/N")
+        self.refuse("contains no datapackage.json.part-K-of-N", "--part K/N")
 
     def refuse(self, *words: str) -> None:
         """Fail unless joining says *words* in one line, and writes nothing."""
@@ -147,7 +147,7 @@ class TheWhole(ShopCase):
     def test_takes_its_plan_from_the_parts(self) -> None:
         result = call(generate_data.main, "--join-parts", "--seed", 7)
         self.assertEqual(result.status, 2)
-        self.assertIn("--join-parts takes the plan from the manifest", result.stderr)
+        self.assertIn("--join-parts reads the plan from the manifest", result.stderr)
 
 
 class TheSparkJob(ShopCase):
@@ -223,7 +223,7 @@ class TheSparkJob(ShopCase):
             self.assertEqual(refused.returncode, 1)
             # spark-submit puts both streams of a Python script on its stdout.
             self.assertIn("spark_job: error: ", refused.stdout)
-            self.assertIn("users: is there already", refused.stdout)
+            self.assertIn("users: exists already", refused.stdout)
             self.assertEqual(read_json(self.out / MANIFEST_NAME), manifest)
         if shutil.which("duckdb"):
             with self.subTest("an engine reads the parts where they are"):
@@ -257,7 +257,7 @@ class TheSparkJobAlone(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertEqual(
             done.stderr,
-            "spark_job: error: pyspark is not there. Start this with spark-submit.\n",
+            "spark_job: error: pyspark is not installed. Start this with spark-submit.\n",
         )
 
     def test_refuses_odd_arguments(self) -> None:

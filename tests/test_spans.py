@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 from unittest import mock
 
 from data_generation import generate_data as engine
-from data_generation.generate_data import WHOLE, Part, generate_shop
-from data_generation.model import lifecycle as lives
+from data_generation.generate_data import generate_shop
+from data_generation.model import lifecycle
 from data_generation.model.seasons import plan_calendar
 from data_generation.model.streams import Streams
-from data_generation.plan import Plan, Span, cut_days, find_fault
-from data_generation.spans import open_shop
+from data_generation.plan import WHOLE, Part, Plan, Span, cut_days, find_plan_error
+from data_generation.spans import build_shop
 from tests.support import IN_CI, ShopCase
 from utils.contract import MANIFEST_NAME, read_contract
 from utils.helpers import DataError
@@ -102,7 +102,7 @@ class SharedWork(EngineCase):
 
     def test_whether_memory_is_cut_into_small_runs_or_not(self) -> None:
         whole = self.make()
-        with mock.patch("data_generation.spans.RUN", 50):
+        with mock.patch("data_generation.spans.RUN_PURCHASES", 50):
             self.assert_same_files(self.make(), whole)
 
     def test_and_leaves_nothing_else_also_when_it_fails(self) -> None:
@@ -135,7 +135,7 @@ class ALaterEnd(EngineCase):
         old_rows = [row.split(",") for row in before.decode().splitlines()[1:]]
         new_rows = [row.split(",") for row in longer.decode().splitlines()[1:]]
         rank = {"pending": 0, "paid": 1, "shipped": 2, "delivered": 3}
-        young_from = (PLAN.until - timedelta(days=lives.LIFE_DAYS)).isoformat()
+        young_from = (PLAN.until - timedelta(days=lifecycle.LIFECYCLE_DAYS)).isoformat()
         moved = 0
         for old, new in zip(old_rows, new_rows, strict=False):
             if old == new:
@@ -154,7 +154,7 @@ class ALaterEnd(EngineCase):
 
     def test_goes_on_at_the_pace_of_the_sign_ups(self) -> None:
         year = Plan(1, 3650, date(2024, 1, 1), date(2024, 12, 31), date(2025, 12, 31))
-        signups = open_shop(year).signups
+        signups = build_shop(year).signup_counts
         self.assertEqual(sum(signups[:366]), 3650)
         self.assertTrue(1.2 < sum(signups[366:]) / 3650 < 2)
 
@@ -211,11 +211,11 @@ class AStream(EngineCase):
         ) -> bytes:
             return draw(streams, table, rename(table, column), unit, count)
 
-        open_shop.cache_clear()
+        build_shop.cache_clear()
         plan = PLAN._replace(users=250)
         with mock.patch.object(Streams, "draw_bytes", divert):
             made = self.make(plan)
-        open_shop.cache_clear()
+        build_shop.cache_clear()
         return made
 
     def test_changes_nothing_else_when_it_is_another(self) -> None:
@@ -249,7 +249,7 @@ class APlan(unittest.TestCase):
     """Says what keeps it from being made, and is cut into days."""
 
     def test_is_refused_for_every_fault(self) -> None:
-        self.assertIsNone(find_fault(PLAN))
+        self.assertIsNone(find_plan_error(PLAN))
         for changes, words in (
             ({"seed": -1}, "seed"),
             ({"seed": 2**64}, "seed"),
@@ -261,12 +261,12 @@ class APlan(unittest.TestCase):
             ({"until": date(2125, 1, 1)}, "100 years"),
         ):
             with self.subTest(changes):
-                self.assertIn(words, find_fault(PLAN._replace(**changes)) or "")
+                self.assertIn(words, find_plan_error(PLAN._replace(**changes)) or "")
 
     def test_that_grows_beyond_every_id_is_refused(self) -> None:
         plan = Plan(1, 10**8, date(2024, 1, 1), date(2024, 1, 31), date(2034, 1, 1))
         with self.assertRaisesRegex(DataError, "users would have signed up"):
-            open_shop(plan)
+            build_shop(plan)
 
     def test_is_cut_into_spans_that_take_about_the_same_work(self) -> None:
         calendar = plan_calendar(date(2024, 1, 1), date(2025, 12, 31))

@@ -47,6 +47,24 @@ def day(text: str) -> date:
     return found
 
 
+def day_of_years(first: int, last: int) -> Callable[[str], date]:
+    """Return a type for argparse: a day of the years *first* to *last*.
+
+    >>> day_of_years(1900, 9000)("2025-12-31")
+    datetime.date(2025, 12, 31)
+    """
+
+    def parse(text: str) -> date:
+        found = day(text)
+        if not first <= found.year <= last:
+            raise argparse.ArgumentTypeError(
+                f"{text!r}, expected a date of the years {first} to {last}"
+            )
+        return found
+
+    return parse
+
+
 def names(text: str) -> tuple[str, ...]:
     """Return the names in *text*, separated by commas, without duplicates.
 

@@ -1,25 +1,25 @@
-"""What the shop sells and where its customers live: words, places, categories, prices.
+"""The catalogue and the markets: products, categories, prices, countries, cities, names.
 
-Cities and brands are made up, names are common ones, e-mail addresses use the domains
-that RFC 2606 reserves.  No word holds a comma, a quote or a line break, so that a row can
-be joined with commas as it is; a test holds that.
+Cities and brands are made up, names are common ones, e-mail addresses use the domains that
+RFC 2606 reserves.  No text contains a comma, a quote or a line break, so that a row can be
+joined with commas without quoting; a test checks this.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from data_generation.model.distributions import power_law_weight, weigh_choice
+from data_generation.model.distributions import discrete, power_law_weight
 from data_generation.model.streams import WORDS, Streams, scale_word
 
 CURRENCY = "USD"
 
-# The catalogue opens with this many products, launched over the years before the window …
+# This many products were launched in the years before the window.
 OPENING_PRODUCTS = 240
 OPENING_DAYS = 3 * 365
-# … and gains one at this pace, in days.
+# One product is launched every so many days of the window.
 LAUNCH_PACE = 12
-# Launches happen at six in the morning; sales begin on the next day.
+# Launches happen at six in the morning; sales begin in the next month.
 LAUNCH_HOUR = 6
 
 # 2**32 ÷ the golden ratio.
@@ -29,15 +29,15 @@ GOLDEN_STEP = 2_654_435_769
 PRODUCT_BLOCK = 64
 
 
-# How customers pay.  Over all countries the weights come near the shares in online retail
-# in North America in 2024 (Worldpay): wallets .39, credit .31, debit .18, others .12.
+# Payment methods.  Over all countries the weights are near the shares in online retail in
+# North America in 2024 (Worldpay): wallets .39, credit .31, debit .18, others .12.
 METHODS = ("wallet", "credit_card", "debit_card", "bank_transfer")
 
 
 class Country(NamedTuple):
-    """A market: its share of sign-ups, tax on goods, flat shipping fee, habits and words.
+    """A market: its share of sign-ups, tax on goods, flat shipping fee, habits and names.
 
-    *methods* are the weights of `METHODS`; *returned_per_mille* of the orders come back.
+    *methods* are the weights of `METHODS`; of 1,000 orders *returned_per_mille* are returned.
     """
 
     code: str
@@ -51,7 +51,7 @@ class Country(NamedTuple):
     family_names: tuple[str, ...]
 
 
-def _words(text: str) -> tuple[str, ...]:
+def _split_names(text: str) -> tuple[str, ...]:
     return tuple(word.replace("_", " ") for word in text.split())
 
 
@@ -63,15 +63,15 @@ COUNTRIES = (
         599,
         (38, 36, 20, 6),
         180,
-        _words(
+        _split_names(
             "Fairmont_Falls Cedar_Junction New_Avalon Port_Linden Maple_Ridge"
             " Santa_Aurora Lake_Harmon Eastbridge Silver_Mesa Grand_Hollow"
         ),
-        _words(
+        _split_names(
             "Olivia Emma Ava Sophia Mia Grace Hannah Zoe Liam Noah James Ethan Mason"
             " Lucas Henry Owen"
         ),
-        _words(
+        _split_names(
             "Miller Carter Brooks Hayes Turner Coleman Foster Bennett Reed Sullivan"
             " Parker Hughes Ramirez Nguyen Washington Kim"
         ),
@@ -83,14 +83,14 @@ COUNTRIES = (
         399,
         (40, 25, 28, 7),
         205,
-        _words(
+        _split_names(
             "Ashcombe Northwick Kingsmere Little_Harrow Stonebury Westerleigh_Bay Dunmoor"
         ),
-        _words(
+        _split_names(
             "Amelia Isla Poppy Freya Florence Harriet Oliver George Arthur Alfie"
             " Callum Rhys"
         ),
-        _words(
+        _split_names(
             "Smith Taylor Davies Evans Thomas Roberts Walker Wright Patel Thompson"
             " O’Connor Hall"
         ),
@@ -102,12 +102,14 @@ COUNTRIES = (
         490,
         (44, 20, 14, 22),
         270,
-        _words(
+        _split_names(
             "Lindenburg Rosenheide Königsfurt Altmühlen Grünwaldau Sankt_Veitshagen"
             " Neustrand"
         ),
-        _words("Anna Lena Marie Sophie Jürgen Björn Lukas Jonas Käthe Felix Günther Heike"),
-        _words(
+        _split_names(
+            "Anna Lena Marie Sophie Jürgen Björn Lukas Jonas Käthe Felix Günther Heike"
+        ),
+        _split_names(
             "Müller Schäfer Schröder Weiß Krüger Hoffmann Wagner Becker Köhler Lange"
             " Vogel Jäger"
         ),
@@ -119,12 +121,14 @@ COUNTRIES = (
         490,
         (36, 44, 12, 8),
         170,
-        _words(
+        _split_names(
             "Saint-Aurèle Montclair-sur-Loue Belleroche Villefrançon Château-Renard_Neuf"
             " Port-Émeraude"
         ),
-        _words("Chloé Léa Zoé Inès Camille Élodie Hugo Théo Jérôme François Noël Mathis"),
-        _words(
+        _split_names(
+            "Chloé Léa Zoé Inès Camille Élodie Hugo Théo Jérôme François Noël Mathis"
+        ),
+        _split_names(
             "Martin Bernard Lefèvre Moreau Garçon Rousseau Dubois Léger Fournier Girard"
             " Mercier Guérin"
         ),
@@ -136,9 +140,13 @@ COUNTRIES = (
         490,
         (40, 36, 18, 6),
         140,
-        _words("Villasol San_Telmo_del_Mar Peñafría Montelúcar Alcázar_Nuevo"),
-        _words("Lucía Sofía Martina Inés Begoña Íñigo Hugo Martín Álvaro José Ramón Nuria"),
-        _words("García Fernández López Muñoz Ibáñez Núñez Ortega Gómez Vázquez Castro"),
+        _split_names("Villasol San_Telmo_del_Mar Peñafría Montelúcar Alcázar_Nuevo"),
+        _split_names(
+            "Lucía Sofía Martina Inés Begoña Íñigo Hugo Martín Álvaro José Ramón Nuria"
+        ),
+        _split_names(
+            "García Fernández López Muñoz Ibáñez Núñez Ortega Gómez Vázquez Castro"
+        ),
     ),
     Country(
         "SE",
@@ -147,9 +155,11 @@ COUNTRIES = (
         490,
         (44, 24, 20, 12),
         190,
-        _words("Östervik Norrhamn Ljungsåker Björkdala Västerholmen"),
-        _words("Astrid Elsa Åsa Ebba Märta Göran Björn Håkan Nils Sören"),
-        _words("Lindqvist Öberg Sjögren Åkesson Nyström Bergström Häggkvist Lundgren"),
+        _split_names("Östervik Norrhamn Ljungsåker Björkdala Västerholmen"),
+        _split_names("Astrid Elsa Åsa Ebba Märta Göran Björn Håkan Nils Sören"),
+        _split_names(
+            "Lindqvist Öberg Sjögren Åkesson Nyström Bergström Häggkvist Lundgren"
+        ),
     ),
     Country(
         "PL",
@@ -158,11 +168,11 @@ COUNTRIES = (
         490,
         (42, 16, 18, 24),
         150,
-        _words("Nowy_Brzeg Złotów_Górny Białe_Łąki Kamieńsko Świerkowo"),
-        _words(
+        _split_names("Nowy_Brzeg Złotów_Górny Białe_Łąki Kamieńsko Świerkowo"),
+        _split_names(
             "Zofia Małgorzata Łucja Agnieszka Wojciech Paweł Michał Stanisław Kasia Święto"
         ),
-        _words(
+        _split_names(
             "Wiśniewski Wójcik Kowalczyk Zieliński Szymański Dąbrowski Kozłowski Jabłoński"
         ),
     ),
@@ -173,25 +183,25 @@ COUNTRIES = (
         690,
         (36, 42, 12, 10),
         110,
-        _words(
+        _split_names(
             "São_Tibério Porto_Açucena Nova_Esperança_do_Vale Itaporã_da_Serra"
             " Ribeirão_Claro_Novo"
         ),
-        _words("Ana Júlia Beatriz Conceição Luíza João Antônio Otávio Mateus Thaís"),
-        _words("Silva Conceição Araújo Gonçalves Magalhães Simões Brandão Assunção"),
+        _split_names("Ana Júlia Beatriz Conceição Luíza João Antônio Otávio Mateus Thaís"),
+        _split_names("Silva Conceição Araújo Gonçalves Magalhães Simões Brandão Assunção"),
     ),
 )
 
 
 class Channel(NamedTuple):
-    """A way to the shop: its share of sign-ups, and how many of them ever buy."""
+    """An acquisition channel: its share of sign-ups, and how many of 1,000 ever buy."""
 
     name: str
     weight: int
     buyer_per_mille: int
 
 
-# Weighed together 86 % of those who sign up buy; who was referred does, more than others.
+# Over all channels 86 % of the users buy; the share is highest for referrals.
 CHANNELS = (
     Channel("organic_search", 26, 880),
     Channel("paid_search", 21, 830),
@@ -204,12 +214,12 @@ CHANNELS = (
 
 EMAIL_DOMAINS = ("example.com", "example.org", "example.net")
 
-# Letters that no decomposition reaches, for the ASCII part of an e-mail address.
+# Letters without a Unicode decomposition, for the ASCII part of an e-mail address.
 ASCII_LETTERS = str.maketrans({"ß": "ss", "ø": "o", "ł": "l", "Ł": "L", "’": "", " ": ""})
 
 
 class Category(NamedTuple):
-    """A shelf: its *weight* in demand, monthly *season* in per cent, and what stands on it.
+    """A category of products: its *weight* in demand and monthly *season* in per cent.
 
     *low_cents* and *high_cents* bound the list prices; cost is *cost_per_mille* of them.
     """
@@ -236,7 +246,7 @@ CATEGORIES = (
         1500,
         6500,
         430,
-        _words("Oxford_Shirt Crew_Tee Linen_Blouse Polo Henley Flannel_Shirt Tunic"),
+        _split_names("Oxford_Shirt Crew_Tee Linen_Blouse Polo Henley Flannel_Shirt Tunic"),
     ),
     Category(
         "Trousers & Jeans",
@@ -245,7 +255,7 @@ CATEGORIES = (
         3500,
         12000,
         450,
-        _words("Slim_Jeans Chinos Cargo_Trousers Wide_Trousers Corduroys Leggings"),
+        _split_names("Slim_Jeans Chinos Cargo_Trousers Wide_Trousers Corduroys Leggings"),
     ),
     Category(
         "Coats & Knitwear",
@@ -254,7 +264,7 @@ CATEGORIES = (
         4500,
         24000,
         440,
-        _words("Wool_Coat Parka Cable-Knit_Jumper Cardigan Down_Jacket Trench_Coat"),
+        _split_names("Wool_Coat Parka Cable-Knit_Jumper Cardigan Down_Jacket Trench_Coat"),
     ),
     Category(
         "Summer & Swim",
@@ -263,7 +273,7 @@ CATEGORIES = (
         1800,
         7500,
         410,
-        _words("Swim_Shorts Sundress Sandals Beach_Towel Sun_Hat Rash_Vest"),
+        _split_names("Swim_Shorts Sundress Sandals Beach_Towel Sun_Hat Rash_Vest"),
     ),
     Category(
         "Shoes",
@@ -272,7 +282,7 @@ CATEGORIES = (
         4000,
         18000,
         480,
-        _words("Running_Shoes Loafers Ankle_Boots Canvas_Trainers Derby_Shoes Mules"),
+        _split_names("Running_Shoes Loafers Ankle_Boots Canvas_Trainers Derby_Shoes Mules"),
     ),
     Category(
         "Bags & Accessories",
@@ -281,7 +291,7 @@ CATEGORIES = (
         1200,
         15000,
         400,
-        _words("Tote_Bag Leather_Belt Weekend_Bag Card_Holder Scarf Backpack"),
+        _split_names("Tote_Bag Leather_Belt Weekend_Bag Card_Holder Scarf Backpack"),
     ),
     Category(
         "Home & Kitchen",
@@ -290,7 +300,7 @@ CATEGORIES = (
         900,
         9500,
         500,
-        _words("Stoneware_Mug Iron_Pan Table_Runner Storage_Jar Bread_Knife Tray"),
+        _split_names("Stoneware_Mug Iron_Pan Table_Runner Storage_Jar Bread_Knife Tray"),
     ),
     Category(
         "Beauty & Care",
@@ -299,7 +309,7 @@ CATEGORIES = (
         700,
         5500,
         330,
-        _words("Hand_Cream Face_Oil Bath_Salts Shaving_Soap Lip_Balm Shampoo_Bar"),
+        _split_names("Hand_Cream Face_Oil Bath_Salts Shaving_Soap Lip_Balm Shampoo_Bar"),
     ),
     Category(
         "Toys & Games",
@@ -308,15 +318,15 @@ CATEGORIES = (
         900,
         7000,
         520,
-        _words("Puzzle Wooden_Train Card_Game Plush_Bear Building_Blocks Paint_Set"),
+        _split_names("Puzzle Wooden_Train Card_Game Plush_Bear Building_Blocks Paint_Set"),
     ),
 )
 
-BRANDS = _words(
+BRANDS = _split_names(
     "Nordhavn Kestrel_&_Pine Maison_Orée Bluewater Lumenta Fjällrist Casa_Brava Otterby"
     " Grauwolf Petit_Nuage Halden Żubrówna Terra_Viva Oakhurst"
 )
-STYLES = _words(
+STYLES = _split_names(
     "Classic Everyday Heritage Organic Coastal Midnight Alpine Soft Modern Vintage Studio"
     " Weekend Café Field Nomad Signature"
 )
@@ -355,8 +365,8 @@ def launch_day(number: int) -> int:
 def make_products(streams: Streams, day_count: int) -> list[Product]:
     """Return the catalogue at the end of a window of *day_count* days, oldest first."""
     products: list[Product] = []
-    # Steps of the golden section spread the popularities of a category's products evenly:
-    # every shop has its best sellers and its long tail.
+    # Golden-section steps spread the popularities of a category's products evenly, so that
+    # every shop has best sellers and a long tail.
     popularities = [
         streams.draw("products", "popularity", category.name, 1)[0]
         for category in CATEGORIES
@@ -378,39 +388,39 @@ def make_products(streams: Streams, day_count: int) -> list[Product]:
     return products[: count_products(day_count)]
 
 
-_CATEGORY_CHOICE = weigh_choice(
+_CATEGORY_NUMBERS = discrete(
     range(len(CATEGORIES)), [category.weight for category in CATEGORIES]
 )
 
 
 def _make_product(
     number: int,
-    category: int,
-    noun: int,
-    style: int,
-    brand: int,
-    price: int,
+    category_word: int,
+    noun_word: int,
+    style_word: int,
+    brand_word: int,
+    price_word: int,
 ) -> Product:
-    shelf_number = _CATEGORY_CHOICE.item_at(category)
-    shelf = CATEGORIES[shelf_number]
-    nouns = shelf.nouns
-    price_cents = _make_price(shelf, price)
+    """Return product *number* (from 0) from its words, without its popularity."""
+    category_number = _CATEGORY_NUMBERS.item_at(category_word)
+    category = CATEGORIES[category_number]
+    noun = category.nouns[scale_word(noun_word, 0, len(category.nouns))]
+    price_cents = _make_price(category, price_word)
     return Product(
         product_id=number + 1,
-        sku=f"{shelf.name[:2].upper()}-{number + 1:05d}",
-        name=f"{STYLES[scale_word(style, 0, len(STYLES))]}"
-        f" {nouns[scale_word(noun, 0, len(nouns))]}",
-        category=shelf_number,
-        brand=BRANDS[scale_word(brand, 0, len(BRANDS))],
+        sku=f"{category.name[:2].upper()}-{number + 1:05d}",
+        name=f"{STYLES[scale_word(style_word, 0, len(STYLES))]} {noun}",
+        category=category_number,
+        brand=BRANDS[scale_word(brand_word, 0, len(BRANDS))],
         price_cents=price_cents,
-        cost_cents=price_cents * shelf.cost_per_mille // 1000,
+        cost_cents=price_cents * category.cost_per_mille // 1000,
         launch_day=launch_day(number),
         popularity=0,
     )
 
 
-def _make_price(shelf: Category, word: int) -> int:
-    """Return a price of *shelf* that ends in 99 cents; low prices are more common."""
+def _make_price(category: Category, word: int) -> int:
+    """Return a price of *category* that ends in 99 cents; low prices are more common."""
     share = scale_word(word, 0, 1 << 16)
-    span = shelf.high_cents - shelf.low_cents
-    return (shelf.low_cents + (span * share * share >> 32)) // 100 * 100 + 99
+    span = category.high_cents - category.low_cents
+    return (category.low_cents + (span * share * share >> 32)) // 100 * 100 + 99

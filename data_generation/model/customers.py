@@ -1,10 +1,13 @@
-"""Who signs up, what they are like inside, and when they buy.
+"""Customers: their sign-ups, their hidden parameters and the times of their purchases.
 
-Each customer carries hidden truth: a purchase rate and a dropout probability (BG/NBD) and
-a spending level (Gamma-Gamma), drawn from the parameters published for CDNOW.
+Each customer has hidden parameters: a purchase rate and a dropout probability (BG/NBD) and
+a spending level (Gamma-Gamma), drawn with the parameters published for CDNOW.  A spending
+level is a mean order value on a logarithmic scale, in sixteenths of a doubling, so that a
+customer's level and an order's deviation are added instead of multiplied.
 
-A sign-up day is made in columns: bulk words, gathered through tables small enough for the
-processor's cache, joined into rows.  One loop a user is left, the moments of purchase.
+A sign-up day is made column by column: random words (see `streams`) are drawn in bulk, used
+as indexes of tables that fit into the processor's cache, and the results joined into rows.
+Only the purchase times need a loop with one step per user.
 """
 
 from __future__ import annotations
@@ -26,12 +29,12 @@ from data_generation.model.catalog import (
 )
 from data_generation.model.distributions import (
     UNIT,
+    apportion,
     beta,
-    deal,
     expand,
     exponential,
     gamma,
-    octave_steps,
+    powers_of_two,
 )
 from data_generation.model.seasons import (
     DAY_BITS,
@@ -54,67 +57,63 @@ DROPOUT_A, DROPOUT_B = "0.793", "2.426"
 SPEND_Q = "3.74"
 SPEND_Q_MINUS_1_PER_CENT = 274
 
-# Gamma-Gamma takes spending to be independent of the rate; in CDNOW they correlate at
-# .114.  So in this share of customers, in 64ths, one word decides on both.
+# Gamma-Gamma assumes that spending is independent of the purchase rate; in CDNOW their
+# correlation is .114.  So for this share of customers, in 64ths, one word decides on both.
 SAME_WORD_64THS = 14
 
-# Of those who buy, how many do so in the visit in which they sign up, of 1,024; the others
-# come back later, after eight days on average.
+# Of the customers who buy, how many of 1,024 do so in the visit in which they sign up; the
+# others buy later, after eight days on average.
 SAME_VISIT_1024THS = 655
 FIRST_DELAY_TICKS = 8 * DAY_TICKS
 VISIT_TICKS = DAY_TICKS // 24
 
-# Moments fetched at a time for each customer of a day; who needs more has a stream of
-# one's own, read in pieces that double from the second size on.
-MOMENT_WORDS = 6
-MORE_MOMENT_WORDS = 64
+# Words drawn in bulk for the purchases of each customer of a day.  A customer with more
+# purchases gets a stream of its own, whose drawn length doubles from MORE_GAP_WORDS on.
+GAP_WORDS = 6
+MORE_GAP_WORDS = 64
 
-# A level of spending is counted in steps of a sixteenth of an octave; ZERO_LEVEL is the
-# population's mean.
-OCTAVE_STEPS = 16
+# Spending levels per doubling of the amount; ZERO_LEVEL is the mean of all customers.
+LEVELS_PER_DOUBLING = 16
 ZERO_LEVEL = 64
 
-# Sizes of tables, in bits of the word that chooses from them: small enough to stay in the
-# processor's cache.  The rates' is the largest, for their long tail.
-PERSON_BITS = 12
-PLACE_BITS = 10
+# Sizes of tables, in bits of the word that is their index: small enough for the processor's
+# cache.  The table of purchase rates is the largest because they have a long tail.
+NAME_BITS = 12
+ORIGIN_BITS = 10
 TRAIT_BITS = 12
 RATE_BITS = 14
 GAP_SHIFT = WORD_BITS - TRAIT_BITS
 
-# A moment of purchase is one integer: tick, user and whether it is a repeat purchase.
+# A purchase is one integer: its time in ticks, its user, and whether it is a repeat one.
 USER_BITS = 27
-MOMENT_BITS = USER_BITS + 1
+TIME_SHIFT = USER_BITS + 1
 MOST_USER_ID = (1 << USER_BITS) - 1
 
 # A user's traits are one 16-bit integer: spending level and country.
 COUNTRY_BITS = 3
 
 
-class Persons(NamedTuple):
-    """Names by word: *heads* and *tails* stand around the id in a row of users.csv."""
+class NameTable(NamedTuple):
+    """Names and countries by word; a row of users.csv begins with id, head, id, tail."""
 
     heads: list[str]
     tails: list[str]
     countries: list[int]
 
 
-class Places(NamedTuple):
-    """City and channel of one country by word, and the channel's share of buyers.
-
-    *buyers* are out of 65,536.
-    """
+class OriginTable(NamedTuple):
+    """City and channel of one country by word, and how many of 65,536 users buy."""
 
     texts: list[str]
     buyers: list[int]
 
 
-class Temper(NamedTuple):
-    """What BG/NBD and Gamma-Gamma draw for a customer, by word.
+class CustomerTables(NamedTuple):
+    """The distributions of BG/NBD and Gamma-Gamma, by word.
 
-    *inverse_rates* are ticks between purchases: times a gap, which is a 16-bit fixed-point
-    number of mean 1, shifted right by 12.  *dropouts* are out of 65,536; *levels* are steps
-    of a sixteenth of an octave, ZERO_LEVEL the population's mean.
+    A time between purchases, in ticks, is gap × inverse rate >> 12, where *gaps* are
+    exponential with mean 1 in 16-bit fixed point.  *dropouts* are out of 65,536; *levels*
+    are spending levels, whose mean is ZERO_LEVEL.
     """
 
     gaps: list[int]
@@ -123,16 +122,16 @@ class Temper(NamedTuple):
     levels: list[int]
 
 
-class Signups:
-    """What sign-up days leave for order days, user by user and purchase by purchase.
+class PurchaseSchedule:
+    """What order days need of the users who signed up, and what they will buy when.
 
-    *traits* has an entry per user; *departures* too, in ticks: when the customer left for
-    good, 0 if not before the end, -1 for one who never buys.
+    *traits* has one entry per user.  So has *departures*: the tick of the customer's last
+    purchase, 0 for one who stays until the end, -1 for one who never buys.
     """
 
     def __init__(self) -> None:
         self.traits = array("H")
-        self.moments: list[int] = []
+        self.purchases: list[int] = []
         self.departures: list[int] = []
 
 
@@ -141,35 +140,36 @@ def plan_signups(
 ) -> list[int]:
     """Return how many users sign up on each day of *calendar*.
 
-    Sign-ups grow by the day, follow the demand half the way, and vary by chance; the
-    cumulated weights are cut so that the counts of the first *paced_days* days add up to
-    *user_count* exactly, and later days go on at that pace.
+    Sign-ups grow from day to day, follow half of the changes of demand, and vary randomly.
+    The counts of the first *paced_days* days add up to *user_count* exactly; later days
+    continue at the same pace.
     """
     totals = [0]
     for number, day in enumerate(calendar.days):
         (chance,) = streams.draw("users", "signup_count", day, 1)
-        pull = (DAY_TICKS + demand(day)) * scale_word(chance, 90, 110)
-        totals.append(totals[-1] + (365 + number) * pull)
+        weight = (DAY_TICKS + demand(day)) * scale_word(chance, 90, 110)
+        totals.append(totals[-1] + (365 + number) * weight)
     marks = [user_count * total // totals[paced_days] for total in totals]
     return [after - before for before, after in pairwise(marks)]
 
 
 class Traits(NamedTuple):
-    """What the users of a day are, a column each: indexes of the tables below.
+    """The users of a day, one column per trait, as indexes of the tables in this module.
 
-    *rates*, *dropouts* and *levels* are those of `Temper`.
+    *rates*, *dropouts* and *levels* are indexes of `CustomerTables`, *names* of `NameTable`
+    and *origins* of the `OriginTable` of the user's country.
     """
 
     rates: list[int]
     dropouts: list[int]
     levels: list[int]
-    persons: list[int]
-    places: list[int]
+    names: list[int]
+    origins: list[int]
 
 
 def draw_traits(streams: Streams, day: str, user_count: int) -> Traits:
-    """Return what the users of *day* are."""
-    places, rates, dropouts, spending, persons = (
+    """Return the traits of the users of *day*."""
+    origins, rates, dropouts, spending, names = (
         streams.draw_halves("users", column, day, user_count)
         for column in ("place", "purchase_rate", "dropout", "spending_level", "person")
     )
@@ -178,22 +178,22 @@ def draw_traits(streams: Streams, day: str, user_count: int) -> Traits:
         [rate >> 16 - RATE_BITS for rate in rates],
         [dropout >> shift for dropout in dropouts],
         [
-            (rate if place & 63 < SAME_WORD_64THS else level) >> shift
-            for rate, place, level in zip(rates, places, spending, strict=True)
+            (rate if origin & 63 < SAME_WORD_64THS else level) >> shift
+            for rate, origin, level in zip(rates, origins, spending, strict=True)
         ],
-        [person >> 16 - PERSON_BITS for person in persons],
-        [place >> 16 - PLACE_BITS for place in places],
+        [name >> 16 - NAME_BITS for name in names],
+        [origin >> 16 - ORIGIN_BITS for origin in origins],
     )
 
 
-class Newcomers(NamedTuple):
-    """The users of one day in the order of signing up, as far as their rows show them."""
+class NewUsers(NamedTuple):
+    """The users of one day in the order of their sign-ups, as their rows show them."""
 
     day: str
     first_id: int
     countries: list[int]
-    persons: list[int]
-    places: list[int]
+    names: list[int]
+    origins: list[int]
     seconds: list[int]
 
 
@@ -204,26 +204,26 @@ def sign_up_day(
     first_id: int,
     user_count: int,
     end_tick: int,
-    signups: Signups,
-) -> Newcomers:
-    """Return the *user_count* users of one day; their ids run on from *first_id*.
+    schedule: PurchaseSchedule,
+) -> NewUsers:
+    """Return the *user_count* users of one day; their ids begin with *first_id*.
 
-    Their traits, and their moments of purchase before *end_tick*, go to *signups*.
+    Their traits, and their purchases before *end_tick*, are appended to *schedule*.
     """
     day = calendar.texts[day_number]
     traits = draw_traits(streams, day, user_count)
-    levels, places, clock = make_temper().levels, make_places(), make_clock()
-    person_countries = make_persons().countries
-    countries = [person_countries[person] for person in traits.persons]
-    signups.traits.extend(
+    levels, clock = build_customer_tables().levels, make_clock()
+    origins, name_countries = build_origin_tables(), build_name_table().countries
+    countries = [name_countries[name] for name in traits.names]
+    schedule.traits.extend(
         [
             levels[level] << COUNTRY_BITS | country
             for level, country in zip(traits.levels, countries, strict=True)
         ]
     )
     buyers = [
-        places[country].buyers[place]
-        for country, place in zip(countries, traits.places, strict=True)
+        origins[country].buyers[origin]
+        for country, origin in zip(countries, traits.origins, strict=True)
     ]
     midnight, next_midnight = calendar.ticks[day_number : day_number + 2]
     day_ticks = next_midnight - midnight
@@ -231,57 +231,58 @@ def sign_up_day(
         day_ticks * word >> WORD_BITS
         for word in sorted(streams.draw("users", "signed_up_at", day, user_count))
     ]
-    _add_moments(streams, day, midnight, ticks, first_id, end_tick, buyers, traits, signups)
-    # An order's second is found from its tick in the same way: none precedes its sign-up.
+    signup_ticks = [midnight + tick for tick in ticks]
+    _add_purchases(streams, day, signup_ticks, first_id, end_tick, buyers, traits, schedule)
+    # Orders map ticks to seconds in the same way, so no order precedes its sign-up.
     seconds = [clock[(tick << DAY_BITS) // day_ticks] for tick in ticks]
-    return Newcomers(day, first_id, countries, traits.persons, traits.places, seconds)
+    return NewUsers(day, first_id, countries, traits.names, traits.origins, seconds)
 
 
-def list_users(newcomers: Newcomers) -> list[str]:
-    """Return the rows of *newcomers* in users.csv."""
-    heads, tails, _ = make_persons()
-    places = [country.texts for country in make_places()]
-    day, minutes, seconds = newcomers.day, MINUTES, SECONDS
+def format_user_rows(new_users: NewUsers) -> list[str]:
+    """Return the rows of *new_users* in users.csv."""
+    heads, tails, _ = build_name_table()
+    origins = [country.texts for country in build_origin_tables()]
+    day, minutes, seconds = new_users.day, MINUTES, SECONDS
     return [
-        f"{user},{heads[person]}{user}{tails[person]}{places[country][place]}"
+        f"{user},{heads[name]}{user}{tails[name]}{origins[country][origin]}"
         f"{day}{minutes[second // 60]}{seconds[second % 60]}\n"
-        for user, person, country, place, second in zip(
-            map(str, count(newcomers.first_id)),
-            newcomers.persons,
-            newcomers.countries,
-            newcomers.places,
-            newcomers.seconds,
+        for user, name, country, origin, second in zip(
+            map(str, count(new_users.first_id)),
+            new_users.names,
+            new_users.countries,
+            new_users.origins,
+            new_users.seconds,
             strict=False,
         )
     ]
 
 
-def _add_moments(
+def _add_purchases(
     streams: Streams,
     day: str,
-    midnight: int,
-    ticks: Sequence[int],
+    signup_ticks: Sequence[int],
     first_id: int,
     end_tick: int,
     buyers: Sequence[int],
     traits: Traits,
-    signups: Signups,
+    schedule: PurchaseSchedule,
 ) -> None:
-    """Append to *signups* the moments at which the users of one day buy, and departures.
+    """Append to *schedule* the purchases of the users of one day, and their departures.
 
-    The first purchase follows the sign-up.  After that the gaps are exponential with the
-    customer's rate, and after each repeat purchase the customer leaves for good with the
-    customer's dropout probability (BG/NBD).  A loop of one step a purchase: it is long,
-    because a call a user would take a third of the time again.
+    The first purchase follows the sign-up.  After that the times between purchases are
+    exponential with the customer's rate, and after each repeat purchase the customer leaves
+    with the customer's dropout probability (BG/NBD).  This hot loop is long because a
+    function call per user would take a third more time.
     """
-    gaps, inverse_rates, dropouts, _ = make_temper()
-    words = streams.draw("orders", "ordered_at", day, MOMENT_WORDS * len(ticks))
-    put, leave = signups.moments.append, signups.departures.append
-    for rank, user, tick, visit, buyer, rate, dropout in zip(
+    gaps, inverse_rates, dropouts, _ = build_customer_tables()
+    user_count = len(signup_ticks)
+    words = streams.draw("orders", "ordered_at", day, GAP_WORDS * user_count)
+    add_purchase, add_departure = schedule.purchases.append, schedule.departures.append
+    for rank, user, signup_tick, visit, buyer, rate, dropout in zip(
         count(),
         count(first_id),
-        ticks,
-        streams.draw("orders", "first_ordered_at", day, len(ticks)),
+        signup_ticks,
+        streams.draw("orders", "first_ordered_at", day, user_count),
         buyers,
         traits.rates,
         traits.dropouts,
@@ -289,47 +290,46 @@ def _add_moments(
     ):
         chance = visit & 65535
         if chance >= buyer:
-            leave(-1)
+            add_departure(-1)
             continue
-        moment = midnight + tick
         if chance << 10 < buyer * SAME_VISIT_1024THS:
-            moment += VISIT_TICKS * (visit >> 16) >> 16
+            tick = signup_tick + (VISIT_TICKS * (visit >> 16) >> 16)
         else:
-            moment += FIRST_DELAY_TICKS * gaps[visit >> GAP_SHIFT] >> 16
+            tick = signup_tick + (FIRST_DELAY_TICKS * gaps[visit >> GAP_SHIFT] >> 16)
         left_at = 0
-        if moment < end_tick:
-            put(moment << MOMENT_BITS | user << 1)
-            source, index = words, rank * MOMENT_WORDS
-            stop = index + MOMENT_WORDS
+        if tick < end_tick:
+            add_purchase(tick << TIME_SHIFT | user << 1)
+            source, index = words, rank * GAP_WORDS
+            stop = index + GAP_WORDS
             inverse_rate, leaves = inverse_rates[rate], dropouts[dropout]
-            moment += gaps[source[index] >> GAP_SHIFT] * inverse_rate >> 12
-            while moment < end_tick:
-                put(moment << MOMENT_BITS | user << 1 | 1)
+            tick += gaps[source[index] >> GAP_SHIFT] * inverse_rate >> 12
+            while tick < end_tick:
+                add_purchase(tick << TIME_SHIFT | user << 1 | 1)
                 index += 1
                 if index == stop:
                     index = 0 if source is words else stop
-                    stop = 2 * index or MORE_MOMENT_WORDS
+                    stop = 2 * index or MORE_GAP_WORDS
                     source = streams.draw("orders", "ordered_at", f"{day}/{rank}", stop)
                 word = source[index]
                 if word & 65535 < leaves:
-                    left_at = moment
+                    left_at = tick
                     break
-                moment += gaps[word >> GAP_SHIFT] * inverse_rate >> 12
-        leave(left_at)
+                tick += gaps[word >> GAP_SHIFT] * inverse_rate >> 12
+        add_departure(left_at)
 
 
 @cache
-def make_temper() -> Temper:
-    """Return the tables of rates, dropouts and spending levels."""
+def build_customer_tables() -> CustomerTables:
+    """Return the tables of gaps, purchase rates, dropouts and spending levels."""
     bounds = list_level_bounds()
-    return Temper(
+    return CustomerTables(
         gaps=[value >> 16 for value in expand(exponential(), TRAIT_BITS)],
         inverse_rates=[
             min((RATE_SCALE_TICKS << 28) // max(value, 1), 1 << 44)
             for value in expand(gamma(RATE_SHAPE), RATE_BITS)
         ],
         dropouts=[value >> 16 for value in expand(beta(DROPOUT_A, DROPOUT_B), TRAIT_BITS)],
-        # A high word means a high level, as it means a high rate.
+        # A high word gives a high level, as it gives a high rate.
         levels=[
             bisect_right(bounds, SPEND_Q_MINUS_1_PER_CENT * UNIT // 100 * UNIT // value) - 1
             for value in reversed(expand(gamma(SPEND_Q), TRAIT_BITS))
@@ -339,30 +339,30 @@ def make_temper() -> Temper:
 
 @cache
 def list_level_bounds() -> list[int]:
-    """Return where each level of spending begins, as fixed-point numbers."""
-    return octave_steps(2 * OCTAVE_STEPS, -2 * ZERO_LEVEL - 1, 2 * ZERO_LEVEL)[::2]
+    """Return the lower bound of each spending level, as fixed-point numbers."""
+    return powers_of_two(2 * LEVELS_PER_DOUBLING, -2 * ZERO_LEVEL - 1, 2 * ZERO_LEVEL)[::2]
 
 
 @cache
-def make_persons() -> Persons:
-    """Return names and countries, by the weight of the countries."""
-    persons = Persons([], [], [])
-    slots = deal([country.weight for country in COUNTRIES], 1 << PERSON_BITS)
+def build_name_table() -> NameTable:
+    """Return names and countries in proportion to the weights of the countries."""
+    table = NameTable([], [], [])
+    slots = apportion([country.weight for country in COUNTRIES], 1 << NAME_BITS)
     for number, country in enumerate(COUNTRIES):
-        texts = _name_everyone(country)
+        texts = _list_names(country)
         for at in range(slots.count(number)):
             head, tail = texts[at % len(texts)]
-            persons.heads.append(head)
-            persons.tails.append(tail)
-            persons.countries.append(number)
-    return persons
+            table.heads.append(head)
+            table.tails.append(tail)
+            table.countries.append(number)
+    return table
 
 
-def _name_everyone(country: Country) -> list[tuple[str, str]]:
+def _list_names(country: Country) -> list[tuple[str, str]]:
     """Return every name of *country* with each domain, as head and tail of a row."""
     return [
         (
-            f"{_fold(given)}.{_fold(family)}.",
+            f"{_to_ascii(given)}.{_to_ascii(family)}.",
             f"@{domain},{given} {family},{country.code},",
         )
         for domain in EMAIL_DOMAINS
@@ -371,20 +371,20 @@ def _name_everyone(country: Country) -> list[tuple[str, str]]:
     ]
 
 
-def _fold(name: str) -> str:
+def _to_ascii(name: str) -> str:
     decomposed = unicodedata.normalize("NFKD", name.lower().translate(ASCII_LETTERS))
     return decomposed.encode("ascii", "ignore").decode("ascii")
 
 
 @cache
-def make_places() -> tuple[Places, ...]:
-    """Return, for each country, its cities and the channels to the shop."""
-    size = 1 << PLACE_BITS
-    # Stepping by an odd number through the channels' shares mixes them with the cities.
-    channels = deal([channel.weight for channel in CHANNELS], size)
+def build_origin_tables() -> tuple[OriginTable, ...]:
+    """Return, for each country, its cities and acquisition channels."""
+    size = 1 << ORIGIN_BITS
+    # Stepping by an odd number through the shares of the channels mixes them with the cities.
+    channels = apportion([channel.weight for channel in CHANNELS], size)
     mixed = [CHANNELS[channels[at * 389 % size]] for at in range(size)]
     return tuple(
-        Places(
+        OriginTable(
             [
                 f"{country.cities[at * len(country.cities) // size]},{channel.name},"
                 for at, channel in enumerate(mixed)

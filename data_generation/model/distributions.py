@@ -1,7 +1,8 @@
-"""Distributions as integer tables, built with `decimal`, never with the C library's floats.
+"""Distributions as integer tables, built with `decimal`, never with floats of the C library.
 
-`math.log`, `exp` and `pow` differ in the last bit between platforms; `decimal` rounds as
-its specification says, everywhere.  Each table maps a word (see `streams`) to an integer.
+`math.log`, `exp` and `pow` differ in the last bit between platforms; `decimal` rounds the
+same way everywhere.  Each table maps a word (a 32-bit random integer, see `streams`) to an
+integer.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from data_generation.model.streams import WORD_BITS, WORDS
 UNIT_BITS = 32
 UNIT = 1 << UNIT_BITS
 
-# Digits carried while a table is built; tables keep fewer than ten.
+# Digits carried while a table is built; a table keeps fewer than ten.
 PRECISION = 18
 
 Item = TypeVar("Item")
 
 
 class Quantiles(NamedTuple):
-    """A continuous distribution: *values* at the words *cuts*, straight lines between.
+    """A continuous distribution: *values* at the words *cuts*, linear between them.
 
     *cuts* rises from 0 to WORDS; *values* never falls.
     """
@@ -42,14 +43,14 @@ class Quantiles(NamedTuple):
         return low + (high - low) * (word - start) // (stop - start)
 
 
-class Choice(NamedTuple, Generic[Item]):
-    """A discrete distribution: *items* with their cumulated weights as words, *cuts*."""
+class DiscreteDistribution(NamedTuple, Generic[Item]):
+    """A discrete distribution: *items*, and as words their cumulated weights, *cuts*."""
 
     items: tuple[Item, ...]
     cuts: list[int]
 
     def item_at(self, word: int) -> Item:
-        """Return the item that *word* falls on."""
+        """Return the item that *word* selects."""
         return self.items[bisect_right(self.cuts, word)]
 
 
@@ -73,22 +74,22 @@ def expand(table: Quantiles, bits: int) -> list[int]:
     return expanded
 
 
-def deal(weights: Sequence[int], size: int) -> list[int]:
-    """Return *size* indexes of *weights*, each as often as its weight's share, in order.
+def apportion(weights: Sequence[int], size: int) -> list[int]:
+    """Return *size* indexes of *weights* in order, each in proportion to its weight.
 
-    >>> deal([2, 0, 1, 1], 8)
+    >>> apportion([2, 0, 1, 1], 8)
     [0, 0, 0, 0, 2, 2, 3, 3]
     """
     totals = list(accumulate(weights))
     marks = [(size * total + totals[-1] // 2) // totals[-1] for total in totals]
-    dealt: list[int] = []
+    indexes: list[int] = []
     for index, mark in enumerate(marks):
-        dealt += [index] * (mark - len(dealt))
-    return dealt
+        indexes += [index] * (mark - len(indexes))
+    return indexes
 
 
 @cache
-def octave_steps(steps: int, low: int, high: int) -> list[int]:
+def powers_of_two(steps: int, low: int, high: int) -> list[int]:
     """Return UNIT × 2**(number ÷ *steps*) for each number from *low* to *high*."""
     with localcontext() as context:
         context.prec = PRECISION
@@ -104,34 +105,36 @@ def power_law_weight(word: int) -> int:
         return int(1000 * inverse * inverse.sqrt().sqrt())
 
 
-def weigh_choice(items: Sequence[Item], weights: Sequence[int]) -> Choice[Item]:
-    """Return the choice among *items* in proportion to the integers *weights*.
+def discrete(items: Sequence[Item], weights: Sequence[int]) -> DiscreteDistribution[Item]:
+    """Return the distribution of *items* in proportion to the integers *weights*.
 
-    >>> weigh_choice("ab", [3, 1]).item_at(WORDS * 3 // 4)
+    >>> discrete("ab", [3, 1]).item_at(WORDS * 3 // 4)
     'b'
     """
     totals = list(accumulate(weights))
-    return Choice(tuple(items), [WORDS * total // totals[-1] for total in totals[:-1]])
+    return DiscreteDistribution(
+        tuple(items), [WORDS * total // totals[-1] for total in totals[:-1]]
+    )
 
 
 @cache
 def exponential() -> Quantiles:
     """Return the exponential distribution with mean 1, in fixed point.
 
-    Each octave of the tail has 32 cells of equal probability, so the tail is as exact as
-    the body; the last word is some 22 means away.
+    Each halving of the tail's probability has 32 cells of equal probability, so the tail is
+    as exact as the body; the last word is about 22 times the mean.
     """
     with localcontext() as context:
         context.prec = PRECISION
-        octave_length = Decimal(2).ln()
+        half_life = Decimal(2).ln()
         steps = [-(Decimal(64 - step) / 64).ln() for step in range(32)]
         lengths = [
-            octave * octave_length + step for octave in range(WORD_BITS) for step in steps
+            halving * half_life + step for halving in range(WORD_BITS) for step in steps
         ]
         values = [int(length * UNIT) for length in lengths]
     survivals = [
-        (64 - step << WORD_BITS - 6) >> octave
-        for octave in range(WORD_BITS)
+        (64 - step << WORD_BITS - 6) >> halving
+        for halving in range(WORD_BITS)
         for step in range(32)
     ]
     cuts = [WORDS - survival for survival in survivals]
@@ -143,13 +146,13 @@ def gamma(shape: str) -> Quantiles:
     """Return the gamma distribution with rate 1 and *shape* (decimal text), in fixed point.
 
     The cumulative function is the series of the lower incomplete gamma function
-    (NIST DLMF 8.7.1), all of whose terms are positive; dividing by its last value stands
-    in for the constant factor.
+    (NIST DLMF 8.7.1), all of whose terms are positive.  Its last value norms it, so the
+    constant factor is not needed.
     """
     with localcontext() as context:
         context.prec = PRECISION
         alpha = Decimal(shape)
-        # Beyond 40 lies less than a word of the shapes that are used.
+        # Above 40 lies less than one word of the shapes in use.
         points = [40 * (Decimal(step) / 288) ** 4 for step in range(1, 289)]
         totals = [_incomplete_gamma(alpha, point) for point in points]
         return _tabulate(points, totals)
@@ -160,7 +163,7 @@ def beta(first: str, second: str) -> Quantiles:
     """Return the beta distribution (*first*, *second*: decimal texts), in fixed point.
 
     The cumulative function is the power series of the incomplete beta function
-    (NIST DLMF 8.17.7), normed at 1; 300 terms leave less than a millionth there.
+    (NIST DLMF 8.17.7), normed at 1, where 300 terms leave an error below 10**-6.
     """
     with localcontext() as context:
         context.prec = PRECISION
@@ -199,7 +202,7 @@ def _tabulate(points: list[Decimal], totals: list[Decimal]) -> Quantiles:
 
 
 def _without_empty_cells(cuts: list[int], values: list[int]) -> Quantiles:
-    """Return the table without cells too narrow for a word, or turned round by rounding."""
+    """Return the table without cells that are narrower than a word after rounding."""
     kept = Quantiles([cuts[0]], [values[0]])
     for cut, value in zip(cuts, values, strict=True):
         if cut > kept.cuts[-1]:

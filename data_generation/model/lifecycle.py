@@ -1,9 +1,9 @@
-"""The life of an order: paid or not, cancelled, delivered, sent back, paid back.
+"""The lifecycle of an order: paid or not, cancelled, delivered, returned, refunded.
 
-One half word chooses a life by the habits of the customer's country; a life is a number
-whose bits say how the order is paid and how it ends.  What would happen after the window's
-last second is not known to the shop yet: it is not written, and an order's status is the
-one it has at that moment.
+A lifecycle is stored as a code of six bits: the payment method, how the order is paid, and
+how it ends.  One half word of random bits chooses it, by the habits of the customer's
+country.  Events after the window's last second are not written, and an order's status is
+the one at that second.
 """
 
 from __future__ import annotations
@@ -11,41 +11,41 @@ from __future__ import annotations
 from functools import cache
 
 from data_generation.model.catalog import COUNTRIES, METHODS, Country
-from data_generation.model.distributions import deal
+from data_generation.model.distributions import apportion
 from data_generation.model.seasons import DAY_SECONDS
 
 HOUR = 3600
 
-# A life, bit by bit: the method (an index of METHODS), how it is paid, how it ends.
+# The parts of a code: the method (an index of METHODS), the way of payment, the ending.
 METHOD_BITS, PAYING_BITS = 2, 2
 ENDING_SHIFT = METHOD_BITS + PAYING_BITS
 PLAIN, SPLIT, RETRIED, UNPAID = range(4)
 DELIVERED, CANCELLED, RETURNED, PARTLY_RETURNED = range(4)
 BANK_TRANSFER = METHODS.index("bank_transfer")
-LIFE_COUNT = 1 << ENDING_SHIFT + 2
+LIFECYCLE_COUNT = 1 << ENDING_SHIFT + 2
 
-# Lives below BANK_TRANSFER under this mask are paid at once, by one charge; a life below it
-# as a whole ends there, delivered and kept.
+# If a code under this mask is below BANK_TRANSFER, the order is paid at once by one charge;
+# if the code itself is below it, the order is also delivered and kept.
 PAYMENT_MASK = (1 << ENDING_SHIFT) - 1
-# From this life on goods come back in part.
-FIRST_PARTLY_RETURNED_LIFE = PARTLY_RETURNED << ENDING_SHIFT
+# From this code on some of the goods are returned.
+FIRST_PARTLY_RETURNED = PARTLY_RETURNED << ENDING_SHIFT
 
 SPLIT_PER_MILLE = 23
 FAILED_PER_MILLE = 40
 RETRIED_PER_MILLE = 780
 CANCELLED_PER_MILLE = 24
-# Of the orders that come back, so many come back whole; those of one line always do.
+# Of the orders with returns, so many are returned completely; those of one line always are.
 RETURNED_WHOLE_PER_MILLE = 620
-LIFE_BITS = 12
+LIFECYCLE_BITS = 12
 
 LEAST_PAY_DELAY, MOST_PAY_DELAY = 15, 240
 UNPAID_DAYS = 3
 
-# After so many days all has happened: 4 to a bank transfer, 2.5 to the parcel's leaving,
-# 7 on its way, 28 to a return, and one that has begun.
-LIFE_DAYS = 43
+# A lifecycle ends within so many days: 4 to a bank transfer, 2.5 to the dispatch, 7 to the
+# delivery, 28 to a return, and the day of the order itself.
+LIFECYCLE_DAYS = 43
 
-# Statuses and payments as they stand in a row.
+# Statuses and payments as text of a row.
 PENDING_TEXT, PAID_TEXT, SHIPPED_TEXT = ",pending,", ",paid,", ",shipped,"
 ENDING_TEXTS = (",delivered,", ",cancelled,", ",returned,", ",partially_returned,")
 DELIVERED_TEXT, CANCELLED_TEXT, RETURNED_TEXT, _ = ENDING_TEXTS
@@ -61,28 +61,30 @@ CHARGE_TEXTS, FAILED_TEXTS, REFUND_TEXTS = (
 
 
 @cache
-def make_lives() -> list[bytes]:
-    """Return, for each country, the life of each word of LIFE_BITS bits."""
-    return [_mix_lives(country) for country in COUNTRIES]
+def build_lifecycle_tables() -> list[bytes]:
+    """Return, for each country, the codes by word of LIFECYCLE_BITS bits."""
+    return [_build_lifecycle_table(country) for country in COUNTRIES]
 
 
-def _mix_lives(country: Country) -> bytes:
+def _build_lifecycle_table(country: Country) -> bytes:
     endings = {
         CANCELLED: CANCELLED_PER_MILLE * 1000,
         RETURNED: country.returned_per_mille * RETURNED_WHOLE_PER_MILLE,
         PARTLY_RETURNED: country.returned_per_mille * (1000 - RETURNED_WHOLE_PER_MILLE),
     }
     endings[DELIVERED] = 1_000_000 - sum(endings.values())
-    weights = [0] * LIFE_COUNT
+    weights = [0] * LIFECYCLE_COUNT
     for method, share in enumerate(country.methods):
         for paying, per_million in _weigh_paying(method).items():
             for ending, weight in endings.items():
-                weights[_name_life(method, paying, ending)] += share * per_million * weight
-    return bytes(deal(weights, 1 << LIFE_BITS))
+                weights[_encode_lifecycle(method, paying, ending)] += (
+                    share * per_million * weight
+                )
+    return bytes(apportion(weights, 1 << LIFECYCLE_BITS))
 
 
 def _weigh_paying(method: int) -> dict[int, int]:
-    """Return how orders by *method* are paid, in millionths; a transfer never fails."""
+    """Return the ways of payment of *method*, in millionths; a transfer never fails."""
     split = SPLIT_PER_MILLE * 1000
     failed = 0 if method == BANK_TRANSFER else FAILED_PER_MILLE
     paying = {
@@ -93,21 +95,21 @@ def _weigh_paying(method: int) -> dict[int, int]:
     return {**paying, PLAIN: 1_000_000 - sum(paying.values())}
 
 
-def _name_life(method: int, paying: int, ending: int) -> int:
-    """Return the life's number, without what makes no difference to it."""
+def _encode_lifecycle(method: int, paying: int, ending: int) -> int:
+    """Return the code of a lifecycle; equivalent lifecycles have one code."""
     if paying == UNPAID:
-        ending = DELIVERED  # it has no goods to deliver; its end is in its story
+        ending = DELIVERED  # an unpaid order has no further events
     if paying == SPLIT and ending == PARTLY_RETURNED:
-        ending = RETURNED  # so that no refund is larger than the charge it gives back
+        ending = RETURNED  # so that no refund is larger than its charge
     return method | paying << METHOD_BITS | ending << ENDING_SHIFT
 
 
 @cache
 def count_payments() -> bytes:
-    """Return the number of payments, refunds included, of each life."""
+    """Return the number of payments, refunds included, by code."""
     counts = []
-    for life in range(LIFE_COUNT):
-        paying, ending = life >> METHOD_BITS & 3, life >> ENDING_SHIFT
+    for code in range(LIFECYCLE_COUNT):
+        paying, ending = code >> METHOD_BITS & 3, code >> ENDING_SHIFT
         charges = 1 if paying in (PLAIN, UNPAID) else 2
         refunds = 0
         if paying != UNPAID and ending in (CANCELLED, RETURNED):
@@ -127,32 +129,32 @@ def pay_delays() -> bytes:
 
 @cache
 def final_statuses() -> list[str]:
-    """Return what an order of each life has become when all has happened.
+    """Return the last status of an order, by code.
 
-    An order of one line that would come back in part comes back whole.
+    An order of one line is never returned in part: it is returned completely.
     """
     statuses = []
-    for life in range(LIFE_COUNT):
-        paying, ending = life >> METHOD_BITS & 3, life >> ENDING_SHIFT
+    for code in range(LIFECYCLE_COUNT):
+        paying, ending = code >> METHOD_BITS & 3, code >> ENDING_SHIFT
         statuses.append(CANCELLED_TEXT if paying == UNPAID else ENDING_TEXTS[ending])
     return statuses
 
 
 def list_payments(
-    life: int, second: int, pay_delay: int, chance: int, total: int, last_share: int
+    code: int, second: int, pay_delay: int, chance: int, total: int, last_share: int
 ) -> list[tuple[int, str]]:
     """Return the payments of an order placed at *second*: (second, text), in time order.
 
-    The text is the columns from kind to amount_cents.  *pay_delay* is in seconds; *chance*
-    is 64 bits that decide on the other delays; *total* is in cents, *last_share* the share
-    of the last line in it, 0 if it is the only one.
+    The text has the columns from kind to amount_cents.  *pay_delay* is in seconds; *chance*
+    is 64 random bits for the other delays; *total* is in cents, *last_share* the share of
+    the last line in it, 0 if it is the only line.
     """
-    method, paying, ending = life & 3, life >> METHOD_BITS & 3, life >> ENDING_SHIFT
-    paid_at = second + find_payment(life, pay_delay, chance)
+    method, paying, ending = code & 3, code >> METHOD_BITS & 3, code >> ENDING_SHIFT
+    paid_at = second + find_payment(code, pay_delay, chance)
     if paying == UNPAID:
         return [(paid_at, f"{FAILED_TEXTS[method]}{total},")]
     if paying == SPLIT:
-        # A gift card pays a fifth to three fifths.
+        # The gift card pays between a fifth and three fifths.
         gift = total * (51 + (102 * (chance >> 48 & 255) >> 8)) >> 8
         parts = [(GIFT_CARD, gift), (method, total - gift)]
     else:
@@ -161,7 +163,7 @@ def list_payments(
     if paying == RETRIED:
         payments.insert(0, (second + pay_delay, f"{FAILED_TEXTS[method]}{total},"))
     if ending != DELIVERED:
-        ended_at = paid_at + find_end(life, chance)
+        ended_at = paid_at + find_end(code, chance)
         if ending == PARTLY_RETURNED and last_share:
             parts = [(method, last_share)]
         payments += [(ended_at, f"{REFUND_TEXTS[name]}{part},") for name, part in parts]
@@ -169,36 +171,36 @@ def list_payments(
 
 
 def find_status(
-    life: int, second: int, pay_delay: int, chance: int, end: int, final: str
+    code: int, second: int, pay_delay: int, chance: int, end: int, final: str
 ) -> str:
-    """Return what an order placed at *second* is just before second *end*.
+    """Return the status, just before second *end*, of an order placed at *second*.
 
-    *final* is what it is in the end.
+    *final* is its last status.
     """
-    paid_at = second + find_payment(life, pay_delay, chance)
-    if life >> METHOD_BITS & 3 == UNPAID:
+    paid_at = second + find_payment(code, pay_delay, chance)
+    if code >> METHOD_BITS & 3 == UNPAID:
         return final if paid_at + UNPAID_DAYS * DAY_SECONDS < end else PENDING_TEXT
     if paid_at >= end:
         return PENDING_TEXT
-    if life >> ENDING_SHIFT != DELIVERED and paid_at + find_end(life, chance) < end:
+    if code >> ENDING_SHIFT != DELIVERED and paid_at + find_end(code, chance) < end:
         return final
-    if life >> ENDING_SHIFT == CANCELLED or paid_at + _ship_delay(chance) >= end:
+    if code >> ENDING_SHIFT == CANCELLED or paid_at + _ship_delay(chance) >= end:
         return PAID_TEXT
     return DELIVERED_TEXT if paid_at + find_delivery(chance) < end else SHIPPED_TEXT
 
 
-def find_payment(life: int, pay_delay: int, chance: int) -> int:
-    """Return the seconds from an order to its payment, or to the attempt it is left at."""
-    if life & 3 == BANK_TRANSFER:
+def find_payment(code: int, pay_delay: int, chance: int) -> int:
+    """Return the seconds from an order to its payment, or to its last failed attempt."""
+    if code & 3 == BANK_TRANSFER:
         return 20 * HOUR + (76 * HOUR * (chance & 65535) >> 16)
-    if life >> METHOD_BITS & 3 == RETRIED:
+    if code >> METHOD_BITS & 3 == RETRIED:
         return pay_delay + 60 + (29 * 60 * (chance >> 56) >> 8)
     return pay_delay
 
 
-def find_end(life: int, chance: int) -> int:
+def find_end(code: int, chance: int) -> int:
     """Return the seconds from payment to the cancellation or the return."""
-    if life >> ENDING_SHIFT == CANCELLED:
+    if code >> ENDING_SHIFT == CANCELLED:
         return HOUR // 4 + (23 * HOUR // 4 * (chance >> 16 & 255) >> 8)
     return (
         find_delivery(chance)

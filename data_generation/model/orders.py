@@ -1,8 +1,9 @@
-"""Orders, their lines, their money and their payments: one order day at a time.
+"""Orders, their lines, their money and their payments: one day at a time.
 
-A day is made in blocks of orders, so that memory is bounded by the block, and each block
-in columns: bulk words, gathered through small tables of ready numbers and texts, joined
-into rows.  What needs more than a table, one order in three, is told by `lives`.
+A day is made in blocks of orders, so that memory is bounded by the block.  A block is made
+column by column: random words are drawn in bulk, used as indexes of small tables of finished
+numbers and texts, and the results joined into rows.  One order in three has more events than
+a table can hold; the functions of `lifecycle` compute those.
 """
 
 from __future__ import annotations
@@ -12,35 +13,35 @@ import struct
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, repeat
 from typing import NamedTuple
 
 from data_generation.model.baskets import (
     NOISE_BITS,
-    Labels,
-    Shelves,
+    ChoiceTables,
+    PricedChoices,
+    build_basket_tables,
     fill_baskets,
-    make_spending,
 )
 from data_generation.model.catalog import COUNTRIES
-from data_generation.model.customers import COUNTRY_BITS, MOMENT_BITS, USER_BITS
+from data_generation.model.customers import COUNTRY_BITS, TIME_SHIFT, USER_BITS
 from data_generation.model.lifecycle import (
     BANK_TRANSFER,
     CHARGE_TEXTS,
-    FIRST_PARTLY_RETURNED_LIFE,
-    LIFE_BITS,
-    LIFE_DAYS,
+    FIRST_PARTLY_RETURNED,
+    LIFECYCLE_BITS,
+    LIFECYCLE_DAYS,
     PAYMENT_MASK,
     REFUND_TEXTS,
     RETURNED_TEXT,
+    build_lifecycle_tables,
     count_payments,
     final_statuses,
     find_end,
     find_payment,
     find_status,
     list_payments,
-    make_lives,
     pay_delays,
 )
 from data_generation.model.seasons import (
@@ -53,10 +54,10 @@ from data_generation.model.seasons import (
 )
 from data_generation.model.streams import Streams
 
-# Orders made at a time.  A part of the format: it names their streams.
+# Orders of a block.  Part of the format: the streams are named by the block's number.
 BLOCK = 2048
 
-# Coupons on the whole order: how many first and how many later orders have one.
+# Coupons on a whole order: how many first and how many later orders of 1,000 have one.
 WELCOME_COUPON_PER_MILLE, WELCOME_PER_CENT = 220, 10
 COUPON_PER_MILLE, COUPON_PER_CENT = 70, 15
 
@@ -68,7 +69,7 @@ _SHIPPING = [country.shipping_cents for country in COUNTRIES]
 
 
 class Money(NamedTuple):
-    """The money of a block of orders in cents, a column each."""
+    """The money of a block of orders in cents, by column."""
 
     subtotals: list[int]
     discounts: list[int]
@@ -77,14 +78,14 @@ class Money(NamedTuple):
     totals: list[int]
 
 
-def add_up(
+def compute_money(
     subtotals: list[int], per_cents: Sequence[int], countries: Sequence[int]
 ) -> Money:
     """Return the money of orders: coupon, shipping with a free threshold, tax on goods.
 
-    *per_cents* are the coupons, *countries* indexes of COUNTRIES.
+    *per_cents* are the coupons; *countries* are indexes of COUNTRIES.
 
-    >>> add_up([4999, 9998], [10, 0], [0, 1])._asdict()
+    >>> compute_money([4999, 9998], [10, 0], [0, 1])._asdict()
     {'subtotals': [4999, 9998], 'discounts': [499, 0], 'shipping': [599, 0], \
 'taxes': [315, 2000], 'totals': [5414, 11998]}
     """
@@ -107,22 +108,39 @@ def add_up(
 
 
 class Block(NamedTuple):
-    """What a block of orders is before it has goods; a column each.
+    """A block of orders before its lines are chosen, by column.
 
-    *moments* are as `customers` makes them; *lives* as in `lives`.
+    *purchases* are integers as in `customers`, *lifecycles* codes as in `lifecycle`.
     """
 
     unit: str
-    moments: Sequence[int]
+    purchases: Sequence[int]
     users: list[int]
     countries: list[int]
     levels: list[int]
     line_counts: list[int]
-    lives: list[int]
+    lifecycles: list[int]
+
+
+class PlacedOrders(NamedTuple):
+    """A block of orders with their ids, times and totals, by column.
+
+    *seconds* are of the day, *delays* seconds until an immediate payment, *chances* 64
+    random bits, *totals* cents.  *last_shares* are the cents of the last line, by index, for
+    orders of several lines that are returned in part.
+    """
+
+    ids: list[str]
+    lifecycles: list[int]
+    seconds: list[int]
+    delays: bytes
+    chances: tuple[int, ...]
+    totals: list[int]
+    last_shares: dict[int, int]
 
 
 class Ids(NamedTuple):
-    """How many orders, lines and payments there are, or have got their ids."""
+    """Numbers of orders, lines and payments, which are also the last ids in use."""
 
     orders: int = 0
     items: int = 0
@@ -137,8 +155,8 @@ class Ids(NamedTuple):
         )
 
 
-def _deal_coupons() -> list[int]:
-    """Return per cent off, by byte and 256 × whether it is a repeat order."""
+def _build_coupon_table() -> list[int]:
+    """Return the coupon in per cent, by byte, plus 256 for a repeat order."""
     welcome, later = (
         256 * per_mille // 1000
         for per_mille in (WELCOME_COUPON_PER_MILLE, COUPON_PER_MILLE)
@@ -149,39 +167,41 @@ def _deal_coupons() -> list[int]:
     ]
 
 
-_COUPONS = _deal_coupons()
+_COUPONS = _build_coupon_table()
 
 
 def plan_blocks(
-    streams: Streams, day: str, moments: Sequence[int], traits: array[int]
+    streams: Streams, day: str, purchases: Sequence[int], traits: array[int]
 ) -> Iterator[Block]:
-    """Yield the orders of *day* from its sorted *moments*, in blocks."""
-    for start in range(0, len(moments), BLOCK):
-        block = moments[start : start + BLOCK]
+    """Yield the blocks of orders of *day*, from its sorted *purchases*."""
+    for start in range(0, len(purchases), BLOCK):
+        block = purchases[start : start + BLOCK]
         yield _plan_block(streams, f"{day}/{start // BLOCK}", block, traits)
 
 
 def _plan_block(
-    streams: Streams, unit: str, moments: Sequence[int], traits: array[int]
+    streams: Streams, unit: str, purchases: Sequence[int], traits: array[int]
 ) -> Block:
-    spending, lives = make_spending(), make_lives()
+    baskets, lifecycles = build_basket_tables(), build_lifecycle_tables()
     user_mask = (1 << USER_BITS) - 1
     country_mask = (1 << COUNTRY_BITS) - 1
-    noise, shift = spending.noise, 16 - NOISE_BITS
-    users = [moment >> 1 & user_mask for moment in moments]
-    inner = list(map(traits.__getitem__, users))
-    countries = [trait & country_mask for trait in inner]
+    noise, shift = baskets.noise, 16 - NOISE_BITS
+    users = [purchase >> 1 & user_mask for purchase in purchases]
+    user_traits = list(map(traits.__getitem__, users))
+    countries = [trait & country_mask for trait in user_traits]
     count = len(users)
     levels = [
         (trait >> COUNTRY_BITS) + noise[word >> shift]
         for trait, word in zip(
-            inner, streams.draw_halves("orders", "basket_value", unit, count), strict=True
+            user_traits,
+            streams.draw_halves("orders", "basket_value", unit, count),
+            strict=True,
         )
     ]
-    line_counts = spending.line_counts
+    line_counts = baskets.line_counts
     return Block(
         unit,
-        moments,
+        purchases,
         users,
         countries,
         levels,
@@ -192,7 +212,7 @@ def _plan_block(
             )
         ],
         [
-            lives[country][word >> 16 - LIFE_BITS]
+            lifecycles[country][word >> 16 - LIFECYCLE_BITS]
             for country, word in zip(
                 countries, streams.draw_halves("orders", "life", unit, count), strict=True
             )
@@ -201,11 +221,11 @@ def _plan_block(
 
 
 def count_ids(blocks: Iterable[Block]) -> Ids:
-    """Return how many orders, lines and payments come of *blocks*, soon or late."""
+    """Return how many orders, lines and payments *blocks* result in, at any time."""
     payments = count_payments()
     total = Ids()
     for block in blocks:
-        payment_count = sum([payments[life] for life in block.lives])
+        payment_count = sum([payments[code] for code in block.lifecycles])
         total = total.add(Ids(len(block.users), sum(block.line_counts), payment_count))
     return total
 
@@ -218,10 +238,10 @@ class Rows(NamedTuple):
     payments: list[str]
 
 
-class Ledger:
-    """The payments of a day in the order of being noted: seconds of the day, and texts.
+class DayPayments:
+    """The payments of a day, in the order of their orders: seconds of the day, and texts.
 
-    A text is the payment's row without its id and instant.
+    A text is the payment's row without its id and time.
     """
 
     def __init__(self) -> None:
@@ -229,13 +249,13 @@ class Ledger:
         self.texts: list[str] = []
 
     def add(self, second: int, text: str) -> None:
-        """Note a payment."""
+        """Append a payment."""
         self.seconds.append(second)
         self.texts.append(text)
 
 
-class Desk:
-    """Where orders become rows: days come in order, ids run on, late payments wait."""
+class OrderBuilder:
+    """Makes rows of orders, day after day; keeps the last ids and the later payments."""
 
     def __init__(
         self, streams: Streams, calendar: Calendar, *, first_order_id: int
@@ -243,49 +263,49 @@ class Desk:
         self.ids = Ids(orders=first_order_id - 1)
         self._streams = streams
         self._calendar = calendar
-        self._ledgers: dict[int, Ledger] = defaultdict(Ledger)
+        self._payments_by_day: dict[int, DayPayments] = defaultdict(DayPayments)
 
     def start_at(self, before: Ids) -> None:
-        """Let the ids run on from *before*: what comes of all earlier orders.
+        """Continue the ids after *before*, the numbers of all that earlier orders result in.
 
-        Of their payments, those that still wait have no id yet.
+        Those of their payments that are still pending have no id yet.
         """
-        waiting = sum(len(ledger.texts) for ledger in self._ledgers.values())
-        self.ids = before._replace(payments=before.payments - waiting)
+        pending = sum(len(payments.texts) for payments in self._payments_by_day.values())
+        self.ids = before._replace(payments=before.payments - pending)
 
     def make_day(
-        self, day: int, blocks: Iterable[Block], shelves: Shelves, labels: Labels
+        self, day: int, blocks: Iterable[Block], tables: ChoiceTables, priced: PricedChoices
     ) -> Iterator[Rows]:
         """Yield the rows of one day, block by block, and then its payments."""
         for block in blocks:
             lines = fill_baskets(
-                self._streams, block.unit, block.levels, block.line_counts, shelves
+                self._streams, block.unit, block.levels, block.line_counts, tables
             )
-            yield self._make_block(day, block, lines, labels)
-        ledger = self._ledgers.pop(day, Ledger())
-        # One integer a payment; as few bits as can be, for the shortest are sorted fastest.
-        bits = len(ledger.texts).bit_length()
-        keys = [second << bits | place for place, second in enumerate(ledger.seconds)]
+            yield self._make_block(day, block, lines, priced)
+        day_payments = self._payments_by_day.pop(day, DayPayments())
+        # One integer per payment, of as few bits as possible: short ones are sorted faster.
+        bits = len(day_payments.texts).bit_length()
+        keys = [second << bits | index for index, second in enumerate(day_payments.seconds)]
         keys.sort()
-        # A payment of the last minutes may fall on the next day.
+        # The payment of an order of the last minutes may be on the next day.
         today = bisect_left(keys, DAY_SECONDS << bits)
         for key in keys[today:]:
-            second, place = (key >> bits) - DAY_SECONDS, key & (1 << bits) - 1
-            self._ledgers[day + 1].add(second, ledger.texts[place])
+            second, index = (key >> bits) - DAY_SECONDS, key & (1 << bits) - 1
+            self._payments_by_day[day + 1].add(second, day_payments.texts[index])
         for start in range(0, today, BLOCK):
             block_keys = keys[start : min(start + BLOCK, today)]
-            rows = self._list_payments(day, block_keys, bits, ledger.texts)
+            rows = self._list_payments(day, block_keys, bits, day_payments.texts)
             yield Rows([], [], rows)
 
     def _make_block(
-        self, day: int, block: Block, lines: Sequence[int], labels: Labels
+        self, day: int, block: Block, lines: Sequence[int], priced: PricedChoices
     ) -> Rows:
         first_order, first_item = self.ids.orders + 1, self.ids.items + 1
         self.ids = self.ids._replace(
             orders=self.ids.orders + len(block.users), items=self.ids.items + len(lines)
         )
         orders = list(map(str, range(first_order, self.ids.orders + 1)))
-        texts = labels.texts
+        texts = priced.texts
         items = [
             f"{item},{order}{texts[line]}"
             for item, order, line in zip(
@@ -295,23 +315,43 @@ class Desk:
                 strict=True,
             )
         ]
-        totals = [0, *accumulate(map(labels.cents.__getitem__, lines))]
+        money, placed = self._place_orders(day, block, orders, lines, priced.cents)
+        statuses = self._add_payments(day, placed)
+        rows = self._list_orders(day, placed, block.users, statuses, money)
+        return Rows(rows, items, [])
+
+    def _place_orders(
+        self,
+        day: int,
+        block: Block,
+        orders: list[str],
+        lines: Sequence[int],
+        cents: Sequence[int],
+    ) -> tuple[Money, PlacedOrders]:
+        """Return the money of *orders* from the *cents* of their *lines*, and their columns."""
+        totals = [0, *accumulate(map(cents.__getitem__, lines))]
         ends = [0, *accumulate(block.line_counts)]
-        marks = list(map(totals.__getitem__, ends))
-        money = add_up(
-            list(map(operator.sub, marks[1:], marks)),
+        totals_at_ends = list(map(totals.__getitem__, ends))
+        money = compute_money(
+            list(map(operator.sub, totals_at_ends[1:], totals_at_ends)),
             self._draw_coupons(block),
             block.countries,
         )
-        last_shares = {
-            at: _share_last(money.totals[at], totals[ends[at] : ends[at + 1] + 1])
-            for at, life in enumerate(block.lives)
-            if life >= FIRST_PARTLY_RETURNED_LIFE and block.line_counts[at] > 1
-        }
-        seconds = self._find_seconds(day, block.moments)
-        statuses = self._live(day, block, orders, seconds, money.totals, last_shares)
-        return Rows(
-            self._list_orders(day, orders, block.users, seconds, statuses, money), items, []
+        count = len(orders)
+        delays = self._streams.draw_bytes("orders", "pay_delay", block.unit, count)
+        chances = self._streams.draw_bytes("orders", "chance", block.unit, 8 * count)
+        return money, PlacedOrders(
+            orders,
+            block.lifecycles,
+            self._find_seconds(day, block.purchases),
+            delays.translate(pay_delays()),
+            struct.unpack(f"<{count}Q", chances),
+            money.totals,
+            {
+                at: _share_last(money.totals[at], totals[ends[at] : ends[at + 1] + 1])
+                for at, code in enumerate(block.lifecycles)
+                if code >= FIRST_PARTLY_RETURNED and block.line_counts[at] > 1
+            },
         )
 
     def _draw_coupons(self, block: Block) -> list[int]:
@@ -319,104 +359,99 @@ class Desk:
         coupons = _COUPONS
         drawn = self._streams.draw_bytes("orders", "coupon", block.unit, len(block.users))
         return [
-            coupons[(moment & 1) << 8 | byte]
-            for moment, byte in zip(block.moments, drawn, strict=True)
+            coupons[(purchase & 1) << 8 | byte]
+            for purchase, byte in zip(block.purchases, drawn, strict=True)
         ]
 
-    def _find_seconds(self, day: int, moments: Sequence[int]) -> list[int]:
-        """Return the second of the day of each of *moments*."""
+    def _find_seconds(self, day: int, purchases: Sequence[int]) -> list[int]:
+        """Return the second of the day of each of *purchases*."""
         start, stop = self._calendar.ticks[day : day + 2]
         length, clock = stop - start, make_clock()
         return [
-            clock[((moment >> MOMENT_BITS) - start << DAY_BITS) // length]
-            for moment in moments
+            clock[((purchase >> TIME_SHIFT) - start << DAY_BITS) // length]
+            for purchase in purchases
         ]
 
-    def _live(
-        self,
-        day: int,
-        block: Block,
-        orders: Sequence[str],
-        seconds: Sequence[int],
-        totals: Sequence[int],
-        last_shares: Mapping[int, int],
-    ) -> list[str]:
-        """Return the orders' statuses at the window's end; note their payments.
+    def _add_payments(self, day: int, placed: PlacedOrders) -> list[str]:
+        """Add the payments of *placed* to their days; return the statuses at the end.
 
-        All payments are noted, in the same order wherever the window ends: their place
-        decides between two of one second.
+        Payments after the window are added too: the place of a payment decides between two
+        of the same second, and must not depend on where the window ends.
         """
-        lives, count = block.lives, len(block.lives)
-        drawn = self._streams.draw_bytes("orders", "pay_delay", block.unit, count)
-        delays = drawn.translate(pay_delays())
-        drawn = self._streams.draw_bytes("orders", "chance", block.unit, 8 * count)
-        chances = struct.unpack(f"<{count}Q", drawn)
-        self._charge_at_once(day, lives, orders, seconds, delays, totals)
-        statuses = list(map(final_statuses().__getitem__, lives))
-        midnight, ledgers = day * DAY_SECONDS, self._ledgers
-        rare = [at for at, life in enumerate(lives) if life >= BANK_TRANSFER]
-        for at in rare:
-            life, last_share = lives[at], 0
-            if life >= FIRST_PARTLY_RETURNED_LIFE:
+        self._add_immediate_charges(day, placed)
+        statuses = list(map(final_statuses().__getitem__, placed.lifecycles))
+        self._add_later_payments(day, placed, statuses)
+        if day <= len(self._calendar.days) - LIFECYCLE_DAYS:
+            return statuses
+        midnight, end = day * DAY_SECONDS, self._calendar.end_second
+        return [
+            find_status(code, midnight + second, delay, chance, end, final)
+            for code, second, delay, chance, final in zip(
+                placed.lifecycles,
+                placed.seconds,
+                placed.delays,
+                placed.chances,
+                statuses,
+                strict=True,
+            )
+        ]
+
+    def _add_immediate_charges(self, day: int, placed: PlacedOrders) -> None:
+        """Add the charges of the orders that are paid at once, by one payment."""
+        charges, day_payments = CHARGE_TEXTS, self._payments_by_day[day]
+        day_payments.seconds += [
+            second + delay
+            for second, delay, code in zip(
+                placed.seconds, placed.delays, placed.lifecycles, strict=True
+            )
+            if code & PAYMENT_MASK < BANK_TRANSFER
+        ]
+        day_payments.texts += [
+            f",{order}{charges[code & 3]}{total},"
+            for order, code, total in zip(
+                placed.ids, placed.lifecycles, placed.totals, strict=True
+            )
+            if code & PAYMENT_MASK < BANK_TRANSFER
+        ]
+
+    def _add_later_payments(
+        self, day: int, placed: PlacedOrders, statuses: list[str]
+    ) -> None:
+        """Add all other payments; set the status of orders of one line that are returned.
+
+        A hot loop: four in five of these orders have one payment, and a list for each would
+        take 4 % of the whole run.
+        """
+        orders, lifecycles, seconds, delays, chances, totals, last_shares = placed
+        midnight, payments_by_day = day * DAY_SECONDS, self._payments_by_day
+        for at in [at for at, code in enumerate(lifecycles) if code >= BANK_TRANSFER]:
+            code, last_share = lifecycles[at], 0
+            if code >= FIRST_PARTLY_RETURNED:
                 last_share = last_shares.get(at, 0)
                 statuses[at] = statuses[at] if last_share else RETURNED_TEXT
             placed_at, order, total = midnight + seconds[at], orders[at], totals[at]
             delay, chance = delays[at], chances[at]
-            # Four in five have one payment to note: a list for each would take 4 % more of
-            # the whole run.
-            if life & PAYMENT_MASK < BANK_TRANSFER:
-                # Paid at once, then given back: its charge is noted already.
-                moment = placed_at + delay + find_end(life, chance)
-                text = f",{order}{REFUND_TEXTS[life & 3]}{last_share or total},"
-            elif life == BANK_TRANSFER:
-                moment = placed_at + find_payment(life, delay, chance)
-                text = f",{order}{CHARGE_TEXTS[life]}{total},"
+            if code & PAYMENT_MASK < BANK_TRANSFER:
+                # Paid at once, then refunded: the charge has been added already.
+                paid_at = placed_at + delay + find_end(code, chance)
+                text = f",{order}{REFUND_TEXTS[code & 3]}{last_share or total},"
+            elif code == BANK_TRANSFER:
+                paid_at = placed_at + find_payment(code, delay, chance)
+                text = f",{order}{CHARGE_TEXTS[code]}{total},"
             else:
-                for moment, text in list_payments(
-                    life, placed_at, delay, chance, total, last_share
+                for paid_at, text in list_payments(
+                    code, placed_at, delay, chance, total, last_share
                 ):
-                    ledger = ledgers[moment // DAY_SECONDS]
-                    ledger.add(moment % DAY_SECONDS, f",{order}{text}")
+                    day_payments = payments_by_day[paid_at // DAY_SECONDS]
+                    day_payments.add(paid_at % DAY_SECONDS, f",{order}{text}")
                 continue
-            ledgers[moment // DAY_SECONDS].add(moment % DAY_SECONDS, text)
-        if day <= len(self._calendar.days) - LIFE_DAYS:
-            return statuses
-        end = self._calendar.end_second
-        return [
-            find_status(life, midnight + second, delay, chance, end, final)
-            for life, second, delay, chance, final in zip(
-                lives, seconds, delays, chances, statuses, strict=True
-            )
-        ]
-
-    def _charge_at_once(
-        self,
-        day: int,
-        lives: Sequence[int],
-        orders: Sequence[str],
-        seconds: Sequence[int],
-        delays: Sequence[int],
-        totals: Sequence[int],
-    ) -> None:
-        """Note the charges of the orders that are paid at once, by one payment."""
-        charges, ledger = CHARGE_TEXTS, self._ledgers[day]
-        ledger.seconds += [
-            second + delay
-            for second, delay, life in zip(seconds, delays, lives, strict=True)
-            if life & PAYMENT_MASK < BANK_TRANSFER
-        ]
-        ledger.texts += [
-            f",{order}{charges[life & 3]}{total},"
-            for order, life, total in zip(orders, lives, totals, strict=True)
-            if life & PAYMENT_MASK < BANK_TRANSFER
-        ]
+            payments_by_day[paid_at // DAY_SECONDS].add(paid_at % DAY_SECONDS, text)
 
     def _list_orders(
         self,
         day: int,
-        orders: Sequence[str],
+        placed: PlacedOrders,
         users: Sequence[int],
-        seconds: Sequence[int],
         statuses: Sequence[str],
         money: Money,
     ) -> list[str]:
@@ -426,16 +461,16 @@ class Desk:
             f"{order},{user},{text}{minute_texts[second // 60]}{second_texts[second % 60]}"
             f"{status}{subtotal},{discount},{fee},{tax},{total}\n"
             for order, user, second, status, subtotal, discount, fee, tax, total in zip(
-                orders, users, seconds, statuses, *money, strict=True
+                placed.ids, users, placed.seconds, statuses, *money, strict=True
             )
         ]
 
     def _list_payments(
         self, day: int, keys: Sequence[int], bits: int, texts: Sequence[str]
     ) -> list[str]:
-        """Return the rows of the payments with *keys*: second of the day, place in *texts*.
+        """Return the rows of payments with *keys*: second of the day, then index of *texts*.
 
-        The place takes the lower *bits*.
+        The index is in the lower *bits*.
         """
         first_id = self.ids.payments + 1
         self.ids = self.ids._replace(payments=self.ids.payments + len(keys))
@@ -450,5 +485,5 @@ class Desk:
 
 
 def _share_last(total: int, totals: Sequence[int]) -> int:
-    """Return the last line's share in an order's *total*; *totals* run up to each line."""
+    """Return the last line's share of an order's *total*; *totals* are cumulated by line."""
     return total * (totals[-1] - totals[-2]) // (totals[-1] - totals[0])

@@ -1,9 +1,10 @@
-"""How demand moves through the year, the week and the day.
+"""How demand changes through the year, the week and the day.
 
-Time comes in two forms.  *Calendar* time is days of the window (0 is the first) and
-seconds of the day, in UTC.  *Shop* time is ticks: it runs faster on busy days, and its
-mean speed over a year is near one day a day.  Customers buy at a steady rate in shop time,
-so season and hours shape the data, and their hidden rates stay what they are.
+There are two kinds of time.  *Calendar time* is days of the window (0 is the first) and
+seconds of the day, in UTC.  *Demand time* is counted in ticks and runs faster while demand
+is high; over a year it is about as long as calendar time.  Customers buy at a constant rate
+in demand time.  So seasons and hours shape the data, and the hidden purchase rates can
+still be recovered from it.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from functools import cache
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-# Ticks in a day of plain demand: so few that 20 years of them are one digit of CPython's
-# integers, which makes the arithmetic of moments faster.
+# Ticks in a day of average demand.  Few enough that 20 years of them fit into one digit of
+# CPython's integers, which makes the arithmetic of purchase times faster.
 DAY_BITS = 17
 DAY_TICKS = 1 << DAY_BITS
 
 DAY_SECONDS = 86_400
 
 # Orders by hour of the day, as weights: the hourly profile of a public retail demo shop
-# (theLook), lowest at five and six in the morning; its peak at seven in the evening is
-# drawn a little sharper, so that it can be told from its neighbours.
+# (theLook), lowest at five and six in the morning.  Its peak at seven in the evening is a
+# little sharper here, so that it can be distinguished from the hours beside it.
 HOUR_WEIGHTS = (
     36,
     30,
@@ -55,15 +56,16 @@ HOUR_WEIGHTS = (
 # Monday to Sunday, per cent; the same source.
 WEEKDAY_PER_CENT = (112, 100, 100, 102, 88, 85, 115)
 
-# January to December, per cent: quiet after Christmas, a season of gifts at the end.
+# January to December, per cent: low after Christmas, high in November and December.
 MONTH_PER_CENT = (97, 98, 99, 97, 98, 97, 93, 96, 98, 101, 122, 126)
 
-# Black Friday and Cyber Monday stand 2.74 and 3.37 times above the mean day of November
-# and December (Adobe 2024); these bring the orders near that from a plain Friday, Monday.
+# Black Friday and Cyber Monday have 2.74 and 3.37 times the demand of the mean day of
+# November and December (Adobe 2024).  These factors, applied to an ordinary Friday and
+# Monday, bring the orders near that.
 BLACK_FRIDAY_PER_CENT = 378
 CYBER_MONDAY_PER_CENT = 347
 
-# An instant's text is its day's, then MINUTES[second // 60], then SECONDS[second % 60].
+# The text of a timestamp: its day, MINUTES[second // 60] and SECONDS[second % 60].
 MINUTES = [f"T{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60)]
 SECONDS = [f"{second:02d}Z" for second in range(60)]
 
@@ -86,7 +88,7 @@ def make_clock() -> array[int]:
 
 
 class Calendar(NamedTuple):
-    """A window of days; *ticks* is the shop time at each midnight, the last included."""
+    """A window of days; *ticks* is the demand time at each midnight, the last included."""
 
     start: date
     days: list[date]
@@ -98,13 +100,13 @@ class Calendar(NamedTuple):
         """Return the first second after the window, counted from its start."""
         return len(self.days) * DAY_SECONDS
 
-    def format_instant(self, second: int) -> str:
-        """Return the instant *second* seconds after the window's start as ISO 8601 text."""
+    def format_timestamp(self, second: int) -> str:
+        """Return the time *second* seconds after the window's start as ISO 8601 text."""
         day, second = divmod(second, DAY_SECONDS)
         return f"{self.texts[day]}{MINUTES[second // 60]}{SECONDS[second % 60]}"
 
     def second_at(self, tick: int) -> int:
-        """Return the second of calendar time at *tick* of shop time; it never runs back."""
+        """Return the second of calendar time at *tick*; it never decreases."""
         day = bisect_right(self.ticks, tick) - 1
         start, stop = self.ticks[day], self.ticks[day + 1]
         return (
@@ -124,7 +126,7 @@ def plan_calendar(start: date, end: date) -> Calendar:
 
 
 def demand(day: date) -> int:
-    """Return how much shop time passes on *day*, in ticks.
+    """Return how much demand time passes on *day*, in ticks.
 
     >>> demand(date(2024, 12, 2)) > 3 * demand(date(2024, 9, 2))
     True

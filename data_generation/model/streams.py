@@ -1,10 +1,10 @@
 """Keyed random streams: the same integers on every Python, system and processor.
 
 The bits come from a standard (SHAKE-128, FIPS 202), not from an implementation, and they
-are read as little-endian integers whatever the machine.  A stream is addressed by name:
-seed, table, column and unit, where the unit is a day, a block of a day's orders, a week,
-a block of products or one customer.  So a new column or table takes nothing from the
-others, and any unit can be made alone, in any order.
+are read as little-endian integers on every machine.  A stream has a name of four parts:
+seed, table, column and unit.  The unit is a day, a block of a day's orders, a week, a block
+of products or one customer.  So a new column or table does not change the random numbers of
+the others, and units can be made in any order.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import hashlib
 import struct
 from typing import NamedTuple
 
-# Rises when the same seed is meant to give other bytes.
+# Increased when the bytes of a seed change on purpose.
 FORMAT_VERSION = 2
 
 LARGEST_SEED = 2**64 - 1
 
-# A draw is a word: an integer in [0, WORDS), every value equally likely.
+# A word is one random number: an integer in [0, WORDS), every value equally likely.
 WORD_BITS = 32
 WORDS = 1 << WORD_BITS
 
@@ -26,24 +26,25 @@ WORDS = 1 << WORD_BITS
 class Streams(NamedTuple):
     """All random streams of one *seed*, an integer in [0, LARGEST_SEED].
 
-    A longer draw of a stream begins with the shorter one, so a unit may grow at its end.
+    A longer draw of a stream begins with the shorter one, so rows can be appended to a unit
+    without changing the earlier ones.
     """
 
     seed: int
 
     def draw_bytes(self, table: str, column: str, unit: object, count: int) -> bytes:
-        """Return the first *count* bytes of the stream that the four names address."""
+        """Return the first *count* bytes of the stream with this name."""
         name = f"shop\0{FORMAT_VERSION}\0{self.seed}\0{table}\0{column}\0{unit}"
         return hashlib.shake_128(name.encode("utf-8")).digest(count)
 
     def draw_halves(
         self, table: str, column: str, unit: object, count: int
     ) -> tuple[int, ...]:
-        """Return the first *count* half words of a stream, integers in [0, 2**16)."""
+        """Return the first *count* half words (16 bits) of a stream, in [0, 2**16)."""
         return struct.unpack(f"<{count}H", self.draw_bytes(table, column, unit, 2 * count))
 
     def draw(self, table: str, column: str, unit: object, count: int) -> tuple[int, ...]:
-        """Return the first *count* words of a stream, integers in [0, WORDS).
+        """Return the first *count* words (32 bits) of a stream, in [0, WORDS).
 
         >>> Streams(42).draw("users", "city", "2024-02-29", 2)
         (3013701493, 1839631782)
@@ -52,7 +53,7 @@ class Streams(NamedTuple):
 
 
 def scale_word(word: int, low: int, high: int) -> int:
-    """Return the integer in [*low*, *high*) that lies where *word* lies in its range.
+    """Return *word*, scaled from [0, WORDS) to an integer in [*low*, *high*).
 
     >>> scale_word(0, 10, 20), scale_word(WORDS - 1, 10, 20)
     (10, 19)
@@ -61,5 +62,5 @@ def scale_word(word: int, low: int, high: int) -> int:
 
 
 def is_chosen(word: int, per_mille: int) -> bool:
-    """Tell whether an event that happens *per_mille* times in 1,000 happens at *word*."""
+    """Return whether *word* selects an event of probability *per_mille* in 1,000."""
     return word * 1000 < per_mille << WORD_BITS
