@@ -174,7 +174,7 @@ class AWrongTruth(ShopCase):
         ):
             with self.subTest(name, value=value):
                 self.edit_manifest(**{name: value})
-                self.refuse("truth of another shop", f"{name} is {value}", "--truth")
+                self.refuse("truth of another shop", f"its {name} is {value}", "--truth")
         self.edit_manifest(window={"start": "2024-01-01", "end": "2025-12-30"})
         self.refuse("window_end is 2025-12-30, the database's 2025-12-31")
         self.edit_manifest(window="2024")
@@ -182,9 +182,8 @@ class AWrongTruth(ShopCase):
 
     def test_truth_of_another_day_is_refused(self) -> None:
         self.refuse(
-            "comes after 2025-12-31",
-            "starts with 2025-08-17",
-            "Leave --as-of or --score",
+            "starts after 2025-12-31, the forecast after 2025-08-17",
+            "Omit --as-of or --score",
             options=("--as-of", "2025-08-17"),
         )
 
@@ -192,7 +191,7 @@ class AWrongTruth(ShopCase):
         (self.truth / "users.csv").unlink()
         self.refuse("users.csv: cannot be read", "python generate_data.py")
         shutil.rmtree(self.truth)
-        self.refuse("there is no truth to score with", "python generate_data.py")
+        self.refuse("datapackage.json: is missing", "python generate_data.py")
 
     def test_broken_manifest_is_refused(self) -> None:
         path = self.truth / "datapackage.json"
@@ -228,7 +227,7 @@ class AWrongTruth(ShopCase):
         for resources in (None, [], ["users.csv"], [{"path": "users.csv"}]):
             with self.subTest(resources):
                 self.edit_manifest(resources=resources)
-                self.refuse("users.csv: is not as datapackage.json beside it says")
+                self.refuse("users.csv: is not the file that datapackage.json lists")
 
     def test_truth_without_a_customer_is_refused(self) -> None:
         sources = known_sources()

@@ -14,6 +14,8 @@ from utils.helpers import DataError
 # It rises when the same input gives another database on purpose.
 TOOL_VERSION = "1.1"
 
+_REMEDY = "Correct the manifest, or remove it to load the files without one."
+
 
 class Manifest(NamedTuple):
     """A manifest; if there is none, *document* is empty and *sha256* is None."""
@@ -22,26 +24,24 @@ class Manifest(NamedTuple):
     sha256: str | None
 
 
-def read_manifest(path: Path) -> Manifest:
-    """Return the manifest at *path*, or an empty one if the file does not exist."""
+def read_manifest(path: Path, *, remedy: str = _REMEDY) -> Manifest:
+    """Return the manifest at *path*, or an empty one if the file does not exist.
+
+    Raise `DataError`, which ends with *remedy*, if the file is not a JSON object.
+    """
     if not path.exists():
         return Manifest({}, None)
     if not path.is_file():
-        raise DataError(f"{path}: is not a file. Remove it to load the files without it.")
+        raise DataError(f"{path}: is not a file. {remedy}")
     try:
         data = path.read_bytes()
         document = json.loads(data.decode("utf-8"))
         # JSON may contain an escaped half of a character, which SQLite cannot store.
         json.dumps(document, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path}: not valid JSON: {error}. Correct the manifest, or remove it to"
-            " load the files without one."
-        ) from error
+        raise DataError(f"{path}: is not valid JSON: {error}. {remedy}") from error
     if not isinstance(document, dict):
-        raise DataError(
-            f"{path}: expected a JSON object. Correct the manifest, or remove it."
-        )
+        raise DataError(f"{path}: expected a JSON object. {remedy}")
     return Manifest(document, hashlib.sha256(data).hexdigest())
 
 
@@ -98,6 +98,6 @@ def read_generator(manifest: dict[str, Any]) -> dict[str, Any]:
         if day is not None and not (isinstance(day, str) and is_date(day)):
             raise DataError(
                 f"{MANIFEST_NAME}: {name} is {day!r}, expected a day as YYYY-MM-DD."
-                " Correct the manifest, or remove it to load the files without one."
+                f" {_REMEDY}"
             )
     return {name: value for name, value in facts.items() if isinstance(value, (int, str))}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,12 @@ from queries.forecast.histories import PurchaseHistory, name_cohort, parse_day
 from utils.contract import MANIFEST_NAME
 from utils.database import Provenance
 from utils.helpers import DataError, hash_file
+from utils.manifest import (
+    Manifest,
+    compare_with_manifest,
+    read_generator,
+    read_manifest,
+)
 
 USERS_NAME = "users.csv"
 DECILES = 10
@@ -22,13 +27,7 @@ DECILES = 10
 _MAKE = "Make it with: python generate_data.py --generate --truth"
 
 # Facts of the shop that its truth must share, as the manifest and the database name them.
-_SHARED = {
-    "seed": ("seed",),
-    "users": ("users",),
-    "window_start": ("window", "start"),
-    "window_end": ("window", "end"),
-    "format_version": ("format_version",),
-}
+_SHARED = ("seed", "users", "window_start", "window_end", "format_version")
 
 
 class Truth(NamedTuple):
@@ -49,28 +48,13 @@ class ScoredCustomer(NamedTuple):
 def read_truth(
     folder: Path, provenance: Provenance, as_of: str
 ) -> tuple[int, dict[int, Truth]]:
-    """Return the days that the truth in *folder* looks ahead, and it by user id.
+    """Return the length in days of the truth in *folder*, and the truth by user id.
 
-    Raise `DataError` if it is not there, not whole, or not of the shop and the day in
-    question.
+    Raise `DataError` if it is missing, incomplete, or of another shop or another day.
     """
     manifest = _read_manifest(folder / MANIFEST_NAME)
-    generator = provenance.get("generator", {})
-    for name, keys in _SHARED.items():
-        found: Any = manifest
-        for key in keys:
-            found = found.get(key) if isinstance(found, dict) else None
-        if str(found) != generator.get(name):
-            raise DataError(
-                f"{folder}: is the truth of another shop: its {name} is {found}, the"
-                f" database's {generator.get(name, 'unknown')}. {_MAKE}"
-            )
-    if generator["window_end"] != as_of:
-        raise DataError(
-            f"{folder}: tells what comes after {generator['window_end']}, and the forecast"
-            f" starts with {as_of or 'no day'}. Leave --as-of or --score away."
-        )
-    days = manifest.get("horizon_days")
+    _require_same_shop(folder, manifest, provenance.get("generator", {}), as_of)
+    days = manifest.document.get("horizon_days")
     if type(days) is not int or not 0 < days <= MAX_DAYS_AHEAD:
         raise DataError(
             f"{folder / MANIFEST_NAME}: horizon_days is {days!r}, expected 1 to"
@@ -80,24 +64,35 @@ def read_truth(
     try:
         truths = _read_users(path)
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise DataError(
-            f"{path}: cannot be read as the truth: {error!r}. {_MAKE}"
-        ) from error
-    if f"sha256:{hash_file(path)}" != _find_listed_hash(manifest):
-        raise DataError(f"{path}: is not as {MANIFEST_NAME} beside it says. {_MAKE}")
+        raise DataError(f"{path}: cannot be read: {error!r}. {_MAKE}") from error
+    if compare_with_manifest(manifest, USERS_NAME, hash_file(path)) != "matches":
+        raise DataError(f"{path}: is not the file that {MANIFEST_NAME} lists. {_MAKE}")
     return days, truths
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+def _read_manifest(path: Path) -> Manifest:
+    if not path.exists():
+        raise DataError(f"{path}: is missing, and with it the ground truth. {_MAKE}")
+    return read_manifest(path, remedy=_MAKE)
+
+
+def _require_same_shop(
+    folder: Path, manifest: Manifest, generator: Mapping[str, str], as_of: str
+) -> None:
+    """Raise `DataError` unless the truth is that of the database, from *as_of* on."""
+    stated = read_generator(manifest.document)
+    for name in _SHARED:
+        if str(stated.get(name)) != generator.get(name):
+            raise DataError(
+                f"{folder}: is the ground truth of another shop: its {name} is"
+                f" {stated.get(name)}, the database's {generator.get(name, 'unknown')}."
+                f" {_MAKE}"
+            )
+    if generator["window_end"] != as_of:
         raise DataError(
-            f"{path}: there is no truth to score with: {error}. {_MAKE}"
-        ) from error
-    if not isinstance(document, dict):
-        raise DataError(f"{path}: expected a JSON object. {_MAKE}")
-    return document
+            f"{folder}: starts after {generator['window_end']}, the forecast after"
+            f" {as_of or 'no day'}. Omit --as-of or --score."
+        )
 
 
 def _read_users(path: Path) -> dict[int, Truth]:
@@ -109,15 +104,6 @@ def _read_users(path: Path) -> dict[int, Truth]:
             )
             for record in csv.DictReader(file)
         }
-
-
-def _find_listed_hash(manifest: Mapping[str, Any]) -> str | None:
-    """Return the hash that *manifest* lists of the users, None if it lists none."""
-    resources = manifest.get("resources")
-    for resource in resources if isinstance(resources, list) else []:
-        if isinstance(resource, dict) and resource.get("path") == USERS_NAME:
-            return str(resource.get("hash"))
-    return None
 
 
 def score_forecast(
