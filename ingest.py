@@ -215,7 +215,7 @@ def run_ingest(args: argparse.Namespace) -> None:
 
 def run_report(args: argparse.Namespace) -> bool:
     """Report on the data that *args* name; return False if the run has to fail."""
-    from db.reporting.report import render_summary
+    from db.reporting.markdown import render_summary
 
     out_dir: Path | None = args.out_dir
     report = make_report(args)

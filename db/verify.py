@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from db.loading.loader import LoadedFile, create_tables, load_table, open_new
-from db.reporting.report import read_report, render_markdown
+from db.reporting.markdown import render_markdown
+from db.reporting.report import read_report
 from utils.contract import MANIFEST_NAME, PROVENANCE_TABLE, Contract, Table
 from utils.csv_bytes import RejectedInput
 from utils.database import (

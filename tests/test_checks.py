@@ -16,21 +16,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from db.reporting.report import (
+from db.reporting.checks import (
     CHECKS_DIR,
     SAMPLE_ROWS,
     THRESHOLDS,
     TRENDS_DIR,
-    Loaded,
     Query,
     Row,
     Thresholds,
-    judge,
     read_header,
     read_queries,
     read_thresholds,
-    run_checks,
 )
+from db.reporting.report import LoadedDatabase, judge_checks, run_checks
 from tests.shop import create_shop, record_provenance, seal_provenance
 from tests.support import ShopCase, sample_shop, skip_or_fail
 from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, read_contract
@@ -551,7 +549,7 @@ def check_shop(connection: sqlite3.Connection) -> dict[str, Row]:
     """Return what the checks find in the database of *connection*, by name."""
     contract = read_contract()
     digests = {table.name: table_digest(connection, table) for table in contract.tables}
-    loaded = Loaded(connection, contract, read_provenance(connection), digests)
+    loaded = LoadedDatabase(connection, contract, read_provenance(connection), digests)
     checks = run_checks(loaded)
     return {check["check"]: check for check in checks}
 
@@ -572,7 +570,7 @@ class ASoundShop(CheckCase):
 
     def test_coverage_is_information_and_no_fault(self) -> None:
         self.assertEqual(
-            judge(list(self.check().values())),
+            judge_checks(list(self.check().values())),
             {
                 "status": "pass",
                 "errors": 0,
@@ -679,7 +677,7 @@ class ABrokenShop(CheckCase):
                 checks["money_items_make_subtotal"]["status"],
                 checks["money_items_make_subtotal"]["note"],
             ),
-            (None, "fail", "the amounts are too large to add up in 64 bits"),
+            (None, "fail", "the sum of the amounts overflows 64-bit integers"),
         )
         self.assertEqual(checks["money_line_total"]["count"], 2)
 
@@ -692,7 +690,7 @@ class ABrokenShop(CheckCase):
         check = self.check(fault)["database_keeps_its_rules"]
         self.assertEqual(
             (check["status"], check["count"], check["note"]),
-            ("info", None, "loaded under another schema than db/schema.sql"),
+            ("info", None, "the data were loaded under another schema than db/schema.sql"),
         )
 
     def test_a_fact_added_to_the_provenance_is_found(self) -> None:

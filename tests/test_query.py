@@ -23,7 +23,7 @@ from typing import Any
 from unittest import mock
 
 import run_query
-from db.reporting.report import TRENDS_DIR
+from db.reporting.checks import TRENDS_DIR
 from queries import run_query as query
 from queries.options import Options, put_options
 from queries.reading import DAYS_PATH, VALUES_PATH

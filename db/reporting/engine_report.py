@@ -1,8 +1,8 @@
-"""The report over the CSV files themselves, by another engine than SQLite.
+"""The report on the CSV files themselves, by DuckDB or Spark instead of SQLite.
 
-The same checks and trends are asked of DuckDB or Spark.  What a load would have proved,
-cell by cell and rule by rule, the engine proves (`utils/engines/proofs.py`); what it found
-takes the place of the three checks that look into a database.
+The engine runs the same checks and trends.  It also proves what a load would have proved,
+cell by cell and rule by rule (`utils/engines/proofs.py`); the results replace the three
+built-in checks of a database.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from db.reporting.report import (
-    CONTENT_CHECK,
+from db.reporting.checks import (
+    BUILT_IN_COLUMNS,
     RULES_CHECK,
     SAMPLE_ROWS,
     TRENDS_DIR,
@@ -21,16 +21,13 @@ from db.reporting.report import (
     Check,
     Findings,
     Query,
-    Report,
     Row,
-    assemble_report,
     describe_check,
-    describe_trends,
     list_checks,
-    publish_report,
     read_queries,
-    show_cell,
+    sample_row,
 )
+from db.reporting.report import Report, assemble_report, describe_trends, publish_report
 from utils.database import VALID_REFUNDS_SQL, find_as_of
 from utils.engines.dialects import translate_select
 from utils.engines.process import Engine, require_64_bits
@@ -53,13 +50,13 @@ _COUNTS, _SAMPLES, _INEXACT = "counts_of_checks", "samples_of_checks", "inexact_
 
 
 def report_files(engine: Engine, data_dir: Path, out_dir: Path | None = None) -> Report:
-    """Let *engine* report on the CSV files in *data_dir*; write as `report_database` does.
+    """Report on the CSV files in *data_dir* by *engine*; write as `report_database` does.
 
     Raise `DataError` if the files cannot be read, or the engine fails.
     """
     session = open_session(engine, data_dir, has_fingerprints=True)
     checks, trends = list_checks(), read_queries(TRENDS_DIR)
-    _ask_checks(session, checks)
+    _add_checks(session, checks)
     for trend in trends:
         session.script.add_query(trend.name, translate_select(trend.sql))
     session.script.add_query(_INEXACT, _find_inexact_refund(engine))
@@ -84,8 +81,8 @@ def report_files(engine: Engine, data_dir: Path, out_dir: Path | None = None) ->
     )
 
 
-def _ask_checks(session: Session, checks: Sequence[Check]) -> None:
-    """Ask of all checks at once how many rows they find, and which come first."""
+def _add_checks(session: Session, checks: Sequence[Check]) -> None:
+    """Add two queries for all checks: their row counts, and their first rows."""
     queries = [check.query for check in checks if check.query is not None]
     counts, samples = [], []
     for query in queries:
@@ -120,17 +117,17 @@ def _read_trend(session: Session, trend: Query) -> list[Row]:
 
 
 def _describe_checks(session: Session, checks: Sequence[Check]) -> Iterator[Row]:
-    """Yield what each of *checks* found, as the report holds it."""
+    """Yield what each of *checks* found, as the report contains it."""
     counts: dict[str, int] = dict(session.script.rows[_COUNTS])
     samples: dict[str, list[list[Any]]] = {}
     for name, row in session.script.rows[_SAMPLES]:
-        # An engine may hand over JSON within JSON as text or as an object.
+        # An engine may return JSON within JSON as text or as an object.
         cells = (json.loads(row) if isinstance(row, str) else row).values()
         require_64_bits(session.dialect, name, cells)
-        samples.setdefault(name, []).append([show_cell(cell) for cell in cells])
+        samples.setdefault(name, []).append(sample_row(list(cells)))
     for check in checks:
         if check.query is None:
-            findings = _find_here(session, check)
+            findings = _find_by_proofs(session, check)
         else:
             columns = list(list_columns(session.contract, check.query.sql))
             sample = samples.get(check.name, [])
@@ -138,25 +135,16 @@ def _describe_checks(session: Session, checks: Sequence[Check]) -> Iterator[Row]
         yield describe_check(check, findings)
 
 
-def _find_here(session: Session, check: Check) -> Findings:
-    """Return what the proofs say to *check*, which has no SQL."""
+def _find_by_proofs(session: Session, check: Check) -> Findings:
+    """Return what the proofs found for the built-in *check*."""
     rows: list[list[Any]]
-    columns = {
-        WHOLE_CHECK: ["message"],
-        RULES_CHECK: ["object", "fault"],
-        CONTENT_CHECK: ["table_name", "recorded_sha256", "found_sha256"],
-    }[check.name]
     if check.name == WHOLE_CHECK:
-        rows = [
-            [fault.describe()]
-            for fault in find_invalid_cells(session.script, session.contract)
-        ]
+        found = find_invalid_cells(session.script, session.contract)
+        rows = [[proof.describe()] for proof in found]
     elif check.name == RULES_CHECK:
-        rows = [
-            [f"table {fault.table}", fault.describe()]
-            for fault in find_broken_rules(session.script, session.contract)
-        ]
+        found = find_broken_rules(session.script, session.contract)
+        rows = [[f"table {proof.table}", proof.describe()] for proof in found]
     else:
         rows = [list(row) for row in find_misread_tables(session.script, session.contents)]
-    sample = [[show_cell(cell) for cell in row] for row in rows[:SAMPLE_ROWS]]
-    return Findings(columns, len(rows), sample)
+    sample = [sample_row(row) for row in rows[:SAMPLE_ROWS]]
+    return Findings(BUILT_IN_COLUMNS[check.name], len(rows), sample)

@@ -1,24 +1,24 @@
-"""What the report derives from the whole numbers of the SQL: ratios, months, periods.
+"""What the report derives from the integers of the SQL: ratios, months, periods.
 
-Rows in, rows out.  A ratio without a meaning, because nothing divides it, is None.
+Rows in, rows out.  A ratio with denominator 0 is None.
 """
 
 from __future__ import annotations
 
 import calendar
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from utils.months import is_month, month_number, month_text, quarter_text
 from utils.ratios import quotient, ratio
 
-# Longer gaps than a century are a mistyped year; filling them would only bury the rest.
+# A gap longer than a century is a mistyped year; filling it would bury the other months.
 LONGEST_FILLED_SPAN = 1200
 
-# Each period that months are put together to, and its label from a month YYYY-MM.
+# The periods into which months are grouped, with their label for a month YYYY-MM.
 PERIOD_LABELS: dict[str, Callable[[str], str]] = {
     "month": lambda month: month,
-    "quarter": lambda month: f"{month[:4]} Q{(int(month[5:]) + 2) // 3}",
+    "quarter": lambda month: quarter_text(month).replace("-", " "),
     "year": lambda month: month[:4],
 }
 
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 class Period(NamedTuple):
-    """A month, quarter or year; not *is_complete* while one of its months is to come."""
+    """A month, quarter or year; *is_complete* once all of its months are over."""
 
     label: str
     net_cents: int
@@ -34,7 +34,7 @@ class Period(NamedTuple):
 
 
 def derive_trend(name: str, rows: list[Row], as_of: str | None) -> list[Row]:
-    """Return the *rows* of the trend *name* with the ratios that belong to it.
+    """Return the *rows* of the trend *name* with its ratios.
 
     A trend by month gets a row for every month, and `is_complete`.
     """
@@ -50,7 +50,7 @@ def derive_trend(name: str, rows: list[Row], as_of: str | None) -> list[Row]:
 
 
 def derive_revenue(rows: list[Row]) -> list[Row]:
-    """Return the months with AOV, refund rate, and the share of customers who came back."""
+    """Return the months with AOV, refund rate and the share of returning customers."""
     return [
         {
             **row,
@@ -121,7 +121,7 @@ def derive_frequencies(rows: list[Row]) -> list[Row]:
 
 
 def fill_hours(rows: list[Row]) -> list[Row]:
-    """Return one row for each of the week's 168 hours, 0 where nobody ordered."""
+    """Return one row for each of the week's 168 hours; an hour without orders has 0."""
     counts = {(row["weekday"], row["hour"]): row["order_count"] for row in rows}
     return [
         {"weekday": weekday, "hour": hour, "order_count": counts.get((weekday, hour), 0)}
@@ -145,11 +145,11 @@ DERIVATIONS: dict[str, Callable[[list[Row]], list[Row]]] = {
 def fill_months(rows: list[Row], as_of: str | None) -> list[Row]:
     """Return *rows* with a row of zeros for each month between them, and up to *as_of*.
 
-    Months that no calendar has are left as they are found.
+    If a month is not of the calendar, return *rows* unchanged.
     """
     by_month = {row["month"]: row for row in rows}
     known = sorted([*by_month, as_of[:7]] if as_of else by_month)
-    if not all(re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month) for month in known):
+    if not all(is_month(month) for month in known):
         return rows
     first, last = month_number(known[0]), month_number(known[-1])
     if last - first >= LONGEST_FILLED_SPAN:
@@ -157,20 +157,6 @@ def fill_months(rows: list[Row], as_of: str | None) -> list[Row]:
     zeros = dict.fromkeys(rows[0], 0)
     months = [month_text(number) for number in range(first, last + 1)]
     return [by_month.get(month, {**zeros, "month": month}) for month in months]
-
-
-def month_number(month: str) -> int:
-    """Return the number of the month YYYY-MM, counted so that the next one is one more."""
-    return int(month[:4]) * 12 + int(month[5:7]) - 1
-
-
-def month_text(number: int) -> str:
-    """Return the month with *number* as YYYY-MM.
-
-    >>> month_text(month_number("2024-12") + 1)
-    '2025-01'
-    """
-    return f"{number // 12:04}-{number % 12 + 1:02}"
 
 
 def is_complete(month: str, as_of: str | None) -> int:
@@ -189,9 +175,9 @@ def is_complete(month: str, as_of: str | None) -> int:
 def group_by_period(
     rows: Sequence[Mapping[str, Any]], *, at_most: int
 ) -> tuple[str, list[Period]]:
-    """Return what the periods are called, and the months *rows* put together to them.
+    """Return the name of the periods, and the months *rows* grouped into them.
 
-    They are the shortest of which there are *at_most*, or years, which may be more.
+    The periods are the shortest that give *at_most* groups; else years, however many.
     """
     noun = next(
         (
@@ -213,7 +199,7 @@ def group_by_period(
 
 
 def derive_kpis(trends: Mapping[str, Row], tables: Sequence[Row]) -> Row:
-    """Return the headline figures: sums over *trends* and *tables*, and their ratios."""
+    """Return the key figures: sums over *trends* and *tables*, and their ratios."""
     gross, discount, refund, net = (
         sum_column(trends["revenue_by_month"], column)
         for column in ("gross_cents", "discount_cents", "refund_cents", "net_cents")
@@ -265,10 +251,10 @@ def sum_column(trend: Row, column: str) -> int:
 
 
 def find_last_complete_month(rows: Sequence[Row]) -> Row | None:
-    """Return the figures of the last month that is over, or None if none is.
+    """Return the figures of the last complete month, or None if there is none.
 
-    *change_on_year* tells of each how much more it is than in the same month a year
-    before, as a share of that; None where that month is not there, or had nothing.
+    *change_on_year* is the relative change from the same month of the year before; None
+    where that month is missing or has 0.
     """
     complete = [row for row in rows if row["is_complete"]]
     if not complete:

@@ -1,24 +1,37 @@
-"""The report: what is wrong with a loaded database, and what it says about the shop.
+"""The report on a loaded database: run all checks and trends, judge, write.
 
-Every check is one SQL file in `checks/` that returns the rows that break a rule, every
-trend one in `trends/` that returns whole numbers; here they are run.  The ratios are made
-in `ratios.py`.  `report.json` is the whole result; `report.md` is rendered from it alone.
+A check is a SQL file in `checks/` that returns the rows that break a rule, a trend one in
+`trends/` that returns integers; `figures` derives the ratios.  `report.json` contains the
+complete result; `report.md` is rendered from it alone.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from db.reporting.checks import (
+    BUILT_IN_COLUMNS,
+    RULES_CHECK,
+    SAMPLE_ROWS,
+    TRENDS_DIR,
+    WHOLE_CHECK,
+    Check,
+    Findings,
+    Query,
+    describe_check,
+    digest_queries,
+    list_checks,
+    read_queries,
+    sample_row,
+)
 from db.reporting.figures import derive_kpis, derive_trend
-from db.reporting.markdown import describe_verdict, render_markdown, render_summary
+from db.reporting.markdown import describe_verdict, render_markdown
 from utils.atomic_files import write_atomically
 from utils.contract import PROVENANCE_TABLE, Contract, read_contract
 from utils.database import (
@@ -39,131 +52,43 @@ from utils.helpers import (
     render_json,
 )
 
-__all__ = ["build_report", "render_markdown", "render_summary", "report_database"]
-
-CHECKS_DIR = PROJECT_ROOT / "db" / "checks"
-TRENDS_DIR = PROJECT_ROOT / "db" / "trends"
+SCHEMA_VERSION = "2.0"
 
 SCHEMA_VERSION = "2.0"
 
-# The three checks that are made here.
-WHOLE_CHECK = "database_is_whole"
-RULES_CHECK = "database_keeps_its_rules"
-CONTENT_CHECK = "files_content_as_loaded"
-
-# Of SQLite's own messages all are wanted; a number has to be told.
+# `PRAGMA integrity_check` stops after 100 messages unless it is given another number.
 MOST_MESSAGES = 2**31 - 1
 
-# Breaking rows shown of each check, and characters shown of a text in them.
-SAMPLE_ROWS = 5
-SAMPLE_CHARACTERS = 120
-
-# What the words of the report mean, for readers of both files.
+# What the figures of the report mean, for readers of both files.
 DEFINITIONS = {
     "gross_cents": "quantity × unit price of valid orders, before any discount",
-    "discount_cents": "given on lines and on whole orders",
-    "refund_cents": "given back for goods, in the month it was paid out;"
-    " the shares of shipping and tax are left out",
+    "discount_cents": "discounts on lines and on orders",
+    "refund_cents": "paid back for goods, in the month of the payment;"
+    " without the shares of shipping and tax",
     "net_cents": "net revenue: gross − discount − refund",
-    "order_count": "valid: paid and not cancelled, whether or not they came back later",
+    "order_count": "valid orders: paid and not cancelled, including those returned later",
     "placed_count": "orders of any status",
     "aov_cents": "average order value: net revenue ÷ valid orders",
-    "user_count": "everybody who signed up",
+    "user_count": "all users who signed up",
     "customer_count": "users with a valid order",
     "repeat_customer_count": "customers with two valid orders or more",
     "net_per_customer_cents": "net revenue ÷ customers",
     "repeat_rate": "repeat customers ÷ customers",
     "refund_rate": "refund ÷ (gross − discount)",
     "cancellation_rate": "cancelled orders ÷ orders placed",
-    "return_rate": "orders returned, wholly or in part ÷ valid orders",
-    "failed_payment_rate": "failed charges ÷ attempts to charge",
-    "new_customers": "customers whose first valid order lies in the month",
+    "return_rate": "orders returned completely or in part ÷ valid orders",
+    "failed_payment_rate": "failed charges ÷ all charges",
+    "new_customers": "customers whose first valid order is in the month",
     "returning_customers": "customers of the month who are not new",
-    "is_complete": "1 if the data speak for the whole month, 0 if it still runs",
+    "is_complete": "1 if the data cover the whole month, 0 if the month is running",
 }
 
 Row = dict[str, Any]
 Report = dict[str, Any]
 
 
-class Query(NamedTuple):
-    """A file of `checks/` or `trends/`; *header* holds its `-- Word: text` lines."""
-
-    name: str
-    header: dict[str, str]
-    sql: str
-    file: str
-    sha256: str
-
-    def read_word(self, word: str) -> str:
-        """Return the text of `-- word: text`; raise `DataError` if it is not there."""
-        if word not in self.header:
-            raise DataError(
-                f"{self.file}: has no '-- {word}: …' line, expected one. Mend its head."
-            )
-        return self.header[word]
-
-    @property
-    def key(self) -> list[str]:
-        """Return the columns that name a row of the result."""
-        return self.read_word("Key").rstrip(".").split(", ")
-
-
-class Thresholds(NamedTuple):
-    """How many breaking rows are tolerated before a check warns or fails; None: any."""
-
-    warn_above: int | None
-    fail_above: int | None
-
-    def judge(self, count: int | None) -> str:
-        """Return the status of a check that found *count* rows, or could not be made.
-
-        >>> Thresholds(warn_above=0, fail_above=10).judge(10)
-        'warn'
-        """
-        for status, limit in (("fail", self.fail_above), ("warn", self.warn_above)):
-            if limit is not None and (count is None or count > limit):
-                return status
-        return "pass" if self != INFO_ONLY or count == 0 else "info"
-
-
-INFO_ONLY = Thresholds(None, None)
-
-# What a check of each severity tolerates, unless its header says otherwise.
-THRESHOLDS = {
-    "error": Thresholds(warn_above=None, fail_above=0),
-    "warning": Thresholds(warn_above=0, fail_above=None),
-    "info": INFO_ONLY,
-}
-
-
-class Check(NamedTuple):
-    """A question to the data; *query* is None if the answer is made here."""
-
-    name: str
-    title: str
-    severity: str
-    thresholds: Thresholds
-    key: list[str]
-    query: Query | None = None
-
-
-class Findings(NamedTuple):
-    """What a check found: *row_count* breaking rows, the first few of them as *sample*.
-
-    *row_count* is None when the check could not be made; *note* then says why.  It is no
-    fault if there was nothing to judge by, which *is_judged* tells.
-    """
-
-    columns: list[str]
-    row_count: int | None
-    sample: list[list[Any]]
-    note: str | None = None
-    is_judged: bool = True
-
-
-class Loaded(NamedTuple):
-    """What the checks made here look at: the database, and what was recorded of it."""
+class LoadedDatabase(NamedTuple):
+    """An open database, and the digests of its tables as they are now."""
 
     connection: sqlite3.Connection
     contract: Contract
@@ -172,24 +97,24 @@ class Loaded(NamedTuple):
 
     @property
     def has_other_schema(self) -> bool:
-        """Return whether it was loaded under another schema than *contract*."""
+        """Return whether the data were loaded under another schema than *contract*."""
         recorded = self.provenance.get("schema.sql", {}).get("sha256")
         return recorded not in (None, self.contract.sha256)
 
 
 def report_database(database: Path, out_dir: Path | None = None) -> Report:
-    """Write `report.json` and `report.md` about *database*; return the report.
+    """Write `report.json` and `report.md` about *database* atomically; return the report.
 
-    They go to *out_dir*, or to the project's root and a copy of the JSON to where the page
-    reads it: all of them or none.  Raise `DataError` if *database* is missing, locked, or
-    not one of ours.
+    They are written to *out_dir*, or to the project's root with a copy of the JSON where the
+    page reads it.  Raise `DataError` if *database* is missing, locked, or was not made by
+    a load.
     """
     return publish_report(read_report(database), out_dir)
 
 
-def publish_report(found: Report, out_dir: Path | None) -> Report:
-    """Write the report *found* and what is rendered from it, all or nothing; return it."""
-    text = render_json(found)
+def publish_report(document: Report, out_dir: Path | None) -> Report:
+    """Write *document* as JSON and as Markdown, atomically; return it as the JSON has it."""
+    text = render_json(document)
     report: Report = json.loads(text)
     folder = PROJECT_ROOT if out_dir is None else out_dir
     texts = {folder / "report.json": text, folder / "report.md": render_markdown(report)}
@@ -200,7 +125,7 @@ def publish_report(found: Report, out_dir: Path | None) -> Report:
 
 
 def read_report(database: Path) -> Report:
-    """Return the report about the file *database*, which is opened read-only."""
+    """Return the report on the file *database*, which is opened read-only."""
     with open_database(database) as connection:
         return build_report(connection, read_contract(), file=describe_file(database))
 
@@ -208,14 +133,14 @@ def read_report(database: Path) -> Report:
 def build_report(
     connection: sqlite3.Connection, contract: Contract, *, file: Mapping[str, Any]
 ) -> Report:
-    """Return the report about the database of *connection*; *file* tells its digest."""
+    """Return the report on the database of *connection*; *file* is its size and digest."""
     provenance = read_provenance(connection)
     as_of = find_as_of(provenance)
     digests = {table.name: table_digest(connection, table) for table in contract.tables}
     return assemble_report(
         provenance,
         source=file,
-        checks=run_checks(Loaded(connection, contract, provenance, digests)),
+        checks=run_checks(LoadedDatabase(connection, contract, provenance, digests)),
         trends=run_trends(connection, as_of),
         tables=count_rows(connection, contract),
         content_sha256=dataset_digest(digests),
@@ -231,9 +156,9 @@ def assemble_report(
     tables: list[Row],
     content_sha256: str | None = None,
 ) -> Report:
-    """Return the report of what was found; *source* names the database or the engine.
+    """Return the report; *source* describes the database or the engine.
 
-    *content_sha256* is that of the rows as they were found, if they were digested.
+    *content_sha256* is the digest of the rows as they are now, if they were digested.
     """
     if content_sha256 is None:
         content_sha256 = provenance["dataset"]["content_sha256"]
@@ -244,7 +169,7 @@ def assemble_report(
         "database": dict(source),
         "dataset": {"content_sha256": content_sha256},
         "queries": {"sha256": digest_queries()},
-        "verdict": judge(checks),
+        "verdict": judge_checks(checks),
         "kpis": derive_kpis(trends, tables),
         "definitions": DEFINITIONS,
         "checks": checks,
@@ -252,14 +177,6 @@ def assemble_report(
         "trends": trends,
         "provenance": provenance,
     }
-
-
-def digest_queries() -> str:
-    """Return the SHA-256 over the digests of all checks and trends, by file."""
-    digest = hashlib.sha256()
-    for query in [*read_queries(CHECKS_DIR), *read_queries(TRENDS_DIR)]:
-        digest.update(f"{query.file} {query.sha256}\n".encode())
-    return digest.hexdigest()
 
 
 def count_rows(connection: sqlite3.Connection, contract: Contract) -> list[Row]:
@@ -276,161 +193,38 @@ def count_rows(connection: sqlite3.Connection, contract: Contract) -> list[Row]:
 # ---- Checks ------------------------------------------------------------------------------
 
 
-def read_queries(folder: Path) -> list[Query]:
-    """Return the SQL files of *folder*, sorted by name."""
-    return [
-        Query(
-            name=path.stem,
-            header=read_header(sql),
-            sql=sql,
-            file=f"db/{folder.name}/{path.name}",
-            sha256=hashlib.sha256(data).hexdigest(),
-        )
-        for path in sorted(folder.glob("*.sql"))
-        for data in [path.read_bytes()]
-        for sql in [decode_sql(path, data)]
-    ]
-
-
-def decode_sql(path: Path, data: bytes) -> str:
-    """Return the *data* of the file *path* as text whose lines end as SQL's do."""
-    try:
-        return data.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from error
-
-
-def read_header(sql: str) -> dict[str, str]:
-    r"""Return the lines `-- Word: text` of *sql* as word → text.
-
-    >>> read_header("-- Title: Users without an order\n-- Severity: info\nSELECT 1;")
-    {'Title': 'Users without an order', 'Severity': 'info'}
-    """
-    return dict(re.findall(r"^-- ([A-Z][a-z]+): (.+)$", sql, flags=re.MULTILINE))
-
-
-def list_checks() -> list[Check]:
-    """Return every check by name: the SQL files, and the three made here."""
-    made_here = [
-        Check(
-            WHOLE_CHECK,
-            "Every cell has its type, and pages and indexes are whole",
-            "error",
-            THRESHOLDS["error"],
-            ["message"],
-        ),
-        Check(
-            RULES_CHECK,
-            "Tables, indexes and rules are those of db/schema.sql",
-            "error",
-            THRESHOLDS["error"],
-            ["object"],
-        ),
-        Check(
-            CONTENT_CHECK,
-            "Every table holds the very cells that were loaded",
-            "error",
-            THRESHOLDS["error"],
-            ["table_name"],
-        ),
-    ]
-    from_files = [
-        Check(
-            query.name,
-            query.read_word("Title"),
-            read_severity(query),
-            read_thresholds(query),
-            query.key,
-            query,
-        )
-        for query in read_queries(CHECKS_DIR)
-    ]
-    return sorted([*made_here, *from_files], key=lambda check: check.name)
-
-
-def read_severity(query: Query) -> str:
-    """Return the severity that *query* states, which must be a known word."""
-    severity = query.read_word("Severity")
-    if severity not in THRESHOLDS:
-        raise DataError(
-            f"{query.file}: '-- Severity: {severity}', expected {', '.join(THRESHOLDS)}."
-            " Mend the file's head."
-        )
-    return severity
-
-
-def read_thresholds(query: Query) -> Thresholds:
-    """Return what *query* tolerates: its severity's rule, or its own lines instead.
-
-    Those are `-- Warns: above 10 rows` and `-- Fails: above 100 rows`.
-    """
-    own = {}
-    for word in ("Warns", "Fails"):
-        text = query.header.get(word)
-        if text is None:
-            continue
-        found = re.fullmatch(r"above (\d+) rows\.?", text, re.ASCII)
-        if found is None:
-            raise DataError(
-                f"{query.file}: '-- {word}: {text}', expected '-- {word}: above N rows'."
-                " Mend the file's head."
-            )
-        own[word] = int(found[1])
-    if not own:
-        return THRESHOLDS[read_severity(query)]
-    return Thresholds(own.get("Warns"), own.get("Fails"))
-
-
-def run_checks(loaded: Loaded) -> list[Row]:
+def run_checks(loaded: LoadedDatabase) -> list[Row]:
     """Return what every check found, by name."""
     return [describe_check(check, run_check(check, loaded)) for check in list_checks()]
 
 
-def run_check(check: Check, loaded: Loaded) -> Findings:
-    """Return the rows that *check* finds, counted one by one, so memory stays flat."""
+def run_check(check: Check, loaded: LoadedDatabase) -> Findings:
+    """Return the rows that *check* finds; they are counted one by one, in constant memory."""
     if check.name == RULES_CHECK and loaded.has_other_schema:
-        note = "loaded under another schema than db/schema.sql"
+        note = "the data were loaded under another schema than db/schema.sql"
         return Findings(check.key, None, [], note=note, is_judged=False)
     try:
         columns, rows = open_rows(check, loaded)
-        sample = [[show_cell(cell) for cell in row] for row in islice(rows, SAMPLE_ROWS)]
+        sample = [sample_row(row) for row in islice(rows, SAMPLE_ROWS)]
         return Findings(columns, len(sample) + sum(1 for _ in rows), sample)
     except sqlite3.OperationalError as error:
         return Findings(check.key, None, [], note=explain_overflow(error))
 
 
-def open_rows(check: Check, loaded: Loaded) -> tuple[list[str], Iterator[Sequence[Any]]]:
+def open_rows(
+    check: Check, loaded: LoadedDatabase
+) -> tuple[list[str], Iterator[Sequence[Any]]]:
     """Return the columns of *check*, and all the rows that it finds."""
     if check.query is not None:
         return execute_query(loaded.connection, check.query)
+    rows: Iterator[Sequence[Any]]
     if check.name == WHOLE_CHECK:
-        return ["message"], find_damage(loaded.connection)
-    if check.name == RULES_CHECK:
-        changed = find_schema_differences(loaded.connection, loaded.contract)
-        return ["object", "fault"], iter(changed)
-    return ["table_name", "recorded_sha256", "found_sha256"], find_other_digests(loaded)
-
-
-def describe_check(check: Check, findings: Findings) -> Row:
-    """Return a check as the report holds it; only its *findings* decide the status."""
-    status = "info"
-    if findings.is_judged:
-        status = check.thresholds.judge(findings.row_count)
-    sql = check.query and {"file": check.query.file, "sha256": check.query.sha256}
-    return {
-        "check": check.name,
-        "title": check.title,
-        "severity": check.severity,
-        "thresholds": check.thresholds._asdict(),
-        "status": status,
-        "count": findings.row_count,
-        "key": check.key,
-        "columns": findings.columns,
-        "sample": findings.sample,
-        "note": findings.note,
-        "sql": sql,
-        "all_rows": None if status == "pass" else f"python ingest.py --rows {check.name}",
-    }
+        rows = find_damage(loaded.connection)
+    elif check.name == RULES_CHECK:
+        rows = iter(find_schema_differences(loaded.connection, loaded.contract))
+    else:
+        rows = find_changed_tables(loaded)
+    return BUILT_IN_COLUMNS[check.name], rows
 
 
 def list_rows(database: Path, name: str) -> Iterator[Sequence[Any]]:
@@ -453,7 +247,7 @@ def list_rows(database: Path, name: str) -> Iterator[Sequence[Any]]:
             digests = {
                 table.name: table_digest(connection, table) for table in contract.tables
             }
-        loaded = Loaded(connection, contract, read_provenance(connection), digests)
+        loaded = LoadedDatabase(connection, contract, read_provenance(connection), digests)
         try:
             columns, rows = open_rows(check, loaded)
             yield columns
@@ -466,24 +260,28 @@ def list_rows(database: Path, name: str) -> Iterator[Sequence[Any]]:
 def execute_query(
     connection: sqlite3.Connection, query: Query
 ) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-    """Return the columns and the rows of *query*; raise `DataError` if it is no query."""
+    """Return the columns and rows of *query*; raise `DataError` if it is not one SELECT."""
     try:
         cursor = connection.execute(query.sql)
         if cursor.description is None:
-            raise DataError(f"{query.file}: returns no rows, expected one SELECT. Mend it.")
+            raise DataError(
+                f"{query.file}: returns no rows, expected one SELECT. Correct the file."
+            )
     except (sqlite3.ProgrammingError, sqlite3.Warning) as error:  # two statements, or NUL
-        raise DataError(f"{query.file}: {error} Mend it: one SELECT.") from error
+        raise DataError(
+            f"{query.file}: {error} Expected one SELECT. Correct the file."
+        ) from error
     except sqlite3.OperationalError as error:
-        # Not what the rows or the file do to it, which has other codes or says so.
+        # Errors in the SQL have these codes; damaged files have others.
         is_its_own = error.sqlite_errorname in ("SQLITE_ERROR", "SQLITE_READONLY")
         if is_its_own and not is_overflow(error):
-            raise DataError(f"{query.file}: {error}. Mend its SQL.") from error
+            raise DataError(f"{query.file}: {error}. Correct its SQL.") from error
         raise
     return [column[0] for column in cursor.description], cursor
 
 
 def is_overflow(error: sqlite3.OperationalError) -> bool:
-    """Return whether *error* tells of a sum that does not fit."""
+    """Return whether *error* means that a sum does not fit."""
     return "integer overflow" in str(error)
 
 
@@ -491,26 +289,14 @@ def explain_overflow(error: sqlite3.OperationalError) -> str:
     """Return the note for a sum that does not fit; raise any other *error* again."""
     if not is_overflow(error):
         raise error
-    return "the amounts are too large to add up in 64 bits"
-
-
-def show_cell(cell: object) -> int | str | None:
-    """Return *cell* as a sample shows it: whole if it is a number, a text cut to size.
-
-    >>> show_cell(17), show_cell("x" * 500)[-3:], show_cell(1e400)
-    (17, 'xx…', 'inf')
-    """
-    if cell is None or isinstance(cell, int):
-        return cell
-    text = str(cell)
-    return text if len(text) <= SAMPLE_CHARACTERS else text[: SAMPLE_CHARACTERS - 1] + "…"
+    return "the sum of the amounts overflows 64-bit integers"
 
 
 def find_damage(connection: sqlite3.Connection) -> Iterator[list[str]]:
-    """Yield what SQLite itself finds wrong with pages, columns, types and indexes.
+    """Yield the faults that SQLite finds in pages, columns, types and indexes.
 
-    CHECKs are left out: SQLite does not load them from a file opened read-only, and would
-    say that all is well.  Each of them has a file in `checks/`.
+    CHECKs are not included: SQLite does not load them from a file opened read-only, and
+    would report no fault.  Each of them has a file in `checks/`.
     """
     connection.execute("PRAGMA ignore_check_constraints = ON")
     for (message,) in connection.execute(f"PRAGMA integrity_check({MOST_MESSAGES})"):
@@ -518,8 +304,8 @@ def find_damage(connection: sqlite3.Connection) -> Iterator[list[str]]:
             yield [message]
 
 
-def find_other_digests(loaded: Loaded) -> Iterator[list[str | None]]:
-    """Yield the tables whose digest is not the one recorded when they were loaded."""
+def find_changed_tables(loaded: LoadedDatabase) -> Iterator[list[str | None]]:
+    """Yield the tables whose digest differs from the one recorded by the load."""
     found = {**loaded.digests, PROVENANCE_TABLE: provenance_digest(loaded.connection)}
     for table, digest in found.items():
         recorded = loaded.provenance.get(table, {}).get("content_sha256")
@@ -527,8 +313,8 @@ def find_other_digests(loaded: Loaded) -> Iterator[list[str | None]]:
             yield [table, recorded, digest]
 
 
-def judge(checks: Sequence[Row]) -> Row:
-    """Return the verdict on *checks*: it passes unless a warning or an error found rows."""
+def judge_checks(checks: Sequence[Row]) -> Row:
+    """Return the verdict on *checks*: fail if an error failed, else warn if one warned."""
     errors = sum(check["status"] == "fail" for check in checks)
     warnings = sum(check["status"] == "warn" for check in checks)
     verdict = {
@@ -558,34 +344,45 @@ def describe_trends(
     inexact_refund: int | None,
     as_of: str | None,
 ) -> dict[str, Row]:
-    """Return the *answers*, each with its rows and a note, as the report holds them.
+    """Return the *answers*, each a trend with its rows and a note, by name.
 
-    No refund is told where the one of the payment *inexact_refund* is not exact.
+    Where the refund of the payment *inexact_refund* cannot be computed exactly, a trend with
+    refunds has no rows.
     """
-    trends = {}
-    for query, found, note in answers:
-        rows = found
-        if inexact_refund is not None and rows and "refund_cents" in rows[0]:
-            rows, note = [], f"the refund of payment_id {inexact_refund} is too large"  # noqa: PLW2901
-        trends[query.name] = {
-            "title": query.read_word("Title"),
-            "sql": {"file": query.file, "sha256": query.sha256},
-            "note": note,
-            "rows": derive_trend(query.name, rows, as_of),
-        }
-    return trends
+    return {
+        query.name: describe_trend(query, rows, note, inexact_refund, as_of)
+        for query, rows, note in answers
+    }
+
+
+def describe_trend(
+    query: Query,
+    rows: list[Row],
+    note: str | None,
+    inexact_refund: int | None,
+    as_of: str | None,
+) -> Row:
+    """Return the trend *query* with its *rows* and their ratios, as the report has it."""
+    if inexact_refund is not None and rows and "refund_cents" in rows[0]:
+        rows, note = [], f"the refund of payment_id {inexact_refund} is too large"
+    return {
+        "title": query.read_word("Title"),
+        "sql": {"file": query.file, "sha256": query.sha256},
+        "note": note,
+        "rows": derive_trend(query.name, rows, as_of),
+    }
 
 
 def select_rows(
     connection: sqlite3.Connection, query: Query
 ) -> tuple[list[Row], str | None]:
-    """Return the rows of *query* and a note, which says why if there are none."""
+    """Return the rows of *query*, and a note if they could not be computed."""
     try:
         columns, found = execute_query(connection, query)
         rows = [dict(zip(columns, row, strict=True)) for row in found]
     except sqlite3.OperationalError as error:
         return [], explain_overflow(error)
-    # Where a product does not fit, SQLite turns to floating point without a word.
+    # Where a product does not fit, SQLite silently returns a floating-point number.
     if any(isinstance(cell, float) for row in rows for cell in row.values()):
-        return [], "the amounts are too large to multiply in 64 bits"
+        return [], "a product of the amounts overflows 64-bit integers"
     return rows, None

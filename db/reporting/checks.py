@@ -1,0 +1,245 @@
+"""The checks and trends: their SQL files, what each file's header states, what a check found."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from utils.helpers import PROJECT_ROOT, DataError
+
+CHECKS_DIR = PROJECT_ROOT / "db" / "checks"
+TRENDS_DIR = PROJECT_ROOT / "db" / "trends"
+
+# The built-in checks, which have no SQL file.
+WHOLE_CHECK = "database_is_whole"
+RULES_CHECK = "database_keeps_its_rules"
+CONTENT_CHECK = "files_content_as_loaded"
+
+# The columns of their rows.
+BUILT_IN_COLUMNS = {
+    WHOLE_CHECK: ["message"],
+    RULES_CHECK: ["object", "fault"],
+    CONTENT_CHECK: ["table_name", "recorded_sha256", "found_sha256"],
+}
+
+# Breaking rows shown of each check, and characters shown of a text in them.
+SAMPLE_ROWS = 5
+SAMPLE_CHARACTERS = 120
+
+Row = dict[str, Any]
+
+
+class Query(NamedTuple):
+    """A file of `checks/` or `trends/`; *header* contains its `-- Word: text` lines."""
+
+    name: str
+    header: dict[str, str]
+    sql: str
+    file: str
+    sha256: str
+
+    def read_word(self, word: str) -> str:
+        """Return the text of `-- word: text`; raise `DataError` if there is none."""
+        if word not in self.header:
+            raise DataError(
+                f"{self.file}: no '-- {word}: …' line, expected one. Add it to the header."
+            )
+        return self.header[word]
+
+    @property
+    def key(self) -> list[str]:
+        """Return the columns that identify a row of the result."""
+        return self.read_word("Key").rstrip(".").split(", ")
+
+
+class Thresholds(NamedTuple):
+    """How many breaking rows are tolerated before a check warns or fails; None: any."""
+
+    warn_above: int | None
+    fail_above: int | None
+
+    def judge(self, count: int | None) -> str:
+        """Return the status of a check that found *count* rows, or could not run.
+
+        >>> Thresholds(warn_above=0, fail_above=10).judge(10)
+        'warn'
+        """
+        for status, limit in (("fail", self.fail_above), ("warn", self.warn_above)):
+            if limit is not None and (count is None or count > limit):
+                return status
+        return "pass" if self != INFO_ONLY or count == 0 else "info"
+
+
+INFO_ONLY = Thresholds(None, None)
+
+# What a check of each severity tolerates, unless its header states other thresholds.
+THRESHOLDS = {
+    "error": Thresholds(warn_above=None, fail_above=0),
+    "warning": Thresholds(warn_above=0, fail_above=None),
+    "info": INFO_ONLY,
+}
+
+
+class Check(NamedTuple):
+    """A rule of the data; *query* is None for a built-in check."""
+
+    name: str
+    title: str
+    severity: str
+    thresholds: Thresholds
+    key: list[str]
+    query: Query | None = None
+
+
+class Findings(NamedTuple):
+    """What a check found: *row_count* breaking rows, the first few of them as *sample*.
+
+    *row_count* is None when the check could not run; *note* then states why.  If there was
+    nothing to compare with, *is_judged* is false and the check does not fail.
+    """
+
+    columns: list[str]
+    row_count: int | None
+    sample: list[list[Any]]
+    note: str | None = None
+    is_judged: bool = True
+
+
+BUILT_IN_CHECKS = [
+    Check(name, title, "error", THRESHOLDS["error"], BUILT_IN_COLUMNS[name][:1])
+    for name, title in (
+        (WHOLE_CHECK, "Every cell has its type; pages and indexes are intact"),
+        (RULES_CHECK, "Tables, indexes and rules are those of db/schema.sql"),
+        (CONTENT_CHECK, "Every table contains exactly the cells that were loaded"),
+    )
+]
+
+
+def list_checks() -> list[Check]:
+    """Return every check by name: the SQL files and the built-in checks."""
+    from_files = [
+        Check(
+            query.name,
+            query.read_word("Title"),
+            read_severity(query),
+            read_thresholds(query),
+            query.key,
+            query,
+        )
+        for query in read_queries(CHECKS_DIR)
+    ]
+    return sorted([*BUILT_IN_CHECKS, *from_files], key=lambda check: check.name)
+
+
+def read_queries(folder: Path) -> list[Query]:
+    """Return the SQL files of *folder*, sorted by name."""
+    return [read_query(path) for path in sorted(folder.glob("*.sql"))]
+
+
+def read_query(path: Path) -> Query:
+    """Return the SQL file at *path*; raise `DataError` if it is not UTF-8."""
+    data = path.read_bytes()
+    try:
+        sql = data.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from error
+    return Query(
+        name=path.stem,
+        header=read_header(sql),
+        sql=sql,
+        file=f"db/{path.parent.name}/{path.name}",
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def read_header(sql: str) -> dict[str, str]:
+    r"""Return the lines `-- Word: text` of *sql* as word → text.
+
+    >>> read_header("-- Title: Users without an order\n-- Severity: info\nSELECT 1;")
+    {'Title': 'Users without an order', 'Severity': 'info'}
+    """
+    return dict(re.findall(r"^-- ([A-Z][a-z]+): (.+)$", sql, flags=re.MULTILINE))
+
+
+def read_severity(query: Query) -> str:
+    """Return the severity that *query* states, which must be a known word."""
+    severity = query.read_word("Severity")
+    if severity not in THRESHOLDS:
+        raise DataError(
+            f"{query.file}: '-- Severity: {severity}', expected {', '.join(THRESHOLDS)}."
+            " Correct the header."
+        )
+    return severity
+
+
+def read_thresholds(query: Query) -> Thresholds:
+    """Return what *query* tolerates: the rule of its severity, or its own lines instead.
+
+    Those are `-- Warns: above 10 rows` and `-- Fails: above 100 rows`.
+    """
+    own = {}
+    for word in ("Warns", "Fails"):
+        text = query.header.get(word)
+        if text is None:
+            continue
+        found = re.fullmatch(r"above (\d+) rows\.?", text, re.ASCII)
+        if found is None:
+            raise DataError(
+                f"{query.file}: '-- {word}: {text}', expected '-- {word}: above N rows'."
+                " Correct the header."
+            )
+        own[word] = int(found[1])
+    if not own:
+        return THRESHOLDS[read_severity(query)]
+    return Thresholds(own.get("Warns"), own.get("Fails"))
+
+
+def digest_queries() -> str:
+    """Return the SHA-256 over the digests of all checks and trends, by file."""
+    digest = hashlib.sha256()
+    for query in [*read_queries(CHECKS_DIR), *read_queries(TRENDS_DIR)]:
+        digest.update(f"{query.file} {query.sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def sample_row(row: Sequence[object]) -> list[int | str | None]:
+    """Return *row* as a sample shows it: numbers unchanged, long texts cut.
+
+    >>> sample_row([17, None, 1e400])
+    [17, None, 'inf']
+    >>> [len(text) for text in sample_row(["x" * 500])]
+    [120]
+    """
+    return [_sample_cell(cell) for cell in row]
+
+
+def _sample_cell(cell: object) -> int | str | None:
+    if cell is None or isinstance(cell, int):
+        return cell
+    text = str(cell)
+    return text if len(text) <= SAMPLE_CHARACTERS else text[: SAMPLE_CHARACTERS - 1] + "…"
+
+
+def describe_check(check: Check, findings: Findings) -> Row:
+    """Return a check as the report contains it; *findings* decide the status."""
+    status = "info"
+    if findings.is_judged:
+        status = check.thresholds.judge(findings.row_count)
+    sql = check.query and {"file": check.query.file, "sha256": check.query.sha256}
+    return {
+        "check": check.name,
+        "title": check.title,
+        "severity": check.severity,
+        "thresholds": check.thresholds._asdict(),
+        "status": status,
+        "count": findings.row_count,
+        "key": check.key,
+        "columns": findings.columns,
+        "sample": findings.sample,
+        "note": findings.note,
+        "sql": sql,
+        "all_rows": None if status == "pass" else f"python ingest.py --rows {check.name}",
+    }
