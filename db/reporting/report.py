@@ -54,8 +54,6 @@ from utils.helpers import (
 
 SCHEMA_VERSION = "2.0"
 
-SCHEMA_VERSION = "2.0"
-
 # `PRAGMA integrity_check` stops after 100 messages unless it is given another number.
 MOST_MESSAGES = 2**31 - 1
 
