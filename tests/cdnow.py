@@ -47,8 +47,8 @@ def read_purchases(master: Path) -> list[Purchase]:
             purchases.append(parse_purchase(line))
         except ValueError as error:
             raise DataError(
-                f"{master}:{number}: {line!r}, expected customer, YYYYMMDD, CDs and dollars."
-                " Use CDNOW_master.txt unchanged."
+                f"{master}:{number}: {line!r}, expected customer, YYYYMMDD, CDs and"
+                " dollars. Use CDNOW_master.txt unchanged."
             ) from error
     if not purchases:
         raise DataError(

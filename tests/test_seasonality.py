@@ -8,10 +8,14 @@ from collections import Counter
 from datetime import date
 from functools import cache
 from statistics import fmean
+from unittest import mock
 
+from queries.forecast import fitting
 from queries.forecast.fitting import PurchaseFit, fit_models
 from queries.forecast.histories import PurchaseHistory, describe_customers
 from queries.forecast.seasonality import (
+    MAX_CHANGE,
+    MAX_ROUNDS,
     NO_SEASONS,
     SeasonalClock,
     build_clock,
@@ -113,6 +117,20 @@ class SeasonalFactors(unittest.TestCase):
         ):
             with self.subTest(name, found=found):
                 self.assertLess(abs(found - known), 3.5 * error)
+
+    def test_fitting_ends_when_the_factors_no_longer_change(self) -> None:
+        clock = build_clock(NO_SEASONS, day("2023-01-01"), day("2024-12-31"))
+        histories = simulate_histories(3, 300, clock)
+        for change, rounds in ((MAX_CHANGE / 2, 1), (MAX_CHANGE * 2, MAX_ROUNDS)):
+            steps = [[(1 + change) ** number] * 12 for number in range(1, MAX_ROUNDS + 1)]
+            with (
+                self.subTest(change),
+                mock.patch.object(
+                    fitting, "measure_seasonal_factors", side_effect=steps
+                ) as measure,
+            ):
+                fit_until(histories, clock)
+                self.assertEqual(measure.call_count, rounds)
 
     def test_less_than_a_year_is_fitted_in_calendar_days(self) -> None:
         clock = build_clock(SEASONS, day("2023-01-01"), day("2023-12-30"))

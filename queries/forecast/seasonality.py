@@ -20,9 +20,9 @@ from utils.months import first_day, month_number
 # A season is measured over at least a year.
 MIN_DAYS = 365
 
-# The prior of a factor is a Gamma distribution with mean 1 and standard deviation 1/4, whose
-# weight is that of 16 purchases.  So the factor of a month with few purchases stays near 1,
-# and hundreds of purchases decide it.
+# The prior of a factor is a Gamma distribution with mean 1 and standard deviation 1/4,
+# which weighs as much as 16 purchases.  So the factor of a month with few purchases stays
+# near 1, and hundreds of purchases decide it.
 PRIOR_PURCHASES = 16
 
 # Fitting ends when no factor changes by more than this share, or after these rounds.
@@ -114,7 +114,7 @@ def measure_seasonal_factors(
 
 
 def count_by_month(by_day: Mapping[int, int]) -> Counter[int]:
-    """Return the sums of the counts *by_day*, an ordinal, for each calendar month 1 to 12."""
+    """Return the sums of the counts *by_day* for each calendar month, 1 to 12."""
     by_month: Counter[int] = Counter()
     for day, count in by_day.items():
         by_month[date.fromordinal(day).month] += count
