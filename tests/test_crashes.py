@@ -579,7 +579,7 @@ class ATargetOfSomebodyElse(CrashCase):
         self.database.symlink_to(other)
         result = self.ingest()
         self.assertEqual(result.status, 1)
-        self.assertIn("shop.db: is a link that leads nowhere", result.stderr)
+        self.assertIn("shop.db: is a link to nothing", result.stderr)
         self.assertTrue(self.database.is_symlink() and other.is_symlink())
 
 
@@ -685,7 +685,7 @@ class AFolderThatMayNotBeSearched(ShopCase):
                 self.assertEqual(result.status, 1)
                 self.assertRegex(
                     result.stderr,
-                    r"\Aingest: error: \S+shop.db: cannot be looked at: Permission denied."
+                    r"\Aingest: error: \S+shop.db: cannot be read: Permission denied."
                     r" Allow [^\n]+ --database.\n\Z",
                 )
 
@@ -817,7 +817,7 @@ class SeveralIngests(CrashCase):
                 "--database",
                 self.database,
             )
-            if result.status != 0 and "another ingest is making it" not in result.stderr:
+            if result.status != 0 and "another ingest is writing it" not in result.stderr:
                 raise AssertionError(result)
 
     def read(self) -> None:
@@ -840,7 +840,7 @@ class SeveralIngests(CrashCase):
         with lock_target(self.database):
             result = self.ingest()
         self.assertEqual(result.status, 1)
-        self.assertIn("shop.db: another ingest is making it; this one did", result.stderr)
+        self.assertIn("shop.db: another ingest is writing it; this one did", result.stderr)
         self.assertEqual(self.see(), "old")
 
 

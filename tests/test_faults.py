@@ -767,7 +767,7 @@ class TheErrorsFile(FaultCase):
     def test_that_cannot_be_written_is_named_before_the_load(self) -> None:
         (self.folder / "file").touch()
         for path, reason in (
-            (self.folder / "file" / "errors.jsonl", "file is no folder"),
+            (self.folder / "file" / "errors.jsonl", "file is not a folder"),
             (self.folder, "is a folder"),
             ("", "is a folder"),
             ("/", "is a folder"),
@@ -824,7 +824,7 @@ class TheErrorsFile(FaultCase):
         self.edit("users", set_cell(3, 5, ""))
         pipe = self.folder / "pipe"
         os.mkfifo(pipe)
-        self.assertIn("nobody reads from it", self.ingest("--errors", pipe).stderr)
+        self.assertIn("no program reads from it", self.ingest("--errors", pipe).stderr)
         with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
             result = self.ingest("--errors", pipe)
             self.assertIn("users.csv:3:5: E_MISSING", result.stderr)

@@ -593,7 +593,7 @@ class ATarget(LoadCase):
             with self.subTest(suffix):
                 leftover = self.folder / f"shop.db{suffix}"
                 leftover.write_bytes(b"left")
-                self.refuse(f"shop.db{suffix}: left by a database that is gone")
+                self.refuse(f"shop.db{suffix}: left by a deleted database")
                 leftover.unlink()
 
     def test_that_is_a_device_is_left_alone(self) -> None:
@@ -602,7 +602,7 @@ class ATarget(LoadCase):
             ingest.main, "--ingest", "--data-dir", self.folder, "--database", os.devnull
         )
         self.assertEqual(result.status, 1)
-        self.assertIn("is no regular file", result.stderr)
+        self.assertIn("is not a regular file", result.stderr)
         self.assertFalse(Path(os.devnull).is_file())
 
     def test_that_does_not_fit_on_the_disk_is_named(self) -> None:
@@ -633,7 +633,7 @@ class ATarget(LoadCase):
             self.folder / "file" / "shop.db",
         )
         self.assertEqual(result.status, 1)
-        self.assertIn("cannot make a database here", result.stderr)
+        self.assertIn("cannot create a database here", result.stderr)
 
     def test_in_a_folder_that_is_missing_is_made(self) -> None:
         deep = self.folder / "a" / "b" / "shop.db"

@@ -1,4 +1,4 @@
-"""What a fault is, where it is, and how all of them are told and written."""
+"""The faults of an input: their places, the message that lists them, the file of all."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from typing import IO, Any, NamedTuple
 from utils.atomic_files import open_atomically
 from utils.helpers import DataError
 
-# Faults of one kind in one file that are kept word for word; the others are counted.
+# Faults of one code in one file that are listed; the others are only counted.
 MOST_FAULTS = 100
 
-# Values are shown up to this many characters.
-SHOWN_CHARACTERS = 40
+# Values are quoted up to this many characters.
+QUOTED_CHARACTERS = 40
 
 
 class Fault(NamedTuple):
     """One fault and its place.
 
-    *line* and *field* count from 1, 0 meaning the whole; *offset* is the byte in the file
-    where the record begins, or the line of it that is told, or the wrong byte itself.
-    *value* is the cell, uncut.
+    *line* and *field* count from 1; 0 means the complete file or line.  *offset* is the byte
+    in the file where the record begins, or the named line of it, or the wrong byte itself.
+    *value* is the complete cell.
     """
 
     file: str
@@ -41,12 +41,12 @@ class Fault(NamedTuple):
     expected: str | None = None
 
     def __str__(self) -> str:
-        """Return `file:line:field: CODE message`, without the parts that do not apply."""
+        """Return `file:line:field: CODE message`, without a line or field that is 0."""
         place = ":".join([self.file, *(str(part) for part in self[1:3] if part)])
         return f"{place}: {self.code} {self.message}"
 
     def describe(self) -> dict[str, Any]:
-        """Return the fault for programs: every part by its name."""
+        """Return the fault for programs: every part with its name."""
         return {
             "file": self.file,
             "line": self.line or None,
@@ -61,46 +61,44 @@ class Fault(NamedTuple):
 
 
 class Faults(NamedTuple):
-    """The faults of an input: the first ones, and how many there are by file and code.
-
-    The *first* ones of each code in each file, as they were read, are in order of lines.
-    """
+    """The *first* faults of each code in each file, by line, and the counts of all."""
 
     first: list[Fault]
     counts: Counter[tuple[str, str]]
 
     @property
     def total(self) -> int:
-        """Return how many there are in all."""
+        """Return the number of faults."""
         return self.counts.total()
 
     def __bool__(self) -> bool:
-        """Tell whether there are any."""
+        """Return whether there is a fault."""
         return self.total > 0
 
 
 class InputFaults(DataError):
-    """The input was refused; the text has one line a fault.
+    """The input has *faults*; the message lists them, one a line.
 
-    *where_all* tells where all of them are, if some are not listed; *also*, if there is
-    anything, what else went wrong.
+    If some are not listed, *where_all* is a sentence about where all of them are.  *also*
+    is a second error, or ''.
     """
 
     def __init__(self, faults: Faults, *, where_all: str, also: str = "") -> None:
         noun = "fault" if faults.total == 1 else "faults"
-        cut = list(_tell_cut(faults))
-        if cut and not also:
-            cut.append(where_all)
+        rest = list(_count_unlisted(faults))
+        if rest and not also:
+            rest.append(where_all)
         elif also:
-            cut.append(also)
+            rest.append(also)
         super().__init__(
             f"{faults.total:,} {noun} in the input; the database was left as it is.\n"
-            + "\n".join([*map(str, faults.first), *cut])
+            + "\n".join([*map(str, faults.first), *rest])
         )
         self.faults = faults
 
 
-def _tell_cut(faults: Faults) -> Iterator[str]:
+def _count_unlisted(faults: Faults) -> Iterator[str]:
+    """Yield a line for each code of a file that has more faults than are listed."""
     listed = Counter((fault.file, fault.code) for fault in faults.first)
     for (file, code), count in faults.counts.items():
         more = count - listed[file, code]
@@ -109,12 +107,12 @@ def _tell_cut(faults: Faults) -> Iterator[str]:
 
 
 def quote_value(value: str) -> str:
-    """Return *value* quoted, with control characters escaped, cut if it is long.
+    """Return *value* quoted, with control characters escaped, shortened if it is long.
 
     >>> quote_value("12.50")
     "'12.50'"
     """
-    cut = value[:SHOWN_CHARACTERS]
+    cut = value[:QUOTED_CHARACTERS]
     return repr(cut) + ("…" if len(value) > len(cut) else "")
 
 
@@ -122,15 +120,15 @@ def quote_value(value: str) -> str:
 
 
 def require_writable(path: Path, taken: Iterable[Path]) -> None:
-    """Raise `DataError` if faults written to *path* would destroy something.
+    """Raise `DataError` if *path* cannot take the faults, or would destroy something.
 
-    That is one of *taken*, by whatever name, or anything that is neither a plain file nor a
-    stream.
+    It may neither be one of the files *taken*, under any name, nor anything else than a
+    regular file or a stream.
     """
     try:
         real = Path(os.path.realpath(path))
         status = os.stat(path) if os.path.exists(path) else None
-        # Folders that are missing are made.
+        # Missing folders are created later.
         folder = next(part for part in (real, *real.parents) if os.path.lexists(part))
     except ValueError as error:  # a NUL in it
         raise _refuse_path(path, f"cannot be written: {error}") from error
@@ -138,19 +136,19 @@ def require_writable(path: Path, taken: Iterable[Path]) -> None:
         if _is_same(real, Path(os.path.realpath(other))):
             raise _refuse_path(path, f"faults written there would overwrite {other}")
     if status is None and not folder.is_dir():
-        raise _refuse_path(path, f"cannot be written: {folder} is no folder")
+        raise _refuse_path(path, f"cannot be written: {folder} is not a folder")
     if status is None or _is_stream(status):
         return
     if stat.S_ISDIR(status.st_mode):
         raise _refuse_path(path, "is a folder")
     if not stat.S_ISREG(status.st_mode):
-        raise _refuse_path(path, "is no regular file")
+        raise _refuse_path(path, "is not a regular file")
     if not os.access(path, os.W_OK):
         raise _refuse_path(path, "is read-only")
 
 
 def _is_same(path: Path, other: Path) -> bool:
-    """Return whether two paths without links lead, or would lead, to the same file."""
+    """Return whether two paths, free of links, name the same file or would name it."""
     if path.exists() and other.exists():
         return path.samefile(other)
     return os.path.normcase(path) == os.path.normcase(other)
@@ -166,10 +164,11 @@ def _is_stream(status: os.stat_result) -> bool:
 
 @contextmanager
 def open_fault_file(path: Path | None) -> Iterator[Callable[[Fault], object]]:
-    """Open *path* for faults, if it is one; the block gets what writes a fault.
+    """Open *path*, unless it is None; the block gets a function that writes a fault.
 
-    A file appears whole when the block ends well; a link stays one.  What cannot be written
-    is a `DataError` before the block or after it, never within.
+    The file appears complete when the block ends without an error; a link stays a link.
+    An error of writing is raised as `DataError` before or after the block, never within
+    it, so that it does not hide the faults.
     """
     if path is None:
         yield lambda _fault: None
@@ -206,5 +205,5 @@ def _open_stream(path: Path) -> Iterator[Sequence[IO[bytes]]]:
             yield [file]
     except OSError as error:
         is_unread = error.errno == errno.ENXIO
-        reason = "nobody reads from it" if is_unread else error.strerror or error
+        reason = "no program reads from it" if is_unread else error.strerror or error
         raise _refuse_path(path, f"cannot be written: {reason}") from error

@@ -1,4 +1,4 @@
-"""The records of a CSV file with their places, and what keeps a record from being read."""
+"""The records of a CSV file with their places, also after a record that is not CSV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO, NamedTuple
 
 from utils.csv_bytes import max_line_bytes
 
-# Marks of other encodings, the longer ones first.
+# Byte order marks of other encodings, the longer ones first.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -19,10 +19,10 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
 
-# Bytes in which an encoding without a mark shows itself.
+# Bytes in which an encoding without a mark is recognized.
 _HEAD_BYTES = 256
 
-# A field as the strict `csv` reads it; `tail` is what follows the closing quote.
+# A field as the strict `csv` module reads it; `tail` follows the closing quote.
 _FIELD = re.compile(
     r'"(?P<quoted>[^"]*(?:""[^"]*)*)(?P<close>"?)(?P<tail>[^,]*)|(?P<plain>[^,]*)'
 )
@@ -30,16 +30,16 @@ _FIELD = re.compile(
 # The same where a line begins within quotes.
 _REST = re.compile(r'[^"]*(?:""[^"]*)*(?P<close>"?)[^,]*')
 
-# Bytes that are not UTF-8, as `surrogateescape` hands them on, and NULs.
+# Bytes that are not UTF-8, as `surrogateescape` decodes them, and NULs.
 BAD_CHARACTERS = re.compile("[\udc80-\udcff]+|\0+")
 
-# Of bad bytes so many places are told in a record, and so many bytes in a place.
+# Places of bad bytes that are listed of one record, and bytes quoted of one place.
 MOST_BAD_PLACES = 100
 MOST_BAD_BYTES = 8
 
 
 class Record(NamedTuple):
-    """A record's cells; *line* is where it begins, *offset* the byte in the file."""
+    """The cells of a record; it begins in *line*, at the byte *offset* of the file."""
 
     line: int
     offset: int
@@ -47,9 +47,10 @@ class Record(NamedTuple):
 
 
 class BadBytes(NamedTuple):
-    """Bytes that are not UTF-8, or NULs; *offset* is in the file, *data* their first ones.
+    """Bytes that are not UTF-8, or NULs; *offset* is in the file, *data* the first of them.
 
-    *field* counts from 1, in the record; *is_last* tells that others of it are not told.
+    *field* counts from 1, in the record; *is_last* means that the record has more bad bytes
+    that are not listed.
     """
 
     line: int
@@ -62,8 +63,8 @@ class BadBytes(NamedTuple):
 class UnreadableRecord(Exception):
     """A record that is not CSV.
 
-    *cells* are those before the fault; *is_alone* tells that no other row is lost with the
-    one that they begin.
+    *cells* are those before the fault; *is_alone* means that no other row is lost with this
+    record.
     """
 
     def __init__(self, line: int, field: int, offset: int, code: str, message: str) -> None:
@@ -78,7 +79,7 @@ class UnreadableRecord(Exception):
 
 
 def find_other_encoding(head: bytes) -> str | None:
-    """Return the encoding that *head*, the beginning of a file, shows, if not UTF-8.
+    """Return the encoding of a file that begins with *head*, or None if it is UTF-8.
 
     >>> find_other_encoding("user_id,email".encode("utf-16-le"))
     'UTF-16'
@@ -98,8 +99,8 @@ class RecordReader(Iterator[Record]):
     """Reads the records of *file*, opened for bytes, that should have *columns* fields.
 
     Bytes that are not UTF-8 become lone surrogates in the cells; they and NULs are
-    listed in `bad_bytes` until the next record is read.  Raise `UnreadableRecord` for a record
-    that is not CSV; the next call goes on where a row seems to begin.
+    listed in `bad_bytes` until the next record is read.  Raise `UnreadableRecord` for a
+    record that is not CSV; the next call continues where a row probably begins.
     """
 
     def __init__(self, file: IO[bytes], columns: int) -> None:
@@ -129,10 +130,10 @@ class RecordReader(Iterator[Record]):
         try:
             cells = next(self._rows)
         except csv.Error as error:
-            raise self._fail(self._explain(line, str(error))) from error
+            raise self._resume_after(self._explain_csv_error(line, str(error))) from error
         if self._is_cut:
-            raise self._fail(
-                self._refuse(
+            raise self._resume_after(
+                self._locate(
                     line,
                     0,
                     0,
@@ -143,23 +144,23 @@ class RecordReader(Iterator[Record]):
             )
         # `csv` takes CRs before the end of a line, and one at the end of the file.
         if self._texts[-1].endswith(("\r\r\n", "\r")):
-            raise self._fail(self._refuse_return(line, len(self._texts) - 1))
+            raise self._resume_after(self._explain_return(line, len(self._texts) - 1))
         if self._bad:
             self._place_bad_bytes()
         return Record(line, offset, cells)
 
     @property
     def line_end(self) -> str:
-        """Return how the last record ended: with LF, CRLF or, in the last line, nothing."""
+        """Return the end of the last record: LF, CRLF or, at the end of the file, ."""
         text = self._texts[-1]
         return "CRLF" if text.endswith("\r\n") else "LF" if text.endswith("\n") else ""
 
     # ---- The lines -----------------------------------------------------------------------
 
     def _read_lines(self) -> Iterator[str]:
-        """Yield the lines, which end at LF alone; `csv` knows a CR before it.
+        """Yield the lines, which end at LF alone; `csv` removes a CR before it.
 
-        Of a line that is too long to be sound only the beginning is kept.
+        Only the beginning of a line that is too long to be valid is kept.
         """
         for raw in iter(partial(self._file.readline, self._most_bytes), b""):
             self._line += 1
@@ -181,6 +182,7 @@ class RecordReader(Iterator[Record]):
             yield text
 
     def _skip_line(self) -> None:
+        """Read on to the end of the line that was cut."""
         self._is_cut = True
         for raw in iter(partial(self._file.readline, self._most_bytes), b""):
             self._offset += len(raw)
@@ -188,7 +190,7 @@ class RecordReader(Iterator[Record]):
                 break
 
     def _note_bad_bytes(self, text: str) -> None:
-        """Keep where in the line *text* the first bad bytes are."""
+        """Record where in the line *text* the first bad bytes are."""
         at = len(self._texts)
         offset, end = self._offset, 0
         for found in BAD_CHARACTERS.finditer(text):
@@ -200,7 +202,7 @@ class RecordReader(Iterator[Record]):
             offset, end = offset + len(found[0]), found.end()
 
     def _place_bad_bytes(self) -> None:
-        """List the bad bytes that were noted, with the fields that they are in."""
+        """List the bad bytes that were recorded, with the fields that contain them."""
         starts = [0]
         for text in self._texts:
             starts.append(starts[-1] + len(text))
@@ -208,7 +210,7 @@ class RecordReader(Iterator[Record]):
         fields = enumerate(split_fields("".join(self._texts)), start=1)
         number, field = next(fields)
         for at, position, offset, data in self._bad[:MOST_BAD_PLACES]:
-            # The comma behind a field belongs to none, and is never bad.
+            # The comma after a field belongs to no field, and is never bad.
             while field.end() <= starts[at] + position:
                 number, field = next(fields)
             self.bad_bytes.append(BadBytes(first_line + at, number, offset, data))
@@ -218,14 +220,14 @@ class RecordReader(Iterator[Record]):
 
     # ---- What is not CSV -----------------------------------------------------------------
 
-    def _refuse(
+    def _locate(
         self, line: int, at: int, field: int, code: str, message: str
     ) -> UnreadableRecord:
-        """Return the fault in the line *at* of the record that begins in *line*."""
+        """Return an error in the line *at*, from 0, of the record that begins in *line*."""
         return UnreadableRecord(line + at, field, self._offsets[at], code, message)
 
-    def _refuse_return(self, line: int, at: int) -> UnreadableRecord:
-        return self._refuse(
+    def _explain_return(self, line: int, at: int) -> UnreadableRecord:
+        return self._locate(
             line,
             at,
             0,
@@ -234,10 +236,11 @@ class RecordReader(Iterator[Record]):
             " line and no other CR outside quotes",
         )
 
-    def _explain(self, line: int, error: str) -> UnreadableRecord:
+    def _explain_csv_error(self, line: int, error: str) -> UnreadableRecord:
+        """Return why `csv` rejects the record that begins in *line* with *error*."""
         last = len(self._texts) - 1
         if "new-line character" in error:
-            return self._refuse_return(line, last)
+            return self._explain_return(line, last)
         cells: list[str] = []
         field = None
         for field in split_fields("".join(self._texts)):
@@ -249,33 +252,16 @@ class RecordReader(Iterator[Record]):
         else:
             raise RuntimeError(f"line {line} cannot be read: {error}")
         at = field.string.count("\n", 0, field.start())
-        code = "E_QUOTES"
-        limit = f"{csv.field_size_limit():,} characters"
-        if is_open(field) and not (is_long and at == last):
-            message = "the quote that opens here is never closed"
-            if is_long:
-                message += f" within {limit}"
-        elif is_long:
-            code = "E_TOO_LONG"
-            message = f"a field is longer than {limit}, which is the limit"
-        elif at == last:
-            message = (
-                "text follows a closing quote, expected a comma; a quote within quotes is"
-                " written twice"
-            )
-        else:
-            message = (
-                f"the quote that opens here is closed only in line {line + last}, where"
-                " text follows"
-            )
-        fault = self._refuse(line, at, len(cells) + 1, code, message)
+        end_line = line + last if at < last else None
+        code, message = explain_field(field, end_line, is_long=is_long)
+        fault = self._locate(line, at, len(cells) + 1, code, message)
         fault.cells = cells
         return fault
 
-    def _fail(self, fault: UnreadableRecord) -> UnreadableRecord:
-        """Return *fault* when the next record has been looked for."""
+    def _resume_after(self, fault: UnreadableRecord) -> UnreadableRecord:
+        """Return *fault*, after moving to the place where the next record begins."""
         first = self._line - len(self._texts) + 1
-        at, is_whole = self._find_next(fault.line - first)
+        at, is_complete = self._find_next(fault.line - first)
         if self._bad:
             self._place_bad_bytes()
         following = first + at
@@ -292,18 +278,18 @@ class RecordReader(Iterator[Record]):
             fault.message += f"; line {skipped[0]} was skipped"
         elif skipped:
             fault.message += f"; lines {skipped[0]} to {skipped[-1]} were skipped"
-        fault.is_alone = (is_whole or not skipped) and not (
+        fault.is_alone = (is_complete or not skipped) and not (
             self._is_cut or fault.code == "E_LINE_END"
         )
         return fault
 
     def _find_next(self, fault_at: int) -> tuple[int, bool]:
-        """Return in which line of the record read last, or behind it, a row may begin.
+        """Return in which line of the last record, or after it, a row probably begins.
 
-        That is the first line after the fault that has a row's fields by itself, or else
-        the one after the record, if stray quotes do not count.  Lines are read on for
-        that; each one ends a field, or the search, so that they are few.  Also return
-        whether what comes before is a whole row.
+        That is the first line after the fault that has the fields of a row by itself, or
+        else the line after the record, where stray quotes count as text.  More lines are
+        read for that; each one ends a field or the search, so they are few.  Also return
+        whether the lines before it are one complete row.
         """
         characters = 0
         count, is_within = 1, False
@@ -343,26 +329,50 @@ def split_fields(text: str) -> Iterator[re.Match[str]]:
 
 
 def read_field(field: re.Match[str]) -> str:
-    """Return the cell that *field*, one of `split_fields`, stands for."""
+    """Return the cell in *field*, one of `split_fields`."""
     if field["quoted"] is None:
         return field["plain"].rstrip("\r\n")
     return field["quoted"].replace('""', '"')
 
 
 def is_open(field: re.Match[str]) -> bool:
-    """Return whether the quote that opens *field* is never closed."""
+    """Return whether *field* opens a quote and does not close it."""
     return field["quoted"] is not None and not field["close"]
 
 
 def is_sound(field: re.Match[str]) -> bool:
-    """Return whether *field* has no quote that is open, nor text after one that closes."""
+    """Return whether *field* has neither an open quote nor text after a closing one."""
     return not is_open(field) and not (field["tail"] or "").rstrip("\r\n")
+
+
+def explain_field(
+    field: re.Match[str], end_line: int | None, *, is_long: bool
+) -> tuple[str, str]:
+    """Return code and message for *field*, the first one that `csv` rejects.
+
+    *end_line* is the last line of the record if the field begins in another one.
+    """
+    limit = f"{csv.field_size_limit():,} characters"
+    if is_open(field) and (not is_long or end_line is not None):
+        within = f" within {limit}" if is_long else ""
+        return "E_QUOTES", f"the quote that opens here is never closed{within}"
+    if is_long:
+        return "E_TOO_LONG", f"a field is longer than {limit}, which is the limit"
+    if end_line is None:
+        return "E_QUOTES", (
+            "text follows a closing quote, expected a comma; a quote within quotes is"
+            " written twice"
+        )
+    return (
+        "E_QUOTES",
+        f"the quote that opens here is closed only in line {end_line}, where text follows",
+    )
 
 
 def count_fields(text: str, *, is_within: bool) -> tuple[int, bool]:
     r"""Return how many fields the line *text* has, and whether it ends within quotes.
 
-    *is_within* tells the same of its beginning.
+    *is_within* is whether it begins within quotes.
 
     >>> count_fields('more",3,"fo', is_within=True)
     (3, True)

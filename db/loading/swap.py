@@ -1,8 +1,8 @@
-"""The swap: a new database takes the place of the old one, whole or not at all.
+"""The swap: a new database replaces the old one atomically.
 
-It is built in a hidden file beside its target.  One ingest at a time has the turn; a
-journal or log of the old database is played back before its file goes, because beside
-a new file of that name it would destroy it.
+It is built in a hidden file beside its target.  A lock file keeps a second ingest out.
+SQLite applies a journal or a log of the old database before its file is replaced, because
+beside a new file of that name it would destroy the new one.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ else:
     except ImportError:
         fcntl = None  # type: ignore[assignment]
 
-# How a system says that it has no locks at all.
+# The errors of a file system that has no locks.
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 IS_WINDOWS = os.name == "nt"
 
-# How a SQLite database begins; an empty file is an empty database too.
+# The first bytes of a SQLite database; an empty file is an empty database too.
 SQLITE_MAGIC = b"SQLite format 3\0"
 
 
@@ -55,26 +55,26 @@ def name_partials(target: Path) -> tuple[Path, Path]:
 
 @contextmanager
 def lock_target(target: Path) -> Iterator[None]:
-    """Let this process alone build *target* while the block runs.
+    """Lock *target* against other ingests while the block runs.
 
-    Missing folders are made, and go again if they stay empty.  What runs that died have
-    left is removed.  Raise `DataError` if another ingest has the turn, or if the folder
-    refuses.
+    Missing folders are created, and removed if they stay empty.  Files that crashed runs
+    have left are removed.  Raise `DataError` if another ingest holds the lock, or if the
+    folder does not allow it.
     """
-    turn = _TargetLock(target)
+    lock = _TargetLock(target)
     try:
         try:
-            turn.take()
+            lock.acquire()
             yield
         finally:
-            turn.leave()
+            lock.release()
     finally:
-        # A signal may have cut the first one short; a second signal is ignored.
-        turn.leave()
+        # A signal may have interrupted the first call; a second signal is ignored.
+        lock.release()
 
 
 class _TargetLock:
-    """The turn of this process to build *target*: a locked file, and no leftovers."""
+    """The lock file of *target*, and the folders that were created for it."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -82,13 +82,13 @@ class _TargetLock:
         self._made: list[Path] = []
         self._descriptors: list[int] = []
 
-    def take(self) -> None:
-        """Make the folder, lock, and remove what dead runs left."""
-        # Between the making of a thing and the note of it no signal may come.
+    def acquire(self) -> None:
+        """Create the folder, lock it, then remove what crashed runs left."""
+        # No signal may come between the creation of a thing and the record of it.
         with block_signals():
             self._made = _make_folders(self._target.parent)
             try:
-                self._descriptors.append(_take_lock(self._lock, self._target))
+                self._descriptors.append(_open_lock(self._lock, self._target))
                 _remove_leftovers(self._target)
             except OSError as error:
                 if os.path.lexists(self._lock) and not self._descriptors:
@@ -98,8 +98,8 @@ class _TargetLock:
                     ) from error
                 raise _refuse_folder(self._target.parent, error) from error
 
-    def leave(self) -> None:
-        """Remove what is left, unlock, and take empty new folders away; do it once."""
+    def release(self) -> None:
+        """Remove unfinished files, unlock, then remove new empty folders; repeatable."""
         while self._descriptors:
             with suppress(OSError):
                 _remove_leftovers(self._target)
@@ -111,7 +111,7 @@ class _TargetLock:
 
 
 def _make_folders(folder: Path) -> list[Path]:
-    """Make *folder*; return the folders that were missing, the outermost first."""
+    """Create *folder*; return the folders that were missing, the outermost first."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,15 +122,15 @@ def _make_folders(folder: Path) -> list[Path]:
 
 def _refuse_folder(folder: Path, error: OSError) -> DataError:
     return DataError(
-        f"{folder}: cannot make a database here: {error.strerror or error}."
+        f"{folder}: cannot create a database here: {error.strerror or error}."
         " Choose another place with --database."
     )
 
 
-def _take_lock(lock: Path, target: Path) -> int:
-    """Return the descriptor of *lock*, which no other process holds.
+def _open_lock(lock: Path, target: Path) -> int:
+    """Return the descriptor of *lock*, now locked by this process.
 
-    The file goes with its holder, so what was locked must still be what the path names.
+    Its holder removes the file, so the file that was locked must still have that name.
     """
     while True:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
@@ -149,7 +149,7 @@ def _take_lock(lock: Path, target: Path) -> int:
 
 
 def _lock(descriptor: int, target: Path) -> None:
-    """Lock the file of *descriptor* as long as it is open; raise `DataError` if it is."""
+    """Lock the file of *descriptor*; raise `DataError` if another process holds it."""
     try:
         if sys.platform == "win32":
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -161,13 +161,13 @@ def _lock(descriptor: int, target: Path) -> None:
         if not (IS_WINDOWS or isinstance(error, BlockingIOError)):
             raise
         raise DataError(
-            f"{target}: another ingest is making it; this one did nothing. Wait for the"
-            " other's end, then run again if need be."
+            f"{target}: another ingest is writing it; this one did nothing. Wait until the"
+            " other one ends, then run again if necessary."
         ) from error
 
 
 def _drop_lock(lock: Path, descriptor: int) -> None:
-    # Windows removes no open file; elsewhere the name goes before the lock does.
+    # Windows removes no open file; elsewhere the name is removed before the lock.
     if IS_WINDOWS:
         os.close(descriptor)
     with suppress(OSError):
@@ -177,7 +177,7 @@ def _drop_lock(lock: Path, descriptor: int) -> None:
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove what ingests of *target* built and did not finish; none is running now."""
+    """Remove the unfinished files of ingests of *target*, none of which is running."""
     name = re.escape(target.name)
     pattern = re.compile(rf"\.{name}\.\d+(\.shard)?\.partial(-journal)?")
     for found in os.listdir(target.parent):
@@ -189,22 +189,22 @@ def _remove_leftovers(target: Path) -> None:
 def require_replaceable(target: Path, contract: Contract | None = None) -> None:
     """Raise `DataError` unless *target* is absent or is a database that may be replaced.
 
-    It may be if loads made all that is in it; *contract*, by default that of
-    `db/schema.sql`, says what this one will make.  The file is only looked at, and not into
-    if a journal or log lies beside it: `lock_database` does that once more.
+    It may be replaced if loads made all that is in it; *contract*, by default that of
+    `db/schema.sql`, defines what this load will make.  The database is not opened if a
+    journal or log lies beside it; `lock_database` repeats the check.
     """
     try:
         if not _require_file(target) or any(map(os.path.lexists, _list_logs(target))):
             return
         with closing(create_empty_database(contract or read_contract())) as model:
             ours = list_objects(model)
-        # Immutable: nothing is locked, played back, or made beside it.
+        # Immutable: nothing is locked, recovered or created beside it.
         uri = read_only_uri(target) + "&immutable=1"
         with closing(sqlite3.connect(uri, uri=True)) as connection:
-            _require_own(connection, target, ours)
+            _require_only_loaded(connection, target, ours)
     except OSError as error:
         raise DataError(
-            f"{target}: cannot be looked at: {error.strerror or error}. Allow reading it"
+            f"{target}: cannot be read: {error.strerror or error}. Allow reading it"
             " and its folder, or name another file with --database."
         ) from error
     except sqlite3.DatabaseError as error:
@@ -212,33 +212,33 @@ def require_replaceable(target: Path, contract: Contract | None = None) -> None:
 
 
 def _list_logs(target: Path) -> list[Path]:
-    """Return what may lie beside *target* and belongs to it."""
+    """Return the journal and the log that may lie beside *target*."""
     return [target.with_name(target.name + suffix) for suffix in ("-journal", "-wal")]
 
 
 def _require_file(target: Path) -> bool:
-    """Return whether *target* is there; raise `DataError` if it cannot be replaced."""
-    if target.is_symlink():  # what it led to has been looked up before
+    """Return whether *target* exists; raise `DataError` if it cannot be replaced."""
+    if target.is_symlink():  # its target has been looked up before
         raise DataError(
-            f"{target}: is a link that leads nowhere. Remove it, or name another file with"
+            f"{target}: is a link to nothing. Remove it, or name another file with"
             " --database."
         )
     if not target.exists():
-        # SQLite would play what a vanished database left behind into the new one.
+        # SQLite would apply what a deleted database left behind to the new one.
         for leftover in (*_list_logs(target), target.with_name(f"{target.name}-shm")):
             if leftover.exists():
                 raise DataError(
-                    f"{leftover}: left by a database that is gone, it would spoil the new"
-                    " one. Move it away, or name another file with --database."
+                    f"{leftover}: left by a deleted database, it would damage the new one."
+                    " Move it away, or name another file with --database."
                 )
         return False
     if target.is_dir():
         raise DataError(f"{target}: is a folder. Name a file with --database.")
     if not target.is_file():
-        raise DataError(f"{target}: is no regular file. Name one with --database.")
+        raise DataError(f"{target}: is not a regular file. Name one with --database.")
     if not os.access(target, os.W_OK):
         raise DataError(
-            f"{target}: is read-only. Allow writing, or name another with --database."
+            f"{target}: is read-only. Allow writing, or name another file with --database."
         )
     with open(target, "rb") as file:
         head = file.read(len(SQLITE_MAGIC))
@@ -252,66 +252,67 @@ def _require_file(target: Path) -> bool:
 
 @contextmanager
 def lock_database(target: Path, ours: Sequence[SchemaObject]) -> Iterator[None]:
-    """Keep other writers out of the old database *target* while the block runs.
+    """Lock the old database *target* against other writers while the block runs.
 
-    A journal or log that a dead program left beside it is played back first: beside a new
-    file it would destroy it.  Windows cannot rename over an open file, so there the hold
-    ends where the block begins.  *ours* is what will take the place of what is in it.
-    Raise `DataError` if *target* is in use, no database, or holds what no load made.
+    SQLite first applies a journal or log that a crashed program left beside it: beside a
+    new file it would destroy the new one.  Windows cannot rename over an open file, so
+    there the lock ends where the block begins.  *ours* lists what will be in the new
+    database.  Raise `DataError` if *target* is in use, is no database, or holds what no
+    load made.
     """
     try:
-        _look_into(target, ours)
-        with _keep_log(target):
+        _require_replaceable_content(target, ours)
+        with _restore_wal_mode(target):
             connection = sqlite3.connect(target, isolation_level=None, timeout=LOCK_TIMEOUT)
             with closing(connection):
                 if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
                     connection.execute("PRAGMA journal_mode = DELETE")
                 connection.execute("BEGIN IMMEDIATE")
-                _require_own(connection, target, ours)
+                _require_only_loaded(connection, target, ours)
                 if not IS_WINDOWS:
                     yield
             if IS_WINDOWS:
                 yield
     except sqlite3.OperationalError as error:
         raise DataError(
-            f"{target}: cannot be replaced: {error}. {_advise_on_lock(error)} and try"
+            f"{target}: cannot be replaced: {error}. {_suggest_unlock(error)} and try"
             " again; it was left as it is."
         ) from error
     except sqlite3.DatabaseError as error:
         raise _refuse_damaged(target, error) from error
 
 
-def _look_into(target: Path, ours: Sequence[SchemaObject]) -> None:
-    """Raise `DataError` if *target* is not to be replaced, before anything is done to it.
+def _require_replaceable_content(target: Path, ours: Sequence[SchemaObject]) -> None:
+    """Raise `DataError` if *target* may not be replaced, before anything changes it.
 
-    A log that is to be folded into somebody else's database would change its file.
+    To apply a log to a database that the loader did not make would change its file.
     """
     uri = read_only_uri(target)
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT)) as connection:
-            _require_own(connection, target, ours)
+            _require_only_loaded(connection, target, ours)
     except sqlite3.OperationalError as error:
-        # Half a change of a dead program: to take it back is what its next reader does.
+        # A crashed program left half a transaction; the next writer rolls it back.
         if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
             raise
 
 
 @contextmanager
-def _keep_log(target: Path) -> Iterator[None]:
-    """Let *target* be in WAL mode again if it was and the block does not replace it."""
+def _restore_wal_mode(target: Path) -> Iterator[None]:
+    """Put *target* back into WAL mode if it was and the block does not replace it."""
     before, had_log = os.stat(target), is_wal(target)
     try:
         yield
     except BaseException:
-        # A log of the old file beside the new one would destroy it.
+        # A log of the old file would destroy a new one of that name.
         if had_log and os.path.samestat(before, os.stat(target)):
             with suppress(sqlite3.Error), closing(sqlite3.connect(target)) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
         raise
 
 
-def _advise_on_lock(error: sqlite3.OperationalError) -> str:
-    """Return what to do when SQLite cannot get hold of the old database."""
+def _suggest_unlock(error: sqlite3.OperationalError) -> str:
+    """Return what to do when SQLite cannot lock the old database."""
     name = error.sqlite_errorname
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
         return "Free some space"
@@ -327,30 +328,31 @@ def _refuse_damaged(target: Path, error: sqlite3.Error) -> DataError:
     )
 
 
-def _require_own(
+def _require_only_loaded(
     connection: sqlite3.Connection, target: Path, ours: Sequence[SchemaObject]
 ) -> None:
-    """Raise `DataError` if the database holds what neither a load made nor *ours* names.
+    """Raise `DataError` if the database holds what no load made and *ours* does not list.
 
-    Indexes are left out: nothing is lost with them.
+    Indexes do not count: no data is lost with them.
     """
     recorded = _list_loaded_tables(connection)
     names = {("table", name) for name in recorded}
     names |= {(each.kind, each.name) for each in ours if each.kind != "table"}
     found = [each for each in list_objects(connection) if each.kind != "index"]
-    strange = [each for each in found if (each.kind, each.name) not in names]
-    if strange and not recorded and strange[0].kind == "table":
-        what, words = "other tables", [each.name for each in strange]
+    foreign = [each for each in found if (each.kind, each.name) not in names]
+    if foreign and not recorded and foreign[0].kind == "table":
+        what, names_found = "other tables", [each.name for each in foreign]
     else:
-        what, words = "what no load made", [f"{each.kind} {each.name}" for each in strange]
+        what = "what no load made"
+        names_found = [f"{each.kind} {each.name}" for each in foreign]
     if not found:
-        words = [
+        names_found = [
             f"a {name}"
             for name in ("user_version", "application_id")
             if connection.execute(f"PRAGMA {name}").fetchone() != (0,)
         ]
-    if words:
-        named = ", ".join(words[:3]) + (", …" if len(words) > 3 else "")
+    if names_found:
+        named = ", ".join(names_found[:3]) + (", …" if len(names_found) > 3 else "")
         raise DataError(
             f"{target}: holds {what} ({named}), so it was left as it is. Move it away, or"
             " name another file with --database."
@@ -358,7 +360,7 @@ def _require_own(
 
 
 def _list_loaded_tables(connection: sqlite3.Connection) -> set[str]:
-    """Return the tables that the last load says it filled, and where it says so."""
+    """Return the tables that the last load recorded, and the table of the record."""
     columns = connection.execute(
         "SELECT name FROM pragma_table_info(?)", (PROVENANCE_TABLE,)
     )
@@ -373,12 +375,12 @@ def _list_loaded_tables(connection: sqlite3.Connection) -> set[str]:
 
 
 def publish_database(partial: Path, target: Path) -> None:
-    """Swap the finished *partial* in as *target*; readers see the old or the new."""
+    """Rename the finished *partial* to *target*; readers see the old or the new one."""
     try:
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         if _require_file(target):
-            _keep_owner_and_mode(partial, target)
+            _copy_owner_and_mode(partial, target)
             with closing(sqlite3.connect(partial)) as connection:
                 ours = list_objects(connection)
             with lock_database(target, ours):
@@ -400,8 +402,8 @@ def publish_database(partial: Path, target: Path) -> None:
         ) from error
 
 
-def _keep_owner_and_mode(partial: Path, target: Path) -> None:
-    """Give *partial* the owner and the permissions of *target*, as far as allowed."""
+def _copy_owner_and_mode(partial: Path, target: Path) -> None:
+    """Give *partial* the owner and the permissions of *target*, as far as the system allows."""
     status = target.stat()
     if not IS_WINDOWS:
         with suppress(OSError):
@@ -410,8 +412,8 @@ def _keep_owner_and_mode(partial: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in *folder* last through a power cut, where the system can."""
-    if IS_WINDOWS:  # it cannot open a folder; its renames are journalled
+    """Make a rename in *folder* survive a power cut, where the system can."""
+    if IS_WINDOWS:  # it cannot open a folder; the file system journals renames
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
