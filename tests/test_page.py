@@ -1,8 +1,8 @@
-"""The page: what its three files promise as they are, and what a real browser shows.
+"""The page: what its three files contain, and what a browser shows.
 
-The browser test needs node, Chromium and the package puppeteer-core.  SHOP_NODE_MODULES
-names the folder that holds the package, CHROMIUM the browser.  Without them the test is
-skipped; where CI is "true" it fails instead.
+The browser checks need Node.js, Chromium and the package puppeteer-core.
+SHOP_NODE_MODULES names the folder with the package, CHROMIUM the browser.  Without them
+the checks are skipped; where CI is "true" they fail instead.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ FRONTEND = ROOT / "frontend"
 PAGE_FILES = ("index.html", "dashboard.css", "dashboard.js")
 BROWSER_CHECKS = ROOT / "tests" / "browser"
 
-MOST_BYTES = 60_000
+# A plain static server does not compress, so this is what travels to the browser.
+MOST_BYTES = 70_000
 HEAT_STEPS = 7
 
 # WCAG 2.2, 1.4.3 and 1.4.11: at least so much contrast for text and for graphics.
@@ -54,18 +55,18 @@ class Tags(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
-class ThePageKeepsItsPromisesOnPaper(unittest.TestCase):
-    """What can be told from the three files without a browser."""
+class PageFiles(unittest.TestCase):
+    """What the three files contain, checked without a browser."""
 
-    def test_it_is_small(self) -> None:
+    def test_page_is_small(self) -> None:
         total = sum((FRONTEND / name).stat().st_size for name in PAGE_FILES)
         self.assertLessEqual(total, MOST_BYTES)
 
-    def test_it_is_three_files(self) -> None:
+    def test_page_consists_of_three_files(self) -> None:
         found = {path.name for path in FRONTEND.iterdir() if path.is_file()}
-        self.assertEqual(found - {"__init__.py", "server.py"}, set(PAGE_FILES))
+        self.assertEqual(found - {"README.md", "__init__.py", "server.py"}, set(PAGE_FILES))
 
-    def test_it_names_no_other_site(self) -> None:
+    def test_page_names_no_other_site(self) -> None:
         for name in PAGE_FILES:
             with self.subTest(name=name):
                 text = read_page(name).replace("http://www.w3.org/2000/svg", "")
@@ -78,7 +79,7 @@ class ThePageKeepsItsPromisesOnPaper(unittest.TestCase):
             r"|createContextualFragment|DOMParser|setHTML|srcdoc|javascript:",
         )
 
-    def test_the_policy_is_the_servers(self) -> None:
+    def test_policy_of_page_and_server_are_equal(self) -> None:
         policies = [
             attributes.get("content")
             for tag, attributes in Tags(read_page("index.html")).tags
@@ -97,30 +98,30 @@ class ThePageKeepsItsPromisesOnPaper(unittest.TestCase):
         self.assertEqual(scripts, [{"src": "dashboard.js", "defer": None}])
         self.assertNotIn('setAttribute("style"', read_page("dashboard.js"))
 
-    def test_every_place_the_script_looks_for_is_in_the_page(self) -> None:
+    def test_every_id_in_the_script_is_in_the_page(self) -> None:
         ids = {attributes.get("id") for _, attributes in Tags(read_page("index.html")).tags}
         wanted = set(re.findall(r'find\("#([a-z-]+)', read_page("dashboard.js")))
         self.assertGreater(len(wanted), 10)
         self.assertEqual(wanted - ids, set())
 
-    def test_the_commands_it_names_are_the_servers(self) -> None:
+    def test_page_and_server_name_the_same_commands(self) -> None:
         script = read_page("dashboard.js")
         for file in (server.REPORT, server.QUERY_RESULT):
             self.assertIn(f'name: "{file.name}", command: "{file.made_by}"', script)
 
-    def test_nothing_moves_where_motion_is_unwanted(self) -> None:
+    def test_style_sheet_moves_nothing(self) -> None:
         self.assertNotRegex(
             read_page("dashboard.css"), r"\b(?:animation|transition|@keyframes)\b"
         )
         self.assertNotIn("scroll-behavior", read_page("dashboard.css"))
 
-    def test_focus_stays_visible(self) -> None:
+    def test_focus_is_visible(self) -> None:
         style = read_page("dashboard.css")
         self.assertNotRegex(style, r"outline:\s*(?:none|0)")
         self.assertIn(":focus-visible", style)
 
 
-class EveryColourCanBeRead(unittest.TestCase):
+class Colours(unittest.TestCase):
     """The contrast of each pair of colours, computed from the style sheet."""
 
     def setUp(self) -> None:
@@ -140,19 +141,19 @@ class EveryColourCanBeRead(unittest.TestCase):
                 found = contrast(colours[foreground], colours[background])
                 self.assertGreaterEqual(found, least)
 
-    def test_every_colour_has_a_light_and_a_dark_one(self) -> None:
+    def test_every_colour_has_a_light_and_a_dark_value(self) -> None:
         style = read_page("dashboard.css")
         self.assertGreater(len(self.schemes["light"]), 20)
         used = set(re.findall(r"var\((--[\w-]+)\)", style))
         self.assertEqual(
             used - set(self.schemes["light"]), {"--colour", "--heat", "--share"}
         )
-        # No colour stands anywhere else.
+        # The style sheet contains no other colour.
         self.assertEqual(
             len(re.findall(r"#[0-9a-f]{3,8}\b", style)), 2 * len(self.schemes["light"])
         )
 
-    def test_figures_can_be_read_on_every_step_of_the_heat_map(self) -> None:
+    def test_figures_are_readable_on_every_step_of_the_heat_map(self) -> None:
         style = read_page("dashboard.css")
         inks = {
             name: ink
@@ -166,15 +167,15 @@ class EveryColourCanBeRead(unittest.TestCase):
             self.expect(inks[f".h{step}"], f"--heat-{step}", TEXT_CONTRAST)
             self.assertIn(f".h{step} {{ --heat: var(--heat-{step}); }}", style)
 
-    def test_words_can_be_read_on_page_and_card(self) -> None:
+    def test_words_are_readable_on_page_and_card(self) -> None:
         for name in ("--ink", "--soft", "--accent", "--pass", "--warn", "--fail"):
             for background in ("--page", "--card"):
                 self.expect(name, background, TEXT_CONTRAST)
-        # The bars behind the names of a table, and the hatching of a running month.
+        # The bars behind the names of a table, and the hatching of an incomplete month.
         self.expect("--ink", "--heat-1", TEXT_CONTRAST)
         self.expect("--ink", "--line", TEXT_CONTRAST)
 
-    def test_bars_and_lines_stand_out_from_the_card(self) -> None:
+    def test_bars_and_lines_contrast_with_the_card(self) -> None:
         for number in range(1, 5):
             self.expect(f"--series-{number}", "--card", GRAPHICS_CONTRAST)
 
@@ -211,30 +212,30 @@ def contrast(one: str, other: str) -> float:
 
 
 class QuietRequestHandler(SimpleHTTPRequestHandler):
-    """What `python -m http.server` answers, without its log."""
+    """The answers of `python -m http.server`, without a log."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Print nothing."""
 
 
 def find_modules() -> Path:
-    """Return the folder of npm packages, which may not be there."""
+    """Return the folder of npm packages, which need not exist."""
     return Path(os.environ.get("SHOP_NODE_MODULES") or "node_modules")
 
 
-class ABrowserShowsTheJson(unittest.TestCase):
-    """The page in node and in a real Chromium."""
+class PageInBrowser(unittest.TestCase):
+    """The script in Node.js and the page in Chromium."""
 
     def setUp(self) -> None:
-        """Make a folder for results and for a copy of the page; find node."""
+        """Make a folder for results and for a copy of the page; find Node.js."""
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
         self.folder = Path(temporary.name).resolve()
         self.node = shutil.which("node") or ""
         if not self.node:
-            skip_or_fail(self, "node is not installed")
+            skip_or_fail(self, "Node.js is not installed")
 
-    def test_the_pure_functions_keep_their_word(self) -> None:
+    def test_pure_functions_return_what_is_expected(self) -> None:
         checks = subprocess.run(
             [self.node, "--test", str(BROWSER_CHECKS / "check_functions.js")],
             capture_output=True,
@@ -243,15 +244,17 @@ class ABrowserShowsTheJson(unittest.TestCase):
             check=False,
         )
         self.assertEqual(checks.returncode, 0, checks.stdout)
-        self.assertRegex(checks.stdout, r"(?m)^# pass [1-9]\d")
+        self.assertRegex(checks.stdout, r"(?m)^# pass 2\d")
 
-    def test_every_check_in_the_browser_holds(self) -> None:
-        self.expect_checks("check_page.js", at_least=30)
+    def test_page_passes_every_browser_check(self) -> None:
+        self.expect_checks("check_page.js", at_least=40)
 
-    def test_axe_core_and_lighthouse_find_nothing(self) -> None:
+    def test_axe_core_and_lighthouse_find_no_fault(self) -> None:
         for package in ("axe-core", "lighthouse"):
             if not (find_modules() / package).is_dir():
-                skip_or_fail(self, f"SHOP_NODE_MODULES names no folder with {package}")
+                skip_or_fail(
+                    self, f"SHOP_NODE_MODULES names no folder that contains {package}"
+                )
         self.expect_checks("check_quality.js", at_least=6)
 
     def expect_checks(self, script: str, *, at_least: int) -> None:
@@ -266,10 +269,12 @@ class ABrowserShowsTheJson(unittest.TestCase):
                 self.assertIsNone(result["fault"], result["fault"])
 
     def serve_page(self) -> dict[str, str]:
-        """Serve the page by our server and a plain one; return the browser's settings."""
+        """Serve the page by our server and by a plain one; return the settings for Node.js."""
         modules = find_modules()
         if not (modules / "puppeteer-core").is_dir():
-            skip_or_fail(self, "SHOP_NODE_MODULES names no folder with puppeteer-core")
+            skip_or_fail(
+                self, "SHOP_NODE_MODULES names no folder that contains puppeteer-core"
+            )
         names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser")
         chromium = next(filter(None, map(shutil.which, names)), "")
         if not chromium:
@@ -280,7 +285,7 @@ class ABrowserShowsTheJson(unittest.TestCase):
         for name in PAGE_FILES:
             shutil.copy(FRONTEND / name, static)
         self.run_node("sample_results.js", str(static / "data")).check_returncode()
-        # Missing files are part of the checks: their lines in the log are no news.
+        # Some checks need missing files, so the server's log is not of interest.
         silence = mock.patch.object(server.PageRequestHandler, "log_message")
         silence.start()
         self.addCleanup(silence.stop)
@@ -311,7 +316,3 @@ class ABrowserShowsTheJson(unittest.TestCase):
             timeout=300,
             check=False,
         )
-
-
-if __name__ == "__main__":
-    unittest.main()

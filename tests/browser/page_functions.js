@@ -1,5 +1,5 @@
-// Gives the functions of dashboard.js to node: the page itself is a plain script, without
-// modules.  It runs in a context of its own, where no event ever starts it.
+// Exports the functions of dashboard.js to Node.js: the page's script is not a module.  It runs
+// in a context of its own, in which no event starts the page.
 "use strict";
 
 const fs = require("node:fs");
@@ -7,10 +7,36 @@ const path = require("node:path");
 const vm = require("node:vm");
 
 const SCRIPT = path.join(__dirname, "../../frontend/dashboard.js");
-const NAMES = ["belongTogether", "between", "cohortRows", "colourDomain", "columnLabel",
-  "formatValue", "heatStep", "isEmpty", "makeFormats", "movePlace", "niceTicks", "readAddress",
-  "readDocument", "sampleWords", "scaleDomains", "sortBy", "stackSpans", "toCsv", "HEAT_STEPS",
-  "METRICS"];
+const NAMES = [
+	"colourDomain",
+	"columnLabel",
+	"countNoun",
+	"describeSample",
+	"findClv",
+	"firstCurvePlace",
+	"flattenRow",
+	"formatInterval",
+	"formatValue",
+	"groupCells",
+	"haveSameRows",
+	"heatStep",
+	"isEmpty",
+	"legendEnds",
+	"makeColourDomains",
+	"makeCurves",
+	"makeFormats",
+	"movePlace",
+	"monthsPerLabel",
+	"nearestLine",
+	"niceTicks",
+	"readAddress",
+	"readDocument",
+	"sortBy",
+	"stackSpans",
+	"toCsv",
+	"HEAT_STEPS",
+	"METRICS",
+];
 
 const context = vm.createContext({ addEventListener() {}, URLSearchParams });
 vm.runInContext(fs.readFileSync(SCRIPT, "utf8"), context, SCRIPT);
