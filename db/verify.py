@@ -1,7 +1,7 @@
-"""The chain from the manifest to the report, walked link by link.
+"""Verify checksums from the manifest to the report: each file is what it was made from.
 
-Nothing is taken on trust: the files are hashed, the tables digested, and the report made
-again.  Where rows differ from their file, the file is loaded once more to name the cell.
+No recorded value is trusted: the files are hashed, the tables digested, and the report is
+made again.  If rows differ from their file, the file is loaded again to find the cell.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from utils.verification import (
 
 _REPORT = "Report again: python ingest.py --report"
 
-# A JSON file that somebody changed may be anything.
-_NO_REPORT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+# What rendering a JSON file raises that is not a report.
+_NOT_A_REPORT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 class Hashed(NamedTuple):
-    """The SHA-256 of a file, or the *fault* that kept it from being read."""
+    """The SHA-256 of a file, or the *fault* why it cannot be read."""
 
     sha256: str
     fault: str = ""
@@ -57,9 +57,9 @@ class Hashed(NamedTuple):
 def verify_load(
     contract: Contract, data_dir: Path, database: Path
 ) -> Iterator[Verification]:
-    """Yield the links manifest → CSV → database of the files in *data_dir*.
+    """Yield the verifications manifest → CSV → database of the files in *data_dir*.
 
-    Raise `DataError` if *database* cannot be read, or there is no room to compare.
+    Raise `DataError` if *database* cannot be read, or if there is no space to compare.
     """
     with open_database(database, allow_damage=True) as connection:
         provenance = read_provenance(connection)
@@ -76,10 +76,10 @@ def verify_load(
 
 
 def _hash(path: Path) -> Hashed:
-    """Return the SHA-256 of the file *path*, or why there is none."""
+    """Return the SHA-256 of the file *path*, or why it has none."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            return Hashed("", f"{path.name} is no file")
+            return Hashed("", f"{path.name} is not a file")
         return Hashed(hash_file(path))
     except FileNotFoundError:
         return Hashed("", f"{path.name} is missing")
@@ -90,7 +90,7 @@ def _hash(path: Path) -> Hashed:
 def _verify_manifest(
     data_dir: Path, provenance: Provenance, hashes: Mapping[str, Hashed]
 ) -> Iterator[Verification]:
-    """Yield the links from the manifest, if there is one or was one, to the files."""
+    """Yield the verifications of the manifest, if there is or was one, and the files."""
     try:
         manifest = read_manifest(data_dir / MANIFEST_NAME)
     except (DataError, OSError) as error:
@@ -106,7 +106,9 @@ def _verify_listed(
 ) -> Iterator[Verification]:
     recorded = provenance.get(MANIFEST_NAME, {}).get("sha256")
     if manifest.sha256 != recorded:
-        state = "is missing" if manifest.sha256 is None else "is not the one of the load"
+        state = (
+            "is missing" if manifest.sha256 is None else "is not the one that was loaded"
+        )
         yield Verification(
             f"{MANIFEST_NAME} -> database", f"{MANIFEST_NAME} {state}. {LOAD_AGAIN}"
         )
@@ -128,7 +130,7 @@ def _verify_listed(
 def _verify_schema(
     connection: sqlite3.Connection, contract: Contract, provenance: Provenance
 ) -> Verification:
-    """Return the link from the schema to what the database consists of."""
+    """Return whether the tables, indexes and rules of the database are the schema's."""
     recorded = provenance.get("schema.sql", {}).get("sha256")
     if recorded != contract.sha256:
         fault = "the rules have changed since the load"
@@ -146,7 +148,7 @@ def _verify_table(
     provenance: Provenance,
     file: Hashed,
 ) -> Verification:
-    """Return the link from *file*, that of *table*, to its rows."""
+    """Return whether the rows of *table* are those of its *file*."""
     path = data_dir / f"{table.name}.csv"
     name = f"{path.name} -> {table.name}"
     if file.fault:
@@ -157,7 +159,7 @@ def _verify_table(
     is_table_recorded = digest == provenance.get(table.name, {}).get("content_sha256")
     if is_file_recorded and is_table_recorded and digest == file.sha256:
         return Verification(name)
-    # The file is not canonical, or something was changed: only loading it again tells.
+    # The file is not canonical, or something was changed: load it again to find out.
     with closing(open_new("")) as scratch:
         create_tables(scratch, contract)
         loaded = _load_again(scratch, table, path)
@@ -172,13 +174,13 @@ def _verify_table(
         )
     if not is_table_recorded:
         return Verification(
-            name, f"the digest recorded of {table.name} is another one. {LOAD_AGAIN}"
+            name, f"the recorded digest of {table.name} is different. {LOAD_AGAIN}"
         )
     return Verification(name)
 
 
 def _load_again(scratch: sqlite3.Connection, table: Table, path: Path) -> LoadedFile | None:
-    """Return *path* as it is loaded into *scratch*, or None if it no longer can be."""
+    """Load *path* into *scratch*; return None if it can no longer be loaded."""
     scratch.execute("BEGIN")
     try:
         return load_table(scratch, table, path, lambda _rows, _bytes: None)
@@ -207,12 +209,12 @@ def find_row_difference(
     )
     last: list[tuple[int, Any]] | None = None
     for row, other in pairs:
-        # 1 and 1.0 are equal, and not the same cell.
+        # 1 and 1.0 are equal, but not the same cell.
         if repr(row) == repr(other):
             last = _rank(table, row) if row else None
             continue
         if row and _rank(table, row) == last:
-            return f"{_name_row(table, row)} is there twice; it is once"
+            return f"{_name_row(table, row)} appears twice, but once"
         if not other or (row and _rank(table, row) < _rank(table, other)):
             return f"{_name_row(table, row)} is not"
         if not row or _rank(table, row) > _rank(table, other):
@@ -223,13 +225,13 @@ def find_row_difference(
         )
         where = describe_difference(cell, wanted, "and")
         return f"{_name_row(table, row)}: {column} {where}"
-    return "the rows are other ones than"
+    return "the rows differ from those"
 
 
 def _rank(table: Table, row: tuple[Any, ...]) -> list[tuple[int, Any]]:
     """Return the key of *row* as SQLite sorts it: NULL, numbers, texts, blobs."""
     ranks = {type(None): 0, int: 1, float: 1, str: 2, bytes: 3}
-    # Nothing but a rank to compare where there is no value.
+    # Without a value, only the rank is compared.
     return [(ranks[type(cell)], 0 if cell is None else cell) for cell in _key(table, row)]
 
 
@@ -247,31 +249,31 @@ def _name_row(table: Table, row: tuple[Any, ...]) -> str:
 def _verify_provenance(
     connection: sqlite3.Connection, contract: Contract, provenance: Provenance
 ) -> Verification:
-    """Return the link from all that the load recorded to the digests of it."""
+    """Return whether the recorded digests match what the load recorded."""
     name = f"database -> {PROVENANCE_TABLE}"
     recorded = provenance.get(PROVENANCE_TABLE, {}).get("content_sha256")
     if recorded != provenance_digest(connection):
         return Verification(
             name, f"{PROVENANCE_TABLE} was changed since the load. {LOAD_AGAIN}"
         )
-    # Of the digests recorded: whether a table still has its own is the table's link.
+    # From the recorded digests: _verify_table compares each with its table.
     digests = {
         table.name: str(provenance.get(table.name, {}).get("content_sha256"))
         for table in contract.tables
     }
     if provenance.get("dataset", {}).get("content_sha256") != dataset_digest(digests):
         return Verification(
-            name, f"the digest recorded of the data set is another one. {LOAD_AGAIN}"
+            name, f"the recorded digest of the data set is different. {LOAD_AGAIN}"
         )
     return Verification(name)
 
 
 def verify_report(database: Path, out_dir: Path | None = None) -> Iterator[Verification]:
-    """Yield the links from *database* to its report, which is made again, in *out_dir*.
+    """Yield whether the report in *out_dir* is the one that *database* gives.
 
-    Without it the report is looked for in the project's root and where the page reads it.
-    What is made from `report.json` may come from the one that is there, or from the one
-    that should be: a broken link breaks no other.
+    Without *out_dir* the report is in the project's root and where the page reads it.
+    What is made from `report.json` may come from the existing one or from the correct one,
+    so that one failed verification causes no other.
     """
     folder = PROJECT_ROOT if out_dir is None else out_dir
     path = folder / "report.json"
@@ -294,9 +296,9 @@ def verify_report(database: Path, out_dir: Path | None = None) -> Iterator[Verif
 
 
 def _read_made_from(path: Path) -> tuple[list[str], list[str]]:
-    """Return the text of the report at *path*, and of its `report.md`, if it is one."""
+    """Return the text of the report at *path* and of its `report.md`, if it is a report."""
     try:
         page = render_markdown(read_json(path))
         return [path.read_bytes().decode("utf-8")], [page]
-    except (OSError, *_NO_REPORT):
+    except (OSError, *_NOT_A_REPORT):
         return [], []

@@ -250,7 +250,7 @@ class OneChangedCell(ChainCase):
                 f" INSERT INTO orders SELECT * FROM orders WHERE order_id = {key}"
             )
             self.assertIn(
-                f"orders, order_id {key} is there twice; it is once in orders.csv",
+                f"orders, order_id {key} appears twice, but once in orders.csv",
                 self.find_broken()["orders.csv -> orders"],
             )
             self.assertEqual(self.ingest().status, 0)
@@ -450,7 +450,7 @@ class AMissingLink(ChainCase):
             self.find_broken(),
             dict.fromkeys(
                 ["datapackage.json -> orders.csv", "orders.csv -> orders"],
-                "orders.csv is no file",
+                "orders.csv is not a file",
             ),
         )
 
