@@ -245,10 +245,10 @@ class OverSeeds(unittest.TestCase):
     """
 
     def test_interval_contains_the_expectation_and_seasons_reduce_the_error(self) -> None:
-        contained, errors, steady_errors = 0, [], []
+        contained, errors, unadjusted_errors = 0, [], []
         seeds = (1, 2, 3) if IN_CI else (SEED,)
         for seed in seeds:
-            # Without CI, the known shop is as good as any and exists already.
+            # Outside CI one shop is enough, and the known shop exists already.
             sources = self.make_sources(seed) if IN_CI else known_sources()
             document = sources.forecast().document
             (year,) = [each for each in document["total"] if each["months"] == 12]
@@ -263,12 +263,12 @@ class OverSeeds(unittest.TestCase):
                 )
             errors.append(abs(document["holdout"]["purchases"]["error"]))
             with mock.patch.object(fitting, "has_measurable_seasons", return_value=False):
-                steady = build_holdout(sources.histories, ordinal(AS_OF))
-            steady_errors.append(abs(steady["purchases"]["error"]))
+                unadjusted = build_holdout(sources.histories, ordinal(AS_OF))
+            unadjusted_errors.append(abs(unadjusted["purchases"]["error"]))
         self.assertGreaterEqual(contained, max(1, len(seeds) - 1))
         # In a single shop, chance decides.
         if len(seeds) > 1:
-            self.assertLess(fmean(errors), 0.8 * fmean(steady_errors))
+            self.assertLess(fmean(errors), 0.8 * fmean(unadjusted_errors))
 
     def make_sources(self, seed: int) -> Sources:
         """Return the input of the forecast of a shop of two years, and its truth."""

@@ -126,7 +126,7 @@ class TheScore(unittest.TestCase):
 
 
 class AWrongTruth(ShopCase):
-    """A truth that does not belong is refused in one line, and old results stay."""
+    """A truth of another shop or day is refused in one line, and old results stay."""
 
     def setUp(self) -> None:
         """Put old results and a copy of the truth into the folder."""
