@@ -76,11 +76,16 @@ _skipped: Counter[str] = Counter()
 
 
 def skip(reason: str) -> NoReturn:
-    """Skip the running test or class; when all is done, say why."""
-    if not _skipped:
-        atexit.register(_tell_skipped)
-    _skipped[reason] += 1
+    """Skip the running test or class; its reason is printed at the end of the run."""
+    count_skip(reason)
     raise unittest.SkipTest(reason)
+
+
+def count_skip(reason: str) -> None:
+    """Count a test or class skipped for *reason*, to be printed at the end of the run."""
+    if not _skipped:
+        atexit.register(_print_skipped)
+    _skipped[reason] += 1
 
 
 @contextlib.contextmanager
@@ -111,7 +116,7 @@ def skip_or_fail(test: unittest.TestCase, reason: str) -> NoReturn:
     skip(reason)
 
 
-def _tell_skipped() -> None:
+def _print_skipped() -> None:
     for reason, count in _skipped.items():
         sys.stderr.write(f"skipped {count}: {reason}\n")
 

@@ -1,0 +1,106 @@
+"""A parallel run reports what a run in one process reports."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import unittest
+from unittest import mock
+
+from tests import parallel
+
+
+class Outcomes(unittest.TestCase):
+    """A test of each outcome."""
+
+    def succeed(self) -> None:
+        """Pass."""
+
+    def fail_now(self) -> None:
+        self.fail("a reason to fail")
+
+    def raise_error(self) -> None:
+        raise ValueError("a reason to stop")
+
+    def skip_now(self) -> None:
+        self.skipTest("a reason to skip")
+
+    def fail_in_subtests(self) -> None:
+        for number in range(3):
+            with self.subTest(number=number):
+                self.assertEqual(number, 1)
+
+
+class WithoutSetUp(unittest.TestCase):
+    """A class that cannot be set up."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        raise OSError("a reason not to start")
+
+    def succeed(self) -> None:
+        """Pass."""
+
+
+def make_suite() -> unittest.TestSuite:
+    """Return every test of the two classes."""
+    names = ("succeed", "fail_now", "raise_error", "skip_now", "fail_in_subtests")
+    return unittest.TestSuite([*map(Outcomes, names), WithoutSetUp("succeed")])
+
+
+def summarize(result: unittest.TestResult) -> dict[str, object]:
+    """Return all that *result* holds, tracebacks by their last line."""
+    return {
+        "run": result.testsRun,
+        "skipped": [(str(test), reason) for test, reason in result.skipped],
+        "failures": [(str(test), text.split()[-1]) for test, text in result.failures],
+        "errors": [(str(test), text.split()[-1]) for test, text in result.errors],
+    }
+
+
+class ARecordedRun(unittest.TestCase):
+    """Is replayed as it was."""
+
+    def test_replay_reports_every_outcome(self) -> None:
+        direct = unittest.TestResult()
+        make_suite().run(direct)
+        recorded, replayed = parallel.RecordingResult(), unittest.TestResult()
+        make_suite().run(recorded)
+        with mock.patch("tests.parallel.count_skip") as count_skip:
+            for event in recorded.events:
+                event.replay(replayed)
+        self.assertEqual(summarize(replayed), summarize(direct))
+        self.assertEqual(len(direct.failures), 3)
+        self.assertEqual(len(direct.errors), 2)
+        count_skip.assert_called_once_with("a reason to skip")
+
+    def test_replay_prints_the_same_dots(self) -> None:
+        printed = []
+        for is_recorded in (False, True):
+            stream = io.StringIO()
+            runner = unittest.TextTestRunner(stream, verbosity=1)
+            result = runner._makeResult()
+            recorded = parallel.RecordingResult()
+            make_suite().run(recorded if is_recorded else result)
+            with mock.patch("tests.parallel.count_skip"):
+                for event in recorded.events:
+                    event.replay(result)
+            printed.append(stream.getvalue())
+        self.assertEqual(printed, [".FEsFFE"] * 2)
+
+
+class TheClasses(unittest.TestCase):
+    """Are the tasks of the workers."""
+
+    def test_each_test_is_in_one_class(self) -> None:
+        classes = parallel.split_by_class(unittest.TestSuite([make_suite()]))
+        self.assertEqual([len(tests) for tests in classes], [5, 1])
+
+    def test_worker_with_other_classes_is_an_error(self) -> None:
+        classes = parallel.split_by_class(make_suite())
+        with (
+            mock.patch("tests.parallel._classes", classes),
+            contextlib.redirect_stderr(io.StringIO()),
+            self.assertRaisesRegex(RuntimeError, "class 1 begins with .*WithoutSetUp"),
+        ):
+            parallel.run_class(1, "tests.test_x.Another.test")
