@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import hashlib
 import io
@@ -1033,90 +1032,29 @@ class TheFiles(FolderCase):
         self.assertEqual(read_report(path)["kpis"]["order_count"], 5)
 
 
-class Refusals(FolderCase):
-    """A file that cannot be reported on is named, with what to do; nothing is written."""
+class AnUnreadableDatabase(FolderCase):
+    """It is named, and nothing is written; `test_database` has all the reasons."""
 
-    def assert_refused(self, path: Path, *words: str) -> None:
-        """Fail unless reporting on *path* is refused with all *words*."""
-        with self.assertRaises(DataError) as caught:
-            report_database(path, self.folder / "out")
-        for word in (str(path), *words):
-            self.assertIn(word, str(caught.exception))
-        self.assertFalse((self.folder / "out").exists())
+    def test_missing_database_is_named_and_nothing_is_written(self) -> None:
+        path, out = self.folder / "none.db", self.folder / "out"
+        result = call(ingest.main, "--report", "--database", path, "--out-dir", out)
+        self.assertEqual((result.status, result.stdout), (1, ""))
+        self.assertIn(f"ingest: error: {path}: no such file", result.stderr)
+        self.assertFalse(out.exists())
 
-    def test_a_missing_database_is_named_and_not_made(self) -> None:
-        path = self.folder / "none.db"
-        self.assert_refused(path, "no such file", "python ingest.py --ingest")
-        self.assertFalse(path.exists())
+    def test_database_replaced_during_the_report_gives_no_report(self) -> None:
+        path, out = self.make_shop(), self.folder / "out"
 
-    def test_a_folder_is_no_database(self) -> None:
-        self.assert_refused(self.folder, "is a folder")
+        def replace_database(*_: object) -> str:
+            os.utime(path, (1, 1))
+            return "0" * 64
 
-    def test_a_text_file_is_no_database(self) -> None:
-        path = self.folder / "users.csv"
-        path.write_text("user_id,email\n" * 100, encoding="utf-8")
-        self.assert_refused(path, "is not a SQLite database", "python ingest.py --ingest")
-
-    def test_an_empty_file_has_none_of_the_tables(self) -> None:
-        path = self.folder / "empty.db"
-        path.touch()
-        self.assert_refused(path, "has no users, products, orders", "submission_meta")
-
-    def test_a_missing_table_and_a_missing_column_are_named(self) -> None:
-        path = self.make_shop()
-        with closing(sqlite3.connect(path)) as connection:
-            connection.executescript(
-                "DROP TABLE payments; ALTER TABLE users RENAME COLUMN city TO town;"
-            )
-        self.assert_refused(path, "has no users.city, payments.", "--ingest")
-
-    def test_a_table_that_takes_other_cells_is_named(self) -> None:
-        for change, words in (
-            (("STRICT", ""), "payments is not STRICT"),
-            (("amount_cents INTEGER", "amount_cents TEXT"), "amount_cents is TEXT"),
-            (
-                ("processed_at TEXT NOT NULL", "processed_at TEXT"),
-                "processed_at may be NULL",
-            ),
-            (("NOT NULL PRIMARY KEY", "NOT NULL"), "payments.payment_id is not a key"),
-        ):
-            path = self.make_shop(payments=[])
-            with self.subTest(words), closing(sqlite3.connect(path)) as connection:
-                (sql,) = connection.execute(
-                    "SELECT sql FROM sqlite_schema WHERE name = 'payments'"
-                ).fetchone()
-                connection.execute("DROP TABLE payments")
-                connection.execute(sql.replace(*change))
-                self.assert_refused(path, words, "Load the files again")
-
-    def test_a_cell_that_no_rule_would_let_in_is_refused(self) -> None:
-        path = self.make_shop()
-        with closing(sqlite3.connect(path)) as connection:
-            connection.executescript(FORGET_NOT_NULL)
-        self.assert_refused(
-            path, "is damaged: NULL value in orders.ordered_at. Move it away, then load"
-        )
-        result = call(ingest.main, "--rows", "database_is_whole", "--database", path)
-        self.assertEqual(result.stdout.count("NULL value in orders.ordered_at"), 8)
-
-    def test_a_log_that_its_folder_refuses_is_told_as_such(self) -> None:
-        path = self.make_shop()
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-        refused = sqlite3.OperationalError("unable to open database file")
-        refused.sqlite_errorname = "SQLITE_CANTOPEN"
         with (
-            mock.patch("utils.database._connect_read_only", side_effect=refused),
-            mock.patch("utils.database.os.access", return_value=False),
+            mock.patch("utils.database.hash_file", replace_database),
+            self.assertRaisesRegex(DataError, "was replaced during the run"),
         ):
-            self.assert_refused(path, "It is in WAL mode", "allow writing there")
-
-    def test_a_database_that_is_being_written_is_not_waited_for_for_ever(self) -> None:
-        path = self.make_shop()
-        with closing(sqlite3.connect(path, isolation_level=None)) as writer:
-            writer.execute("BEGIN EXCLUSIVE")
-            with mock.patch("utils.database.LOCK_TIMEOUT", 0):
-                self.assert_refused(path, "is being written by another program")
+            report_database(path, out)
+        self.assertFalse(out.exists())
 
     def test_a_damaged_database_is_refused_or_found_not_whole(self) -> None:
         for page in range(1, 12):
@@ -1134,20 +1072,6 @@ class Refusals(FolderCase):
                 found = {check["check"] for check in checks if check["status"] == "fail"}
                 self.assertIn("database_is_whole", found)
 
-    def test_a_database_that_is_replaced_meanwhile_is_not_mixed_with_the_new_one(
-        self,
-    ) -> None:
-        path, other = self.make_shop(), create_empty_shop(self.folder / "other.db")
-
-        def replace_database(*_: object) -> str:
-            with contextlib.suppress(PermissionError):  # Windows keeps the file in place
-                os.replace(other, path)
-            return "0" * 64
-
-        with mock.patch("utils.database.hash_file", replace_database):
-            if os.name != "nt":
-                self.assert_refused(path, "was replaced during the run")
-
 
 # ---- Helpers -----------------------------------------------------------------------------
 
@@ -1159,16 +1083,6 @@ FORGET_AN_INDEX = """
     PRAGMA schema_version = 1000;
     UPDATE users SET email = email || '2';
     UPDATE sqlite_schema SET sql = replace(sql, ' WHERE user_id < 0', '');
-    PRAGMA schema_version = 1001;
-"""
-
-# Lets a NULL into a column that must not have one.
-FORGET_NOT_NULL = """
-    PRAGMA writable_schema = ON;
-    UPDATE sqlite_schema SET sql = replace(sql, 'ordered_at TEXT NOT', 'ordered_at TEXT');
-    PRAGMA schema_version = 1000;
-    UPDATE orders SET ordered_at = NULL;
-    UPDATE sqlite_schema SET sql = replace(sql, 'ordered_at TEXT', 'ordered_at TEXT NOT');
     PRAGMA schema_version = 1001;
 """
 

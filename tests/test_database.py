@@ -1,0 +1,202 @@
+"""Opening a loaded database for reading: what is wrong with it is named, with a remedy."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from unittest import mock
+
+import ingest
+from tests.shop import create_empty_shop, create_shop
+from tests.support import ShopCase, call, skip_on_windows
+from utils.database import open_database
+from utils.helpers import DataError
+
+# Puts NULLs into a column that must not have one.
+WRITE_NULLS = """
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = replace(sql, 'ordered_at TEXT NOT', 'ordered_at TEXT');
+    PRAGMA schema_version = 1000;
+    UPDATE orders SET ordered_at = NULL;
+    UPDATE sqlite_schema SET sql = replace(sql, 'ordered_at TEXT', 'ordered_at TEXT NOT');
+    PRAGMA schema_version = 1001;
+"""
+
+
+class DatabaseCase(ShopCase):
+    """A test with the small shop's database in its folder."""
+
+    def setUp(self) -> None:
+        """Make the database."""
+        super().setUp()
+        create_shop(self.database)
+
+    def change(self, script: str) -> None:
+        """Run *script* on the database."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.executescript(script)
+
+    def assert_refused(self, path: Path, *words: str) -> None:
+        """Fail unless opening *path* raises `DataError` with the path and all *words*."""
+        with self.assertRaises(DataError) as caught, open_database(path):
+            pass
+        for word in (str(path), *words):
+            self.assertIn(word, str(caught.exception))
+
+
+class AFileThatIsNoDatabase(DatabaseCase):
+    """It is named, with the command that makes one."""
+
+    def test_missing_file_is_named_and_not_created(self) -> None:
+        path = self.folder / "none.db"
+        self.assert_refused(path, "no such file", "python ingest.py --ingest")
+        self.assertFalse(path.exists())
+
+    def test_folder_is_named(self) -> None:
+        self.assert_refused(self.folder, "is a folder", "python ingest.py --ingest")
+
+    def test_text_file_is_named(self) -> None:
+        path = self.folder / "users.csv"
+        path.write_text("user_id,email\n" * 100, encoding="utf-8")
+        self.assert_refused(path, "is not a SQLite database", "python ingest.py --ingest")
+
+    def test_empty_file_lacks_all_tables(self) -> None:
+        path = self.folder / "empty.db"
+        path.touch()
+        self.assert_refused(
+            path,
+            "has no users, products, orders",
+            "submission_meta",
+            "python ingest.py --ingest",
+        )
+
+
+class ADatabaseWithOtherTables(DatabaseCase):
+    """What differs from the schema is named."""
+
+    def test_missing_table_and_missing_column_are_named(self) -> None:
+        self.change("DROP TABLE payments; ALTER TABLE users RENAME COLUMN city TO town;")
+        self.assert_refused(
+            self.database, "has no users.city, payments.", "python ingest.py --ingest"
+        )
+
+    def test_each_missing_column_is_named(self) -> None:
+        self.change("DROP TABLE orders; CREATE TABLE orders (order_id, user_id, status);")
+        self.assert_refused(
+            self.database, "has no orders.ordered_at", "orders.discount_cents"
+        )
+
+    def test_table_that_accepts_other_cells_is_named(self) -> None:
+        for old, new, words in (
+            ("STRICT", "", "payments is not STRICT"),
+            ("amount_cents INTEGER", "amount_cents TEXT", "amount_cents is TEXT"),
+            (
+                "processed_at TEXT NOT NULL",
+                "processed_at TEXT",
+                "processed_at may be NULL",
+            ),
+            (
+                "NOT NULL PRIMARY KEY",
+                "NOT NULL",
+                "payments.payment_id is not a key",
+            ),
+        ):
+            with self.subTest(words):
+                self.database.unlink()
+                create_shop(self.database, payments=[])
+                ((sql,),) = self.query(
+                    "SELECT sql FROM sqlite_schema WHERE name = 'payments'"
+                )
+                self.change(f"DROP TABLE payments; {sql.replace(old, new)}")
+                self.assert_refused(self.database, words, "Load the files again")
+
+    def test_null_in_required_column_is_named_and_listed_row_by_row(self) -> None:
+        self.change(WRITE_NULLS)
+        self.assert_refused(
+            self.database,
+            "is damaged: NULL value in orders.ordered_at. Move it away, then load",
+        )
+        # The command that the message names.
+        result = call(
+            ingest.main, "--rows", "database_is_whole", "--database", self.database
+        )
+        self.assertEqual(result.stdout.count("NULL value in orders.ordered_at"), 8)
+
+    def test_database_is_opened_with_damage_for_its_verification(self) -> None:
+        self.change(WRITE_NULLS)
+        with open_database(self.database, allow_damage=True) as connection:
+            rows = connection.execute("SELECT DISTINCT ordered_at FROM orders").fetchall()
+        self.assertEqual(rows, [(None,)])
+
+
+class ADatabaseInUse(DatabaseCase):
+    """A program that writes, or a load that replaces the file, never mixes two states."""
+
+    def test_log_that_the_folder_does_not_allow_is_named(self) -> None:
+        self.change("PRAGMA journal_mode = WAL")
+        refused = sqlite3.OperationalError("unable to open database file")
+        refused.sqlite_errorname = "SQLITE_CANTOPEN"
+        with (
+            mock.patch("utils.database._connect_read_only", side_effect=refused),
+            mock.patch("utils.database.os.access", return_value=False),
+        ):
+            self.assert_refused(self.database, "It is in WAL mode", "allow writing there")
+
+    def test_database_that_is_being_written_is_named_without_a_long_wait(self) -> None:
+        with (
+            closing(sqlite3.connect(self.database, isolation_level=None)) as writer,
+            mock.patch("utils.database.LOCK_TIMEOUT", 0.0),
+        ):
+            writer.execute("BEGIN EXCLUSIVE")
+            self.assert_refused(self.database, "is being written by another program")
+
+    def assert_replacement_is_noticed(self, replace: Callable[[], object]) -> None:
+        """Fail unless `DataError` is raised if *replace* is called while it is open."""
+        message = "was replaced during the run"
+        with (
+            self.assertRaisesRegex(DataError, message),
+            open_database(self.database) as connection,
+        ):
+            replace()
+            # The block still reads the database that was opened.
+            (count,) = connection.execute("SELECT COUNT(*) FROM orders").fetchone()
+            self.assertEqual(count, 8)
+
+    def test_replaced_database_is_noticed_and_not_mixed_with_the_new_one(self) -> None:
+        skip_on_windows("Windows does not rename over an open file")
+        other = create_empty_shop(self.folder / "other.db")
+        self.assert_replacement_is_noticed(lambda: os.replace(other, self.database))
+
+    def test_changed_time_of_the_file_is_noticed(self) -> None:
+        self.assert_replacement_is_noticed(lambda: os.utime(self.database, (1, 1)))
+
+
+class AReadOnlyConnection(DatabaseCase):
+    """Reading changes nothing."""
+
+    def test_statement_that_writes_is_rejected(self) -> None:
+        before = self.database.read_bytes()
+        with (
+            self.assertRaisesRegex(DataError, "attempt to write a readonly database"),
+            open_database(self.database) as connection,
+        ):
+            connection.execute("DELETE FROM payments")
+        self.assertEqual(self.database.read_bytes(), before)
+
+    def test_statement_that_attaches_a_file_is_rejected(self) -> None:
+        other = self.folder / "other.db"
+        with (
+            self.assertRaisesRegex(sqlite3.OperationalError, "too many attached"),
+            open_database(self.database) as connection,
+        ):
+            connection.execute("ATTACH ? AS other", (str(other),))
+        self.assertFalse(other.exists())
+
+    def test_text_that_is_not_utf_8_is_read_with_a_mark(self) -> None:
+        self.change("UPDATE users SET city = CAST(x'c5' AS TEXT) WHERE user_id = 1")
+        with open_database(self.database) as connection:
+            ((city,),) = connection.execute("SELECT city FROM users WHERE user_id = 1")
+        self.assertEqual(city, "\ufffd")
