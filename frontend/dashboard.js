@@ -1303,7 +1303,7 @@ function reportCards({ definitions = {}, kpis = {}, trends = {} }, formats) {
 }
 
 function describeChange(change, formats) {
-	return isNumber(change) ? `, ${formats.change(change)} from a year earlier` : "";
+	return isNumber(change) ? `, ${formats.change(change)} year on year` : "";
 }
 
 // A trend without rows shows the reason if the file states one, and is hidden otherwise.
@@ -1427,9 +1427,7 @@ function queryCards({ summary, cohorts, forecast }, formats) {
 	const next = forecast?.total
 		? forecastCard(forecast.total.at(-1), formats)
 		: { name: "Next 12 months", text: NO_FIGURE, notes: [] };
-	next.notes.push(
-		describeMissingForecast(forecast) ?? "forecast net revenue from today’s customers",
-	);
+	next.notes.push(describeMissingForecast(forecast) ?? "forecast for today’s customers");
 	return [
 		{
 			...clvCard(summary, 12, formats),

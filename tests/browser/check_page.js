@@ -120,7 +120,7 @@ const checks = {
 			query.summary.clv[2].cents,
 			query.forecast.total[2].net_cents.forecast,
 		]);
-		assert.match(await textOf(tab, "#kpis"), /Nov 2024: €[\d,.]+, \+72\.1% from a year earlier/);
+		assert.match(await textOf(tab, "#kpis"), /Nov 2024: €[\d,.]+, \+72\.1% year on year/);
 		assert.match(await textOf(tab, "#kpis"), /€65\.42/);
 		assert.match(await textOf(tab, "#kpis"), /31\.3%/);
 		assert.match(await textOf(tab, "#as-of"), /Dec 14, 2024/);
