@@ -8,27 +8,28 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from utils.arguments import whole_number
 from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until stopped, and return the exit status."""
     args = build_parser().parse_args(argv)
-    # Imported late: http.server alone costs more time than all of --help.
-    from frontend import server
+    # Imported late: importing http.server takes longer than all of --help.
+    from frontend.server import open_server, startup_notes, stop_on_signals
 
     try:
         with (
-            server.stop_on_signals(),
-            server.open_server(args.results_dir, host=args.host, port=args.port) as shop,
+            stop_on_signals(),
+            open_server(args.results_dir, host=args.host, port=args.port) as server,
         ):
-            for note in server.startup_notes(shop):
+            for note in startup_notes(server):
                 print_safely(f"serve_frontend: {note}", file=sys.stderr)
-            print_safely(f"🔌 Server running at {shop.url}")
+            print_safely(f"🔌 Server running at {server.url}")
             sys.stdout.flush()
             if args.open:
-                open_browser(shop.url)
-            shop.serve_forever()
+                open_browser(server.url)
+            server.serve_forever()
     except (DataError, OSError) as error:
         report_error("serve_frontend", error)
         return 1
@@ -37,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def open_browser(url: str) -> None:
-    """Open *url* beside the server: some browsers return only when they are closed."""
+    """Open *url* in a thread, because some browsers return only when they are closed."""
     import webbrowser
 
     def open_page() -> None:
         if not webbrowser.open(url):
-            print_safely("serve_frontend: no browser was found.", file=sys.stderr)
+            print_safely("serve_frontend: no browser found.", file=sys.stderr)
 
     threading.Thread(target=open_page, daemon=True).start()
 
@@ -51,13 +52,13 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script's arguments."""
     parser = argparse.ArgumentParser(
         prog="serve_frontend.py",
-        description="Serve the dashboard and the results it reads; stop with Ctrl-C.",
+        description="Serve the dashboard and the results that it shows; stop with Ctrl-C.",
     )
     parser.add_argument(
         "--port",
-        type=port_number,
+        type=whole_number(0, 65535),
         metavar="N",
-        help="port to listen on, 0 for any free one (default: 8000, or the next free one)",
+        help="port to listen on; 0 is any free port (default: 8000, or the next free one)",
     )
     parser.add_argument(
         "--host",
@@ -69,19 +70,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         default=PROJECT_ROOT,
         metavar="DIR",
-        help="folder with report.json and query_result.json (default: the project)",
+        help="folder of report.json and query_result.json (default: the project's root)",
     )
     parser.add_argument(
         "--open", action="store_true", help="open the page in the default browser"
     )
     return parser
-
-
-def port_number(text: str) -> int:
-    """Return *text* as a port, 0 to 65535."""
-    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: expected 0 to 65535")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Serve the page's files and the result files, by allow-list, to this machine only.
+"""Serve the files of the page and the results to this machine only.
 
-No folder is ever walked: a URL path answers only when it stands in `FILES`, letter for
-letter, so `..`, percent signs, backslashes and NULs need no cleaning: they match nothing.
+A request never becomes a path of the file system: only the exact URL paths in `FILES` are
+answered.  So `..`, percent signs, backslashes and NULs need no treatment: they match no
+entry.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ HOME = "/frontend/"
 
 
 class ServedFile(NamedTuple):
-    """A file that may leave: its name, its type, and the command that makes a result."""
+    """A file that may be sent; for a result also the command that makes it."""
 
     name: str
     content_type: str
     made_by: str | None = None
 
 
-# Types are stated here: the host's own table differs between machines, and on Windows
-# a registry entry can turn a script into plain text.
+# `mimetypes` is not used: its table depends on the machine, and on Windows a registry entry
+# can declare scripts to be plain text.
 INDEX = ServedFile("index.html", "text/html; charset=utf-8")
 REPORT = ServedFile(
     "report.json", "application/json; charset=utf-8", "python ingest.py --report"
@@ -66,8 +67,8 @@ FILES = {
 }
 REDIRECTS = {"/": HOME, "/frontend": HOME}
 
-# The page repeats this policy in a <meta>, for servers that send no headers;
-# frame-ancestors works only here.
+# The page repeats this policy in a <meta> element, for servers that send no headers;
+# frame-ancestors works in a header only.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
     " img-src 'self' data:; base-uri 'none'; form-action 'none'"
@@ -82,10 +83,10 @@ HEADERS = {
 
 
 class DashboardServer(http.server.ThreadingHTTPServer):
-    """A server of the page; `results_dir` holds the result files."""
+    """A server of the page; `results_dir` is the folder of the result files."""
 
-    # On POSIX this lets a restart take the port at once.  On Windows it would let two
-    # servers share one port; `server_bind` asks for the contrary there.
+    # On POSIX this makes the port available at once after a restart.  On Windows it would
+    # let two servers share a port; there `server_bind` requires the port for itself.
     allow_reuse_address = os.name == "posix"
     allow_reuse_port = False
 
@@ -105,26 +106,26 @@ class DashboardServer(http.server.ThreadingHTTPServer):
         self.server_port = self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keep quiet about a browser that left; show any other error as a bug."""
+        """Ignore a browser that closes the connection; show any other error as a bug."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
-        """The page's address as a browser on this machine types it."""
+        """The address of the page in a browser on this machine."""
         is_plain = self.host == "127.0.0.1" or is_wildcard(self.host)
         name = "localhost" if is_plain else bracketed(self.host)
         return f"http://{name}:{self.server_port}{HOME}"
 
 
 class PageRequestHandler(http.server.BaseHTTPRequestHandler):
-    """Answer GET and HEAD for the paths in `FILES` and `REDIRECTS`, and refuse the rest."""
+    """Answer GET and HEAD for the paths in `FILES` and `REDIRECTS`; refuse all else."""
 
     server: DashboardServer
-    timeout = 30  # seconds; a silent connection must not hold its thread for ever
+    timeout = 30  # seconds; otherwise an idle connection keeps its thread for ever
 
     def do_GET(self) -> None:
-        """Answer with a file, a redirect, or the reason why not."""
+        """Answer with a file, a redirect, or the reason for a refusal."""
         if not is_own_host(self.headers.get_all("Host", []), self.server):
             self.respond(
                 HTTPStatus.MISDIRECTED_REQUEST,
@@ -142,11 +143,11 @@ class PageRequestHandler(http.server.BaseHTTPRequestHandler):
             self.respond(HTTPStatus.NOT_FOUND, f"Nothing here. The page is at {HOME}")
 
     def do_HEAD(self) -> None:
-        """Answer as to GET; `respond` leaves the body out."""
+        """Answer like GET; `respond` omits the body."""
         self.do_GET()
 
     def send_file(self, file: ServedFile) -> None:
-        """Send *file*, or say which command makes it."""
+        """Send *file*, or the command that makes it."""
         folder = PAGE_DIR if file.made_by is None else self.server.results_dir
         try:
             content = read_plain_file(folder / file.name)
@@ -154,7 +155,7 @@ class PageRequestHandler(http.server.BaseHTTPRequestHandler):
             if file.made_by is None:
                 text = f"{file.name} cannot be read."
             else:
-                text = f"{file.name} is not there yet. Make it with: {file.made_by}"
+                text = describe_missing(file)
             self.respond(HTTPStatus.NOT_FOUND, text)
             return
         self.respond(HTTPStatus.OK, content, file.content_type)
@@ -166,7 +167,7 @@ class PageRequestHandler(http.server.BaseHTTPRequestHandler):
         content_type: str = "text/plain; charset=utf-8",
         **headers: str,
     ) -> None:
-        """Send a whole response; for HEAD the same without its body."""
+        """Send a complete response; for HEAD the same without its body."""
         if isinstance(content, str):
             content = f"{content}\n".encode()
         self.send_response(status)
@@ -182,22 +183,22 @@ class PageRequestHandler(http.server.BaseHTTPRequestHandler):
     def send_error(
         self, code: int, message: str | None = None, explain: str | None = None
     ) -> None:
-        """Answer a malformed request as plain text, under the same headers as all else."""
-        if code == HTTPStatus.NOT_IMPLEMENTED:  # what the base class says of other methods
+        """Answer a malformed request in plain text, with the headers of every answer."""
+        if code == HTTPStatus.NOT_IMPLEMENTED:  # the base class's answer to other methods
             self.respond(
                 HTTPStatus.METHOD_NOT_ALLOWED,
-                "This server only reads: use GET or HEAD.",
+                "This server is read-only: use GET or HEAD.",
                 Allow="GET, HEAD",
             )
             return
         self.respond(code, explain or message or HTTPStatus(code).phrase)
 
     def version_string(self) -> str:
-        """Return the Server header, without the versions of what is underneath."""
+        """Return the Server header, without the versions of Python and its library."""
         return "dashboard"
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log refusals only: a page that works needs no lines."""
+        """Log only refusals."""
         if isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST:
             super().log_request(int(code), size)
 
@@ -211,15 +212,15 @@ def read_plain_file(path: Path) -> bytes:
 
 
 def open_without_links(path: str, flags: int) -> int:
-    """Open *path*, also refusing a link that took its place since it was looked at."""
+    """Open *path*; refuse a link that has replaced the file since the check."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 def is_own_host(host_headers: list[str], server: DashboardServer) -> bool:
-    """Tell whether a request was meant for *server*.
+    """Return whether the Host header of a request names *server*.
 
-    A page elsewhere can point its own name at 127.0.0.1 and so read what is served here
-    (DNS rebinding); its requests carry that name in the Host header.
+    A foreign web page can resolve its own name to 127.0.0.1 and then read from this
+    server (DNS rebinding); its requests have that name in the Host header.
     """
     if len(host_headers) != 1:
         return False
@@ -227,8 +228,8 @@ def is_own_host(host_headers: list[str], server: DashboardServer) -> bool:
     name, _, port = given.rpartition(":")
     if not port.isdigit():
         name, port = given, "80"
-    # On all addresses any address will do, under any port: rebinding needs a name, and
-    # a container's port may be mapped to another.
+    # A server on all addresses accepts any address and port: rebinding needs a name, and
+    # the port of a container may be mapped to another.
     if is_wildcard(server.host) and is_address(name.strip("[]")):
         return True
     own_names = {"localhost", "127.0.0.1", "[::1]", bracketed(server.host.lower())}
@@ -236,7 +237,7 @@ def is_own_host(host_headers: list[str], server: DashboardServer) -> bool:
 
 
 def bracketed(host: str) -> str:
-    """Return *host* as a URL writes it.
+    """Return *host* in the form that a URL needs.
 
     >>> bracketed("::1"), bracketed("localhost")
     ('[::1]', 'localhost')
@@ -245,7 +246,7 @@ def bracketed(host: str) -> str:
 
 
 def is_address(host: str) -> bool:
-    """Tell whether *host* is an IP address rather than a name."""
+    """Return whether *host* is an IP address rather than a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -254,12 +255,12 @@ def is_address(host: str) -> bool:
 
 
 def is_wildcard(host: str) -> bool:
-    """Tell whether *host* stands for all addresses of this machine."""
+    """Return whether *host* means all addresses of this machine."""
     return host == "" or (is_address(host) and ipaddress.ip_address(host).is_unspecified)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach *host*.
+    """Return whether only this machine can reach *host*.
 
     >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
     (True, False)
@@ -270,15 +271,15 @@ def is_loopback(host: str) -> bool:
 
 
 def open_server(results_dir: Path, *, host: str, port: int | None) -> DashboardServer:
-    """Return a server that listens on *host* and *port*; nothing is answered yet.
+    """Return a server that listens on *host* and *port* but does not answer yet.
 
-    Without a *port* the first free one from `DEFAULT_PORT` on is taken; a *port* that
-    was asked for is never exchanged for another.  Raise `DataError` with the next step.
+    Without a *port*, use the first free one from `DEFAULT_PORT` on; never replace a given
+    *port* by another.  Raise `DataError` with the reason and the next step.
     """
     if not results_dir.is_dir():
         raise DataError(
-            f"{results_dir}: no such folder. Give --results-dir the folder that holds"
-            f" {REPORT.name} and {QUERY_RESULT.name}."
+            f"{results_dir}: no such folder. --results-dir must name the folder that"
+            f" contains {REPORT.name} and {QUERY_RESULT.name}."
         )
     results_dir = results_dir.resolve()
     first = DEFAULT_PORT if port is None else port
@@ -292,13 +293,14 @@ def open_server(results_dir: Path, *, host: str, port: int | None) -> DashboardS
             raise DataError(explain_refusal(error, host, first, last)) from error
         server.moved_from_busy_port = candidate > first
         return server
-    raise AssertionError("the last candidate either listens or raises")
+    raise AssertionError("the last candidate opens or raises")
 
 
 def is_port_taken(error: Exception) -> bool:
-    """Tell whether *error* says that another program has the port.
+    """Return whether *error* means that another program uses the port.
 
-    Windows says "access denied" of a port held exclusively or reserved by the system.
+    Windows reports "access denied" for a port that is in exclusive use or reserved by the
+    system.
     """
     return isinstance(error, OSError) and (
         error.errno == errno.EADDRINUSE or (os.name == "nt" and error.errno == errno.EACCES)
@@ -306,46 +308,53 @@ def is_port_taken(error: Exception) -> bool:
 
 
 def explain_refusal(error: Exception, host: str, first: int, last: int) -> str:
-    """Return why no port from *first* to *last* could be opened, with the next step."""
+    """Return the reason why no port from *first* to *last* opened, and the next step."""
     if is_port_taken(error):
         ports = f"port {first} is" if first == last else f"ports {first} to {last} are"
         other = last + 1 if last < 65535 else 0
         return f"{ports} in use by another program. Choose another: --port {other}"
     reason = getattr(error, "strerror", None) or error
     if isinstance(error, PermissionError):
-        return f"port {first} may not be opened: {reason}. Choose one above 1023."
-    return f"cannot listen on {host}, port {first}: {reason}. Leave out --host."
+        return f"port {first} cannot be opened: {reason}. Choose one above 1023."
+    return f"cannot listen on {host}, port {first}: {reason}. Omit --host."
 
 
 def startup_notes(server: DashboardServer) -> list[str]:
-    """Return what the user should know before the page is opened."""
+    """Return notes for the user: another port, access from outside, missing results."""
     notes = []
     if server.moved_from_busy_port:
-        notes.append(f"port {DEFAULT_PORT} is busy, port {server.server_port} is used.")
+        notes.append(
+            f"port {DEFAULT_PORT} is in use, so the server uses port {server.server_port}."
+        )
     if not is_loopback(server.host):
         notes.append(
             f"warning: with --host {server.host} other machines can read the results."
         )
     notes += [
-        f"{file.name} is not there yet. Make it with: {file.made_by}"
+        describe_missing(file)
         for file in (REPORT, QUERY_RESULT)
         if not (server.results_dir / file.name).is_file()
     ]
     return notes
 
 
+def describe_missing(file: ServedFile) -> str:
+    """Return that a result is missing, and the command that makes it."""
+    return f"{file.name} does not exist yet. Create it with: {file.made_by}"
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM or Ctrl-Break end the block as if it were done.
+    """Let Ctrl-C, SIGTERM and Ctrl-Break end the block without an error.
 
-    Handlers are set even where SIGINT was ignored: a shell starts background jobs so.
+    Set the handlers even where SIGINT is ignored, as in a shell's background jobs.
     """
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     previous = {}
-    # Python allows handlers in the main thread only.
+    # Python sets handlers in the main thread only.
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # the last on Windows only
             if hasattr(signal, name):

@@ -269,7 +269,7 @@ class PageInBrowser(unittest.TestCase):
                 self.assertIsNone(result["fault"], result["fault"])
 
     def serve_page(self) -> dict[str, str]:
-        """Serve the page by our server and by a plain one; return the settings for Node.js."""
+        """Serve the page by our server and by a plain one; return the settings."""
         modules = find_modules()
         if not (modules / "puppeteer-core").is_dir():
             skip_or_fail(

@@ -1,11 +1,13 @@
-"""The server of the dashboard: what it hands out, what it refuses, how it starts and stops.
+"""The server of the page: what it sends, what it refuses, how it starts and stops.
 
-Everything here talks to this machine only.
+All connections stay on this machine.
 """
 
 from __future__ import annotations
 
+import errno
 import http.client
+import io
 import os
 import queue
 import signal
@@ -26,12 +28,12 @@ from frontend import server
 from tests.support import ROOT, call, skip, skip_on_windows
 from utils.helpers import DataError
 
-# How long a started script may take to speak or to end before a test gives up, seconds.
+# Longest wait for a started script to print or to end, and for an answer, in seconds.
 PATIENCE = 30
 
 
 class Answer(NamedTuple):
-    """A response as it came over the wire."""
+    """A response."""
 
     status: int
     headers: Mapping[str, str]
@@ -39,7 +41,7 @@ class Answer(NamedTuple):
 
 
 class ServerCase(unittest.TestCase):
-    """A test that talks to a server in a thread, with results in `self.folder`."""
+    """A test with a server in a thread and a folder of results, `self.folder`."""
 
     def setUp(self) -> None:
         """Start the server on a free port."""
@@ -48,7 +50,7 @@ class ServerCase(unittest.TestCase):
         self.folder = Path(temporary.name).resolve()
         self.server = server.open_server(self.folder, host="127.0.0.1", port=0)
         self.addCleanup(self.server.server_close)
-        # The log of refused requests would only hide the tests' own output.
+        # The log of refused requests is not part of the tests' output.
         silence = mock.patch.object(server.PageRequestHandler, "log_message")
         silence.start()
         self.addCleanup(silence.stop)
@@ -58,10 +60,10 @@ class ServerCase(unittest.TestCase):
         self.addCleanup(self.server.shutdown)
         self.port = self.server.server_port
 
-    def ask(
+    def request(
         self, path: str | bytes, *, method: str = "GET", host: str | None = None
     ) -> Answer:
-        """Send one request, byte for byte, without the politeness of a client library."""
+        """Send one request, byte for byte: a client library would correct it."""
         target = path if isinstance(path, bytes) else path.encode()
         name = f"localhost:{self.port}" if host is None else host
         lines = b"%s %s HTTP/1.1\r\nHost: %s\r\n\r\n"
@@ -76,17 +78,17 @@ class ServerCase(unittest.TestCase):
             return Answer(response.status, dict(response.getheaders()), response.read())
 
 
-class ThePageAndTheResultsAreServed(ServerCase):
-    """What a reader and the page ask for is there, under the addresses promised."""
+class ServedFiles(ServerCase):
+    """The page and the results are served under their documented addresses."""
 
-    def test_the_root_and_the_folder_lead_to_the_page(self) -> None:
+    def test_root_and_folder_redirect_to_the_page(self) -> None:
         for path in ("/", "/frontend", "/?from=bookmark"):
             with self.subTest(path=path):
-                answer = self.ask(path)
+                answer = self.request(path)
                 self.assertEqual(answer.status, 302)
                 self.assertEqual(answer.headers["Location"], "/frontend/")
 
-    def test_the_page_and_its_files_come_as_they_are_with_their_type(self) -> None:
+    def test_page_and_its_files_are_served_unchanged_with_their_type(self) -> None:
         expected = {
             "/frontend/": ("index.html", "text/html; charset=utf-8"),
             "/frontend/index.html": ("index.html", "text/html; charset=utf-8"),
@@ -95,12 +97,12 @@ class ThePageAndTheResultsAreServed(ServerCase):
         }
         for path, (name, content_type) in expected.items():
             with self.subTest(path=path):
-                answer = self.ask(path)
+                answer = self.request(path)
                 self.assertEqual(answer.status, 200)
                 self.assertEqual(answer.body, (ROOT / "frontend" / name).read_bytes())
                 self.assertEqual(answer.headers["Content-Type"], content_type)
 
-    def test_the_results_come_from_their_folder_under_both_addresses(self) -> None:
+    def test_results_are_served_from_their_folder_under_both_addresses(self) -> None:
         for name, kind in {
             "report.json": "application/json",
             "query_result.json": "application/json",
@@ -114,21 +116,21 @@ class ThePageAndTheResultsAreServed(ServerCase):
                 paths.append(f"/frontend/data/{name}")
             for path in paths:
                 with self.subTest(path=path):
-                    answer = self.ask(path)
+                    answer = self.request(path)
                     self.assertEqual((answer.status, answer.body), (200, text))
                     self.assertEqual(
                         answer.headers["Content-Type"], f"{kind}; charset=utf-8"
                     )
 
-    def test_a_query_string_changes_nothing(self) -> None:
-        self.assertEqual(self.ask("/frontend/?v=2").status, 200)
+    def test_query_string_changes_nothing(self) -> None:
+        self.assertEqual(self.request("/frontend/?v=2").status, 200)
 
-    def test_a_result_made_while_serving_is_there_at_the_next_request(self) -> None:
-        self.assertEqual(self.ask("/report.json").status, 404)
+    def test_result_written_while_serving_is_served_at_the_next_request(self) -> None:
+        self.assertEqual(self.request("/report.json").status, 404)
         (self.folder / "report.json").write_bytes(b"{}")
-        self.assertEqual(self.ask("/report.json").body, b"{}")
+        self.assertEqual(self.request("/report.json").body, b"{}")
 
-    def test_a_missing_result_names_the_command_that_makes_it(self) -> None:
+    def test_answer_for_a_missing_result_names_its_command(self) -> None:
         for path, command in {
             "/report.json": "python ingest.py --report",
             "/report.md": "python ingest.py --report",
@@ -137,32 +139,32 @@ class ThePageAndTheResultsAreServed(ServerCase):
             "/frontend/data/query_result.json": "python run_query.py",
         }.items():
             with self.subTest(path=path):
-                answer = self.ask(path)
+                answer = self.request(path)
                 self.assertEqual(answer.status, 404)
                 self.assertIn(command, answer.body.decode())
                 self.assertEqual(
                     answer.headers["Content-Type"], "text/plain; charset=utf-8"
                 )
 
-    def test_the_browsers_call_for_an_icon_is_no_error(self) -> None:
-        answer = self.ask("/favicon.ico")
+    def test_request_for_an_icon_is_no_error(self) -> None:
+        answer = self.request("/favicon.ico")
         self.assertEqual((answer.status, answer.body), (204, b""))
 
-    def test_head_is_get_without_the_body(self) -> None:
+    def test_head_answers_like_get_without_the_body(self) -> None:
         for path in ("/", "/frontend/", "/report.json", "/nothing"):
             with self.subTest(path=path):
-                whole, head = self.ask(path), self.ask(path, method="HEAD")
+                full, head = self.request(path), self.request(path, method="HEAD")
                 self.assertEqual(head.body, b"")
-                self.assertEqual(head.status, whole.status)
+                self.assertEqual(head.status, full.status)
                 self.assertEqual(
-                    head.headers["Content-Length"], whole.headers["Content-Length"]
+                    head.headers["Content-Length"], full.headers["Content-Length"]
                 )
 
 
-class NothingElseIsHandedOut(ServerCase):
-    """Only the listed paths answer, and only with plain files."""
+class OtherFiles(ServerCase):
+    """Only the listed paths are answered, and only with plain files."""
 
-    def test_other_paths_are_not_there(self) -> None:
+    def test_other_paths_are_refused(self) -> None:
         for path in (
             "/.git/config",
             "/.gitignore",
@@ -202,11 +204,11 @@ class NothingElseIsHandedOut(ServerCase):
             b"/\xff\xfe",
         ):
             with self.subTest(path=path):
-                answer = self.ask(path)
+                answer = self.request(path)
                 self.assertIn(answer.status, (400, 404))
                 self.assertNotIn(b"<", answer.body)
 
-    def test_a_link_in_place_of_a_result_is_refused(self) -> None:
+    def test_link_in_place_of_a_result_is_refused(self) -> None:
         secret = self.folder / "secret"
         secret.write_text("secret", encoding="utf-8")
         for target in (secret, ROOT / "serve_frontend.py"):
@@ -217,37 +219,37 @@ class NothingElseIsHandedOut(ServerCase):
                     link.symlink_to(target)
                 except OSError as error:
                     skip(f"no symbolic links here: {error}")
-                self.assertEqual(self.ask("/report.json").status, 404)
+                self.assertEqual(self.request("/report.json").status, 404)
 
-    def test_a_folder_in_place_of_a_result_is_refused(self) -> None:
+    def test_folder_in_place_of_a_result_is_refused(self) -> None:
         (self.folder / "report.json").mkdir()
-        self.assertEqual(self.ask("/report.json").status, 404)
+        self.assertEqual(self.request("/report.json").status, 404)
 
     @unittest.skipUnless(hasattr(os, "mkfifo"), "this system has no named pipes")
-    def test_a_pipe_in_place_of_a_result_does_not_hang(self) -> None:
+    def test_pipe_in_place_of_a_result_does_not_block(self) -> None:
         os.mkfifo(self.folder / "report.json")
-        self.assertEqual(self.ask("/report.json").status, 404)
+        self.assertEqual(self.request("/report.json").status, 404)
 
-    def test_methods_that_could_change_something_are_refused(self) -> None:
+    def test_methods_other_than_get_and_head_are_refused(self) -> None:
         for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"):
             with self.subTest(method=method):
-                answer = self.ask("/frontend/", method=method)
+                answer = self.request("/frontend/", method=method)
                 self.assertEqual(answer.status, 405)
                 self.assertEqual(answer.headers["Allow"], "GET, HEAD")
 
-    def test_a_malformed_request_is_refused_in_plain_text(self) -> None:
+    def test_malformed_request_is_refused_in_plain_text(self) -> None:
         answer = self.send(b"GET / HTTP/1.1\r\n" + b"X-More: <b>\r\n" * 200 + b"\r\n")
         self.assertEqual(answer.status, 431)
         self.assertEqual(answer.headers["Content-Type"], "text/plain; charset=utf-8")
 
 
-class EveryAnswerIsGuarded(ServerCase):
-    """Headers and the Host check keep other sites out."""
+class Protection(ServerCase):
+    """Headers and the check of the Host header exclude other sites."""
 
     def test_every_answer_carries_the_protective_headers(self) -> None:
         for path in ("/", "/frontend/", "/report.json", "/nothing", "/favicon.ico"):
             with self.subTest(path=path):
-                headers = self.ask(path).headers
+                headers = self.request(path).headers
                 self.assertEqual(headers["Cache-Control"], "no-store")
                 self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
                 self.assertEqual(headers["Referrer-Policy"], "no-referrer")
@@ -256,17 +258,17 @@ class EveryAnswerIsGuarded(ServerCase):
                 self.assertIn("frame-ancestors 'none'", policy)
                 self.assertNotIn("unsafe", policy)
 
-    def test_the_versions_of_python_and_its_parts_are_not_told(self) -> None:
-        self.assertEqual(self.ask("/frontend/").headers["Server"], "dashboard")
+    def test_answers_do_not_contain_versions(self) -> None:
+        self.assertEqual(self.request("/frontend/").headers["Server"], "dashboard")
 
     def test_names_of_this_machine_are_answered(self) -> None:
         for name in ("localhost", "LOCALHOST", "127.0.0.1", "[::1]"):
             with self.subTest(name=name):
                 self.assertEqual(
-                    self.ask("/frontend/", host=f"{name}:{self.port}").status, 200
+                    self.request("/frontend/", host=f"{name}:{self.port}").status, 200
                 )
 
-    def test_another_sites_name_is_refused(self) -> None:
+    def test_name_of_another_site_is_refused(self) -> None:
         for host in (
             "",
             "localhost",
@@ -279,17 +281,17 @@ class EveryAnswerIsGuarded(ServerCase):
             f"localhost:{self.port}, evil.example",
         ):
             with self.subTest(host=host):
-                self.assertEqual(self.ask("/report.json", host=host).status, 421)
+                self.assertEqual(self.request("/report.json", host=host).status, 421)
 
-    def test_a_request_must_name_one_host(self) -> None:
+    def test_request_without_exactly_one_host_is_refused(self) -> None:
         host = f"Host: localhost:{self.port}\r\n"
         for hosts in ("", host * 2):
             with self.subTest(hosts=hosts):
                 request = f"GET /frontend/ HTTP/1.1\r\n{hosts}\r\n"
                 self.assertEqual(self.send(request.encode()).status, 421)
 
-    def test_on_all_addresses_an_address_will_do_but_not_a_name(self) -> None:
-        self.server.host = "0.0.0.0"  # noqa: S104 - only the rule is asked, nothing listens
+    def test_server_on_all_addresses_accepts_any_address_but_no_name(self) -> None:
+        self.server.host = "0.0.0.0"  # noqa: S104 - nothing listens there
         for host, is_own in {
             f"192.0.2.1:{self.port}": True,
             "192.0.2.1:9999": True,
@@ -301,23 +303,23 @@ class EveryAnswerIsGuarded(ServerCase):
                 self.assertIs(server.is_own_host([host], self.server), is_own)
 
 
-class ItListensWhereItSays(ServerCase):
-    """The address is this machine's own, and what is printed is true."""
+class Address(ServerCase):
+    """The server listens on this machine's own address, and prints that address."""
 
-    def test_it_listens_on_loopback_unless_told_otherwise(self) -> None:
+    def test_default_address_is_loopback(self) -> None:
         args = serve_frontend.build_parser().parse_args([])
         self.assertEqual(args.host, "127.0.0.1")
         self.assertEqual(self.server.server_address[0], "127.0.0.1")
         self.assertEqual(server.startup_notes(self.server), self.missing_notes())
 
-    def test_listening_beyond_loopback_is_warned_about(self) -> None:
+    def test_other_addresses_than_loopback_give_a_warning(self) -> None:
         for host in ("0.0.0.0", "::", "192.0.2.1", "shop.example"):  # noqa: S104
             with self.subTest(host=host):
                 self.server.host = host
                 first = server.startup_notes(self.server)[0]
                 self.assertIn("other machines can read", first)
 
-    def test_the_printed_address_is_one_that_a_browser_takes(self) -> None:
+    def test_printed_address_is_valid_in_a_browser(self) -> None:
         for host, name in {
             "127.0.0.1": "localhost",
             "0.0.0.0": "localhost",  # noqa: S104
@@ -330,27 +332,130 @@ class ItListensWhereItSays(ServerCase):
                 self.server.host = host
                 self.assertEqual(self.server.url, f"http://{name}:{self.port}/frontend/")
 
-    def test_no_name_is_looked_up_to_start(self) -> None:
+    def test_start_looks_up_no_name(self) -> None:
         with mock.patch("socket.getfqdn", side_effect=AssertionError("slow look-up")):
             other = server.open_server(self.folder, host="127.0.0.1", port=0)
         other.server_close()
 
-    def test_missing_results_are_noted_with_their_commands(self) -> None:
+    def test_missing_results_are_listed_with_their_commands(self) -> None:
         (self.folder / "report.json").write_bytes(b"{}")
         self.assertEqual(server.startup_notes(self.server), self.missing_notes()[1:])
 
     def missing_notes(self) -> list[str]:
-        """Return what is said when both results are missing."""
+        """Return the notes when both results are missing."""
         return [
-            "report.json is not there yet. Make it with: python ingest.py --report",
-            "query_result.json is not there yet. Make it with: python run_query.py",
+            "report.json does not exist yet. Create it with: python ingest.py --report",
+            "query_result.json does not exist yet. Create it with: python run_query.py",
         ]
 
 
-class ABusyPortIsSaidInOneLine(ServerCase):
-    """A port in use is no traceback."""
+class Refusals(unittest.TestCase):
+    """A port that cannot be opened is explained, with the next step."""
 
-    def test_a_port_that_was_asked_for_is_not_exchanged(self) -> None:
+    def test_taken_port_is_explained_with_the_next_port(self) -> None:
+        taken = OSError(errno.EADDRINUSE, "Address already in use")
+        for first, last, expected in (
+            (
+                8000,
+                8000,
+                "port 8000 is in use by another program. Choose another: --port 8001",
+            ),
+            (
+                8,
+                27,
+                "ports 8 to 27 are in use by another program. Choose another: --port 28",
+            ),
+            (
+                65535,
+                65535,
+                "port 65535 is in use by another program. Choose another: --port 0",
+            ),
+        ):
+            with self.subTest(first=first, last=last):
+                found = server.explain_refusal(taken, "127.0.0.1", first, last)
+                self.assertEqual(found, expected)
+
+    def test_forbidden_port_is_explained_with_the_first_allowed_one(self) -> None:
+        self.assertEqual(
+            server.explain_refusal(
+                PermissionError(errno.EPERM, "Operation not permitted"), "127.0.0.1", 80, 80
+            ),
+            "port 80 cannot be opened: Operation not permitted. Choose one above 1023.",
+        )
+
+    def test_unusable_address_is_explained_with_its_option(self) -> None:
+        for error, reason in (
+            (
+                OSError(errno.EADDRNOTAVAIL, "Cannot assign address"),
+                "Cannot assign address",
+            ),
+            (UnicodeError("label too long"), "label too long"),
+        ):
+            with self.subTest(reason=reason):
+                self.assertEqual(
+                    server.explain_refusal(error, "192.0.2.1", 8000, 8019),
+                    f"cannot listen on 192.0.2.1, port 8000: {reason}. Omit --host.",
+                )
+
+    def test_refused_start_prints_the_explanation_alone(self) -> None:
+        refusal = PermissionError(errno.EPERM, "Operation not permitted")
+        with mock.patch.object(server.DashboardServer, "server_bind", side_effect=refusal):
+            result = call(serve_frontend.main, "--port=80", "--results-dir", ROOT)
+        self.assertEqual((result.status, result.stdout), (1, ""))
+        self.assertEqual(
+            result.stderr,
+            "serve_frontend: error: port 80 cannot be opened: Operation not permitted."
+            " Choose one above 1023.\n",
+        )
+
+
+class Interruptions(ServerCase):
+    """A browser that closes the connection is no error; a bug is one."""
+
+    def test_browser_that_leaves_during_an_answer_leaves_no_traceback(self) -> None:
+        # More than the buffers of both sockets hold, so that the server is still sending.
+        (self.folder / "report.json").write_bytes(b"x" * 30_000_000)
+        handled = threading.Event()
+        handle_error = self.server.handle_error
+
+        def handle_and_report(*arguments: object) -> None:
+            handle_error(*arguments)
+            handled.set()
+
+        stderr = io.StringIO()
+        with (
+            mock.patch.object(self.server, "handle_error", handle_and_report),
+            mock.patch("sys.stderr", stderr),
+        ):
+            with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as link:
+                host = f"localhost:{self.port}"
+                link.sendall(f"GET /report.json HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                self.assertTrue(link.recv(1000))
+            self.assertTrue(handled.wait(PATIENCE))
+        self.assertEqual(stderr.getvalue(), "")
+        self.assertEqual(self.request("/frontend/").status, 200)
+
+    def test_only_a_lost_connection_is_ignored(self) -> None:
+        for error, is_shown in {
+            ConnectionResetError("left"): False,
+            BrokenPipeError("left"): False,
+            TimeoutError("idle"): False,
+            ZeroDivisionError("a bug"): True,
+            OSError("a bug"): True,
+        }.items():
+            stderr = io.StringIO()
+            with self.subTest(error=repr(error)), mock.patch("sys.stderr", stderr):
+                try:
+                    raise error
+                except (OSError, ZeroDivisionError):
+                    self.server.handle_error(None, ("127.0.0.1", 1))
+                self.assertEqual("Traceback" in stderr.getvalue(), is_shown)
+
+
+class PortInUse(ServerCase):
+    """A port in use is reported in one line."""
+
+    def test_given_port_is_not_replaced_by_another(self) -> None:
         result = call(
             serve_frontend.main, "--port", self.port, "--results-dir", self.folder
         )
@@ -361,17 +466,17 @@ class ABusyPortIsSaidInOneLine(ServerCase):
             f" Choose another: --port {self.port + 1}\n",
         )
 
-    def test_the_default_port_moves_on_and_says_so(self) -> None:
+    def test_default_port_moves_to_the_next_free_one_with_a_note(self) -> None:
         with mock.patch.object(server, "DEFAULT_PORT", self.port):
             other = server.open_server(self.folder, host="127.0.0.1", port=None)
             self.addCleanup(other.server_close)
             self.assertGreater(other.server_port, self.port)
             self.assertEqual(
                 server.startup_notes(other)[0],
-                f"port {self.port} is busy, port {other.server_port} is used.",
+                f"port {self.port} is in use, so the server uses port {other.server_port}.",
             )
 
-    def test_when_every_default_port_is_busy_it_gives_up(self) -> None:
+    def test_start_fails_when_every_default_port_is_in_use(self) -> None:
         with (
             mock.patch.object(server, "DEFAULT_PORT", self.port),
             mock.patch.object(server, "PORTS_TO_TRY", 1),
@@ -380,22 +485,22 @@ class ABusyPortIsSaidInOneLine(ServerCase):
             server.open_server(self.folder, host="127.0.0.1", port=None)
 
 
-class WrongUsageIsNamed(unittest.TestCase):
-    """A fault of the user is named with what was expected."""
+class WrongUsage(unittest.TestCase):
+    """A wrong option is reported with what was expected."""
 
-    def test_a_port_out_of_range_is_wrong_usage(self) -> None:
+    def test_port_out_of_range_is_refused(self) -> None:
         for port in ("65536", "-1", "1e3", "eighty", "", "٨٠", "99999999999"):
             with self.subTest(port=port):
                 result = call(serve_frontend.main, f"--port={port}")
                 self.assertEqual((result.status, result.stdout), (2, ""))
-                self.assertIn("expected 0 to 65535", result.stderr)
+                self.assertIn("expected a whole number from 0 to 65535", result.stderr)
 
-    def test_a_folder_that_is_not_there_is_named(self) -> None:
+    def test_missing_folder_is_named(self) -> None:
         result = call(serve_frontend.main, "--port=0", "--results-dir", "no-such-folder")
         self.assertEqual(result.status, 1)
         self.assertIn("no-such-folder: no such folder.", result.stderr)
 
-    def test_an_address_that_is_not_ours_is_one_line(self) -> None:
+    def test_foreign_address_is_reported_in_one_line(self) -> None:
         for host in ("192.0.2.1", "x" * 70):
             with self.subTest(host=host):
                 result = call(serve_frontend.main, "--port=0", "--host", host)
@@ -403,7 +508,7 @@ class WrongUsageIsNamed(unittest.TestCase):
                 self.assertEqual(result.stderr.count("\n"), 1)
                 self.assertIn("--host", result.stderr)
 
-    def test_help_does_not_wait_for_the_http_library(self) -> None:
+    def test_help_does_not_import_the_http_library(self) -> None:
         code = (
             "import sys, serve_frontend as s; s.build_parser().format_help();"
             "sys.exit('http.server' in sys.modules)"
@@ -411,8 +516,8 @@ class WrongUsageIsNamed(unittest.TestCase):
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
-class TheScriptStartsAndStops(unittest.TestCase):
-    """The script in a process of its own: its first line and its end."""
+class StartAndStop(unittest.TestCase):
+    """The script in its own process: its first line and its end."""
 
     def setUp(self) -> None:
         """Make a folder for the results and for what the script prints."""
@@ -423,7 +528,7 @@ class TheScriptStartsAndStops(unittest.TestCase):
     def start(self, *prefix: str, **env: str) -> subprocess.Popen[bytes]:
         """Start the script on a free port and wait for its first line.
 
-        Its output goes to files: a pipe that nobody reads would stop it.
+        Its output goes to files, because a full pipe would block it.
         """
         command = [*prefix, sys.executable, str(ROOT / "serve_frontend.py"), "--port=0"]
         with (
@@ -448,10 +553,10 @@ class TheScriptStartsAndStops(unittest.TestCase):
         return process
 
     def read(self, name: str) -> bytes:
-        """Return what the script has printed so far."""
+        """Return what the script has printed."""
         return (self.folder / name).read_bytes().replace(b"\r\n", b"\n")
 
-    def test_it_prints_its_address_on_any_terminal_and_answers_there(self) -> None:
+    def test_address_is_printed_on_any_terminal_and_answers(self) -> None:
         for encoding, plug in {
             "utf-8": "🔌".encode(),
             "ascii": b"\\U0001f50c",
@@ -472,7 +577,7 @@ class TheScriptStartsAndStops(unittest.TestCase):
                 process.kill()
                 process.wait()
 
-    def test_open_shows_the_page_in_a_browser_and_ctrl_c_is_no_failure(self) -> None:
+    def test_open_shows_the_page_and_ctrl_c_is_no_failure(self) -> None:
         opened: queue.Queue[str] = queue.Queue()
 
         def open_page(url: str) -> bool:
@@ -505,20 +610,16 @@ class TheScriptStartsAndStops(unittest.TestCase):
         self.assertEqual(self.read("stdout").splitlines()[1:], [b"Server stopped."])
         self.assertNotIn(b"Traceback", self.read("stderr"))
 
-    def test_ctrl_c_and_sigterm_end_it_cleanly(self) -> None:
+    def test_ctrl_c_and_sigterm_end_the_script_cleanly(self) -> None:
         skip_on_windows("Windows cannot send these signals to a process")
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(signal=number.name):
                 self.stop(self.start(), number)
 
-    def test_ctrl_c_ends_it_even_when_it_was_started_with_sigint_ignored(self) -> None:
+    def test_ctrl_c_ends_a_script_that_started_with_sigint_ignored(self) -> None:
         skip_on_windows("Windows has no ignored SIGINT to inherit")
         ignoring = (
             "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
             " os.execv(sys.argv[1], sys.argv[1:])"
         )
         self.stop(self.start(sys.executable, "-c", ignoring), signal.SIGINT)
-
-
-if __name__ == "__main__":
-    unittest.main()
