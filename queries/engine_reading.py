@@ -136,7 +136,7 @@ def read_engine(
 def _name_columns(session: Session, sql: str, query_path: Path) -> tuple[str, ...]:
     """Return the columns of *sql*; raise `DataError` unless it is one SELECT."""
     try:
-        columns = list_columns(session.contract, sql)
+        (columns,) = list_columns(session.contract, [sql])
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
         raise DataError(
             f"{query_path}: is no SQL that all engines take: {error}."

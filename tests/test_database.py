@@ -121,7 +121,7 @@ class ADatabaseWithOtherTables(DatabaseCase):
         )
         # The command that the message names.
         result = call(
-            ingest.main, "--rows", "database_is_whole", "--database", self.database
+            ingest.main, "--rows", "database_is_intact", "--database", self.database
         )
         self.assertEqual(result.stdout.count("NULL value in orders.ordered_at"), 8)
 

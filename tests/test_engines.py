@@ -153,22 +153,22 @@ def spoil_users(path: Path) -> None:
 FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "an integer that is none": (
         lambda folder: set_cell(folder, "orders", 3, "tax_cents", "12.50"),
-        "database_is_whole",
+        "database_is_intact",
         "'12.50'",
     ),
     "an integer beyond 64 bits": (
         lambda folder: set_cell(folder, "products", 3, "cost_cents", f"{2**63}"),
-        "database_is_whole",
+        "database_is_intact",
         f"'{2**63}'",
     ),
     "an integer in another spelling": (
         lambda folder: set_cell(folder, "order_items", 3, "quantity", " 1"),
-        "database_is_whole",
+        "database_is_intact",
         "' 1'",
     ),
     "no value": (
         lambda folder: set_cell(folder, "users", 3, "city", ""),
-        "database_is_whole",
+        "database_is_intact",
         "city",
     ),
     "a key that is there twice": (
@@ -184,7 +184,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
             "sku",
             set_cell(folder, "products", 4, "brand", "Any")[1],
         ),
-        "database_keeps_its_rules",
+        "database_matches_schema",
         "sku",
     ),
     "a reference to nothing": (
@@ -194,24 +194,24 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     ),
     "a CHECK on a word": (
         lambda folder: set_cell(folder, "orders", 5, "status", "lost"),
-        "database_keeps_its_rules",
+        "database_matches_schema",
         "status_is_known",
     ),
     "a CHECK by GLOB": (
         lambda folder: set_cell(folder, "users", 5, "country_code", "dE"),
-        "database_keeps_its_rules",
+        "database_matches_schema",
         "country_code_is_two_capitals",
     ),
     "a CHECK on a sum": (
         lambda folder: set_cell(folder, "orders", 7, "total_cents", "1"),
-        "database_keeps_its_rules",
+        "database_matches_schema",
         "total_cents_is_subtotal",
     ),
     "a day that never was": (
         lambda folder: set_cell(
             folder, "payments", 7, "processed_at", "2025-02-29T10:00:00Z"
         ),
-        "database_keeps_its_rules",
+        "database_matches_schema",
         "processed_at_is_a_utc_instant",
     ),
 }

@@ -349,7 +349,7 @@ class TheRules(ChainCase):
                 self.assertIn(words, self.find_broken()["schema.sql -> database"])
                 result = self.report("--strict")
                 self.assertEqual(result.status, 1)
-                self.assertIn("failed checks: database_keeps_its_rules", result.stderr)
+                self.assertIn("failed checks: database_matches_schema", result.stderr)
 
     def test_without_which_no_cell_is_trusted(self) -> None:
         self.meddle(REBUILD.format("orders"))

@@ -217,7 +217,7 @@ def _require_types(connection: sqlite3.Connection, database: Path) -> None:
     if message != "ok":
         raise DataError(
             f"{database}: is damaged: {' '.join(message.split())}. {MOVE_AND_LOAD_AGAIN}. All that"
-            " SQLite finds: python ingest.py --rows database_is_whole"
+            " SQLite finds: python ingest.py --rows database_is_intact"
         )
 
 

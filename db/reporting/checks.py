@@ -14,14 +14,14 @@ CHECKS_DIR = PROJECT_ROOT / "db" / "checks"
 TRENDS_DIR = PROJECT_ROOT / "db" / "trends"
 
 # The built-in checks, which have no SQL file.
-WHOLE_CHECK = "database_is_whole"
-RULES_CHECK = "database_keeps_its_rules"
+INTACT_CHECK = "database_is_intact"
+SCHEMA_CHECK = "database_matches_schema"
 CONTENT_CHECK = "files_content_as_loaded"
 
 # The columns of their rows.
 BUILT_IN_COLUMNS = {
-    WHOLE_CHECK: ["message"],
-    RULES_CHECK: ["object", "fault"],
+    INTACT_CHECK: ["message"],
+    SCHEMA_CHECK: ["object", "fault"],
     CONTENT_CHECK: ["table_name", "recorded_sha256", "found_sha256"],
 }
 
@@ -111,8 +111,8 @@ class Findings(NamedTuple):
 BUILT_IN_CHECKS = [
     Check(name, title, "error", THRESHOLDS["error"], BUILT_IN_COLUMNS[name][:1])
     for name, title in (
-        (WHOLE_CHECK, "Every cell has its type; pages and indexes are intact"),
-        (RULES_CHECK, "Tables, indexes and rules are those of db/schema.sql"),
+        (INTACT_CHECK, "Every cell has its type; pages and indexes are intact"),
+        (SCHEMA_CHECK, "Tables, indexes and rules are those of db/schema.sql"),
         (CONTENT_CHECK, "Every table contains exactly the cells that were loaded"),
     )
 ]

@@ -14,10 +14,10 @@ from typing import Any
 
 from db.reporting.checks import (
     BUILT_IN_COLUMNS,
-    RULES_CHECK,
+    INTACT_CHECK,
     SAMPLE_ROWS,
+    SCHEMA_CHECK,
     TRENDS_DIR,
-    WHOLE_CHECK,
     Check,
     Findings,
     Query,
@@ -56,34 +56,30 @@ def report_files(engine: Engine, data_dir: Path, out_dir: Path | None = None) ->
     """
     session = open_session(engine, data_dir, has_fingerprints=True)
     checks, trends = list_checks(), read_queries(TRENDS_DIR)
-    _add_checks(session, checks)
+    queries = [check.query for check in checks if check.query is not None]
+    _add_checks(session, queries)
     for trend in trends:
         session.script.add_query(trend.name, translate_select(trend.sql))
     session.script.add_query(_INEXACT, _find_inexact_refund(engine))
     run_session(session)
+    columns = _list_columns(session, [*queries, *trends])
     provenance = read_session_provenance(session)
-    as_of = find_as_of(provenance)
     ((inexact_refund,),) = session.script.rows[_INEXACT]
     counts = count_rows(session.script, session.contract)
-    return publish_report(
-        assemble_report(
-            provenance,
-            source=describe_engine(session),
-            checks=list(_describe_checks(session, checks)),
-            trends=describe_trends(
-                [(trend, _read_trend(session, trend), None) for trend in trends],
-                inexact_refund,
-                as_of,
-            ),
-            tables=[{"table": name, "rows": count} for name, count in counts.items()],
+    report = assemble_report(
+        provenance,
+        source=describe_engine(session),
+        checks=list(_describe_checks(session, checks, columns)),
+        trends=describe_trends(
+            _read_trends(session, trends, columns), inexact_refund, find_as_of(provenance)
         ),
-        out_dir,
+        tables=[{"table": name, "rows": count} for name, count in counts.items()],
     )
+    return publish_report(report, out_dir)
 
 
-def _add_checks(session: Session, checks: Sequence[Check]) -> None:
+def _add_checks(session: Session, queries: Sequence[Query]) -> None:
     """Add two queries for all checks: their row counts, and their first rows."""
-    queries = [check.query for check in checks if check.query is not None]
     counts, samples = [], []
     for query in queries:
         found = f"({translate_select(query.sql)}) AS found"
@@ -110,38 +106,60 @@ def _find_inexact_refund(engine: Engine) -> str:
     )
 
 
-def _read_trend(session: Session, trend: Query) -> list[Row]:
-    """Return the rows of *trend*, each by its columns."""
-    columns = list_columns(session.contract, trend.sql)
-    return [dict(zip(columns, row, strict=True)) for row in session.script.rows[trend.name]]
+def _list_columns(session: Session, queries: Sequence[Query]) -> dict[str, list[str]]:
+    """Return the columns of each of *queries*, by its name."""
+    found = list_columns(session.contract, [query.sql for query in queries])
+    return {query.name: list(names) for query, names in zip(queries, found, strict=True)}
 
 
-def _describe_checks(session: Session, checks: Sequence[Check]) -> Iterator[Row]:
+def _read_trends(
+    session: Session, trends: Sequence[Query], columns: dict[str, list[str]]
+) -> list[tuple[Query, list[Row], None]]:
+    """Return each of *trends* with its rows and without a note."""
+    rows = session.script.rows
+    return [
+        (
+            trend,
+            [dict(zip(columns[trend.name], row, strict=True)) for row in rows[trend.name]],
+            None,
+        )
+        for trend in trends
+    ]
+
+
+def _describe_checks(
+    session: Session, checks: Sequence[Check], columns: dict[str, list[str]]
+) -> Iterator[Row]:
     """Yield what each of *checks* found, as the report contains it."""
     counts: dict[str, int] = dict(session.script.rows[_COUNTS])
+    samples = _read_samples(session)
+    for check in checks:
+        if check.query is None:
+            findings = _find_by_proofs(session, check)
+        else:
+            name = check.name
+            findings = Findings(columns[name], counts[name], samples.get(name, []))
+        yield describe_check(check, findings)
+
+
+def _read_samples(session: Session) -> dict[str, list[list[Any]]]:
+    """Return the first rows that each check found, by its name."""
     samples: dict[str, list[list[Any]]] = {}
     for name, row in session.script.rows[_SAMPLES]:
         # An engine may return JSON within JSON as text or as an object.
         cells = (json.loads(row) if isinstance(row, str) else row).values()
         require_64_bits(session.dialect, name, cells)
         samples.setdefault(name, []).append(sample_row(list(cells)))
-    for check in checks:
-        if check.query is None:
-            findings = _find_by_proofs(session, check)
-        else:
-            columns = list(list_columns(session.contract, check.query.sql))
-            sample = samples.get(check.name, [])
-            findings = Findings(columns, counts[check.name], sample)
-        yield describe_check(check, findings)
+    return samples
 
 
 def _find_by_proofs(session: Session, check: Check) -> Findings:
     """Return what the proofs found for the built-in *check*."""
     rows: list[list[Any]]
-    if check.name == WHOLE_CHECK:
+    if check.name == INTACT_CHECK:
         found = find_invalid_cells(session.script, session.contract)
         rows = [[proof.describe()] for proof in found]
-    elif check.name == RULES_CHECK:
+    elif check.name == SCHEMA_CHECK:
         found = find_broken_rules(session.script, session.contract)
         rows = [[f"table {proof.table}", proof.describe()] for proof in found]
     else:

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 from db.reporting.checks import (
     BUILT_IN_COLUMNS,
-    RULES_CHECK,
+    INTACT_CHECK,
     SAMPLE_ROWS,
+    SCHEMA_CHECK,
     TRENDS_DIR,
-    WHOLE_CHECK,
     Check,
     Findings,
     Query,
@@ -198,7 +198,7 @@ def run_checks(loaded: LoadedDatabase) -> list[Row]:
 
 def run_check(check: Check, loaded: LoadedDatabase) -> Findings:
     """Return the rows that *check* finds; they are counted one by one, in constant memory."""
-    if check.name == RULES_CHECK and loaded.has_other_schema:
+    if check.name == SCHEMA_CHECK and loaded.has_other_schema:
         note = "the data were loaded under another schema than db/schema.sql"
         return Findings(check.key, None, [], note=note, is_judged=False)
     try:
@@ -216,9 +216,9 @@ def open_rows(
     if check.query is not None:
         return execute_query(loaded.connection, check.query)
     rows: Iterator[Sequence[Any]]
-    if check.name == WHOLE_CHECK:
+    if check.name == INTACT_CHECK:
         rows = find_damage(loaded.connection)
-    elif check.name == RULES_CHECK:
+    elif check.name == SCHEMA_CHECK:
         rows = iter(find_schema_differences(loaded.connection, loaded.contract))
     else:
         rows = find_changed_tables(loaded)

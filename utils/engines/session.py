@@ -254,11 +254,13 @@ def require_valid(session: Session) -> None:
         )
 
 
-def list_columns(contract: Contract, sql: str) -> tuple[str, ...]:
-    """Return the columns of the one SELECT *sql*, as SQLite names them.
+def list_columns(contract: Contract, queries: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the columns of each of *queries*, each one SELECT, as SQLite names them.
 
-    An engine says nothing of an answer without rows.
+    An engine returns no column names with a result that has no rows.
     """
-    with closing(create_empty_database(contract)) as model:
-        cursor = model.execute(sql)
-        return tuple(column[0] for column in cursor.description or ())
+    with closing(create_empty_database(contract)) as empty:
+        return [
+            tuple(column[0] for column in empty.execute(sql).description or ())
+            for sql in queries
+        ]
