@@ -347,6 +347,14 @@ class TheKeptShare(unittest.TestCase):
         with self.assertRaisesRegex(DataError, "2 months before 2024-03-30"):
             compute_kept_share(self.HISTORIES, self.REFUNDS, "2024-03-30")
 
+    def test_goods_of_no_value_are_refused_and_of_one_cent_are_not(self) -> None:
+        free, cheap = (
+            {1: PurchaseHistory([ordinal("2024-01-10")], [cents])} for cents in (0, 1)
+        )
+        with self.assertRaisesRegex(DataError, "No goods were sold"):
+            compute_kept_share(free, {}, "2024-12-31")
+        self.assertEqual(compute_kept_share(cheap, {}, "2024-12-31"), 1.0)
+
     def test_kept_share_without_refunds_is_one(self) -> None:
         self.assertEqual(compute_kept_share(self.HISTORIES, {}, "2024-12-31"), 1.0)
 
