@@ -1,8 +1,9 @@
 """The manifest of a shop that was made in parts.
 
 Each part has a manifest of its own with its plan and its number.  The manifest of all parts
-is written only if no part is missing, all belong to one plan, and their files are those that
-their manifests list.  The files are read once, in order, for the hash of all together.
+is written only if no part is missing, all belong to one plan, and their files have the
+hashes that their manifests list.  The files are read once, in order, for the hash of all
+together.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ TRAIT_BYTES = 2
 class Shop(NamedTuple):
     """What every process needs before it makes a day of a plan.
 
-    *signup_counts* are by day; *first_ids* are the first user ids of each day and of the day
-    after the last.
+    *signup_counts* are by day; *first_ids* are the first user ids of each day and of the
+    day after the last.
     """
 
     streams: Streams

@@ -1,8 +1,8 @@
 """Make a shop in parts on Spark: spark-submit data_generation/spark_job.py --out URL.
 
-Spark only distributes the parts and stores the lines.  Seed, part number and number of parts
-determine every byte, as with generate_data.py --part.  The parts of a table are the files of
-one folder, in order.
+Spark only distributes the parts and stores the lines.  Seed, part number and number of
+parts determine every byte, as with generate_data.py --part.  The parts of a table are the
+files of one folder, in order.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def generate_on_spark(context: Any, plan: Plan, args: argparse.Namespace) -> Non
     with tempfile.TemporaryDirectory() as folder:
         context.addArchive(f"{pack_code(Path(folder))}#{ARCHIVE}")
         # Kept on the executors' disks, so that each part is made once instead of once for
-        # each table.  If an executor is lost, its parts are made again, with the same bytes.
+        # each table.  If an executor is lost, its parts are made again with the same bytes.
         records = (
             context.parallelize(range(1, total + 1), total)
             .flatMap(lambda number: make_part(plain_plan, number, total))
@@ -182,7 +182,7 @@ def make_part(
 
 
 def collect_entries(records: Any, tables: Sequence[str]) -> dict[str, list[FileEntry]]:
-    """Return the entries of all parts among *records*, by table, with their paths on Spark."""
+    """Return the files of all parts among *records*, by table, with paths on Spark."""
     listed = records.filter(lambda record: record[0] == "").values().collect()
     entries = [json.loads(text) for text in listed]
     return {
@@ -235,7 +235,7 @@ def pack_code(folder: Path) -> Path:
     return path
 
 
-# ---- The Hadoop file system, through Spark's own bridge to Java ----------------------------------
+# ---- The Hadoop file system, through Spark's bridge to Java ------------------------------
 
 
 def open_path(context: Any, url: str) -> tuple[Any, Any]:

@@ -116,7 +116,7 @@ def open_executor(
 def _run_task(
     stem: Path, job: Callable[..., Any], task: tuple[Any, ...]
 ) -> tuple[Any, list[ScratchFile]]:
-    """Return what *job* returns for *task*, and the files of its rows, named *stem*.table."""
+    """Return what *job* returns for *task*, and the files of its rows beside *stem*."""
     with ExitStack() as stack:
         files: dict[str, IO[bytes]] = {}
         row_counts: dict[str, int] = {}

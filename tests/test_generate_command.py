@@ -68,19 +68,19 @@ class CommandCase(ShopCase):
 class TheCommand(CommandCase):
     """The command line of generate_data.py."""
 
-    def test_without_an_action_prints_help_and_exits_2(self) -> None:
+    def test_missing_action_prints_help_and_exits_2(self) -> None:
         result = call(generate_data.main)
         self.assertEqual(result.status, 2)
         self.assertIn("--generate", result.stderr)
 
-    def test_help_tells_the_defaults(self) -> None:
+    def test_help_states_the_defaults(self) -> None:
         result = call(generate_data.main, "--help")
         self.assertEqual(result.status, 0)
         told = " ".join(result.stdout.split())
         for default in ("42", "5000", "2024-01-01", "2025-12-31", "--end", "all"):
             self.assertIn(f"(default: {default})", told)
 
-    def test_refuses_what_is_no_seed_count_or_date(self) -> None:
+    def test_invalid_seed_count_or_date_is_refused(self) -> None:
         for option, value in (
             ("--seed", "-1"),
             ("--seed", str(2**64)),
@@ -101,7 +101,7 @@ class TheCommand(CommandCase):
         ):
             self.refuse("--generate", option, value, words=f"argument {option}: {value!r}")
 
-    def test_refuses_a_window_that_ends_early_or_is_too_long(self) -> None:
+    def test_window_that_ends_early_or_is_too_long_is_refused(self) -> None:
         for option, value in (
             ("--end", "2023-12-31"),
             ("--end", "2200-01-01"),
@@ -112,7 +112,7 @@ class TheCommand(CommandCase):
             self.refuse("--generate", option, value, words=option)
             self.refuse("--generate", option, value, words=value)
 
-    def test_a_wrong_option_is_answered_without_loading_the_work(self) -> None:
+    def test_usage_error_appears_without_loading_the_generator(self) -> None:
         script = (
             "import sys, generate_data\n"
             "try: generate_data.main(['--generate', '--part', 'x'])\n"
@@ -130,7 +130,7 @@ class TheCommand(CommandCase):
         for module in ("data_generation.generate_data", "sqlite3"):
             self.assertNotIn(module, loaded)
 
-    def test_says_what_it_wrote(self) -> None:
+    def test_every_written_file_is_printed(self) -> None:
         result = self.succeed(
             generate_data.main, "--generate", "--users", 3, "--out-dir", self.folder
         )
@@ -139,7 +139,7 @@ class TheCommand(CommandCase):
         for name, line in zip([*FILES, MANIFEST_NAME], lines, strict=True):
             self.assertIn(name, line)
 
-    def test_says_nothing_if_quiet_but_tells_errors(self) -> None:
+    def test_quiet_run_prints_errors_only(self) -> None:
         self.assertEqual(
             self.run_command("--generate", "--users", 3, "--quiet"), Result(0, "", "")
         )
@@ -149,7 +149,7 @@ class TheCommand(CommandCase):
         self.assertEqual((result.status, result.stdout), (1, ""))
         self.assertIn("1 of 6 files", result.stderr)
 
-    def test_shares_the_work_among_the_processors_unless_told(self) -> None:
+    def test_number_of_workers_defaults_to_the_processors(self) -> None:
         self.generate("--users", 3)
         for action, name, job in (
             ("--generate", "generate_shop", generate_shop),
@@ -163,7 +163,7 @@ class TheCommand(CommandCase):
                     self.assertEqual(self.run_command(action, *arguments).status, 0)
                     self.assertEqual(spy.call_args.kwargs["workers"], workers)
 
-    def test_an_unwritable_folder_is_named_and_nothing_is_left(self) -> None:
+    def test_unwritable_folder_is_named(self) -> None:
         (self.folder / "file").touch()
         result = call(
             generate_data.main, "--generate", "--out-dir", self.folder / "file" / "deep"
@@ -172,7 +172,7 @@ class TheCommand(CommandCase):
         self.assertIn("cannot be written", result.stderr)
         self.assertNotIn("Traceback", result.stderr)
 
-    def test_a_failure_or_interruption_leaves_the_old_files_whole(self) -> None:
+    def test_failure_or_interruption_leaves_the_old_files_unchanged(self) -> None:
         self.generate("--users", 20)
         before = hash_folder(self.folder)
         for error, status in (
@@ -187,7 +187,7 @@ class TheCommand(CommandCase):
                 self.assertEqual(result.status, status)
                 self.assertEqual(hash_folder(self.folder), before)
 
-    def test_a_refused_rename_puts_every_old_file_back(self) -> None:
+    def test_refused_rename_restores_every_old_file(self) -> None:
         self.generate("--users", 20)
         before = hash_folder(self.folder)
         for link in (os.link, mock.Mock(side_effect=OSError(95, "no links here"))):
@@ -220,7 +220,7 @@ class AChoice(CommandCase):
             self.folder / folder,
         )
 
-    def test_until_a_later_day_appends(self) -> None:
+    def test_later_until_appends_to_the_files(self) -> None:
         self.make("short")
         result = self.make("long", "--until", "2026-01-31")
         self.assertEqual(
@@ -238,7 +238,7 @@ class AChoice(CommandCase):
                 old, new = row.split(","), later.split(",")
                 self.assertEqual((old[:3], old[4:]), (new[:3], new[4:]))
 
-    def test_until_its_end_changes_nothing(self) -> None:
+    def test_until_equal_to_end_changes_nothing(self) -> None:
         self.make("plain")
         result = self.make("until", "--until", "2025-12-31")
         self.assertIn("Seed 42, 150 users, 2024-01-01 to 2025-12-31:\n", result.stdout)
@@ -246,7 +246,7 @@ class AChoice(CommandCase):
             hash_folder(self.folder / "plain"), hash_folder(self.folder / "until")
         )
 
-    def test_of_tables_leaves_other_files_alone(self) -> None:
+    def test_tables_option_changes_no_other_file(self) -> None:
         self.make("all")
         some = self.folder / "some"
         some.mkdir()
@@ -261,7 +261,7 @@ class AChoice(CommandCase):
         for name in ("orders.csv", "payments.csv"):
             self.assertEqual(self.read("some", name), self.read("all", name))
 
-    def test_of_tables_refuses_what_is_none(self) -> None:
+    def test_unknown_table_is_refused(self) -> None:
         for text in (
             "",
             "user",
@@ -274,7 +274,7 @@ class AChoice(CommandCase):
             self.refuse("--generate", "--tables", text, words="argument --tables: ")
             self.refuse("--generate", "--tables", text, words=",".join(TABLES))
 
-    def test_of_parts_gives_the_files_when_put_together(self) -> None:
+    def test_concatenated_parts_are_the_complete_files(self) -> None:
         self.make("whole")
         for number in (1, 2, 3):
             result = self.make("parts", "--part", f"{number}/3")
@@ -288,14 +288,14 @@ class AChoice(CommandCase):
             )
             self.assertEqual(together, self.read("whole", name))
 
-    def test_of_the_only_part_gives_the_whole(self) -> None:
+    def test_part_1_of_1_is_the_complete_shop(self) -> None:
         self.make("whole")
         self.make("part", "--part", "1/1")
         self.assertEqual(
             hash_folder(self.folder / "whole"), hash_folder(self.folder / "part")
         )
 
-    def test_of_parts_refuses_what_is_none(self) -> None:
+    def test_invalid_part_is_refused(self) -> None:
         for text in (
             "0/4",
             "5/4",
@@ -313,7 +313,7 @@ class AChoice(CommandCase):
             self.refuse("--generate", "--part", text, words="argument --part: ")
             self.refuse("--generate", "--part", text, words="1 <= K <= N <= 9999")
 
-    def test_writes_the_truth_beside_the_data_when_asked(self) -> None:
+    def test_truth_option_writes_the_truth_beside_the_data(self) -> None:
         plain = ("--generate", "--users", 40, "--end", "2024-06-30")
         self.succeed(generate_data.main, *plain, "--out-dir", self.folder / "plain")
         result = self.succeed(
@@ -327,10 +327,10 @@ class AChoice(CommandCase):
                 path.read_bytes(), (self.folder / "known" / path.name).read_bytes()
             )
 
-    def test_of_a_part_has_no_truth(self) -> None:
+    def test_truth_of_a_part_is_refused(self) -> None:
         self.refuse("--generate", "--truth", "--part", "1/2", words="omit --part")
 
-    def test_is_not_for_verify(self) -> None:
+    def test_verify_refuses_options_of_the_plan(self) -> None:
         self.generate("--users", 2)
         for option, value in (
             ("--seed", 42),
@@ -353,7 +353,7 @@ class Verification(CommandCase):
         """Return what --verify says of the folder."""
         return self.run_command("--verify")
 
-    def test_of_an_untouched_shop_holds_and_changes_nothing(self) -> None:
+    def test_unchanged_shop_passes_and_stays_unchanged(self) -> None:
         self.generate("--users", 20, "--seed", 7, "--end", "2024-06-30")
         before = hash_folder(self.folder)
         result = self.verify()
@@ -362,7 +362,7 @@ class Verification(CommandCase):
         self.assertIn("Seed 7, 20 users, 2024-01-01 to 2024-06-30:", result.stdout)
         self.assertEqual(hash_folder(self.folder), before)
 
-    def test_knows_tables_left_away_and_a_later_day(self) -> None:
+    def test_shop_with_fewer_tables_and_a_later_end_passes(self) -> None:
         self.generate(
             "--users",
             20,
@@ -378,7 +378,7 @@ class Verification(CommandCase):
         self.assertEqual(result.stdout.count("exactly what this seed makes"), 3)
         self.assertIn("20 users by 2024-06-30, 2024-01-01 to 2024-07-31:", result.stdout)
 
-    def test_tells_the_options_that_make_the_files_again(self) -> None:
+    def test_message_contains_the_options_that_make_the_files_again(self) -> None:
         options = (
             "--seed 7 --users 20 --start 2024-02-01 --end 2024-06-30 --until 2024-07-31"
             " --tables users,orders"
@@ -390,7 +390,7 @@ class Verification(CommandCase):
         self.generate(*options.split())
         self.assertEqual(hash_folder(self.folder), before)
 
-    def test_names_the_file_that_was_changed_forged_or_lost(self) -> None:
+    def test_changed_forged_or_missing_file_is_named(self) -> None:
         self.generate("--users", 20)
         orders, manifest = self.folder / "orders.csv", self.folder / MANIFEST_NAME
         was = hashlib.sha256(orders.read_bytes()).hexdigest()
@@ -412,7 +412,7 @@ class Verification(CommandCase):
         orders.unlink()
         self.assertRegex(self.verify().stdout, r"orders\.csv +missing")
 
-    def test_without_a_manifest_of_its_own_says_what_to_do(self) -> None:
+    def test_missing_or_foreign_manifest_is_refused_with_a_remedy(self) -> None:
         for text, words in (
             (None, "cannot be read"),
             ("{}", "is not a manifest"),
@@ -427,7 +427,7 @@ class Verification(CommandCase):
                 self.assertIn(words, result.stderr)
                 self.assertIn("--generate", result.stderr)
 
-    def test_refuses_another_format_version_and_a_plan_that_is_none(self) -> None:
+    def test_other_format_version_or_invalid_plan_is_refused(self) -> None:
         self.generate("--users", 2)
         manifest = self.folder / MANIFEST_NAME
         text = manifest.read_text(encoding="utf-8")
@@ -493,7 +493,7 @@ class AStoppedRun(ShopCase):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=60)
 
-    def test_by_ctrl_c_leaves_the_old_files_whole(self) -> None:
+    def test_ctrl_c_leaves_the_old_files_unchanged(self) -> None:
         process = self.start()
         os.killpg(process.pid, signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
@@ -505,7 +505,7 @@ class AStoppedRun(ShopCase):
         with self.assertRaises(ProcessLookupError):
             os.killpg(process.pid, 0)
 
-    def test_by_sigterm_leaves_the_old_files_whole(self) -> None:
+    def test_sigterm_leaves_the_old_files_unchanged(self) -> None:
         process = self.start()
         process.terminate()
         stdout, stderr = process.communicate(timeout=60)
@@ -517,7 +517,7 @@ class AStoppedRun(ShopCase):
         with self.assertRaises(ProcessLookupError):
             os.killpg(process.pid, 0)
 
-    def test_by_the_loss_of_a_worker_says_so(self) -> None:
+    def test_loss_of_a_worker_is_reported(self) -> None:
         if not Path("/proc/self/stat").exists():
             skip("finds the workers in /proc")
         process = self.start()
@@ -529,7 +529,7 @@ class AStoppedRun(ShopCase):
         self.assertEqual(stderr.count("\n"), 1)
         self.assertEqual(hash_folder(self.folder), self.before)
 
-    def test_by_kill_leaves_the_old_files_whole(self) -> None:
+    def test_sigkill_leaves_the_old_files_unchanged(self) -> None:
         process = self.start()
         process.kill()
         process.wait(timeout=60)
@@ -594,14 +594,14 @@ class TheProgressBar(unittest.TestCase):
             self.terminal, clock=self.clock, measure=lambda _stream: self.columns
         )
 
-    def test_is_not_shown_in_the_first_second(self) -> None:
+    def test_bar_is_not_shown_in_the_first_second(self) -> None:
         with self.bar as watch:
             for milliseconds in range(1000):
                 self.clock.now = 100 + milliseconds / 1000
                 watch(milliseconds, milliseconds)
         self.assertEqual(self.terminal.getvalue(), "")
 
-    def test_tells_work_rows_speed_and_time_left(self) -> None:
+    def test_bar_shows_work_rows_speed_and_time_left(self) -> None:
         with self.bar as watch:
             self.clock.now += 10
             watch(1_234_560, 400)
@@ -611,14 +611,14 @@ class TheProgressBar(unittest.TestCase):
                 "  [########------------]  40%  1,234,560 rows  123,456 rows/s  0:15 left",
             )
 
-    def test_is_redrawn_ten_times_a_second_at_most(self) -> None:
+    def test_bar_is_redrawn_at_most_ten_times_a_second(self) -> None:
         with self.bar as watch:
             for step in range(2 * 1024):
                 self.clock.now = 101 + step / 1024
                 watch(step, step // 3)
             self.assertIn(self.terminal.getvalue().count("\r"), range(18, 22))
 
-    def test_never_goes_back(self) -> None:
+    def test_bar_never_decreases(self) -> None:
         with self.bar as watch:
             self.clock.now += 5
             watch(10, 500)
@@ -627,7 +627,7 @@ class TheProgressBar(unittest.TestCase):
             self.assertIn(" 50% ", self.terminal.line)
             self.assertIn(" 20 rows", self.terminal.line)
 
-    def test_fits_the_terminal_also_when_that_shrinks(self) -> None:
+    def test_bar_fits_a_terminal_that_shrinks(self) -> None:
         with self.bar as watch:
             for columns in (200, 80, 60, 40, 20, 5):
                 self.columns = columns
@@ -639,7 +639,7 @@ class TheProgressBar(unittest.TestCase):
                 self.assertLess(len(drawn.rstrip()) + len("^C"), columns)
                 self.assertTrue(drawn.isascii())
 
-    def test_leaves_a_clean_line_also_after_an_error(self) -> None:
+    def test_bar_leaves_an_empty_line_also_after_an_error(self) -> None:
         for error in (None, ValueError, KeyboardInterrupt):
             self.setUp()
             with suppress(ValueError, KeyboardInterrupt), self.bar as watch:
@@ -651,13 +651,13 @@ class TheProgressBar(unittest.TestCase):
             self.assertEqual(self.terminal.line, "")
             self.assertTrue(self.terminal.getvalue().endswith("\r"))
 
-    def test_knows_nothing_of_the_time_left_before_work_is_done(self) -> None:
+    def test_time_left_is_unknown_before_work_is_done(self) -> None:
         self.assertNotIn("left", render_progress(0, 0, 2.0, 80))
         self.assertIn(
             "100%  5 rows  2 rows/s  0:00 left", render_progress(5, 1000, 2.5, 80)
         )
 
-    def test_is_no_reason_to_stop_when_the_terminal_has_gone(self) -> None:
+    def test_closed_terminal_does_not_stop_the_run(self) -> None:
         with (
             mock.patch.object(self.terminal, "write", side_effect=OSError(5, "gone")),
             self.bar as watch,
@@ -665,7 +665,7 @@ class TheProgressBar(unittest.TestCase):
             self.clock.now += 5
             watch(1, 1)
 
-    def test_of_a_stream_without_a_size_is_80_wide(self) -> None:
+    def test_width_of_a_stream_without_a_size_is_the_fallback(self) -> None:
         with mock.patch.dict(os.environ, {"COLUMNS": ""}):
             self.assertGreater(measure_columns(self.terminal), 0)
         with mock.patch.dict(os.environ, {"COLUMNS": "33"}):
@@ -687,7 +687,7 @@ class TheBarOfARun(CommandCase):
             status = generate_data.main([*line, *map(str, arguments)])
         return Result(status, stdout.getvalue(), stderr.getvalue())
 
-    def test_is_shown_on_a_terminal_and_cleared(self) -> None:
+    def test_bar_of_a_run_is_shown_on_a_terminal_and_cleared(self) -> None:
         terminal = Terminal()
         result = self.run_on(terminal)
         self.assertEqual(result.status, 0)
@@ -695,7 +695,7 @@ class TheBarOfARun(CommandCase):
         self.assertIn("[####################] 100%", result.stderr)
         self.assertEqual(terminal.line, "")
 
-    def test_is_cleared_before_an_error_is_told(self) -> None:
+    def test_bar_of_a_run_is_cleared_before_an_error_is_printed(self) -> None:
         for error, words in (
             (OSError(28, "No space left on device"), "No space left on device"),
             (KeyboardInterrupt(), "interrupted"),
@@ -708,11 +708,11 @@ class TheBarOfARun(CommandCase):
             self.assertIn("rows/s", bar)
             self.assertIn(words, result.stderr)
 
-    def test_is_not_shown_elsewhere_or_if_quiet(self) -> None:
+    def test_bar_of_a_run_is_shown_only_on_a_terminal_and_unless_quiet(self) -> None:
         self.assertEqual(self.run_on(io.StringIO()).stderr, "")
         self.assertEqual(self.run_on(Terminal(), "--quiet"), Result(0, "", ""))
 
-    def test_is_missed_by_nobody_where_there_is_no_stderr(self) -> None:
+    def test_run_without_stderr_succeeds(self) -> None:
         line = ["--generate", "--users", "3", "--quiet", "--out-dir", str(self.folder)]
         with mock.patch.object(sys, "stderr", None):
             self.assertEqual(generate_data.main(line), 0)
@@ -721,7 +721,7 @@ class TheBarOfARun(CommandCase):
 class TheReadme(CommandCase):
     """Shows commands that work."""
 
-    def test_s_examples_run(self) -> None:
+    def test_examples_of_the_readme_run(self) -> None:
         text = (ROOT / "README.md").read_text(encoding="utf-8")
         section = re.search(
             r"^### `generate_data\.py`\n(.*?)^##", text, re.MULTILINE | re.DOTALL
@@ -737,7 +737,3 @@ class TheReadme(CommandCase):
                     "generate_data.py", *example.split(), *("--out-dir", self.folder)
                 )
                 self.assertEqual((result.status, result.stderr), (0, ""))
-
-
-if __name__ == "__main__":
-    unittest.main()

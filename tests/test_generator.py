@@ -97,16 +97,16 @@ def read_rows(folder: Path, table: str) -> list[dict[str, str]]:
 class TheSameSeed(ShopCase):
     """Gives the same bytes whatever surrounds the run."""
 
-    def test_gives_the_published_checksums(self) -> None:
+    def test_same_seed_gives_the_published_checksums(self) -> None:
         digests = hash_folder(sample_shop())
         self.assertEqual({name: digests[name] for name in GOLDEN}, GOLDEN)
 
-    def test_gives_the_published_checksums_of_another_shop(self) -> None:
+    def test_another_shop_gives_its_published_checksums(self) -> None:
         self.generate(*OTHER_SHOP)
         digests = hash_folder(self.folder)
         self.assertEqual({name: digests[name] for name in OTHER_GOLDEN}, OTHER_GOLDEN)
 
-    def test_gives_the_same_bytes_in_another_surrounding(self) -> None:
+    def test_hash_seed_time_zone_and_locale_change_no_byte(self) -> None:
         surroundings = {
             "hash seed": {"PYTHONHASHSEED": "1"},
             "other hash seed": {"PYTHONHASHSEED": "987", "PYTHONUTF8": "0"},
@@ -133,21 +133,21 @@ class TheSameSeed(ShopCase):
                 self.assertEqual(result.status, 0, result.stderr)
                 self.assertEqual(hash_folder(out_dir), expected)
 
-    def test_overwrites_an_earlier_run_without_a_trace(self) -> None:
+    def test_new_run_overwrites_every_earlier_file(self) -> None:
         self.generate("--users", 10)
         first = hash_folder(self.folder)
         self.generate("--users", 30)
         self.generate("--users", 10)
         self.assertEqual(hash_folder(self.folder), first)
 
-    def test_is_not_the_same_as_its_neighbour(self) -> None:
+    def test_different_seeds_give_different_files(self) -> None:
         seen = set()
         for seed in (0, 1, 2, 42, 2**32, 2**63, 2**64 - 1):
             self.generate("--users", 5, "--seed", seed)
             seen.add(hash_folder(self.folder)["users.csv"])
         self.assertEqual(len(seen), 7)
 
-    def test_streams_are_told_apart_by_every_part_of_their_name(self) -> None:
+    def test_streams_differ_if_any_part_of_their_name_differs(self) -> None:
         streams = Streams(1)
         draws = [
             streams.draw("users", "city", "2024-01-01", 4),
@@ -158,7 +158,7 @@ class TheSameSeed(ShopCase):
         ]
         self.assertEqual(len(set(draws)), len(draws))
 
-    def test_a_longer_draw_begins_with_the_shorter(self) -> None:
+    def test_longer_draw_begins_with_the_shorter_one(self) -> None:
         streams = Streams(7)
         for draw in (streams.draw, streams.draw_halves, streams.draw_bytes):
             self.assertEqual(draw("a", "b", 1, 100)[:9], draw("a", "b", 1, 9))
@@ -229,12 +229,12 @@ class TheOutputPath(unittest.TestCase):
             if not form.lstrip("f").strip("'\"").startswith("<"):
                 yield f"{called} without a byte order"
 
-    def test_calls_nothing_that_breaks_the_promise(self) -> None:
+    def test_generator_uses_nothing_that_differs_between_machines(self) -> None:
         for path in sorted((ROOT / "data_generation").rglob("*.py")):
             faults = self.find_faults(path.name, path.read_text(encoding="utf-8"))
             self.assertEqual(faults, [])
 
-    def test_is_guarded_against_each_of_these(self) -> None:
+    def test_check_finds_every_forbidden_construct(self) -> None:
         for source in (
             "import random",
             "from math import log",
@@ -280,17 +280,17 @@ class TheTables(unittest.TestCase):
             if value >= 1e-4
         )
 
-    def test_exponential_follows_its_formula(self) -> None:
+    def test_exponential_table_follows_its_formula(self) -> None:
         error = self.quantile_error(exponential(), lambda x: 1 - math.exp(-x))
         self.assertLess(error, 1e-4)
 
-    def test_gamma_follows_its_integrated_density(self) -> None:
+    def test_gamma_table_follows_its_integrated_density(self) -> None:
         for shape in (customers.RATE_SHAPE, customers.SPEND_Q, "6.25"):
             with self.subTest(shape):
                 error = self.quantile_error(gamma(shape), partial(gamma_cdf, float(shape)))
                 self.assertLess(error, 5e-4)
 
-    def test_beta_follows_its_integrated_density(self) -> None:
+    def test_beta_table_follows_its_integrated_density(self) -> None:
         a, b = float(customers.DROPOUT_A), float(customers.DROPOUT_B)
         norm = math.gamma(a) * math.gamma(b) / math.gamma(a + b)
 
@@ -300,19 +300,19 @@ class TheTables(unittest.TestCase):
         table = beta(customers.DROPOUT_A, customers.DROPOUT_B)
         self.assertLess(self.quantile_error(table, cumulative), 5e-4)
 
-    def test_every_table_covers_all_words_and_never_falls(self) -> None:
+    def test_every_table_covers_all_words_and_never_decreases(self) -> None:
         for table in (exponential(), gamma("0.243"), gamma("6.25"), beta("0.793", "2.426")):
             self.assertEqual((table.cuts[0], table.cuts[-1]), (0, WORDS))
             self.assertEqual(table.cuts, sorted(set(table.cuts)))
             self.assertEqual(table.values, sorted(table.values))
             self.assertGreaterEqual(table.value_at(WORDS - 1), table.value_at(0))
 
-    def test_an_expanded_table_has_the_quantiles_of_the_middles(self) -> None:
+    def test_expanded_table_has_the_quantiles_of_the_cell_middles(self) -> None:
         for table in (exponential(), gamma("0.243"), beta("0.793", "2.426")):
             middles = range(WORDS >> 11, WORDS, WORDS >> 10)
             self.assertEqual(expand(table, 10), [table.value_at(word) for word in middles])
 
-    def test_dealt_shares_are_right_to_a_place(self) -> None:
+    def test_apportioned_counts_differ_by_at_most_one_from_exact_shares(self) -> None:
         for weights in ([1], [3, 0, 5], [10**9, 1, 10**9], list(range(50))):
             dealt = apportion(weights, 256)
             self.assertEqual((len(dealt), dealt), (256, sorted(dealt)))
@@ -320,7 +320,7 @@ class TheTables(unittest.TestCase):
                 exact = 256 * weight / sum(weights)
                 self.assertAlmostEqual(dealt.count(index), exact, delta=1)
 
-    def test_steps_of_an_octave_are_powers_of_two(self) -> None:
+    def test_fractional_steps_are_powers_of_two(self) -> None:
         for at, step in enumerate(powers_of_two(16, -40, 40)):
             self.assertAlmostEqual(step / UNIT, 2 ** ((at - 40) / 16), delta=1e-8)
 
@@ -358,13 +358,13 @@ def simpson(function: Callable[[float], float], top: float, steps: int = 400) ->
 class TheCalendar(unittest.TestCase):
     """Time runs by the demand of the day, and never back."""
 
-    def test_a_year_of_shop_time_is_nearly_a_year(self) -> None:
+    def test_year_of_demand_time_is_about_a_year(self) -> None:
         for year in range(2019, 2031):
             calendar = seasons.plan_calendar(date(year, 1, 1), date(year, 12, 31))
             ratio = calendar.ticks[-1] / seasons.DAY_TICKS / len(calendar.days)
             self.assertAlmostEqual(ratio, 1, delta=0.05)
 
-    def test_a_purchase_without_delay_is_not_before_its_sign_up(self) -> None:
+    def test_purchase_without_delay_does_not_precede_its_sign_up(self) -> None:
         streams = Streams(3)
         calendar = seasons.plan_calendar(date(2024, 11, 28), date(2024, 12, 3))
         signups = customers.PurchaseSchedule()
@@ -384,7 +384,7 @@ class TheCalendar(unittest.TestCase):
             signed_up_at = rows[user - 1].strip().rpartition(",")[2]
             self.assertEqual(calendar.format_timestamp(second), signed_up_at)
 
-    def test_ticks_become_seconds_in_order_and_within_their_day(self) -> None:
+    def test_ticks_map_to_seconds_in_order_and_within_their_day(self) -> None:
         calendar = seasons.plan_calendar(date(2024, 2, 28), date(2024, 3, 1))
         ticks = [calendar.ticks[-1] * at // 5000 for at in range(5000)]
         seconds = [calendar.second_at(tick) for tick in ticks]
@@ -393,7 +393,7 @@ class TheCalendar(unittest.TestCase):
         for day, start in enumerate(calendar.ticks[:-1]):
             self.assertEqual(calendar.second_at(start), day * 86_400)
 
-    def test_instants_are_written_as_the_contract_wants(self) -> None:
+    def test_timestamps_are_written_as_the_contract_requires(self) -> None:
         calendar = seasons.plan_calendar(date(2024, 2, 28), date(2024, 3, 1))
         self.assertEqual(calendar.format_timestamp(0), "2024-02-28T00:00:00Z")
         self.assertEqual(calendar.format_timestamp(2 * 86_400 - 1), "2024-02-29T23:59:59Z")
@@ -427,13 +427,13 @@ class TheWords(unittest.TestCase):
     def test_some_words_are_not_ascii(self) -> None:
         self.assertGreater(sum(not word.isascii() for word in self.all_words()), 50)
 
-    def test_every_name_makes_an_ascii_address_in_a_reserved_domain(self) -> None:
+    def test_every_name_gives_an_ascii_address_in_a_reserved_domain(self) -> None:
         heads, tails, _ = customers.build_name_table()
         for head, tail in zip(heads, tails, strict=True):
             address = f"{head}5{tail}".split(",", 1)[0]
             self.assertRegex(address, r"^[a-z]{2,}\.[a-z]{2,}\.5@example\.(com|org|net)$")
 
-    def test_every_name_and_city_of_a_country_has_a_place_in_the_tables(self) -> None:
+    def test_tables_contain_every_name_and_city_of_a_country(self) -> None:
         _, tails, numbers = customers.build_name_table()
         for number, country in enumerate(catalog.COUNTRIES):
             names = {
@@ -452,12 +452,12 @@ class TheWords(unittest.TestCase):
 class AGeneratedShop(ShopCase):
     """The five files agree with the contract, the manifest and one another."""
 
-    def test_has_the_contract_s_headers(self) -> None:
+    def test_files_have_the_headers_of_the_contract(self) -> None:
         for table in read_contract().tables:
             text = (sample_shop() / f"{table.name}.csv").read_text(encoding="utf-8")
             self.assertEqual(text.split("\n", 1)[0], ",".join(table.column_names))
 
-    def test_is_described_by_its_manifest(self) -> None:
+    def test_manifest_describes_every_file(self) -> None:
         manifest = json.loads(
             (sample_shop() / "datapackage.json").read_text(encoding="utf-8")
         )
@@ -476,7 +476,7 @@ class AGeneratedShop(ShopCase):
             self.assertEqual(fields, table.column_names)
             self.assertEqual(resource["schema"]["primaryKey"], list(table.key))
 
-    def test_has_dense_ids_in_time_order(self) -> None:
+    def test_ids_are_dense_and_in_time_order(self) -> None:
         for table, instant in (
             ("users", "signed_up_at"),
             ("products", "launched_at"),
@@ -490,7 +490,7 @@ class AGeneratedShop(ShopCase):
             moments = [row[instant].rjust(20) for row in rows]
             self.assertEqual(moments, sorted(moments), table)
 
-    def test_has_every_status_kind_and_method(self) -> None:
+    def test_shop_has_every_status_kind_and_method(self) -> None:
         self.generate("--users", 1500, "--start", "2025-01-01")
         orders = Counter(row["status"] for row in read_rows(self.folder, "orders"))
         payments = read_rows(self.folder, "payments")
@@ -502,7 +502,7 @@ class AGeneratedShop(ShopCase):
             {"wallet", "credit_card", "debit_card", "bank_transfer", "gift_card"},
         )
 
-    def test_knows_nothing_of_the_time_after_its_window(self) -> None:
+    def test_no_row_is_later_than_the_window(self) -> None:
         self.generate("--users", 300, "--end", "2024-03-31")
         for table, instant in (
             ("orders", "ordered_at"),
@@ -512,7 +512,7 @@ class AGeneratedShop(ShopCase):
             for row in read_rows(self.folder, table):
                 self.assertLess(row[instant], "2024-04-01", row)
 
-    def test_never_puts_a_product_twice_into_a_basket(self) -> None:
+    def test_no_order_contains_a_product_twice(self) -> None:
         lines = [
             (row["order_id"], row["product_id"])
             for row in read_rows(sample_shop(), "order_items")
@@ -535,7 +535,7 @@ class ALife(unittest.TestCase):
         """Return the payments of an order of 10,000 cents at second 0."""
         return lifecycle.list_payments(life, 0, 240, chance, 10_000, last_share)
 
-    def test_has_as_many_payments_as_are_counted_beforehand(self) -> None:
+    def test_lifecycle_has_as_many_payments_as_are_counted_before(self) -> None:
         counts = lifecycle.count_payments()
         self.assertGreater(len(self.all_lives()), 30)
         for life in self.all_lives():
@@ -544,7 +544,7 @@ class ALife(unittest.TestCase):
                     payments = self.tell(life, chance, last_share)
                     self.assertEqual(len(payments), counts[life], life)
 
-    def test_ends_in_time_for_the_days_that_lead_in(self) -> None:
+    def test_lifecycle_ends_within_its_number_of_days(self) -> None:
         # An order of the last second of a day, and the whole days that count after it.
         latest = (lifecycle.LIFECYCLE_DAYS - 1) * seasons.DAY_SECONDS
         for life in self.all_lives():
@@ -557,7 +557,7 @@ class ALife(unittest.TestCase):
                 status = lifecycle.find_status(life, 0, 240, chance, latest, final)
                 self.assertEqual(status, final)
 
-    def test_gives_back_no_more_than_was_paid(self) -> None:
+    def test_refunds_never_exceed_the_charges(self) -> None:
         for life in self.all_lives():
             for chance in self.EXTREMES:
                 for last_share in (0, 2_000):
@@ -576,7 +576,7 @@ class ALife(unittest.TestCase):
                     methods = sums.keys() - {"charge", "refund"}
                     self.assertTrue(all(sums[method] >= 0 for method in methods))
 
-    def test_goes_forwards_only(self) -> None:
+    def test_status_only_moves_forward(self) -> None:
         rank = {",pending,": 0, ",paid,": 1, ",shipped,": 2, ",delivered,": 3}
         for life in self.all_lives():
             for chance in self.EXTREMES:
@@ -623,7 +623,7 @@ class ABasket(unittest.TestCase):
         calendar = seasons.plan_calendar(date(2024, 3, 15), date(2024, 6, 30))
         return baskets.Assortment(Streams(1), calendar, products)
 
-    def test_never_holds_a_product_twice_even_of_the_smallest_catalogue(self) -> None:
+    def test_basket_of_the_smallest_catalogue_has_no_product_twice(self) -> None:
         shelves, _ = self.open_stock(self.make_products(6)).select_day(0)
         levels, counts = list(range(60, 160)) * 5, [1 + at % 6 for at in range(500)]
         lines = baskets.fill_baskets(Streams(2), "x", levels, counts, shelves)
@@ -634,7 +634,7 @@ class ABasket(unittest.TestCase):
             self.assertEqual(len(products), count)
             at += count
 
-    def test_costs_about_what_its_customer_has_in_mind(self) -> None:
+    def test_basket_costs_about_its_budget(self) -> None:
         products = catalog.make_products(Streams(5), 1)
         shelves, priced = self.open_stock(products).select_day(0)
         for level in (92, 104, 116):
@@ -643,7 +643,7 @@ class ABasket(unittest.TestCase):
             wanted = baskets.level_cents()[level]
             self.assertTrue(0.75 < paid / wanted < 1.35, (level, paid, wanted))
 
-    def test_holds_a_product_from_the_month_after_its_launch_on(self) -> None:
+    def test_product_is_sold_from_the_month_after_its_launch(self) -> None:
         late = self.make_products(8)
         late[7] = late[7]._replace(launch_day=20)  # 4 April
         stock = self.open_stock(late)
@@ -651,7 +651,7 @@ class ABasket(unittest.TestCase):
             shelves, _ = stock.select_day(day)
             self.assertEqual(7 in {choice >> 2 for choice in shelves.choices}, is_sold, day)
 
-    def test_a_promotion_lasts_from_monday_to_sunday(self) -> None:
+    def test_promotion_lasts_from_monday_to_sunday(self) -> None:
         products = catalog.make_products(Streams(5), 1)
         stock = self.open_stock(products)
         plain = sum(product.price_cents for product in products)
@@ -685,7 +685,7 @@ class AMoment(unittest.TestCase):
             )
         return signups
 
-    def test_comes_at_the_customer_s_rate_for_hundreds_of_purchases(self) -> None:
+    def test_purchase_times_follow_the_customers_rate(self) -> None:
         by_user: dict[int, list[int]] = {}
         for moment in self.sign_up(dropout=0).purchases:
             by_user.setdefault(moment >> 1 & customers.MOST_USER_ID, []).append(moment)
@@ -702,7 +702,7 @@ class AMoment(unittest.TestCase):
         self.assertGreater(correlation(days[:-1], days[1:]), -0.02)
         self.assertLess(correlation(days[:-1], days[1:]), 0.02)
 
-    def test_is_the_last_one_with_the_customer_s_dropout(self) -> None:
+    def test_customers_leave_with_their_dropout_probability(self) -> None:
         signups = self.sign_up(dropout=65536 // 4)
         left = [tick for tick in signups.departures if tick > 0]
         never = signups.departures.count(-1)
@@ -716,7 +716,7 @@ class AMoment(unittest.TestCase):
         }
         self.assertEqual(sorted(last.values()), sorted(left))
 
-    def test_does_not_hang_on_the_end_of_the_window(self) -> None:
+    def test_end_of_the_window_does_not_change_earlier_purchases(self) -> None:
         whole, shorter = self.sign_up(dropout=100), self.sign_up(dropout=100, end_day=300)
         calendar = seasons.plan_calendar(date(2024, 1, 1), date(2025, 12, 31))
         end = calendar.ticks[300] << customers.TIME_SHIFT
@@ -728,7 +728,7 @@ class AMoment(unittest.TestCase):
 class TheMoney(unittest.TestCase):
     """Sums are what the contract says, to the cent."""
 
-    def test_adds_up_for_every_coupon_and_country(self) -> None:
+    def test_money_adds_up_for_every_coupon_and_country(self) -> None:
         for number, country in enumerate(catalog.COUNTRIES):
             for per_cent in (0, 10, 15):
                 subtotals = [0, 99, 7499, 7500, 8333, 8334, 8823, 8824, 123_456_789]
@@ -809,18 +809,18 @@ class ACustomerBase(unittest.TestCase):
         cls.orders = read_rows(cls.folder, "orders")
         cls.counts = Counter(row["user_id"] for row in cls.orders)
 
-    def test_has_the_number_of_users_asked_for_and_grows(self) -> None:
+    def test_shop_has_the_requested_number_of_users_and_grows(self) -> None:
         years = Counter(row["signed_up_at"][:4] for row in read_rows(self.folder, "users"))
         self.assertEqual(years.total(), 3000)
         self.assertGreater(years["2025"], 1.3 * years["2024"])
 
-    def test_buys_once_mostly_and_some_often(self) -> None:
+    def test_most_customers_buy_once_and_some_often(self) -> None:
         once = sum(count == 1 for count in self.counts.values()) / len(self.counts)
         self.assertTrue(0.45 < once < 0.65, once)
         self.assertGreater(max(self.counts.values()), 15)
         self.assertLess(len(self.counts), 3000)
 
-    def test_buys_more_in_the_evening_and_on_black_friday_and_cyber_monday(self) -> None:
+    def test_evenings_black_friday_and_cyber_monday_have_more_orders(self) -> None:
         hours = Counter(row["ordered_at"][11:13] for row in self.orders)
         self.assertGreater(hours["19"], 2.5 * hours["05"])
         days = Counter(row["ordered_at"][:10] for row in self.orders)
@@ -832,7 +832,7 @@ class ACustomerBase(unittest.TestCase):
             before = sum(days[str(day - timedelta(days=7))] for day in peaks)
             self.assertGreater(sum(days[str(day)] for day in peaks), 1.8 * before)
 
-    def test_spends_by_its_hidden_level(self) -> None:
+    def test_order_values_follow_the_hidden_spending_level(self) -> None:
         levels = find_spending_levels(3000)
         spent = sorted(
             (levels[int(row["user_id"])], int(row["subtotal_cents"])) for row in self.orders
@@ -844,7 +844,7 @@ class ACustomerBase(unittest.TestCase):
         logs = [(float(level), math.log(cents)) for level, cents in spent]
         self.assertGreater(correlation(*zip(*logs, strict=True)), 0.5)
 
-    def test_uses_coupons_promotions_and_gift_cards(self) -> None:
+    def test_coupons_promotions_and_gift_cards_occur(self) -> None:
         items = read_rows(self.folder, "order_items")
         charges = [
             row for row in read_rows(self.folder, "payments") if row["kind"] == "charge"
@@ -858,7 +858,7 @@ class ACustomerBase(unittest.TestCase):
         split = sum(count == 2 for count in orders.values()) / len(orders)
         self.assertTrue(0.01 < split < 0.04, split)
 
-    def test_fails_cancels_and_returns_now_and_then(self) -> None:
+    def test_some_payments_fail_and_some_orders_are_cancelled_or_returned(self) -> None:
         status = Counter(row["status"] for row in self.orders)
         share = {name: count / len(self.orders) for name, count in status.items()}
         self.assertTrue(0.01 < share["cancelled"] < 0.06, share)
@@ -867,7 +867,7 @@ class ACustomerBase(unittest.TestCase):
         failed = sum(row["status"] == "failed" for row in payments) / len(payments)
         self.assertTrue(0.01 < failed < 0.08, failed)
 
-    def test_buys_coats_in_winter_and_swimwear_in_summer(self) -> None:
+    def test_coats_sell_in_winter_and_swimwear_in_summer(self) -> None:
         categories = {
             row["product_id"]: row["category"] for row in read_rows(self.folder, "products")
         }
@@ -884,7 +884,7 @@ class ACustomerBase(unittest.TestCase):
 class AnEdgeOfScale(ShopCase):
     """Small and odd windows work and load."""
 
-    def test_few_users_and_short_windows_load(self) -> None:
+    def test_few_users_and_short_windows_can_be_loaded(self) -> None:
         for arguments in (
             ("--users", 0),
             ("--users", 1),
@@ -911,7 +911,3 @@ class AnEdgeOfScale(ShopCase):
                 self.assertEqual(
                     self.query("SELECT COUNT(*) FROM users"), [(arguments[1],)]
                 )
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -73,7 +73,7 @@ class TheWhole(ShopCase):
         """Join the parts."""
         return call(generate_data.main, "--join-parts", "--out-dir", self.parts)
 
-    def test_lists_the_hash_of_each_part_and_of_the_whole(self) -> None:
+    def test_joined_manifest_lists_the_hash_of_each_part_and_of_all(self) -> None:
         result = self.join()
         self.assertEqual((result.status, result.stderr), (0, ""))
         self.assertIn("150 users, 2024-01-01 to 2025-12-31, 3 parts:", result.stdout)
@@ -90,7 +90,7 @@ class TheWhole(ShopCase):
             self.assertEqual(found | {"path": expected["path"]}, expected)
         self.assertEqual({**joined, "resources": []}, {**whole, "resources": []})
 
-    def test_is_verified_by_its_seed(self) -> None:
+    def test_joined_parts_are_verified_by_their_seed(self) -> None:
         self.join()
         result = call(generate_data.main, "--verify", "--out-dir", self.parts)
         self.assertEqual((result.status, result.stderr), (0, ""), result.stdout)
@@ -101,35 +101,35 @@ class TheWhole(ShopCase):
         self.assertEqual(result.status, 1)
         self.assertIn("orders.csv  ", result.stdout)
 
-    def test_names_the_parts_that_are_missing(self) -> None:
+    def test_missing_parts_are_named(self) -> None:
         (self.parts / f"{MANIFEST_NAME}.part-2-of-3").unlink()
         self.refuse("1 of 3 parts are missing: 2.", "--part 2/3")
 
-    def test_names_a_lost_file_and_is_mended_by_making_its_part_again(self) -> None:
+    def test_missing_file_is_named_and_restored_by_making_its_part_again(self) -> None:
         (self.parts / "payments.csv.part-3-of-3").unlink()
         self.refuse("payments.csv.part-3-of-3: is missing")
         make_part(self.parts, 3)
         self.assertEqual(self.join().status, 0)
 
-    def test_refuses_a_part_that_was_changed(self) -> None:
+    def test_changed_part_is_refused(self) -> None:
         path = self.parts / "users.csv.part-1-of-3"
         path.write_bytes(path.read_bytes() + b"\n")
         self.refuse("users.csv.part-1-of-3: differs from its manifest")
 
-    def test_refuses_parts_of_two_shops(self) -> None:
+    def test_parts_of_two_shops_are_refused(self) -> None:
         make_part(self.parts, 2, "--users", 151)
         self.refuse(f"{MANIFEST_NAME}.part-2-of-3: belongs to another shop than part 1")
 
-    def test_refuses_parts_of_two_numbers(self) -> None:
+    def test_parts_of_two_totals_are_refused(self) -> None:
         path = self.parts / f"{MANIFEST_NAME}.part-1-of-3"
         shutil.copy(path, self.parts / f"{MANIFEST_NAME}.part-1-of-4")
         self.refuse("contains parts of 3 and of 4")
 
-    def test_refuses_parts_of_other_tables(self) -> None:
+    def test_parts_of_different_tables_are_refused(self) -> None:
         make_part(self.parts, 2, *USERS, "--tables", "users")
         self.refuse(f"{MANIFEST_NAME}.part-2-of-3: lists users, the first part users, ")
 
-    def test_needs_parts(self) -> None:
+    def test_folder_without_parts_is_refused(self) -> None:
         for path in self.parts.glob(f"{MANIFEST_NAME}.*"):
             path.unlink()
         self.refuse("contains no datapackage.json.part-K-of-N", "--part K/N")
@@ -144,7 +144,7 @@ class TheWhole(ShopCase):
             self.assertIn(word, result.stderr)
         self.assertEqual(sorted(path.name for path in self.parts.iterdir()), before)
 
-    def test_takes_its_plan_from_the_parts(self) -> None:
+    def test_join_parts_refuses_options_of_the_plan(self) -> None:
         result = call(generate_data.main, "--join-parts", "--seed", 7)
         self.assertEqual(result.status, 2)
         self.assertIn("--join-parts reads the plan from the manifest", result.stderr)
@@ -183,7 +183,7 @@ class TheSparkJob(ShopCase):
             cwd=self.folder,
         )
 
-    def test_gives_the_bytes_of_one_machine(self) -> None:
+    def test_spark_job_gives_the_bytes_of_one_machine(self) -> None:
         done = self.run_job("--users", 800, "--parts", 16)
         self.assertEqual(done.returncode, 0, done.stderr[-3000:])
         whole = shop_of_800()
@@ -252,7 +252,7 @@ class TheSparkJobAlone(unittest.TestCase):
             timeout=60,
         )
 
-    def test_needs_spark(self) -> None:
+    def test_spark_job_without_pyspark_is_refused(self) -> None:
         done = self.run_job("--out", "nowhere")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertEqual(
@@ -260,7 +260,7 @@ class TheSparkJobAlone(unittest.TestCase):
             "spark_job: error: pyspark is not installed. Start this with spark-submit.\n",
         )
 
-    def test_refuses_odd_arguments(self) -> None:
+    def test_invalid_arguments_are_refused(self) -> None:
         for arguments, words in (
             ((), "--out"),
             (("--out", "x", "--parts", "0"), "argument --parts"),
@@ -274,7 +274,3 @@ class TheSparkJobAlone(unittest.TestCase):
                 done = self.run_job(*arguments)
                 self.assertEqual((done.returncode, done.stdout), (2, ""))
                 self.assertIn(words, done.stderr)
-
-
-if __name__ == "__main__":
-    unittest.main()

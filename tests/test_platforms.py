@@ -100,7 +100,7 @@ class WithoutPosix(ShopCase):
         )
         return Result(finished.returncode, finished.stdout, finished.stderr)
 
-    def test_the_path_runs(self) -> None:
+    def test_all_scripts_run_without_posix(self) -> None:
         for script, *arguments in (
             ("generate_data.py", "--generate", "--users", 20, "--out-dir", self.folder),
             (
@@ -120,7 +120,7 @@ class WithoutPosix(ShopCase):
             result = self.run_without_posix(str(script), *arguments)
             self.assertEqual((result.status, result.stderr), (0, ""), result)
 
-    def test_the_page_is_served(self) -> None:
+    def test_page_is_served_without_posix(self) -> None:
         server = subprocess.Popen(
             [
                 sys.executable,
@@ -147,7 +147,7 @@ class WithoutPosix(ShopCase):
                     self.assertEqual(connection.getresponse().status, 200, name)
             server.kill()
 
-    def test_a_name_that_the_console_lacks_is_escaped(self) -> None:
+    def test_characters_that_the_console_lacks_are_escaped(self) -> None:
         folder = self.folder / "łódź ✓"
         result = self.run_without_posix("ingest.py", "--ingest", "--data-dir", folder)
         self.assertEqual(result.status, 1)
@@ -157,7 +157,7 @@ class WithoutPosix(ShopCase):
 class TheSourceText(unittest.TestCase):
     """Says encoding and newlines wherever it opens a file."""
 
-    def test_no_warning_of_a_default_encoding(self) -> None:
+    def test_no_file_is_opened_with_a_default_encoding(self) -> None:
         script = (
             "import sys, warnings; warnings.simplefilter('error', EncodingWarning);"
             " sys.path.insert(0, '.'); import tests.support as s; s.sample_shop()"
@@ -176,7 +176,7 @@ class TheSourceText(unittest.TestCase):
 class OnWebAssembly(ShopCase):
     """CPython 3.14, 32-bit, musl, without processes, under node."""
 
-    def test_the_path_gives_the_same_bytes(self) -> None:
+    def test_webassembly_gives_the_same_bytes(self) -> None:
         modules = os.environ.get("SHOP_NODE_MODULES")
         pyodide = Path(modules or "") / "pyodide"
         if shutil.which("node") is None or not modules or not pyodide.is_dir():
@@ -241,7 +241,3 @@ def read_tree(folder: Path) -> dict[str, bytes]:
 
 def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -52,26 +52,26 @@ class EngineCase(ShopCase):
 class SharedWork(EngineCase):
     """Gives the very files."""
 
-    def test_by_any_number_of_workers(self) -> None:
+    def test_any_number_of_workers_gives_the_same_files(self) -> None:
         alone = self.make()
         self.assertEqual(alone.keys(), {MANIFEST_NAME, *(f"{name}.csv" for name in TABLES)})
         for workers in (2, 5):
             with self.subTest(workers=workers):
                 self.assert_same_files(self.make(workers=workers), alone)
 
-    def test_in_any_number_of_parts(self) -> None:
+    def test_any_number_of_parts_gives_the_same_files(self) -> None:
         whole = self.make()
         del whole[MANIFEST_NAME]
         for total in (1, 3, 16):
             with self.subTest(parts=total):
                 self.assert_same_files(self.join_parts(PLAN, total), whole)
 
-    def test_in_parts_by_several_workers(self) -> None:
+    def test_parts_by_several_workers_give_the_same_files(self) -> None:
         whole = self.make()
         del whole[MANIFEST_NAME]
         self.assert_same_files(self.join_parts(PLAN, 3, workers=2), whole)
 
-    def test_in_more_parts_than_days(self) -> None:
+    def test_more_parts_than_days_give_the_same_files(self) -> None:
         plan = PLAN._replace(end=date(2024, 10, 23), until=date(2024, 10, 23))
         whole = self.make(plan)
         del whole[MANIFEST_NAME]
@@ -89,7 +89,7 @@ class SharedWork(EngineCase):
                     joined[table] = joined.get(table, b"") + data
         return joined
 
-    def test_of_any_tables(self) -> None:
+    def test_any_choice_of_tables_gives_the_same_files(self) -> None:
         whole = self.make()
         for tables in (["users"], ["products", "payments"], ["order_items"], ["orders"]):
             with self.subTest(tables):
@@ -100,12 +100,12 @@ class SharedWork(EngineCase):
                     made, {f"{name}.csv": whole[f"{name}.csv"] for name in tables}
                 )
 
-    def test_whether_memory_is_cut_into_small_runs_or_not(self) -> None:
+    def test_size_of_sorted_runs_changes_no_byte(self) -> None:
         whole = self.make()
         with mock.patch("data_generation.spans.RUN_PURCHASES", 50):
             self.assert_same_files(self.make(), whole)
 
-    def test_and_leaves_nothing_else_also_when_it_fails(self) -> None:
+    def test_failed_run_leaves_no_file(self) -> None:
         for workers in (1, 2):
             with (
                 self.subTest(workers=workers),
@@ -119,7 +119,7 @@ class SharedWork(EngineCase):
 class ALaterEnd(EngineCase):
     """Of the window, by `until`: the shop goes on, and what was stays as it was."""
 
-    def test_appends_to_every_file_and_moves_only_young_orders_on(self) -> None:
+    def test_later_end_appends_and_changes_only_the_status_of_young_orders(self) -> None:
         before = self.make()
         days = 50
         longer = self.make(PLAN._replace(until=PLAN.until + timedelta(days=days)))
@@ -146,13 +146,13 @@ class ALaterEnd(EngineCase):
             self.assertLess(rank[old[3]], rank.get(new[3], 4))
         self.assertGreater(moved, 20)
 
-    def test_is_the_same_shop_whichever_way_it_was_lengthened(self) -> None:
+    def test_each_later_end_begins_with_the_files_of_the_earlier_one(self) -> None:
         step = [PLAN._replace(until=PLAN.until + timedelta(days=days)) for days in (1, 2)]
         one, two = (self.make(plan) for plan in step)
         self.assertTrue(two["payments.csv"].startswith(one["payments.csv"]))
         self.assertTrue(two["users.csv"].startswith(one["users.csv"]))
 
-    def test_goes_on_at_the_pace_of_the_sign_ups(self) -> None:
+    def test_sign_ups_continue_at_the_same_pace_after_the_end(self) -> None:
         year = Plan(1, 3650, date(2024, 1, 1), date(2024, 12, 31), date(2025, 12, 31))
         signups = build_shop(year).signup_counts
         self.assertEqual(sum(signups[:366]), 3650)
@@ -218,7 +218,7 @@ class AStream(EngineCase):
         build_shop.cache_clear()
         return made
 
-    def test_changes_nothing_else_when_it_is_another(self) -> None:
+    def test_changed_stream_changes_only_its_own_tables(self) -> None:
         reaches = list(self.REACH.items())
         for stream, reach in reaches if IN_CI else reaches[::4]:
             with self.subTest(stream=stream):
@@ -235,7 +235,7 @@ class AStream(EngineCase):
                 ]
                 self.assertEqual(sorted(changed), sorted(reach))
 
-    def test_is_known_to_this_test(self) -> None:
+    def test_every_stream_is_covered_by_this_test(self) -> None:
         others = {
             ("users", "place"),
             ("users", "signed_up_at"),
@@ -248,7 +248,7 @@ class AStream(EngineCase):
 class APlan(unittest.TestCase):
     """Says what keeps it from being made, and is cut into days."""
 
-    def test_is_refused_for_every_fault(self) -> None:
+    def test_every_unusable_plan_is_refused(self) -> None:
         self.assertIsNone(find_plan_error(PLAN))
         for changes, words in (
             ({"seed": -1}, "seed"),
@@ -263,12 +263,12 @@ class APlan(unittest.TestCase):
             with self.subTest(changes):
                 self.assertIn(words, find_plan_error(PLAN._replace(**changes)) or "")
 
-    def test_that_grows_beyond_every_id_is_refused(self) -> None:
+    def test_plan_with_more_users_than_ids_is_refused(self) -> None:
         plan = Plan(1, 10**8, date(2024, 1, 1), date(2024, 1, 31), date(2034, 1, 1))
         with self.assertRaisesRegex(DataError, "users would have signed up"):
             build_shop(plan)
 
-    def test_is_cut_into_spans_that_take_about_the_same_work(self) -> None:
+    def test_days_are_cut_into_spans_of_about_the_same_work(self) -> None:
         calendar = plan_calendar(date(2024, 1, 1), date(2025, 12, 31))
         signups = [5 + day // 100 for day in range(len(calendar.days))]
         for pieces in (1, 2, 7, 800):
@@ -280,11 +280,7 @@ class APlan(unittest.TestCase):
         halves = cut_days(calendar, signups, Span(0, 731), 2)
         self.assertTrue(380 < halves[0].stop < 560, halves)
 
-    def test_names_its_parts_so_that_names_sort_as_the_parts_do(self) -> None:
+    def test_names_of_parts_sort_in_the_order_of_the_parts(self) -> None:
         names = [Part(number, 120).name_file("users") for number in range(1, 121)]
         self.assertEqual(names, sorted(names))
         self.assertEqual(WHOLE.name_file("users"), "users.csv")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -85,14 +85,14 @@ class AKnownShop(unittest.TestCase):
             by_user.setdefault(row["user_id"], []).append(row)
         return by_user
 
-    def test_changes_no_byte_of_the_data_and_leaves_nothing_else(self) -> None:
+    def test_truth_changes_no_byte_of_the_data_and_leaves_no_other_file(self) -> None:
         self.assertEqual(self.changed, [])
         self.assertEqual(
             sorted(path.name for path in (self.folder / "truth").iterdir()),
             ["curves.csv", "datapackage.json", "products.csv", "users.csv"],
         )
 
-    def test_is_described_by_its_own_manifest(self) -> None:
+    def test_manifest_of_the_truth_describes_its_files(self) -> None:
         folder = self.folder / "truth"
         manifest = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))
         self.assertEqual((manifest["seed"], manifest["horizon_days"]), (3, 365))
@@ -102,16 +102,16 @@ class AKnownShop(unittest.TestCase):
             fields = [field["name"] for field in resource["schema"]["fields"]]
             self.assertEqual(list(rows[0]), fields)
 
-    def test_leaks_into_no_column_of_the_data(self) -> None:
+    def test_no_column_of_the_data_contains_the_truth(self) -> None:
         for table in read_contract().tables:
             names = {name for name, _ in truth.COLUMNS["users"]} - {"user_id"}
             self.assertFalse(names & set(table.column_names))
 
-    def test_knows_every_user_once(self) -> None:
+    def test_truth_lists_every_user_once(self) -> None:
         ids = [int(row["user_id"]) for row in self.users]
         self.assertEqual(ids, list(range(1, 4001)))
 
-    def test_knows_who_will_never_buy_and_who_has_left(self) -> None:
+    def test_truth_agrees_on_non_buyers_and_departures(self) -> None:
         by_user = self.later_orders()
         left_count = 0
         for user in self.users:
@@ -127,7 +127,7 @@ class AKnownShop(unittest.TestCase):
                 self.assertEqual(user["is_alive"], "1")
         self.assertGreater(left_count, 500)
 
-    def test_counts_the_year_after_as_the_longer_shop_does(self) -> None:
+    def test_realised_next_year_equals_that_of_a_longer_shop(self) -> None:
         counts: Counter[str] = Counter()
         values: Counter[str] = Counter()
         valid = {}
@@ -147,7 +147,7 @@ class AKnownShop(unittest.TestCase):
             self.assertEqual(int(row["realised_orders_365d"]), counts[user])
             self.assertEqual(int(row["realised_value_cents_365d"]), values[user])
 
-    def test_expects_what_comes_in_total_and_for_high_and_low(self) -> None:
+    def test_expected_orders_agree_with_realised_orders(self) -> None:
         pairs = sorted(
             (float(row["expected_orders_365d"]), int(row["realised_orders_365d"]))
             for row in self.users
@@ -159,14 +159,14 @@ class AKnownShop(unittest.TestCase):
             error = math.sqrt(sum(mu * (1 + mu) for mu, _ in group))
             self.assertLess(abs(realised - expected), 4 * error, (expected, realised))
 
-    def test_expects_a_value_that_comes(self) -> None:
+    def test_expected_value_agrees_with_realised_value(self) -> None:
         expected, realised = (
             sum(int(row[f"{name}_value_cents_365d"]) for row in self.users)
             for name in ("expected", "realised")
         )
         self.assertAlmostEqual(realised / expected, 1, delta=0.12)
 
-    def test_knows_the_spending_level_that_orders_show(self) -> None:
+    def test_spending_levels_correlate_with_order_values(self) -> None:
         spent: dict[str, list[int]] = {}
         for row in self.later:
             spent.setdefault(row["user_id"], []).append(int(row["subtotal_cents"]))
@@ -177,14 +177,14 @@ class AKnownShop(unittest.TestCase):
         ]
         self.assertGreater(correlation(*zip(*pairs, strict=True)), 0.8)
 
-    def test_has_the_means_of_its_distributions(self) -> None:
+    def test_hidden_parameters_have_the_means_of_their_distributions(self) -> None:
         rates = [float(row["purchase_rate_per_week"]) for row in self.users]
         dropouts = [float(row["dropout_probability"]) for row in self.users]
         # Gamma(.243) with scale 1/4.414: its standard deviation is twice its mean.
         self.assertAlmostEqual(mean(rates), 0.243 / 4.414, delta=4 * 0.112 / 63)
         self.assertAlmostEqual(mean(dropouts), 0.793 / 3.219, delta=4 * 0.21 / 63)
 
-    def test_knows_how_popular_each_product_is(self) -> None:
+    def test_popularity_shares_add_up_to_one_in_each_category(self) -> None:
         rows = read_rows(self.folder / "truth" / "products.csv")
         shares: Counter[str] = Counter()
         for row in rows:
@@ -195,7 +195,7 @@ class AKnownShop(unittest.TestCase):
         best = [row for row in rows if row["popularity_rank"] == "1"]
         self.assertEqual(len(best), len(catalog.CATEGORIES))
 
-    def test_tells_the_curves(self) -> None:
+    def test_curves_contain_the_constants_of_the_model(self) -> None:
         rows = read_rows(self.folder / "truth" / "curves.csv")
         values = {(row["curve"], row["position"]): row["value"] for row in rows}
         self.assertEqual(len(values), len(rows))
@@ -208,7 +208,7 @@ class AKnownShop(unittest.TestCase):
 class TheTruth(ShopCase):
     """Of any shop is the same bytes, however it is made."""
 
-    def test_does_not_hang_on_the_number_of_workers(self) -> None:
+    def test_number_of_workers_changes_no_byte_of_the_truth(self) -> None:
         plan = PLAN._replace(users=300)
         truth.write_truth(plan, self.folder)
         alone = read_files(self.folder)
@@ -216,7 +216,7 @@ class TheTruth(ShopCase):
             truth.write_truth(plan, self.folder, workers=2)
         self.assertEqual(read_files(self.folder), alone)
 
-    def test_of_the_smallest_shops_can_be_told(self) -> None:
+    def test_truth_of_the_smallest_shops_can_be_written(self) -> None:
         leap_day = date(2024, 2, 29)
         for users in (0, 1, 2) if IN_CI else (1,):
             for plan in (
@@ -232,7 +232,7 @@ class TheTruth(ShopCase):
 class AnExpectation(unittest.TestCase):
     """Follows its formula, worked with floats here."""
 
-    def test_of_a_known_customer(self) -> None:
+    def test_expected_orders_of_a_known_customer_follow_the_formula(self) -> None:
         for mean_gap in (1000, 10**6, 2**48):
             for dropout in (1, 500, 30_000, 65_535):
                 for horizon in (1, 365 * DAY_TICKS, 3 * 365 * DAY_TICKS):
@@ -241,7 +241,7 @@ class AnExpectation(unittest.TestCase):
                     told = truth.expect_orders(mean_gap, dropout, horizon) / UNIT
                     self.assertAlmostEqual(told, exact, delta=1e-4 + 1e-6 * exact)
 
-    def test_of_one_who_has_not_bought_yet(self) -> None:
+    def test_expected_orders_before_the_first_order_follow_the_integral(self) -> None:
         horizon, delay = 365 * DAY_TICKS, 8 * DAY_TICKS
         for mean_gap in (DAY_TICKS // 4, 20 * DAY_TICKS, 2**48):
             for dropout in (0, 500, 30_000, 65_535):
@@ -259,7 +259,3 @@ class AnExpectation(unittest.TestCase):
             density = math.exp(-after / delay) / delay * horizon / steps
             total += density * (1 - math.expm1(-p * (horizon - after) / mean_gap) / p)
         return total
-
-
-if __name__ == "__main__":
-    unittest.main()

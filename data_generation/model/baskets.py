@@ -1,10 +1,10 @@
 """Baskets: from the budget of an order to its lines of products.
 
-A budget is measured in levels, sixteenths of a doubling, so that a customer's spending level
-and an order's deviation are added, not multiplied.  A *choice* is a product and a quantity,
-`index of the product << QUANTITY_BITS | quantity - 1`.  For each month, category and price
-class there is a row of choices to draw from.  The more popular a product is and the nearer
-its price is to the budget, the more often it is in the row.
+A budget is measured in levels, sixteenths of a doubling, so that a customer's spending
+level and an order's deviation are added, not multiplied.  A *choice* is a product and a
+quantity, `index of the product << QUANTITY_BITS | quantity - 1`.  For each month, category
+and price class there is a row of choices to draw from.  The more popular a product is and
+the nearer its price is to the budget, the more often it is in the row.
 """
 
 from __future__ import annotations

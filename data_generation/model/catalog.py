@@ -37,7 +37,7 @@ METHODS = ("wallet", "credit_card", "debit_card", "bank_transfer")
 class Country(NamedTuple):
     """A market: its share of sign-ups, tax on goods, flat shipping fee, habits and names.
 
-    *methods* are the weights of `METHODS`; of 1,000 orders *returned_per_mille* are returned.
+    *methods* are weights of `METHODS`; of 1,000 orders *returned_per_mille* are returned.
     """
 
     code: str

@@ -380,7 +380,7 @@ def _to_ascii(name: str) -> str:
 def build_origin_tables() -> tuple[OriginTable, ...]:
     """Return, for each country, its cities and acquisition channels."""
     size = 1 << ORIGIN_BITS
-    # Stepping by an odd number through the shares of the channels mixes them with the cities.
+    # Steps of an odd number through the shares of the channels mix them with the cities.
     channels = apportion([channel.weight for channel in CHANNELS], size)
     mixed = [CHANNELS[channels[at * 389 % size]] for at in range(size)]
     return tuple(

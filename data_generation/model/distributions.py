@@ -1,4 +1,4 @@
-"""Distributions as integer tables, built with `decimal`, never with floats of the C library.
+"""Distributions as integer tables, built with `decimal` instead of the C library.
 
 `math.log`, `exp` and `pow` differ in the last bit between platforms; `decimal` rounds the
 same way everywhere.  Each table maps a word (a 32-bit random integer, see `streams`) to an

@@ -1,9 +1,9 @@
 """Orders, their lines, their money and their payments: one day at a time.
 
 A day is made in blocks of orders, so that memory is bounded by the block.  A block is made
-column by column: random words are drawn in bulk, used as indexes of small tables of finished
-numbers and texts, and the results joined into rows.  One order in three has more events than
-a table can hold; the functions of `lifecycle` compute those.
+column by column: random words are drawn in bulk, used as indexes of small tables of
+finished numbers and texts, and the results joined into rows.  One order in three has more
+events than a table can hold; the functions of `lifecycle` compute those.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ class PlacedOrders(NamedTuple):
     """A block of orders with their ids, times and totals, by column.
 
     *seconds* are of the day, *delays* seconds until an immediate payment, *chances* 64
-    random bits, *totals* cents.  *last_shares* are the cents of the last line, by index, for
-    orders of several lines that are returned in part.
+    random bits, *totals* cents.  *last_shares* are the cents of the last line, by index,
+    for orders of several lines that are returned in part.
     """
 
     ids: list[str]
@@ -266,9 +266,9 @@ class OrderBuilder:
         self._payments_by_day: dict[int, DayPayments] = defaultdict(DayPayments)
 
     def start_at(self, before: Ids) -> None:
-        """Continue the ids after *before*, the numbers of all that earlier orders result in.
+        """Continue the ids after *before*, the totals that all earlier orders result in.
 
-        Those of their payments that are still pending have no id yet.
+        Payments of these orders that are still pending have no id yet.
         """
         pending = sum(len(payments.texts) for payments in self._payments_by_day.values())
         self.ids = before._replace(payments=before.payments - pending)
@@ -328,7 +328,7 @@ class OrderBuilder:
         lines: Sequence[int],
         cents: Sequence[int],
     ) -> tuple[Money, PlacedOrders]:
-        """Return the money of *orders* from the *cents* of their *lines*, and their columns."""
+        """Return the money and the columns of *orders*, from the *cents* of their *lines*."""
         totals = [0, *accumulate(map(cents.__getitem__, lines))]
         ends = [0, *accumulate(block.line_counts)]
         totals_at_ends = list(map(totals.__getitem__, ends))
@@ -468,7 +468,7 @@ class OrderBuilder:
     def _list_payments(
         self, day: int, keys: Sequence[int], bits: int, texts: Sequence[str]
     ) -> list[str]:
-        """Return the rows of payments with *keys*: second of the day, then index of *texts*.
+        """Return the rows of payments with *keys*: second of the day, index of *texts*.
 
         The index is in the lower *bits*.
         """
@@ -485,5 +485,5 @@ class OrderBuilder:
 
 
 def _share_last(total: int, totals: Sequence[int]) -> int:
-    """Return the last line's share of an order's *total*; *totals* are cumulated by line."""
+    """Return the last line's share of *total*; *totals* are cumulated line by line."""
     return total * (totals[-1] - totals[-2]) // (totals[-1] - totals[0])
