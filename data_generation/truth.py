@@ -76,8 +76,8 @@ class NextYear(NamedTuple):
     """The HORIZON_DAYS after a window, by user id less 1.
 
     *orders* counts all orders placed.  *values* are the cents of those that are paid and
-    not cancelled, net of discounts and refunds.  *yields* are by band of levels: the net value
-    of orders in millionths of their budgets.
+    not cancelled, net of discounts and refunds.  *yields* are by band of levels: the net
+    value of orders in millionths of their budgets.
     """
 
     orders: array[int]

@@ -328,7 +328,7 @@ class OrderBuilder:
         lines: Sequence[int],
         cents: Sequence[int],
     ) -> tuple[Money, PlacedOrders]:
-        """Return the money and the columns of *orders*, from the *cents* of their *lines*."""
+        """Return the money and columns of *orders*, from the *cents* of their *lines*."""
         totals = [0, *accumulate(map(cents.__getitem__, lines))]
         ends = [0, *accumulate(block.line_counts)]
         totals_at_ends = list(map(totals.__getitem__, ends))
