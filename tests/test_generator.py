@@ -489,7 +489,7 @@ class AGeneratedShop(ShopCase):
             for resource in manifest["resources"]
             for key in resource["schema"].get("foreignKeys", [])
         }
-        # Written out: a parent table has its key as its first column.
+        # Written out here, not read from the schema.
         self.assertEqual(
             references,
             {

@@ -1,4 +1,4 @@
-"""Parts of a shop: their manifest for the whole, and the parts that Spark makes."""
+"""Parts of a shop: their joined manifest, and the parts that Spark makes."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import os
 import shutil
 import subprocess
 import sys
-import unittest
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import generate_data
 import run_query
+from data_generation.spark_job import pack_code
 from tests.support import ROOT, ShopCase, call, skip_or_fail
 from tests.test_engines import SPARK_ARGUMENTS, make_folder, shop_of_800
 from utils.contract import MANIFEST_NAME, read_contract
 
 TABLES = [table.name for table in read_contract().tables]
-USERS = ("--users", 150)
+USERS = ("--users", 150, "--end", "2024-06-30")
 
 
 @cache
-def small_whole() -> Path:
+def small_shop() -> Path:
     """Return a folder with a small shop; do not change it."""
     folder = make_folder()
     call(generate_data.main, "--generate", *USERS, "--out-dir", folder)
@@ -60,11 +61,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return document
 
 
-class TheWhole(ShopCase):
-    """Has a manifest that tells of every part, and of all together."""
+class JoinedParts(ShopCase):
+    """The joined manifest lists every part and all parts together."""
 
     def setUp(self) -> None:
-        """Copy the parts, to be spoilt."""
+        """Copy the parts, so that a test can damage them."""
         super().setUp()
         self.parts = self.folder / "parts"
         shutil.copytree(small_parts(), self.parts)
@@ -76,9 +77,9 @@ class TheWhole(ShopCase):
     def test_joined_manifest_lists_the_hash_of_each_part_and_of_all(self) -> None:
         result = self.join()
         self.assertEqual((result.status, result.stderr), (0, ""))
-        self.assertIn("150 users, 2024-01-01 to 2025-12-31, 3 parts:", result.stdout)
+        self.assertIn("150 users, 2024-01-01 to 2024-06-30, 3 parts:", result.stdout)
         joined = read_json(self.parts / MANIFEST_NAME)
-        whole = read_json(small_whole() / MANIFEST_NAME)
+        whole = read_json(small_shop() / MANIFEST_NAME)
         for found, expected in zip(joined["resources"], whole["resources"], strict=True):
             self.assertEqual(found["path"], [part["path"] for part in found["parts"]])
             for part in found.pop("parts"):
@@ -117,7 +118,7 @@ class TheWhole(ShopCase):
         self.refuse("users.csv.part-1-of-3: differs from its manifest")
 
     def test_parts_of_two_shops_are_refused(self) -> None:
-        make_part(self.parts, 2, "--users", 151)
+        make_part(self.parts, 2, *USERS, "--seed", 43)
         self.refuse(f"{MANIFEST_NAME}.part-2-of-3: belongs to another shop than part 1")
 
     def test_parts_of_two_totals_are_refused(self) -> None:
@@ -135,7 +136,7 @@ class TheWhole(ShopCase):
         self.refuse("contains no datapackage.json.part-K-of-N", "--part K/N")
 
     def refuse(self, *words: str) -> None:
-        """Fail unless joining says *words* in one line, and writes nothing."""
+        """Fail unless joining prints *words* in one line, and writes nothing."""
         before = sorted(path.name for path in self.parts.iterdir())
         result = self.join()
         self.assertEqual((result.status, result.stdout), (1, ""), result)
@@ -151,7 +152,7 @@ class TheWhole(ShopCase):
 
 
 class TheSparkJob(ShopCase):
-    """Makes all parts on several executors, the same bytes as one machine."""
+    """The Spark job makes all parts on several executors, with the bytes of one machine."""
 
     def setUp(self) -> None:
         """Find spark-submit."""
@@ -239,11 +240,11 @@ class TheSparkJob(ShopCase):
                 self.assertEqual(*csv)
 
 
-class TheSparkJobAlone(unittest.TestCase):
-    """Says in one line what it cannot do, also where there is no Spark."""
+class TheSparkJobAlone(ShopCase):
+    """The Spark job reports errors in one line, also without Spark."""
 
     def run_job(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the script by Python itself, without pyspark."""
+        """Run the script with Python itself, without pyspark."""
         return subprocess.run(
             [sys.executable, "-S", ROOT / "data_generation" / "spark_job.py", *arguments],
             capture_output=True,
@@ -274,3 +275,36 @@ class TheSparkJobAlone(unittest.TestCase):
                 done = self.run_job(*arguments)
                 self.assertEqual((done.returncode, done.stdout), (2, ""))
                 self.assertIn(words, done.stderr)
+
+    def test_archive_contains_all_modules_and_the_contract(self) -> None:
+        archive = pack_code(self.folder)
+        with zipfile.ZipFile(archive) as opened:
+            packed = set(opened.namelist())
+        modules = {
+            path.relative_to(ROOT).as_posix()
+            for name in ("data_generation", "utils")
+            for path in (ROOT / name).rglob("*.py")
+        }
+        self.assertEqual(packed, modules | {"db/schema.sql"})
+        for name in ("data_generation", "data_generation/model", "utils", "utils/engines"):
+            self.assertIn(f"{name}/__init__.py", packed)
+
+    def test_unpacked_archive_makes_a_part_without_the_project(self) -> None:
+        with zipfile.ZipFile(pack_code(self.folder)) as opened:
+            opened.extractall(self.folder / "code")
+        script = (
+            "import sys; from datetime import date; from pathlib import Path\n"
+            "from data_generation.generate_data import generate_shop\n"
+            "from data_generation.plan import Part, Plan\n"
+            "end = date(2024, 6, 30)\n"
+            "plan = Plan(42, 150, date(2024, 1, 1), end, end)\n"
+            "generate_shop(plan, Path(sys.argv[1]), part=Part(2, 3))\n"
+        )
+        made = self.folder / "made"
+        subprocess.run(
+            [sys.executable, "-c", script, made], cwd=self.folder / "code", check=True
+        )
+        for path in made.iterdir():
+            expected = small_parts() / path.name
+            self.assertEqual(path.read_bytes(), expected.read_bytes(), path.name)
+        self.assertEqual(len(list(made.iterdir())), len(TABLES) + 1)

@@ -1,4 +1,4 @@
-"""Windows, macOS, Linux and a 32-bit processor: one behaviour, the same bytes."""
+"""Scripts run without POSIX, and give the same bytes on 32-bit WebAssembly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from tests.support import ROOT, SAMPLE_USERS, Result, ShopCase, sample_shop, skip_or_fail
 
-# What the standard library lacks on Windows.
+# Modules and names that the standard library does not have on Windows.
 POSIX_MODULES = (
     "fcntl",
     "grp",
@@ -30,7 +30,7 @@ POSIX_MODULES = (
 )
 POSIX_NAMES = ("fork", "forkpty", "getuid", "geteuid", "O_DIRECTORY", "sysconf", "wait4")
 
-# The outputs that name no version of Python or SQLite.
+# The outputs that do not contain the versions of Python and SQLite.
 SAME_BYTES = (
     "users.csv",
     "products.csv",
@@ -86,10 +86,10 @@ runpy.run_path(script, run_name="__main__")
 
 
 class WithoutPosix(ShopCase):
-    """No script needs a module or call that Windows does not have."""
+    """No script needs a module or function that Windows does not have."""
 
     def run_without_posix(self, script: str, *arguments: object) -> Result:
-        """Run *script* where the POSIX modules are gone and the console is cp1252."""
+        """Run *script* without the POSIX modules, on a cp1252 console."""
         finished = subprocess.run(
             [sys.executable, "-c", WITHOUT_POSIX, ROOT / script, *map(str, arguments)],
             env={**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"},
@@ -155,7 +155,7 @@ class WithoutPosix(ShopCase):
 
 
 class TheSourceText(unittest.TestCase):
-    """Says encoding and newlines wherever it opens a file."""
+    """The source names an encoding wherever it opens a file."""
 
     def test_no_file_is_opened_with_a_default_encoding(self) -> None:
         script = (
@@ -174,7 +174,7 @@ class TheSourceText(unittest.TestCase):
 
 
 class OnWebAssembly(ShopCase):
-    """CPython 3.14, 32-bit, musl, without processes, under node."""
+    """CPython 3.14 in WebAssembly (32-bit, musl, no processes) gives the same bytes."""
 
     def test_webassembly_gives_the_same_bytes(self) -> None:
         modules = os.environ.get("SHOP_NODE_MODULES")

@@ -1,4 +1,4 @@
-"""However the work is shared out, cut or lengthened: the same bytes."""
+"""Workers, parts, tables and a later end of the window: the same bytes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from utils.helpers import DataError
 
 TABLES = [table.name for table in read_contract().tables]
 
-# Over a turn of the year with both Black Friday and the fewest days of a month.
-PLAN = Plan(7, 1500, date(2024, 10, 20), date(2025, 3, 9), date(2025, 3, 9))
+# Over a turn of the year, with Black Friday and February.
+PLAN = Plan(7, 600, date(2024, 10, 20), date(2025, 3, 9), date(2025, 3, 9))
 
 
 def run_out_of_space(*_arguments: object) -> None:
@@ -31,11 +31,11 @@ def run_out_of_space(*_arguments: object) -> None:
     raise OSError(28, "No space left on device")
 
 
-class EngineCase(ShopCase):
-    """Makes shops by the engine, with as many workers as are asked for."""
+class SpanCase(ShopCase):
+    """A test that makes shops with any number of workers."""
 
     def make(self, plan: Plan = PLAN, **how: Any) -> dict[str, bytes]:
-        """Return the files of *plan*, by name; the folder is empty again."""
+        """Return the files of *plan*, by name, and remove them from the folder."""
         with mock.patch.object(engine, "USERS_PER_WORKER", 1):
             generate_shop(plan, self.folder, **how)
         files = {path.name: path.read_bytes() for path in self.folder.iterdir()}
@@ -49,8 +49,8 @@ class EngineCase(ShopCase):
         self.assertEqual([name for name in made if made[name] != expected[name]], [])
 
 
-class SharedWork(EngineCase):
-    """Gives the very files."""
+class SharedWork(SpanCase):
+    """Any number of workers and parts, and any choice of tables, gives the same files."""
 
     def test_any_number_of_workers_gives_the_same_files(self) -> None:
         alone = self.make()
@@ -116,8 +116,8 @@ class SharedWork(EngineCase):
             self.assertEqual(list(self.folder.iterdir()), [])
 
 
-class ALaterEnd(EngineCase):
-    """Of the window, by `until`: the shop goes on, and what was stays as it was."""
+class ALaterEnd(SpanCase):
+    """A later end of the window appends to the files, and changes only young orders."""
 
     def test_later_end_appends_and_changes_only_the_status_of_young_orders(self) -> None:
         before = self.make()
@@ -128,10 +128,10 @@ class ALaterEnd(EngineCase):
             self.assertGreater(len(longer[name]), len(before[name]))
             if table != "orders":
                 self.assertTrue(longer[name].startswith(before[name]), table)
-        self.assert_orders_went_on(before["orders.csv"], longer["orders.csv"])
+        self.assert_orders_moved_on(before["orders.csv"], longer["orders.csv"])
 
-    def assert_orders_went_on(self, before: bytes, longer: bytes) -> None:
-        """Fail if an order changed but in its status, or one that was not young."""
+    def assert_orders_moved_on(self, before: bytes, longer: bytes) -> None:
+        """Fail if more than the status of an order changed, or an order was not young."""
         old_rows = [row.split(",") for row in before.decode().splitlines()[1:]]
         new_rows = [row.split(",") for row in longer.decode().splitlines()[1:]]
         rank = {"pending": 0, "paid": 1, "shipped": 2, "delivered": 3}
@@ -159,11 +159,11 @@ class ALaterEnd(EngineCase):
         self.assertTrue(1.2 < sum(signups[366:]) / 3650 < 2)
 
 
-class AStream(EngineCase):
-    """Reaches what it is for, and no other byte."""
+class AStream(SpanCase):
+    """A random stream changes only the tables that depend on it."""
 
     MONEY = ("orders", "order_items", "payments")
-    # What each column's stream is for.
+    # The tables that depend on the stream of each column.
     REACH: ClassVar[dict[tuple[str, str], tuple[str, ...]]] = {
         # The country decides on tax, fees and habits, not on the goods.
         ("users", "person"): ("users", "orders", "payments"),
@@ -191,19 +191,19 @@ class AStream(EngineCase):
     }
 
     def setUp(self) -> None:
-        """Make the shop as it is, with every stream noted."""
+        """Make the unchanged shop and record every stream."""
         super().setUp()
         self.seen: list[tuple[str, str]] = []
         self.whole = self.make_with(self.note)
         del self.whole[MANIFEST_NAME]
 
     def note(self, table: str, column: str) -> str:
-        """Note a stream and leave it as it is."""
+        """Record a stream and return its name unchanged."""
         self.seen.append((table, column))
         return column
 
     def make_with(self, rename: Callable[[str, str], str]) -> dict[str, bytes]:
-        """Return the files of a shop whose columns' streams have other names."""
+        """Return the files of a shop whose streams are renamed by *rename*."""
         draw = Streams.draw_bytes
 
         def divert(
@@ -246,7 +246,7 @@ class AStream(EngineCase):
 
 
 class APlan(unittest.TestCase):
-    """Says what keeps it from being made, and is cut into days."""
+    """A plan is refused for every reason, and cut into spans of days."""
 
     def test_every_unusable_plan_is_refused(self) -> None:
         self.assertIsNone(find_plan_error(PLAN))
@@ -271,9 +271,9 @@ class APlan(unittest.TestCase):
     def test_days_are_cut_into_spans_of_about_the_same_work(self) -> None:
         calendar = plan_calendar(date(2024, 1, 1), date(2025, 12, 31))
         signups = [5 + day // 100 for day in range(len(calendar.days))]
-        for pieces in (1, 2, 7, 800):
-            spans = cut_days(calendar, signups, Span(0, 731), pieces)
-            self.assertEqual(len(spans), pieces)
+        for count in (1, 2, 7, 800):
+            spans = cut_days(calendar, signups, Span(0, 731), count)
+            self.assertEqual(len(spans), count)
             self.assertEqual((spans[0].first, spans[-1].stop), (0, 731))
             for one, other in pairwise(spans):
                 self.assertEqual(one.stop, other.first)

@@ -1,4 +1,4 @@
-"""The truth: an answer key that agrees with the data, and never leaks into them."""
+"""The ground truth agrees with the data and is not contained in it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class AKnownShop(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        """Make a shop with its truth, and the same shop two years on."""
+        """Make a shop with its truth, and the same shop with two more years."""
         temporary = tempfile.TemporaryDirectory()
         cls.addClassCleanup(temporary.cleanup)
         cls.folder = Path(temporary.name)
@@ -69,8 +69,8 @@ class AKnownShop(unittest.TestCase):
         ]
         cls.users = read_rows(cls.folder / "truth" / "users.csv")
         cls.orders = read_rows(cls.folder / "orders.csv")
-        going_on = PLAN._replace(until=PLAN.until + timedelta(days=730))
-        generate_shop(going_on, cls.folder / "later")
+        longer = PLAN._replace(until=PLAN.until + timedelta(days=730))
+        generate_shop(longer, cls.folder / "later")
         cls.later = read_rows(cls.folder / "later" / "orders.csv")
         cls.refunds = [
             row
@@ -115,13 +115,13 @@ class AKnownShop(unittest.TestCase):
         by_user = self.later_orders()
         left_count = 0
         for user in self.users:
-            moments = [row["ordered_at"] for row in by_user.get(user["user_id"], [])]
+            order_times = [row["ordered_at"] for row in by_user.get(user["user_id"], [])]
             if user["is_buyer"] == "0":
-                self.assertEqual((moments, user["is_alive"]), ([], "0"))
+                self.assertEqual((order_times, user["is_alive"]), ([], "0"))
             elif user["dropped_out_at"]:
                 left_count += 1
                 self.assertEqual(user["is_alive"], "0")
-                self.assertEqual(moments[-1], user["dropped_out_at"])
+                self.assertEqual(order_times[-1], user["dropped_out_at"])
                 self.assertLess(user["dropped_out_at"], "2025-07")
             else:
                 self.assertEqual(user["is_alive"], "1")
@@ -201,15 +201,16 @@ class AKnownShop(unittest.TestCase):
         self.assertEqual(len(values), len(rows))
         self.assertEqual(values["parameter", "BG/NBD alpha in weeks"], "4.413")
         for channel in catalog.CHANNELS:
-            told = values["buyers per mille", channel.name]
-            self.assertEqual(int(told), channel.buyer_per_mille)
+            found = values["buyers per mille", channel.name]
+            self.assertEqual(int(found), channel.buyer_per_mille)
 
 
 class TheTruth(ShopCase):
-    """Of any shop is the same bytes, however it is made."""
+    """The truth of any shop can be written, with the same bytes by any number of workers."""
 
     def test_number_of_workers_changes_no_byte_of_the_truth(self) -> None:
-        plan = PLAN._replace(users=300)
+        end = date(2024, 3, 31)
+        plan = PLAN._replace(users=300, end=end, until=end)
         truth.write_truth(plan, self.folder)
         alone = read_files(self.folder)
         with mock.patch.object(engine, "USERS_PER_WORKER", 1):
@@ -230,7 +231,7 @@ class TheTruth(ShopCase):
 
 
 class AnExpectation(unittest.TestCase):
-    """Follows its formula, worked with floats here."""
+    """Expected orders follow their formulas, computed here with floats."""
 
     def test_expected_orders_of_a_known_customer_follow_the_formula(self) -> None:
         for mean_gap in (1000, 10**6, 2**48):
@@ -238,16 +239,16 @@ class AnExpectation(unittest.TestCase):
                 for horizon in (1, 365 * DAY_TICKS, 3 * 365 * DAY_TICKS):
                     p, exposure = dropout / 65536, horizon / mean_gap
                     exact = -math.expm1(-p * exposure) / p
-                    told = truth.expect_orders(mean_gap, dropout, horizon) / UNIT
-                    self.assertAlmostEqual(told, exact, delta=1e-4 + 1e-6 * exact)
+                    found = truth.expect_orders(mean_gap, dropout, horizon) / UNIT
+                    self.assertAlmostEqual(found, exact, delta=1e-4 + 1e-6 * exact)
 
     def test_expected_orders_before_the_first_order_follow_the_integral(self) -> None:
         horizon, delay = 365 * DAY_TICKS, 8 * DAY_TICKS
         for mean_gap in (DAY_TICKS // 4, 20 * DAY_TICKS, 2**48):
             for dropout in (0, 500, 30_000, 65_535):
-                told = truth.expect_first_orders(mean_gap, dropout, horizon) / UNIT
+                found = truth.expect_first_orders(mean_gap, dropout, horizon) / UNIT
                 self.assertAlmostEqual(
-                    told, self.integrate(mean_gap, dropout, horizon, delay), delta=0.02
+                    found, self.integrate(mean_gap, dropout, horizon, delay), delta=0.02
                 )
 
     def integrate(self, mean_gap: int, dropout: int, horizon: int, delay: int) -> float:

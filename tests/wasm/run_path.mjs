@@ -1,8 +1,8 @@
-// The path on CPython in WebAssembly: 32-bit, musl, no processes, another SQLite.
+// Run the scripts on CPython in WebAssembly: 32-bit, musl, no processes, another SQLite.
 //
 // usage: node run_path.mjs PYODIDE_DIR PROJECT_DIR OUT_DIR
-// Runs the scripts whose arguments stand in the lines of standard input, each line one
-// script with its arguments as a JSON list, and prints the version of Python and SQLite.
+// Each line of standard input is one script with its arguments, as a JSON list.  Prints the
+// versions of Python and SQLite.
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
