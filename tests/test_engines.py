@@ -1,26 +1,28 @@
-"""Other engines: SQLite's answers over the files themselves, and clear refusals.
+"""DuckDB and Spark give SQLite's answers from the CSV files, and refuse what it refuses.
 
-DuckDB and Spark are reached by their own programs; where one is missing its tests are
-skipped, in CI they fail.  Spark runs as a small cluster: a master and two executors, each a
-process of its own.
+The engines are programs; the tests of a missing one are skipped, and fail in CI.  Spark
+runs as a small cluster: a master and two executors, each in its own process.
 """
 
 from __future__ import annotations
 
 import atexit
 import csv
+import hashlib
 import json
 import os
 import re
 import shlex
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,7 +32,7 @@ import generate_data
 import ingest
 import run_query
 from tests import cdnow
-from tests.documents import copy_project
+from tests.documents import copy_project, render_document, run_command
 from tests.support import (
     ROOT,
     Result,
@@ -42,17 +44,26 @@ from tests.support import (
 )
 from tests.test_cdnow import MASTER
 from utils.contract import read_contract
-from utils.engines.content import read_contents
+from utils.engines.content import read_content, read_contents
 from utils.engines.dialects import DIALECTS, join_hadoop_paths
-from utils.engines.files import find_tables
-from utils.engines.process import find_program, select_error_lines
+from utils.engines.files import find_table, find_tables
+from utils.engines.process import (
+    Script,
+    find_program,
+    open_engine,
+    run_script,
+    select_error_lines,
+)
 from utils.engines.proofs import list_rules, translate_rule
 from utils.helpers import DataError
 from utils.manifest import Manifest, compare_with_manifest
 
 TABLES = [table.name for table in read_contract().tables]
 
-# A master and two executors of one core and 1 GiB; small data need no optimizing compiler.
+README = ROOT / "utils" / "engines" / "README.md"
+
+# A master and two executors of one core and 1 GiB.  The optimizing compiler is off, because
+# it takes longer than the small data need.
 _JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
 SPARK_ARGUMENTS = [
     "--master",
@@ -76,7 +87,7 @@ def name_engine(name: str) -> list[str]:
 
 
 def make_folder() -> Path:
-    """Return a new folder that goes when the tests end."""
+    """Return a new folder that is removed when the tests end."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -84,7 +95,7 @@ def make_folder() -> Path:
 
 @cache
 def shop_of_800() -> Path:
-    """Return a folder with a shop, its database and its parts; do not change it."""
+    """Return a folder with the files and the database of a shop; do not change it."""
     folder = make_folder()
     made = call(generate_data.main, "--generate", "--users", 800, "--out-dir", folder)
     loaded = call(
@@ -96,7 +107,7 @@ def shop_of_800() -> Path:
 
 @cache
 def parts_of_800(count: int) -> Path:
-    """Return a folder with that shop in *count* parts, and its manifest."""
+    """Return a folder with the same shop in *count* parts, and its manifest."""
     folder = make_folder()
     for number in range(1, count + 1):
         made = call(
@@ -118,7 +129,7 @@ def parts_of_800(count: int) -> Path:
 def cdnow_shop() -> Path:
     """Return a folder with the CDNOW purchases and their database; skip without them."""
     if not MASTER.is_file():
-        skip(f"{MASTER} is not there: name its folder in SHOP_CDNOW_DIR")
+        skip(f"{MASTER} is missing: name its folder in SHOP_CDNOW_DIR")
     folder = make_folder()
     cdnow.convert_master(MASTER, folder)
     loaded = call(
@@ -128,8 +139,45 @@ def cdnow_shop() -> Path:
     return folder
 
 
+def read_query_result(out_dir: Path) -> tuple[bytes, str, dict[str, Any]]:
+    """Return the CSV in *out_dir*, the JSON without its source, and the source."""
+    table = (out_dir / "query_result.csv").read_bytes()
+    text = (out_dir / "query_result.json").read_text(encoding="utf-8")
+    source = json.loads(text)["database"]
+    indented = json.dumps(source, indent=1).replace("\n", "\n ")
+    return table, text.replace(indented, "the source"), source
+
+
+@cache
+def query_sqlite(database: Path, *options: object) -> tuple[bytes, str]:
+    """Return the CSV and the JSON of the query on *database*, without its source."""
+    out_dir = make_folder()
+    source = ["--database", database, "--out-dir", out_dir]
+    result = call(run_query.main, *source, *options)
+    assert (result.status, result.stderr) == (0, ""), result
+    return read_query_result(out_dir)[:2]
+
+
+def read_report(out_dir: Path) -> tuple[str, dict[str, Any]]:
+    """Return the report in *out_dir* without what names its program, and its loader."""
+    report = json.loads((out_dir / "report.json").read_text(encoding="utf-8"))
+    # These name the engine, and the digest includes its name.
+    del report["database"], report["provenance"]["submission_meta"]
+    loader = report["provenance"].pop("loader")
+    return json.dumps(report, indent=1), loader
+
+
+@cache
+def report_sqlite(database: Path) -> str:
+    """Return the report on *database* without what names its program."""
+    out_dir = make_folder()
+    result = call(ingest.main, "--report", "--database", database, "--out-dir", out_dir)
+    assert (result.status, result.stderr) == (0, ""), result
+    return read_report(out_dir)[0]
+
+
 def set_cell(folder: Path, table: str, row: int, column: str, value: str) -> list[str]:
-    """Put *value* into a cell of the file of *table*; return its row as it was."""
+    """Write *value* to a cell of the file of *table*; return the row before the change."""
     path = folder / f"{table}.csv"
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
@@ -140,8 +188,8 @@ def set_cell(folder: Path, table: str, row: int, column: str, value: str) -> lis
     return before
 
 
-def spoil_users(path: Path) -> None:
-    """Make the users at *path* as odd as a sound file can be, and unsorted."""
+def write_valid_noncanonical_users(path: Path) -> None:
+    """Change the users at *path* to a valid file in an unusual form, and unsorted."""
     name = 'Ana "=É"\u2028, the\r\nsecond; -- '
     set_cell(path.parent, "users", 4, "full_name", name)
     set_cell(path.parent, "users", 5, "email", "  white@Space.example ")
@@ -149,9 +197,9 @@ def spoil_users(path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + header + b"\n" + rows + first + b"\n")
 
 
-# What is broken, and the check and the words by which the report names it.
+# How each fault is made, the check of the report that finds it, and text of its sample.
 FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
-    "an integer that is none": (
+    "a cell that is not an integer": (
         lambda folder: set_cell(folder, "orders", 3, "tax_cents", "12.50"),
         "database_is_intact",
         "'12.50'",
@@ -161,22 +209,22 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "database_is_intact",
         f"'{2**63}'",
     ),
-    "an integer in another spelling": (
+    "an integer with a blank": (
         lambda folder: set_cell(folder, "order_items", 3, "quantity", " 1"),
         "database_is_intact",
         "' 1'",
     ),
-    "no value": (
+    "a missing value": (
         lambda folder: set_cell(folder, "users", 3, "city", ""),
         "database_is_intact",
         "city",
     ),
-    "a key that is there twice": (
+    "a duplicate key": (
         lambda folder: set_cell(folder, "payments", 3, "payment_id", "1"),
         "duplicate_key",
         "payments",
     ),
-    "a UNIQUE that is there twice": (
+    "a duplicate UNIQUE value": (
         lambda folder: set_cell(
             folder,
             "products",
@@ -187,12 +235,12 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "database_matches_schema",
         "sku",
     ),
-    "a reference to nothing": (
+    "a reference to no row": (
         lambda folder: set_cell(folder, "order_items", 5, "order_id", "99999999"),
         "orphan_item_of_no_order",
         "99999999",
     ),
-    "a CHECK on a word": (
+    "a CHECK on a list of texts": (
         lambda folder: set_cell(folder, "orders", 5, "status", "lost"),
         "database_matches_schema",
         "status_is_known",
@@ -207,7 +255,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "database_matches_schema",
         "total_cents_is_subtotal",
     ),
-    "a day that never was": (
+    "a date that does not exist": (
         lambda folder: set_cell(
             folder, "payments", 7, "processed_at", "2025-02-29T10:00:00Z"
         ),
@@ -215,6 +263,43 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "processed_at_is_a_utc_instant",
     ),
 }
+
+
+# Texts near the borders of the rules on texts.
+PROBES = (
+    "DE",
+    "dE",
+    "D",
+    "DEU",
+    "D1",
+    "ÄÖ",
+    "DE\n",
+    "card",
+    "Card",
+    "paid",
+    "charge",
+    "succeeded",
+    "search",
+    "a@b.example",
+    "a@b",
+    "a@b@c.example",
+    "@",
+    " ",
+    "SKU-000001",
+    "2024-02-29T23:59:59Z",
+    "2025-02-29T10:00:00Z",
+    "2025-01-01T24:00:00Z",
+    "2025-01-01T23:59:60Z",
+    "2025-1-01T00:00:00Z",
+    "2025-01-01 00:00:00",
+    "2025-01-01T00:00:00",
+    "2025-01-01T00:00:00z",
+    "2025-01-01T00:00:00+00:00",
+    "2025-13-01T00:00:00Z",
+    "2025-01-01T00:00:00Z ",
+    "2025-01-01",
+    "now",
+)
 
 
 class FilesCase(ShopCase):
@@ -254,14 +339,14 @@ class FilesCase(ShopCase):
 # ---- Without an engine -------------------------------------------------------------------
 
 
-class AMissingEngine(FilesCase):
-    """Is named, with what to install."""
+class MissingEngine(FilesCase):
+    """The program of an engine is not installed."""
 
-    def test_is_named_and_nothing_written(self) -> None:
+    def test_missing_engine_is_named_and_nothing_written(self) -> None:
         home = os.fspath(self.folder / "no-spark")
         for engine, environment, words in (
             ("duckdb", {}, ["'duckdb' on the PATH", "pip install duckdb-cli"]),
-            ("spark", {}, ["'spark-sql' on the PATH", "SPARK_HOME"]),
+            ("spark", {}, ["'spark-sql' on the PATH", "pip install pyspark", "SPARK_HOME"]),
             ("spark", {"SPARK_HOME": home}, [home, "named by SPARK_HOME"]),
         ):
             for run in (self.run_query, self.report):
@@ -279,11 +364,11 @@ class AMissingEngine(FilesCase):
                     self.assertFalse(self.out_dir.exists())
 
 
-class AFailingEngine(FilesCase):
-    """Is told of in its own words; the results of an earlier run stay."""
+class FailingEngine(FilesCase):
+    """The engine's own error is reported; the results of an earlier run stay."""
 
     def setUp(self) -> None:
-        """Put files, old results and the place of a program there."""
+        """Create files, old results and the folder of a program."""
         skip_on_windows("the program is a script of the shell")
         super().setUp()
         self.copy_sample()
@@ -302,19 +387,21 @@ class AFailingEngine(FilesCase):
         patch.start()
         self.addCleanup(patch.stop)
 
-    def fake(self, body: str) -> None:
-        """Let both engines be the shell script *body*."""
+    def replace_engines(self, body: str) -> None:
+        """Replace the programs of both engines by the shell script *body*."""
         for name in ("duckdb", "spark-sql"):
             program = self.bin / name
             program.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
             program.chmod(0o755)
 
-    def fake_in_python(self, code: str) -> None:
-        """Let both engines run *code*, on a machine that has no other programs."""
-        self.fake(f'exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"')
+    def replace_engines_by_python(self, code: str) -> None:
+        """Replace the programs of both engines by the Python *code*."""
+        self.replace_engines(
+            f'exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"'
+        )
 
-    def assert_told(self, *words: str) -> None:
-        """Fail unless both runs by both engines end with *words*, and change nothing."""
+    def assert_reported(self, *words: str) -> None:
+        """Fail unless query and report by both engines end with *words*, writing nothing."""
         for engine in DIALECTS:
             for run in (self.run_query, self.report):
                 with self.subTest(engine, run=run.__name__):
@@ -325,37 +412,37 @@ class AFailingEngine(FilesCase):
                     for path, text in self.old.items():
                         self.assertEqual(path.read_text(encoding="utf-8"), text)
 
-    def test_says_why(self) -> None:
-        self.fake(
+    def test_error_of_the_engine_is_reported_without_its_log(self) -> None:
+        self.replace_engines(
             "echo '26/01/01 10:00:00 WARN Noise' >&2\n"
             "echo '[BOOM] no table orders' >&2\nexit 3"
         )
-        self.assert_told("ended with status 3", "[BOOM] no table orders")
+        self.assert_reported("ended with status 3", "[BOOM] no table orders")
         self.assertNotIn("Noise", self.run_query("spark").stderr)
 
-    def test_is_told_of_when_it_is_killed(self) -> None:
-        self.fake("kill -9 $$")
-        self.assert_told("ended by signal 9")
+    def test_signal_that_killed_the_engine_is_reported(self) -> None:
+        self.replace_engines("kill -9 $$")
+        self.assert_reported("ended by signal 9")
 
-    def test_is_not_believed_before_its_end(self) -> None:
-        self.fake("exit 0")
-        self.assert_told("ended with status 0")
+    def test_output_without_its_end_is_refused(self) -> None:
+        self.replace_engines("exit 0")
+        self.assert_reported("ended with status 0")
 
-    def test_is_not_believed_when_it_gives_no_rows(self) -> None:
-        # The script is the last argument; its first mark stands before the first answer.
-        self.fake_in_python(
+    def test_output_that_is_not_json_is_refused(self) -> None:
+        # The script is the last argument; its first separator precedes the first answer.
+        self.replace_engines_by_python(
             "import re, sys; script = open(sys.argv[-1]).read();"
             ' print(re.search("@@[0-9a-f]* version", script)[0]); print("no JSON at all")'
         )
-        self.assert_told("'no JSON at all' is not a row")
+        self.assert_reported("'no JSON at all' is not a row")
 
-    def test_tells_of_amounts_beyond_64_bits(self) -> None:
-        self.fake("echo '[ARITHMETIC_OVERFLOW] long overflow' >&2; exit 1")
-        self.assert_told("overflow 64-bit integers")
+    def test_overflow_of_64_bits_is_reported(self) -> None:
+        self.replace_engines("echo '[ARITHMETIC_OVERFLOW] long overflow' >&2; exit 1")
+        self.assert_reported("overflow 64-bit integers")
 
-    def test_ends_with_the_run(self) -> None:
-        # Written and renamed, so that it is never read half.
-        self.fake_in_python(
+    def test_engine_ends_when_the_run_is_interrupted(self) -> None:
+        # The file is renamed when it is complete, so that no half of it is read.
+        self.replace_engines_by_python(
             f"import os, time; path = {str(self.folder / 'pid')!r};"
             ' file = open(path + ".new", "w"); print(os.getpid(), file=file); file.close();'
             ' os.rename(path + ".new", path); time.sleep(60)'
@@ -379,24 +466,24 @@ class AFailingEngine(FilesCase):
                 )
                 engine = int(self.wait_for(self.folder / "pid"))
                 process.send_signal(getattr(signal, name))
-                # Sooner than an engine that does not listen would be killed.
+                # In less time than an engine that ignores SIGTERM gets before SIGKILL.
                 _, stderr = process.communicate(timeout=8)
                 self.assertEqual(process.returncode, 128 + getattr(signal, name), stderr)
                 self.assertRaises(ProcessLookupError, os.kill, engine, 0)
 
     def wait_for(self, path: Path) -> str:
-        """Return the text of the file at *path*, as soon as there is one."""
-        patience = time.monotonic() + 20
+        """Return the text of the file at *path*, as soon as it exists."""
+        deadline = time.monotonic() + 20
         while not (path.exists() and path.read_text(encoding="utf-8")):
-            self.assertLess(time.monotonic(), patience, f"{path} did not come")
+            self.assertLess(time.monotonic(), deadline, f"{path} was not written")
             time.sleep(0.05)
         return path.read_text(encoding="utf-8")
 
 
-class OddOptions(FilesCase):
-    """Are refused in one line."""
+class EngineOptions(FilesCase):
+    """Options that do not fit the engine are refused before it is started."""
 
-    def test_that_mean_nothing_to_the_engine(self) -> None:
+    def test_option_without_meaning_for_the_engine_is_refused(self) -> None:
         cases: list[tuple[Any, list[object], str]] = [
             (run_query, ["--spark-arg=x"], "--spark-arg is for --engine spark"),
             (run_query, ["--engine", "duckdb", "--spark-arg=x"], "--spark-arg is for"),
@@ -422,24 +509,26 @@ class OddOptions(FilesCase):
                 self.assertEqual(result.status, 2, result)
                 self.assertIn(words, result.stderr)
 
-    def test_an_address_elsewhere(self) -> None:
-        present = mock.patch("utils.engines.process.find_program", return_value="spark-sql")
+    def test_remote_address_is_refused(self) -> None:
+        installed = mock.patch(
+            "utils.engines.process.find_program", return_value="spark-sql"
+        )
         for address in ("hdfs://host:8020/shop", "s3a://bucket/shop"):
-            with self.subTest(address), present:
+            with self.subTest(address), installed:
                 result = call(run_query.main, "--engine", "spark", "--data-dir", address)
                 self.assertEqual(result.status, 1, result)
                 self.assertIn("Mount it", result.stderr)
 
 
-class AnotherQuery(FilesCase):
-    """Is refused before anything is run, if it is not one SELECT."""
+class OwnQuery(FilesCase):
+    """A query of the user is checked before the engine is started."""
 
-    def test_that_is_not_one_select(self) -> None:
+    def test_query_that_is_not_one_select_is_refused(self) -> None:
         self.copy_sample()
         path = self.folder / "own.sql"
-        present = mock.patch("utils.engines.process.find_program", return_value="duckdb")
+        installed = mock.patch("utils.engines.process.find_program", return_value="duckdb")
         for sql in ("SELEC 1", "SELECT 1; DROP TABLE users", "DROP TABLE users"):
-            with self.subTest(sql), present:
+            with self.subTest(sql), installed:
                 path.write_text(sql, encoding="utf-8")
                 result = self.run_query("duckdb", "--query", path)
                 self.assertEqual((result.status, result.stdout), (1, ""), result)
@@ -447,14 +536,14 @@ class AnotherQuery(FilesCase):
                 self.assertIn("one SELECT", result.stderr)
 
 
-class TheFiles(FilesCase):
-    """Are found as one or in parts, and digested as the loader does."""
+class FilesOfATable(FilesCase):
+    """A table is one file or several parts; its content is what the loader records."""
 
     def find(self, folder: Path) -> None:
         """Find the tables in *folder*."""
         find_tables(read_contract(), folder)
 
-    def test_digest_as_the_loader_does(self) -> None:
+    def test_content_equals_what_the_loader_records(self) -> None:
         self.copy_sample()
         users = (self.folder / "users.csv").read_text(encoding="utf-8")
         texts = {
@@ -462,7 +551,7 @@ class TheFiles(FilesCase):
             "CRLF": users.replace("\n", "\r\n"),
             "a BOM": "\ufeff" + users,
             "quotes": users.replace(",", '","').replace("\n", '"\n"')[:-1].join(['"', ""]),
-            "no end": users.removesuffix("\n"),
+            "no line end at the end": users.removesuffix("\n"),
             "other columns": "".join(
                 ",".join([*line.split(",")[1:], line.split(",")[0]]) + "\n"
                 for line in users.splitlines()
@@ -472,12 +561,12 @@ class TheFiles(FilesCase):
             with self.subTest(name):
                 (self.folder / "users.csv").write_text(text, encoding="utf-8", newline="")
                 self.assertEqual(self.ingest().status, 0)
-                surveyed = read_contents(
+                contents = read_contents(
                     find_tables(read_contract(), self.folder), has_fingerprints=False
                 )
-                told = [
-                    (survey.sha256, str(survey.bytes), str(survey.rows), survey.form)
-                    for survey in surveyed
+                computed = [
+                    (content.sha256, str(content.bytes), str(content.rows), content.form)
+                    for content in contents
                 ]
                 recorded = [
                     tuple(
@@ -486,14 +575,14 @@ class TheFiles(FilesCase):
                     )
                     for table in TABLES
                 ]
-                self.assertEqual(told, recorded)
+                self.assertEqual(computed, recorded)
                 self.assertEqual(
-                    [survey.content_sha256 for survey in surveyed],
+                    [content.content_sha256 for content in contents],
                     [self.recorded(table, "content_sha256") for table in TABLES],
                 )
 
     def recorded(self, subject: str, fact: str) -> str:
-        """Return what the database says it was loaded from."""
+        """Return a fact of `submission_meta`."""
         ((value,),) = self.query(
             "SELECT value FROM submission_meta WHERE subject = ? AND property = ?",
             subject,
@@ -501,7 +590,7 @@ class TheFiles(FilesCase):
         )
         return str(value)
 
-    def test_are_the_same_in_any_layout(self) -> None:
+    def test_parts_have_the_same_content_in_every_layout(self) -> None:
         whole = shop_of_800()
         expected = read_contents(find_tables(read_contract(), whole), has_fingerprints=True)
         spark = self.folder / "written by Spark"
@@ -525,12 +614,40 @@ class TheFiles(FilesCase):
                 found = read_contents(
                     find_tables(read_contract(), folder), has_fingerprints=True
                 )
-                # All but the files.
+                # All fields except the files.
                 self.assertEqual(
                     [each[1:] for each in found], [each[1:] for each in expected]
                 )
 
-    def test_are_those_of_a_manifest_that_lists_their_parts(self) -> None:
+    def test_quoted_cell_anywhere_in_a_large_file_keeps_all_rows(self) -> None:
+        table = read_contract().tables[0]
+        lines = [
+            f"{number},user{number}@example.com,Ana Example,DE,Berlin,search,"
+            "2025-01-01T00:00:00Z"
+            for number in range(1, 30_001)
+        ]
+        for row in (0, 15_000, 29_999, None):
+            rows = list(lines)
+            if row is not None:
+                rows[row] = rows[row].replace("Ana Example", '"Example, Ana"')
+            data = "\n".join([",".join(table.column_names), *rows, ""]).encode()
+            # The reader takes several blocks, of which at most one has the quotes.
+            self.assertGreater(len(data), 2 << 20)
+            (self.folder / "users.csv").write_bytes(data)
+            content = read_content(find_table(table, self.folder), has_fingerprint=True)
+            digests = (hashlib.md5(text.encode(), usedforsecurity=False) for text in rows)
+            with self.subTest(row=row):
+                self.assertEqual(content.rows, 30_000)
+                self.assertEqual(content.content_sha256, hashlib.sha256(data).hexdigest())
+                self.assertEqual(
+                    content.fingerprint,
+                    sum(int(digest.hexdigest()[:15], 16) for digest in digests),
+                )
+                self.assertEqual(
+                    content.form, "canonical" if row is None else "UTF-8, quotes"
+                )
+
+    def test_manifest_that_lists_parts_is_compared_by_their_joined_hash(self) -> None:
         document = json.loads((shop_of_800() / "datapackage.json").read_bytes())
         (listed,) = [each for each in document["resources"] if each["name"] == "users"]
         sha256 = listed["hash"].removeprefix("sha256:")
@@ -539,7 +656,7 @@ class TheFiles(FilesCase):
         for digest, words in ((sha256, "matches"), ("1" * 64, "differs")):
             self.assertEqual(compare_with_manifest(manifest, "users.csv", digest), words)
 
-    def test_are_refused_when_one_is_missing(self) -> None:
+    def test_missing_part_table_or_folder_is_named(self) -> None:
         shutil.copytree(parts_of_800(3), self.folder / "parts")
         (self.folder / "parts" / "orders.csv.part-2-of-3").unlink()
         with self.assertRaisesRegex(DataError, "of 3 parts, number 2 is missing"):
@@ -549,13 +666,13 @@ class TheFiles(FilesCase):
         with self.assertRaisesRegex(DataError, "no such folder"):
             self.find(self.folder / "nowhere")
 
-    def test_are_refused_when_a_table_is_there_twice(self) -> None:
+    def test_table_in_two_layouts_is_refused(self) -> None:
         self.copy_sample()
         shutil.copytree(parts_of_800(3), self.folder, dirs_exist_ok=True)
         with self.assertRaisesRegex(DataError, "users more than once"):
             self.find(self.folder)
 
-    def test_are_refused_without_a_header_or_utf_8(self) -> None:
+    def test_file_without_header_or_utf_8_is_refused(self) -> None:
         for name, text, words in (
             ("no header", b"1,2\n", "Correct the header"),
             ("Latin-1", b"\xe9", "not CSV in UTF-8"),
@@ -571,10 +688,10 @@ class TheFiles(FilesCase):
                     )
 
 
-class TheScript(unittest.TestCase):
-    """Says to each engine what it understands."""
+class Dialects(unittest.TestCase):
+    """What an engine gets is in its own dialect."""
 
-    def test_holds_every_rule_without_what_only_sqlite_knows(self) -> None:
+    def test_rules_are_translated_from_what_only_sqlite_understands(self) -> None:
         for dialect in DIALECTS.values():
             for table, rules in list_rules(read_contract()):
                 for rule in rules:
@@ -583,7 +700,7 @@ class TheScript(unittest.TestCase):
                         self.assertNotIn("GLOB", text)
                         self.assertNotIn("+0 days", text)
 
-    def test_names_several_files_to_hadoop_as_one_path(self) -> None:
+    def test_hadoop_path_joins_several_files_and_refuses_patterns(self) -> None:
         skip_on_windows("the paths are POSIX")
         self.assertEqual(join_hadoop_paths([Path("/a b/x.csv")]), "file:///a b/x.csv")
         self.assertEqual(
@@ -593,7 +710,7 @@ class TheScript(unittest.TestCase):
         with self.assertRaisesRegex(DataError, "Rename"):
             join_hadoop_paths([Path("/a[1]/x.csv")])
 
-    def test_shows_of_a_log_what_went_wrong(self) -> None:
+    def test_only_the_error_is_selected_from_a_log(self) -> None:
         log = (
             "Using Spark's default log4j profile: x\n"
             "26/11/25 06:54:11 WARN FileStreamSink: Assume no metadata\n"
@@ -612,66 +729,44 @@ class TheScript(unittest.TestCase):
 
 
 class EngineCase(FilesCase):
-    """A test that runs an engine; the class names it."""
+    """A test that runs the *engine* of its class."""
 
     engine: ClassVar[str] = ""
 
     def setUp(self) -> None:
-        """Look for the engine."""
+        """Skip the test if the engine is missing."""
         super().setUp()
         try:
             find_program(DIALECTS[self.engine])
         except DataError as error:
             skip_or_fail(self, str(error))
         if self.engine == "spark" and shutil.which("java") is None:
-            skip_or_fail(self, "there is no java: nothing ran on Spark")
+            skip_or_fail(self, "java is missing: nothing was run on Spark")
 
     def assert_same_query(self, shop: Path, folder: Path, *options: object) -> None:
-        """Fail unless the query over *folder* gives what the database of *shop* gives."""
-        results = []
-        for name, source in (
-            ("sqlite", ["--database", shop / "shop.db"]),
-            (self.engine, [*name_engine(self.engine), "--data-dir", folder]),
-        ):
-            out_dir = self.folder / name
-            result = call(run_query.main, *source, "--out-dir", out_dir, *options)
-            self.assertEqual((result.status, result.stderr), (0, ""), result)
-            document = (out_dir / "query_result.json").read_text(encoding="utf-8")
-            parsed = json.loads(document)
-            source_text = json.dumps(parsed["database"], indent=1).replace("\n", "\n ")
-            results.append(
-                (
-                    (out_dir / "query_result.csv").read_bytes(),
-                    document.replace(source_text, "the source"),
-                )
-            )
-        self.assertEqual(parsed["database"]["engine"], self.engine)
-        self.assertRegex(parsed["database"]["version"], r"^\d+\.\d+")
-        self.assertEqual(results[0], results[1])
+        """Fail unless the query over *folder* writes the results of the database of *shop*."""
+        out_dir = self.folder / self.engine
+        source = [*name_engine(self.engine), "--data-dir", folder]
+        result = call(run_query.main, *source, "--out-dir", out_dir, *options)
+        self.assertEqual((result.status, result.stderr), (0, ""), result)
+        table, document, engine = read_query_result(out_dir)
+        self.assertEqual(engine["engine"], self.engine)
+        self.assertRegex(engine["version"], r"^\d+\.\d+")
+        self.assertEqual((table, document), query_sqlite(shop / "shop.db", *options))
 
-    def assert_same_report(self, shop: Path, folder: Path) -> dict[str, Any]:
-        """Fail unless the report over *folder* is that on the database of *shop*."""
-        reports = []
-        for name, source in (
-            ("sqlite", ["--database", shop / "shop.db"]),
-            (self.engine, [*name_engine(self.engine), "--data-dir", folder]),
-        ):
-            out_dir = self.folder / name
-            result = call(ingest.main, "--report", *source, "--out-dir", out_dir)
-            self.assertEqual((result.status, result.stderr), (0, ""), result)
-            self.assertTrue((out_dir / "report.md").is_file())
-            report = json.loads((out_dir / "report.json").read_text(encoding="utf-8"))
-            # What names the engine, and the digest over it.
-            del report["database"], report["provenance"]["submission_meta"]
-            loader = report["provenance"].pop("loader")
-            reports.append(json.dumps(report, indent=1))
+    def assert_same_report(self, shop: Path, folder: Path) -> None:
+        """Fail unless the report on *folder* equals that on the database of *shop*."""
+        out_dir = self.folder / self.engine
+        source = [*name_engine(self.engine), "--data-dir", folder]
+        result = call(ingest.main, "--report", *source, "--out-dir", out_dir)
+        self.assertEqual((result.status, result.stderr), (0, ""), result)
+        self.assertTrue((out_dir / "report.md").is_file())
+        report, loader = read_report(out_dir)
         self.assertEqual(loader["engine"], self.engine)
-        self.assertEqual(reports[0], reports[1])
-        parsed: dict[str, Any] = json.loads(reports[1])
-        return parsed
+        self.assertEqual(report, report_sqlite(shop / "shop.db"))
 
     def assert_found(self, names: Sequence[str]) -> None:
-        """Fail unless the report names the faults *names*, and the query refuses them."""
+        """Fail unless the report contains each of the faults *names*."""
         result = self.report(self.engine, "--strict")
         self.assertEqual(result.status, 1, result)
         report = json.loads((self.out_dir / "report.json").read_text(encoding="utf-8"))
@@ -684,13 +779,61 @@ class EngineCase(FilesCase):
                 self.assertIn(words, json.dumps(checks[check]["sample"]))
         self.assertEqual(checks["files_content_as_loaded"]["count"], 0)
 
+    def assert_same_rules(self) -> None:
+        """Fail unless the engine accepts the `PROBES` that SQLite accepts, by every rule."""
+        engine = open_engine(self.engine)
+        script = Script(engine.dialect)
+        expected: dict[str, list[str]] = {}
+        for table, rules in list_rules(read_contract()):
+            for rule in rules:
+                (column, *others) = [
+                    each for each in table.column_names if each in rule.expression.split()
+                ] or [""]
+                if others or table.find_column(column).type != "TEXT":
+                    continue
+                name = f"{table.name}.{rule.name}"
+                expected[name] = self.list_accepted(column, rule.expression)
+                texts = ", ".join(f"({engine.dialect.quote(text)})" for text in PROBES)
+                condition = translate_rule(engine.dialect, rule.expression)
+                script.add_query(
+                    name,
+                    f"SELECT {column} FROM (VALUES {texts}) AS probes ({column})"
+                    f" WHERE {condition} ORDER BY {column}",
+                )
+        run_script(engine, script, self.folder)
+        found = {name: [text for (text,) in rows] for name, rows in script.rows.items()}
+        self.assertEqual(found, expected)
+        # Each of the two translations takes part.
+        self.assertTrue(any("two_capitals" in name for name in expected))
+        self.assertTrue(any("utc_instant" in name for name in expected))
+
+    def list_accepted(self, column: str, condition: str) -> list[str]:
+        """Return those of `PROBES` for which SQLite finds *condition* true."""
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute(f"CREATE TABLE probes ({column} TEXT) STRICT")
+            connection.executemany(
+                "INSERT INTO probes VALUES (?)", [(text,) for text in PROBES]
+            )
+            rows = connection.execute(
+                f"SELECT {column} FROM probes WHERE {condition} ORDER BY {column}"
+            )
+            return [text for (text,) in rows]
+
 
 class OnDuckDB(EngineCase):
-    """The same answers, byte for byte, and the same faults."""
+    """DuckDB gives the same results, byte for byte, and finds the same faults."""
 
     engine = "duckdb"
 
-    def test_the_query_is_the_same_under_every_option(self) -> None:
+    def test_readme_shows_the_real_output(self) -> None:
+        text = README.read_text(encoding="utf-8")
+        copy = copy_project(self.folder)
+        run_command("python generate_data.py --generate", copy)
+        shown = render_document(text, lambda command: run_command(command, copy), copy)
+        self.assertIn("$ python ingest.py --report --strict --engine duckdb", text)
+        self.assertEqual(text.splitlines(), shown.splitlines())
+
+    def test_query_is_the_same_under_every_option(self) -> None:
         for options in (
             [],
             ["--cohort", "quarter"],
@@ -704,27 +847,27 @@ class OnDuckDB(EngineCase):
             with self.subTest(options=options):
                 self.assert_same_query(shop_of_800(), shop_of_800(), *options)
 
-    def test_parts_give_the_same(self) -> None:
+    def test_parts_give_the_same_results(self) -> None:
         for count in (1, 3, 16):
             with self.subTest(count):
                 self.assert_same_query(shop_of_800(), parts_of_800(count))
                 self.assert_same_report(shop_of_800(), parts_of_800(count))
 
-    def test_cdnow_gives_the_same(self) -> None:
+    def test_cdnow_gives_the_same_results(self) -> None:
         shop = cdnow_shop()
         self.assert_same_query(shop, shop, "--forecast")
         self.assert_same_report(shop, shop)
 
-    def test_files_that_are_not_canonical_give_the_same(self) -> None:
+    def test_files_that_are_not_canonical_give_the_same_results(self) -> None:
         self.copy_sample()
-        spoil_users(self.folder / "users.csv")
+        write_valid_noncanonical_users(self.folder / "users.csv")
         orders = self.folder / "orders.csv"
         orders.write_bytes(orders.read_bytes().replace(b"\n", b"\r\n"))
         self.assertEqual(self.ingest().status, 0)
         self.assert_same_query(self.folder, self.folder, "--by", "country")
         self.assert_same_report(self.folder, self.folder)
 
-    def test_a_shop_without_rows_gives_the_same(self) -> None:
+    def test_shop_without_rows_gives_the_same_results(self) -> None:
         for table in read_contract().tables:
             text = ",".join(table.column_names) + "\n"
             (self.folder / f"{table.name}.csv").write_text(text, encoding="utf-8")
@@ -732,7 +875,7 @@ class OnDuckDB(EngineCase):
         self.assert_same_query(self.folder, self.folder, "--by", "channel")
         self.assert_same_report(self.folder, self.folder)
 
-    def test_a_file_that_changes_meanwhile_is_refused(self) -> None:
+    def test_file_that_changes_during_the_run_is_refused(self) -> None:
         self.copy_sample()
         path = self.folder / "users.csv"
 
@@ -744,19 +887,27 @@ class OnDuckDB(EngineCase):
         self.assertEqual(result.status, 1, result)
         self.assertIn("users.csv: was changed during the run", result.stderr)
 
-    def test_each_fault_is_found(self) -> None:
-        for name, (break_file, _, _) in FAULTS.items():
-            self.copy_sample()
+    def test_translated_rules_accept_the_texts_that_sqlite_accepts(self) -> None:
+        self.assert_same_rules()
+
+    def test_report_finds_all_faults(self) -> None:
+        self.copy_sample()
+        for break_file, _, _ in FAULTS.values():
             break_file(self.folder)
-            self.assert_found([name])
+        self.assert_found(list(FAULTS))
+
+    def test_query_refuses_each_fault(self) -> None:
+        for name, (break_file, _, _) in FAULTS.items():
             with self.subTest(name):
-                shutil.rmtree(self.out_dir)
+                self.copy_sample()
+                break_file(self.folder)
                 result = self.run_query(self.engine)
                 self.assertEqual((result.status, result.stdout), (1, ""), result)
                 self.assertIn("The report lists all", result.stderr)
+                self.assertNotIn("more failures", result.stderr)
                 self.assertFalse(self.out_dir.exists())
 
-    def test_rows_that_are_no_csv_are_refused(self) -> None:
+    def test_rows_that_are_not_csv_are_refused(self) -> None:
         for line in ("1,2,3\n", '1,"a"b\n', "\n"):
             with self.subTest(line):
                 self.copy_sample()
@@ -766,7 +917,7 @@ class OnDuckDB(EngineCase):
                 self.assertEqual((result.status, result.stdout), (1, ""), result)
                 self.assertIn("products", result.stderr)
 
-    def test_amounts_beyond_64_bits_are_refused(self) -> None:
+    def test_amounts_that_overflow_64_bits_are_refused(self) -> None:
         self.copy_sample()
         path = self.folder / "products.csv"
         for row in range(1, path.read_bytes().count(b"\n")):
@@ -775,7 +926,7 @@ class OnDuckDB(EngineCase):
         self.assertEqual((result.status, result.stdout), (1, ""), result)
         self.assertIn("overflow 64-bit integers", result.stderr)
 
-    def test_the_score_is_the_same(self) -> None:
+    def test_score_is_the_same(self) -> None:
         self.generate("--users", 800, "--truth", "--quiet")
         self.ingest("--quiet")
         truth = ["--forecast", "--score", "--truth-dir", self.folder / "truth"]
@@ -786,18 +937,17 @@ class OnDuckDB(EngineCase):
 
 
 class TheReadme(EngineCase):
-    """Shows commands that work as printed, with Spark configured by its own file."""
+    """The commands of the engines' README work as printed."""
 
     engine = "spark"
 
-    def test_what_to_do_beyond_this_machine(self) -> None:
+    def test_commands_of_the_readme_work_with_spark_configured_by_its_own_file(
+        self,
+    ) -> None:
         if shutil.which("duckdb") is None:
-            skip_or_fail(self, "duckdb is not installed: the README was not followed")
-        text = (ROOT / "README.md").read_text(encoding="utf-8")
-        section = text.partition("## When you outgrow this machine")[2].partition("\n## ")[
-            0
-        ]
-        commands = re.findall(r"^    python (.* --engine .*)$", section, re.MULTILINE)
+            skip_or_fail(self, "duckdb is missing: the commands of the README were not run")
+        text = README.read_text(encoding="utf-8")
+        commands = re.findall(r"^    python (.* --engine .*)$", text, re.MULTILINE)
         self.assertEqual(len(commands), 3)
         copy = copy_project(self.folder)
         for command in ("generate_data.py --generate --users 150", "ingest.py --ingest"):
@@ -827,11 +977,14 @@ class TheReadme(EngineCase):
 
 
 class OnSpark(EngineCase):
-    """The same answers, by several executors."""
+    """Spark gives the same results, computed by several executors."""
 
     engine = "spark"
 
-    def test_the_query_is_the_same_in_parts(self) -> None:
+    def test_translated_rules_accept_the_texts_that_sqlite_accepts(self) -> None:
+        self.assert_same_rules()
+
+    def test_query_over_parts_is_the_same(self) -> None:
         self.assert_same_query(
             shop_of_800(),
             parts_of_800(16),
@@ -842,11 +995,11 @@ class OnSpark(EngineCase):
             "--forecast",
         )
 
-    def test_the_report_is_the_same_in_parts_and_odd_files(self) -> None:
+    def test_report_on_parts_and_noncanonical_files_is_the_same(self) -> None:
         whole, parts = self.folder / "whole", self.folder / "parts"
         shutil.copytree(shop_of_800(), whole)
         shutil.copytree(parts_of_800(3), parts)
-        spoil_users(whole / "users.csv")
+        write_valid_noncanonical_users(whole / "users.csv")
         for path in parts.glob("users.csv.part-*"):
             path.unlink()
         shutil.copy(whole / "users.csv", parts)
@@ -855,24 +1008,20 @@ class OnSpark(EngineCase):
         self.assertEqual(loaded.status, 0, loaded)
         self.assert_same_report(whole, parts)
 
-    def test_cdnow_gives_the_same(self) -> None:
+    def test_cdnow_gives_the_same_results(self) -> None:
         shop = cdnow_shop()
         self.assert_same_query(shop, shop)
 
-    def test_every_fault_is_found(self) -> None:
+    def test_report_finds_all_faults(self) -> None:
         self.copy_sample()
         for break_file, _, _ in FAULTS.values():
             break_file(self.folder)
         self.assert_found(list(FAULTS))
 
-    def test_rows_that_are_no_csv_are_refused(self) -> None:
+    def test_rows_that_are_not_csv_are_refused(self) -> None:
         self.copy_sample()
         with open(self.folder / "products.csv", "a", encoding="utf-8") as file:
             file.write("1,2,3\n")
         result = self.run_query(self.engine)
         self.assertEqual((result.status, result.stdout), (1, ""), result)
         self.assertIn("MALFORMED_RECORD", result.stderr)
-
-
-if __name__ == "__main__":
-    unittest.main()
