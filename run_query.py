@@ -1,4 +1,4 @@
-"""Tell what each month's new customers have been worth since, from the database."""
+"""Compute retention and customer lifetime value (CLV) of each cohort of customers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from utils.arguments import day, engine_options, names
 from utils.helpers import (
     DATABASE_PATH,
-    ENGINE_NAMES,
     PROJECT_ROOT,
     DataError,
     print_safely,
@@ -24,55 +24,55 @@ from utils.signals import raise_on_signals, report_interruption
 
 if TYPE_CHECKING:
     from queries.options import Options
-    from queries.run_query import Outcome
+    from queries.run_query import QueryOutcome
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this script."""
     parser = argparse.ArgumentParser(
         prog="run_query.py",
-        description="Run the cohort query on the database, which is only read, and write"
-        " query_result.csv (what the query gave) and query_result.json (with the ratios:"
-        " retention, order value, customer lifetime value).",
+        description="Run the cohort query on the database, which is opened read-only."
+        " Write query_result.csv (the rows of the query) and query_result.json (with the"
+        " ratios: retention, average order value, customer lifetime value).",
         epilog="Before: python ingest.py --ingest.  Next: python serve_frontend.py",
+        parents=[engine_options()],
     )
+    _add_files(parser)
+    _add_query_options(parser)
+    _add_forecast_options(parser)
+    return parser
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--database",
         type=Path,
-        default=None,
         metavar="FILE",
-        help="the database to read (default: db/ecommerce.db)",
-    )
-    parser.add_argument(
-        "--engine",
-        choices=("sqlite", *ENGINE_NAMES),
-        default="sqlite",
-        help="what runs the query: SQLite on the database, or DuckDB or Spark on the CSV"
-        " files themselves (default: sqlite)",
+        help="database to read (default: db/ecommerce.db)",
     )
     parser.add_argument(
         "--data-dir",
         type=Path,
-        default=None,
         metavar="DIR",
-        help="with another engine: folder of the CSV files, or of their parts (default: the"
-        " project's root)",
-    )
-    parser.add_argument(
-        "--spark-arg",
-        action="append",
-        default=[],
-        metavar="ARG",
-        help="with --engine spark: an argument for spark-sql, such as"
-        " --spark-arg=--master --spark-arg=yarn; may be given again",
+        help="with --engine duckdb or spark: folder of the CSV files, or of their parts"
+        " (default: the project's root)",
     )
     parser.add_argument(
         "--query",
         type=Path,
-        default=None,
         metavar="FILE",
         help="one SELECT with the columns of the default (default: queries/join_query.sql)",
     )
+    parser.add_argument(
+        "--out-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder for the results (default: the project's root, with a copy of"
+        " query_result.json for the page)",
+    )
+
+
+def _add_query_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cohort",
         choices=("month", "quarter"),
@@ -82,80 +82,52 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--by",
         choices=("channel", "country", "category"),
-        default=None,
-        help="tell customers apart by acquisition channel, by country, or by the category"
-        " that most of their first order's money went to",
+        help="segment customers by acquisition channel, by country, or by the category"
+        " with the largest share of their first order",
     )
     parser.add_argument(
         "--as-of",
-        type=parse_day,
-        default=None,
+        type=day,
         metavar="DATE",
-        help="the last day that counts, YYYY-MM-DD (default: the data's last day)",
+        help="last day that counts, YYYY-MM-DD (default: the last day of the data)",
     )
     parser.add_argument(
         "--valid-status",
-        type=parse_names,
-        default=None,
+        type=names,
         metavar="NAMES",
         help="statuses of the orders that count, separated by commas (default: paid,"
         "shipped,delivered,partially_returned,returned)",
     )
+
+
+def _add_forecast_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--forecast",
         action="store_true",
-        help="also what each cohort is expected to bring in the next 3, 6 and 12 months"
-        " (BG/NBD and Gamma-Gamma), with a hold-out that shows the error",
+        help="also forecast the net of each cohort in the next 3, 6 and 12 months (BG/NBD"
+        " and Gamma-Gamma), with a holdout that measures the error",
     )
     parser.add_argument(
         "--score",
         action="store_true",
-        help="with --forecast: hold it against the truth of a synthetic shop",
+        help="with --forecast: compare it with the ground truth of a synthetic shop",
     )
     parser.add_argument(
         "--truth-dir",
         type=Path,
         default=PROJECT_ROOT / "truth",
         metavar="DIR",
-        help="folder of the truth (default: truth)",
+        help="folder of the ground truth (default: truth)",
     )
-    parser.add_argument(
-        "--out-dir",
-        type=Path,
-        default=None,
-        metavar="DIR",
-        help="folder for the results (default: the project's root, with a copy of"
-        " query_result.json for the page)",
-    )
-    return parser
-
-
-def parse_day(text: str) -> str:
-    """Return *text*, a day of the calendar written YYYY-MM-DD."""
-    from utils.database import is_date
-
-    if not is_date(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2025-11-30")
-    return text
-
-
-def parse_names(text: str) -> tuple[str, ...]:
-    """Return the names in *text*, without those that come again."""
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names:
-        raise argparse.ArgumentTypeError(f"{text!r} names nothing; expected paid,shipped")
-    return names
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    if args.score and not args.forecast:
-        parser.error("--score judges the forecast; add --forecast")
-    fault = find_option_conflict(args)
-    if fault:
-        parser.error(fault)
+    conflict = find_option_conflict(args)
+    if conflict:
+        parser.error(conflict)
     try:
         with raise_on_signals():
             run_query(args)
@@ -168,28 +140,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def find_option_conflict(args: argparse.Namespace) -> str | None:
-    """Return which option of *args* means nothing to the engine, if one does."""
+    """Return why the options of *args* do not fit together, or None if they do."""
+    if args.score and not args.forecast:
+        return "--score evaluates the forecast; add --forecast"
     if args.engine == "sqlite" and args.data_dir is not None:
         return "--data-dir is read by another engine; add --engine, or load the files"
     if args.engine != "sqlite" and args.database is not None:
-        return "--database is SQLite's; leave it away, or --engine"
+        return "--database is read by SQLite; omit it, or --engine"
     if args.engine != "spark" and args.spark_arg:
         return "--spark-arg is for --engine spark"
     return None
 
 
 def run_query(args: argparse.Namespace) -> None:
-    """Query the data that *args* name, write the results and print their summary."""
-    # Imported here so that --help and a mistyped option answer at once.
+    """Run the query as *args* request, write the results and print their summary."""
+    # Imported here so that --help and a mistyped option are answered at once.
     from queries.options import Options
     from queries.summary import render_score, render_summary
 
     options = Options(
-        args.cohort, args.by, args.as_of, args.valid_status, has_forecast=args.forecast
+        args.cohort,
+        args.by,
+        args.as_of.isoformat() if args.as_of else None,
+        args.valid_status,
+        has_forecast=args.forecast,
     )
-    outcome = answer(args, options)
+    outcome = query_source(args, options)
     width = shutil.get_terminal_size().columns
-    print_safely(render_summary(outcome.document, width=width, has_colour=takes_colour()))
+    print_safely(render_summary(outcome.document, width=width, has_colour=has_colour()))
     if outcome.score:
         print_safely("")
         print_safely(render_score(outcome.score, outcome.document["currency"]))
@@ -200,17 +178,16 @@ def run_query(args: argparse.Namespace) -> None:
         print_safely(f"run_query: note: {note}", file=sys.stderr)
 
 
-def answer(args: argparse.Namespace, options: Options) -> Outcome:
-    """Let the engine that *args* name run the query with *options*; write the results."""
-    from queries.run_query import QUERY_PATH, query_database, query_files
+def query_source(args: argparse.Namespace, options: Options) -> QueryOutcome:
+    """Run the query on the database, or by another engine; write the results."""
+    from queries.run_query import query_database, query_files
     from utils.engines.process import open_engine
 
-    query_path = args.query or QUERY_PATH
     truth_dir = args.truth_dir if args.score else None
     if args.engine == "sqlite":
         return query_database(
             args.database or DATABASE_PATH,
-            query_path=query_path,
+            query_path=args.query,
             options=options,
             truth_dir=truth_dir,
             out_dir=args.out_dir,
@@ -218,15 +195,15 @@ def answer(args: argparse.Namespace, options: Options) -> Outcome:
     return query_files(
         open_engine(args.engine, args.spark_arg),
         args.data_dir or PROJECT_ROOT,
-        query_path=query_path,
+        query_path=args.query,
         options=options,
         truth_dir=truth_dir,
         out_dir=args.out_dir,
     )
 
 
-def takes_colour() -> bool:
-    """Return whether stdout is a terminal on which colour is wanted (no-color.org)."""
+def has_colour() -> bool:
+    """Return whether stdout is a terminal that shows colours (no-color.org)."""
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     is_able = os.name != "nt" and os.environ.get("TERM", "dumb") != "dumb"
     return is_terminal and is_able and not os.environ.get("NO_COLOR")

@@ -1,7 +1,7 @@
-"""What a run takes from another engine: the same that it takes from a database.
+"""The data of a run, read by another engine from the CSV files.
 
-The customers' own values stay in the engine, which counts, adds up and sorts them; only
-the purchases of a forecast are fetched, one row per customer and day.
+The customers' own values stay in the engine, which counts, sums and sorts them.  Only the
+purchases of a forecast are fetched, one row per customer and day.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from queries.cohorts import Result, name_quarter
-from queries.forecast.histories import PurchaseHistory, collect_histories
+from queries.cells import QueryRows
+from queries.cohort_query import CUSTOMERS_CTE, CohortQuery
+from queries.customer_values import ALL_COHORTS, MeasuredSpreads, SpreadKey
+from queries.forecast.histories import collect_histories
+from queries.forecast.score import read_truth
 from queries.options import VALID_STATUSES, Options, require_day, require_statuses
 from queries.reading import (
-    CUSTOMERS_CTE,
     DAYS_PATH,
     VALUES_PATH,
-    MeasuredValues,
-    Reading,
-    SpreadKey,
-    require_orders_cte,
+    QueryData,
+    require_events_by_as_of,
 )
 from queries.reconciliation import (
     END_OF_DAY,
@@ -30,12 +30,12 @@ from queries.reconciliation import (
     LINES_SQL,
     ORDERS_SQL,
     USERS_SQL,
-    Figures,
-    Refund,
+    RefundShare,
+    TableSums,
     Totals,
-    collect_totals,
+    compute_totals,
 )
-from queries.sql_text import find_parts, replace_body, replace_select
+from queries.sql_text import replace_body, replace_select
 from queries.uncertainty import Spread, measure_spread
 from utils.database import find_as_of
 from utils.engines.dialects import store_rows, translate_select
@@ -51,11 +51,12 @@ from utils.engines.session import (
     run_session,
 )
 from utils.helpers import DataError
+from utils.months import month_text, quarter_text
 
 SPREADS_PATH = Path(__file__).resolve().with_name("value_spreads.sql")
 
-# Of each refund of a valid order the goods' share, added up where months and side of the
-# as-of day are the same.
+# The share of goods in the refunds of valid orders, summed by the two months and by whether
+# the refund counts by the end of the as-of day.
 _REFUNDS_SQL = """
     WITH refunds AS (
         SELECT
@@ -89,66 +90,67 @@ _REFUNDS_SQL = """
     ORDER BY last_counted_at, order_month
 """
 
-# Past this a share to which the query adds a fraction loses its cents.
+# A larger share loses cents when the query adds a fraction to it.
 _LARGEST_SHARE = 1 << 53
 
 
 def read_engine(
-    engine: Engine,
-    data_dir: Path,
-    sql: str,
-    query_path: Path,
-    options: Options,
-    *,
-    tells_values: bool,
-) -> Reading:
-    """Let *engine* run *sql* over the files in *data_dir*, with the facts that go with it.
+    engine: Engine, data_dir: Path, query: CohortQuery, truth_dir: Path | None = None
+) -> QueryData:
+    """Run *query* by *engine* on the files in *data_dir*; return its data.
 
-    Raise `DataError` if the files are not sound, or the engine fails.
+    Raise `DataError` if the files break a rule, or the engine fails.
     """
+    options = query.options
     session = open_session(engine, data_dir)
     require_statuses(options, _list_statuses(session))
-    columns = _name_columns(session, sql, query_path)
-    has_values = tells_values and CUSTOMERS_CTE in find_parts(sql).bodies
-    _ask_totals(session, options)
-    _ask_cells(session, sql, has_values=has_values)
+    columns = _list_query_columns(session, query)
+    _add_totals_queries(session, options)
+    _add_cells_queries(session, query)
     if options.has_forecast:
-        require_orders_cte(sql, query_path)
-        select = DAYS_PATH.read_text(encoding="utf-8")
-        session.script.add_query(
-            "purchase_days", translate_select(replace_select(sql, select))
-        )
+        select = replace_select(query.text, DAYS_PATH.read_text(encoding="utf-8"))
+        session.script.add_query("purchase_days", translate_select(select))
     run_session(session)
     require_valid(session)
     provenance = read_session_provenance(session)
-    require_day(options, find_as_of(provenance) or "")
+    data_as_of = find_as_of(provenance)
+    require_day(options, data_as_of or "")
+    as_of = options.as_of or data_as_of
     rows = session.script.rows
-    return Reading(
+    totals = _read_totals(session, as_of or "")
+    require_events_by_as_of(provenance, totals, data_dir)
+    return QueryData(
         provenance,
-        _read_totals(session, options, find_as_of(provenance) or ""),
-        Result(columns, rows["cells"]),
-        MeasuredValues(_read_spreads(rows["spreads"])) if has_values else None,
-        _read_histories(rows.get("purchase_days", [])),
+        as_of,
+        totals,
+        QueryRows(columns, rows["cells"]),
+        MeasuredSpreads(_read_spreads(rows["spreads"])) if query.has_values else None,
+        collect_histories(
+            (user_id, day, cents) for user_id, day, cents in rows.get("purchase_days", [])
+        ),
+        read_truth(truth_dir, provenance, as_of or "") if truth_dir else None,
         describe_engine(session),
     )
 
 
-def _name_columns(session: Session, sql: str, query_path: Path) -> tuple[str, ...]:
-    """Return the columns of *sql*; raise `DataError` unless it is one SELECT."""
+def _list_query_columns(session: Session, query: CohortQuery) -> tuple[str, ...]:
+    """Return the columns of *query*; raise `DataError` unless it is one SELECT."""
     try:
-        (columns,) = list_columns(session.contract, [sql])
+        (columns,) = list_columns(session.contract, [query.text])
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
         raise DataError(
-            f"{query_path}: is no SQL that all engines take: {error}."
-            " Expected one SELECT; mend it, or leave --query away."
+            f"{query.path}: is not SQL that every engine accepts: {error}. Expected one"
+            " SELECT. Fix the query, or omit --query."
         ) from error
     if not columns:
-        raise DataError(f"{query_path}: gives no rows. Expected one SELECT; mend it.")
+        raise DataError(
+            f"{query.path}: returns no rows. Expected one SELECT. Fix the query."
+        )
     return columns
 
 
 def _list_statuses(session: Session) -> list[str]:
-    """Return the statuses that the rule of the orders allows; others are refused."""
+    """Return the order statuses that the schema allows; files with others are refused."""
     for table, rules in list_rules(session.contract):
         for rule in rules:
             if table.name == "orders" and rule.name.startswith("status_"):
@@ -156,15 +158,15 @@ def _list_statuses(session: Session) -> list[str]:
     return list(VALID_STATUSES)
 
 
-def _ask_totals(session: Session, options: Options) -> None:
-    """Ask for the sums that the cells are reconciled with."""
+def _add_totals_queries(session: Session, options: Options) -> None:
+    """Add the queries of the totals with which the cells are reconciled."""
     dialect = session.dialect
     statuses = ", ".join(map(dialect.quote, options.valid_statuses or VALID_STATUSES))
     last_day = "(SELECT COALESCE(MAX(as_of), '') FROM as_of_of_data)"
     if options.as_of is not None:
         last_day = dialect.quote(options.as_of)
     end = f"({last_day} || '{END_OF_DAY}')"
-    # Each amount fits into 64 bits, a product of two need not.
+    # Each amount fits into 64 bits, but the product of two may not.
     quotient = dialect.quotient.format(
         dividend=f"(CAST(payments.amount_cents AS {dialect.wide_type})"
         f" * CAST(orders.subtotal_cents - orders.discount_cents AS {dialect.wide_type}))",
@@ -178,70 +180,61 @@ def _ask_totals(session: Session, options: Options) -> None:
         ("excluded", EXCLUDED_SQL),
         ("refunds", _REFUNDS_SQL),
     ):
-        # The order of a CROSS JOIN is SQLite's business; others take none with ON.
+        # CROSS JOIN fixes the join order in SQLite only; elsewhere it allows no ON.
         text = sql.replace("CROSS JOIN", "INNER JOIN").replace(":end", end)
         text = text.format(statuses=statuses, end=end, quotient=quotient)
         session.script.add_query(name, translate_select(text))
 
 
-def _ask_cells(session: Session, sql: str, *, has_values: bool) -> None:
-    """Ask for the cells of the query *sql* and, of ours, for the customers' spreads."""
+def _add_cells_queries(session: Session, query: CohortQuery) -> None:
+    """Add the query of the cells and, if it has them, that of the customers' spreads."""
     script, dialect = session.script, session.dialect
-    if not has_values:
-        script.add_query("cells", translate_select(sql))
+    if not query.has_values:
+        script.add_query("cells", translate_select(query.text))
         return
     for name in (CUSTOMERS_CTE, "as_of_months"):
-        select = replace_select(sql, f"SELECT * FROM {name}")
-        # Views of these names would be hidden by the CTEs.
-        script.add_statements(
-            *store_rows(dialect, f"kept_{name}", translate_select(select))
-        )
-    kept = replace_body(sql, CUSTOMERS_CTE, f"SELECT * FROM kept_{CUSTOMERS_CTE}")
-    script.add_query("cells", translate_select(kept))
-    values = replace_select(kept, VALUES_PATH.read_text(encoding="utf-8"))
-    script.add_statements(*store_rows(dialect, "customer_values", translate_select(values)))
-    script.add_statements(
-        *store_rows(dialect, "as_of_months", "SELECT * FROM kept_as_of_months")
-    )
+        select = translate_select(replace_select(query.text, f"SELECT * FROM {name}"))
+        # The name differs from that of the CTE, which would hide the stored rows.
+        script.add_statements(*store_rows(dialect, f"stored_{name}", select))
+    sql = replace_body(query.text, CUSTOMERS_CTE, f"SELECT * FROM stored_{CUSTOMERS_CTE}")
+    script.add_query("cells", translate_select(sql))
+    values = translate_select(replace_select(sql, VALUES_PATH.read_text(encoding="utf-8")))
+    script.add_statements(*store_rows(dialect, "customer_values", values))
+    as_of_months = "SELECT * FROM stored_as_of_months"
+    script.add_statements(*store_rows(dialect, "as_of_months", as_of_months))
     script.add_query("spreads", translate_select(SPREADS_PATH.read_text(encoding="utf-8")))
 
 
-# ---- From its rows -----------------------------------------------------------------------
+# ---- From the rows of the engine ---------------------------------------------------------
 
 
-def _read_totals(session: Session, options: Options, data_as_of: str) -> Totals:
+def _read_totals(session: Session, as_of: str) -> Totals:
     rows = session.script.rows
-    shares = [row[4] for row in rows["refunds"]]
-    if any(share > _LARGEST_SHARE for share in shares):
+    largest = max((row[4] for row in rows["refunds"]), default=0)
+    if largest > _LARGEST_SHARE:
         raise DataError(
-            f"{session.data_dir}: a refund of {max(shares)} cents is too large to reckon"
-            " with in 64 bits."
+            f"{session.data_dir}: a refund of {largest} cents is too large: its share of"
+            " goods overflows 64-bit integers."
         )
-    figures = Figures(
+    sums = TableSums(
         rows["orders"][0],
         rows["lines"][0],
         rows["last_order"][0],
         rows["users"][0],
         rows["excluded"],
     )
-    refunds = (Refund(*row[:4]) for row in rows["refunds"])
-    return collect_totals(figures, refunds, (options.as_of or data_as_of) + END_OF_DAY)
+    shares = (RefundShare(*row[:4]) for row in rows["refunds"])
+    return compute_totals(sums, shares, as_of + END_OF_DAY)
 
 
 def _read_spreads(rows: Iterable[tuple[Any, ...]]) -> dict[SpreadKey, Spread]:
-    """Return the spreads that *rows* of value_spreads.sql tell."""
+    """Return the spreads in *rows* of value_spreads.sql."""
     spreads = {}
     for grain, months, segment, first_index, count, total, square_sum, middle in rows:
-        cohort = "" if first_index is None else _name_cohort(grain, first_index)
+        cohort = ALL_COHORTS
+        if first_index is not None:
+            month = month_text(first_index)
+            cohort = month if grain == "month" else quarter_text(month)
         spread = measure_spread(count, total, int(square_sum), middle)
         spreads[grain, months, segment, cohort] = spread
     return spreads
-
-
-def _name_cohort(grain: str, index: int) -> str:
-    month = f"{index // 12:04}-{index % 12 + 1:02}"
-    return month if grain == "month" else name_quarter(month)
-
-
-def _read_histories(rows: list[tuple[Any, ...]]) -> dict[int, PurchaseHistory]:
-    return collect_histories((user_id, day, cents) for user_id, day, cents in rows)

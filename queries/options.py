@@ -1,4 +1,4 @@
-"""What may be asked of the cohort query beyond its defaults, and how it is put into it."""
+"""The options of the cohort query, and how they are applied to its text."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ from utils.helpers import DataError
 
 COHORT_GRAINS = ("month", "quarter")
 
-# What customers can be told apart by → the CTE of join_query.sql that does it.
+# The name of a segmentation → the CTE of join_query.sql with the segments.
 SEGMENTS = {
     "channel": "channel_segments",
     "country": "country_segments",
     "category": "category_segments",
 }
 
-# Paid and not cancelled, as join_query.sql says too: the sums that it is checked with must
-# not lean on it.
+# Paid and not cancelled.  join_query.sql states the same list on purpose: the sums that
+# check the query must not depend on it.
 VALID_STATUSES = ("paid", "shipped", "delivered", "partially_returned", "returned")
 
 
 class Options(NamedTuple):
-    """The cohorts' *grain*, what to tell customers apart *by*, until when, which orders.
+    """The grain of the cohorts, the segments, the last day and the statuses that count.
 
-    None means the default: no segments, all that the data hold, `VALID_STATUSES`.
-    *has_forecast* asks for what comes after, too.
+    None means the default: no segments, the last day of the data, `VALID_STATUSES`.
     """
 
     grain: str = "month"
@@ -40,7 +39,7 @@ class Options(NamedTuple):
     has_forecast: bool = False
 
     def describe(self) -> dict[str, Any]:
-        """Return the options as the JSON says them."""
+        """Return the options as in the JSON."""
         statuses = self.valid_statuses or VALID_STATUSES
         return {
             "cohort": self.grain,
@@ -52,15 +51,15 @@ class Options(NamedTuple):
 
 
 def read_options(document: Mapping[str, Any]) -> Options:
-    """Return the options that *document* says it was made with; the default of the rest.
+    """Return the options in *document*, a query_result.json.
 
-    The document may be anybody's: what is not an option is not taken.
+    The file may have been edited: an invalid option is replaced by its default.
     """
-    said = document.get("options")
-    if not isinstance(said, dict):
+    options = document.get("options")
+    if not isinstance(options, dict):
         return Options()
-    grain, by, as_of = said.get("cohort"), said.get("by"), said.get("as_of")
-    statuses = said.get("valid_statuses")
+    grain, by, as_of = options.get("cohort"), options.get("by"), options.get("as_of")
+    statuses = options.get("valid_statuses")
     names = statuses if isinstance(statuses, list) else []
     valid_statuses = tuple(name for name in names if isinstance(name, str))
     return Options(
@@ -68,14 +67,14 @@ def read_options(document: Mapping[str, Any]) -> Options:
         by=by if isinstance(by, str) and by in SEGMENTS else None,
         as_of=as_of if isinstance(as_of, str) and is_date(as_of) else None,
         valid_statuses=None if valid_statuses in ((), VALID_STATUSES) else valid_statuses,
-        has_forecast=said.get("forecast") is True,
+        has_forecast=options.get("forecast") is True,
     )
 
 
-def put_options(sql: str, options: Options, query_path: Path) -> str:
-    """Return the query *sql*, which came from *query_path*, with *options* in its CTEs.
+def apply_options(sql: str, options: Options, query_path: Path) -> str:
+    """Return the query *sql* with *options* as the bodies of its CTEs.
 
-    Raise `DataError` if it lacks the CTE of an option that is not the default.
+    Raise `DataError` naming *query_path* if it lacks the CTE of a changed option.
     """
     bodies = {}
     if options.as_of is not None:
@@ -92,37 +91,37 @@ def put_options(sql: str, options: Options, query_path: Path) -> str:
             sql = replace_body(sql, name, body)
         except KeyError as error:
             raise DataError(
-                f"{query_path}: has no CTE {name}, in which the option would be put. Leave"
-                " the option away, or take over the options of queries/join_query.sql."
+                f"{query_path}: has no CTE {name}, which the option replaces. Omit the"
+                " option, or copy the CTEs of the options from queries/join_query.sql."
             ) from error
     return sql
 
 
 def require_options(connection: sqlite3.Connection, options: Options, as_of: str) -> None:
-    """Raise `DataError` unless the data can answer *options*; they end with *as_of*."""
+    """Raise `DataError` unless *options* suit the data, which end on *as_of*."""
     require_day(options, as_of)
     require_statuses(options, list_statuses(connection))
 
 
 def require_day(options: Options, as_of: str) -> None:
-    """Raise `DataError` if *options* name a day after *as_of*, with which the data end."""
+    """Raise `DataError` if *options* name a day after *as_of*, the last day of the data."""
     if options.as_of is not None and options.as_of > as_of:
-        ends = f"end with {as_of}. Name that day or an earlier one" if as_of else "are none"
-        raise DataError(f"--as-of {options.as_of}: the data {ends}.")
+        limit = f"end on {as_of}. Use that day or an earlier one" if as_of else "are empty"
+        raise DataError(f"--as-of {options.as_of}: the data {limit}.")
 
 
 def require_statuses(options: Options, known: Sequence[str]) -> None:
-    """Raise `DataError` if *options* name a status of an order that is not *known*."""
+    """Raise `DataError` if *options* name an order status that is not *known*."""
     unknown = [name for name in options.valid_statuses or () if name not in known]
     if unknown:
         raise DataError(
-            f"--valid-status {', '.join(map(repr, unknown))}: no status of an order."
-            f" Expected some of {', '.join(known)}."
+            f"--valid-status {', '.join(map(repr, unknown))}: not an order status."
+            f" Expected one or more of {', '.join(known)}."
         )
 
 
 def list_statuses(connection: sqlite3.Connection) -> list[str]:
-    """Return the statuses that the rule of the orders allows, then others that occur."""
+    """Return the order statuses that the schema allows, then others that occur."""
     (statement,) = connection.execute(
         "SELECT COALESCE(MAX(sql), '') FROM sqlite_schema WHERE name = 'orders'"
     ).fetchone()

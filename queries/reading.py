@@ -1,19 +1,19 @@
-"""What a run takes from the database: cells, customers' values, purchases, sums."""
+"""The data of a run, read from the database in one snapshot."""
 
 from __future__ import annotations
 
 import sqlite3
-from array import array
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-from queries.cohorts import CLV_MONTHS, Result
+from queries.cells import QueryRows
+from queries.cohort_query import CUSTOMERS_CTE, CohortQuery
+from queries.customer_values import MeasuredSpreads, ValueArrays, collect_values
 from queries.forecast.histories import PurchaseHistory, collect_histories
-from queries.options import Options, require_options
+from queries.forecast.score import GroundTruth, read_truth
+from queries.options import require_options
 from queries.reconciliation import Totals, sum_tables
 from queries.sql_text import find_parts, replace_body, replace_select
-from queries.uncertainty import Spread
 from utils.contract import PROVENANCE_TABLE
 from utils.database import (
     Provenance,
@@ -26,23 +26,15 @@ from utils.database import (
 )
 from utils.helpers import DataError
 
-_ROOM = Path(__file__).resolve().parent
-VALUES_PATH = _ROOM / "customer_values.sql"
-DAYS_PATH = _ROOM / "purchase_days.sql"
+_FOLDER = Path(__file__).resolve().parent
+VALUES_PATH = _FOLDER / "customer_values.sql"
+DAYS_PATH = _FOLDER / "purchase_days.sql"
 
-# The CTEs that are kept in temporary tables while both the cells and the customers' values
-# are summed from them.
+# The CTE with the segment of each customer.
 SEGMENTS_CTE = "customer_segments"
-CUSTOMERS_CTE = "customer_months"
 
-# The CTE that the purchases of a forecast are taken from.
-ORDERS_CTE = "order_totals"
-
-# A row of customer_values.sql: segment, cohort as a month's number, net at each age.
-ValueRow = tuple[Any, ...]
-
-# The schema forbids it, and a program that turns its rules off allows it.
-_ODD_LINE_SQL = """
+# The schema forbids such a row; a program that ignores CHECK constraints can write it.
+_WRONG_LINE_SQL = """
     SELECT MIN(order_items.order_item_id)
     FROM order_items
     WHERE
@@ -51,187 +43,139 @@ _ODD_LINE_SQL = """
         - order_items.discount_cents
 """
 
-# The customers' values by segment and cohort month, an array for each age of CLV.
-# (In quotes, because Python 3.11 takes no subscript of an array.)
-Values: TypeAlias = "dict[tuple[str, str], list[array[int]]]"
 
+class QueryData(NamedTuple):
+    """The data of a run; *source* identifies the database, or the engine.
 
-# Grain, months, segment or None, cohort or '' for all of them.
-SpreadKey = tuple[str, int, str | None, str]
-
-
-class MeasuredValues(NamedTuple):
-    """How customers' own values are spread, as the engine has measured it."""
-
-    spreads: dict[SpreadKey, Spread]
-
-
-class Reading(NamedTuple):
-    """All that is taken from the data, in one snapshot; *source* names the database.
-
-    *values* are the customers' own, None of a query that does not tell them; *histories* are
-    their purchases, if a forecast is asked for.
+    *as_of* is the last day that counts, None if there is no order.  *values* are None for
+    a query that lacks them; *histories* are empty without a forecast, and *truth* is None
+    without a score.
     """
 
     provenance: Provenance
+    as_of: str | None
     totals: Totals
-    result: Result
-    values: Values | MeasuredValues | None
+    rows: QueryRows
+    values: ValueArrays | MeasuredSpreads | None
     histories: dict[int, PurchaseHistory]
+    truth: GroundTruth | None
     source: dict[str, Any]
 
 
-def read_query(query_path: Path) -> bytes:
-    """Return the bytes of the SQL file at *query_path*."""
-    try:
-        sql = query_path.read_bytes()
-        text = sql.decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(
-            f"{query_path}: cannot be read: {error.strerror}."
-            " Name an SQL file with --query."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{query_path}: is not UTF-8 text: {error}.") from error
-    if not text.strip():
-        raise DataError(f"{query_path}: is empty. Expected one SELECT.")
-    return sql
-
-
 def read_database(
-    database: Path, sql: str, query_path: Path, options: Options, *, tells_values: bool
-) -> Reading:
-    """Run *sql*, which came from *query_path*, and read the facts that go with it.
+    database: Path, query: CohortQuery, truth_dir: Path | None = None
+) -> QueryData:
+    """Run *query* on *database*; return its rows with all that belongs to them.
 
-    *tells_values* asks for the customers' own values, which not every query can tell.
+    With *truth_dir* the ground truth there is read, before the query, which takes longer.
     """
+    options = query.options
     with open_database(database) as connection:
         provenance = read_provenance(connection)
         data_as_of = find_as_of(provenance)
         require_options(connection, options, data_as_of or "")
-        totals = _sum_safely(connection, database, options, options.as_of or data_as_of)
-        require_as_of(provenance, totals, database)
+        as_of = options.as_of or data_as_of
+        truth = read_truth(truth_dir, provenance, as_of or "") if truth_dir else None
+        totals = _sum_tables(connection, database, query, as_of)
+        require_events_by_as_of(provenance, totals, database)
         try:
-            result, values = run_sql(
-                connection,
-                sql,
-                has_segments=options.by is not None,
-                tells_values=tells_values,
-            )
+            rows, values = run_query(connection, query)
             histories = (
-                read_histories(connection, sql, query_path) if options.has_forecast else {}
+                read_histories(connection, query.text) if options.has_forecast else {}
             )
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-            if "overflow" in str(error):
-                raise _refuse_amounts(database) from error
-            if "disk is full" in str(error):
-                raise DataError(
-                    f"{find_temporary_folder()}: no room for what the query keeps there:"
-                    f" {error}. Free some space, or name another folder in SQLITE_TMPDIR."
-                ) from error
-            raise DataError(
-                f"{query_path}: SQLite refuses it on {database}: {error}."
-                " Expected one SELECT; mend it, or leave --query away."
-            ) from error
+            raise _explain_failure(error, database, query.path) from error
         source = describe_file(database)
-        return Reading(provenance, totals, result, values, histories, source)
+        return QueryData(provenance, as_of, totals, rows, values, histories, truth, source)
 
 
-def run_sql(
-    connection: sqlite3.Connection,
-    sql: str,
-    *,
-    has_segments: bool = False,
-    tells_values: bool = True,
-) -> tuple[Result, Values | None]:
-    """Return the cells of the query *sql* and, if it *tells_values*, the customers' own.
+def _explain_failure(error: Exception, database: Path, query_path: Path) -> DataError:
+    if "overflow" in str(error):
+        return _refuse_amounts(database)
+    if "disk is full" in str(error):
+        return DataError(
+            f"{find_temporary_folder()}: has no space for the temporary tables of the"
+            f" query: {error}. Free some space, or name another folder in SQLITE_TMPDIR."
+        )
+    return DataError(
+        f"{query_path}: SQLite refuses it on {database}: {error}. Expected one SELECT. Fix"
+        " the query, or omit --query."
+    )
 
-    Both are sums over one CTE of it, which is the costly part; it is run once.
-    *has_segments* tells that customers are told apart.
+
+# ---- The query ---------------------------------------------------------------------------
+
+
+def run_query(
+    connection: sqlite3.Connection, query: CohortQuery
+) -> tuple[QueryRows, ValueArrays | None]:
+    """Return the rows of *query* and, if it has them, the customers' own values.
+
+    Both are sums over one CTE, which is the expensive part; it is computed once.
     """
+    sql = query.text
     try:
-        if has_segments and SEGMENTS_CTE in find_parts(sql).bodies:
-            # With a key, which SQLite does not make for the CTE.
-            sql = keep(
+        if query.options.by and SEGMENTS_CTE in find_parts(sql).bodies:
+            # The table gets a key, which SQLite does not build for a CTE.
+            sql = materialize_cte(
                 connection, sql, SEGMENTS_CTE, "(user_id INTEGER PRIMARY KEY, segment)"
             )
-        if not tells_values or CUSTOMERS_CTE not in find_parts(sql).bodies:
-            return fetch_result(connection, sql), None
-        sql = keep(connection, sql, CUSTOMERS_CTE)
-        result = fetch_result(connection, sql)
+        if not query.has_values:
+            return fetch_rows(connection, sql), None
+        sql = materialize_cte(connection, sql, CUSTOMERS_CTE)
+        rows = fetch_rows(connection, sql)
         select = VALUES_PATH.read_text(encoding="utf-8")
-        return result, collect_values(connection.execute(replace_select(sql, select)))
+        return rows, collect_values(connection.execute(replace_select(sql, select)))
     finally:
         for name in (SEGMENTS_CTE, CUSTOMERS_CTE):
-            connection.execute(f"DROP TABLE IF EXISTS temp.kept_{name}")
+            connection.execute(f"DROP TABLE IF EXISTS temp.stored_{name}")
 
 
-def keep(
+def materialize_cte(
     connection: sqlite3.Connection, sql: str, name: str, columns: str | None = None
 ) -> str:
-    """Put the CTE *name* of *sql* into a temporary table; return *sql* reading that."""
+    """Store the CTE *name* of *sql* in a temporary table; return *sql* reading the table.
+
+    *columns* declares the table's columns, which are otherwise those of the CTE.
+    """
     select = replace_select(sql, f"SELECT * FROM {name}")
     if columns is None:
-        connection.execute(f"CREATE TEMPORARY TABLE kept_{name} AS {select}")
+        connection.execute(f"CREATE TEMPORARY TABLE stored_{name} AS {select}")
     else:
-        connection.execute(f"CREATE TEMPORARY TABLE kept_{name} {columns}")
-        connection.execute(f"INSERT INTO kept_{name} {select}")
-    return replace_body(sql, name, f"SELECT * FROM kept_{name}")
+        connection.execute(f"CREATE TEMPORARY TABLE stored_{name} {columns}")
+        connection.execute(f"INSERT INTO stored_{name} {select}")
+    return replace_body(sql, name, f"SELECT * FROM stored_{name}")
 
 
-def fetch_result(connection: sqlite3.Connection, sql: str) -> Result:
+def fetch_rows(connection: sqlite3.Connection, sql: str) -> QueryRows:
     """Run the one SELECT in *sql*; raise `ValueError` if it is something else."""
     cursor = connection.execute(sql)
     if cursor.description is None:
-        raise ValueError("it gives no rows")
-    return Result(tuple(column[0] for column in cursor.description), cursor.fetchall())
+        raise ValueError("it returns no rows")
+    return QueryRows(tuple(column[0] for column in cursor.description), cursor.fetchall())
 
 
-def read_histories(
-    connection: sqlite3.Connection, sql: str, query_path: Path
-) -> dict[int, PurchaseHistory]:
+def read_histories(connection: sqlite3.Connection, sql: str) -> dict[int, PurchaseHistory]:
     """Return the purchases of each customer, from the orders of the query *sql*."""
-    require_orders_cte(sql, query_path)
     select = DAYS_PATH.read_text(encoding="utf-8")
     return collect_histories(connection.execute(replace_select(sql, select)))
 
 
-def require_orders_cte(sql: str, query_path: Path) -> None:
-    """Raise `DataError` if *sql*, from *query_path*, has no orders to forecast from."""
-    if ORDERS_CTE not in find_parts(sql).bodies:
-        raise DataError(
-            f"{query_path}: has no CTE {ORDERS_CTE}, from which purchases are forecast."
-            " Leave --forecast away, or take it over from queries/join_query.sql."
-        )
+# ---- The totals, and whether the data can be trusted ------------------------------------
 
 
-def collect_values(rows: Iterable[ValueRow]) -> Values:
-    """Return the values that *rows* of customer_values.sql tell."""
-    values: dict[tuple[str, int], list[array[int]]] = {}
-    for segment, cohort, *amounts in rows:
-        arrays = values.get((segment, cohort))
-        if arrays is None:
-            arrays = values[segment, cohort] = [array("q") for _ in CLV_MONTHS]
-        for of_age, amount in zip(arrays, amounts, strict=True):
-            of_age.append(amount)
-    return {
-        (segment, f"{cohort // 12:04}-{cohort % 12 + 1:02}"): arrays
-        for (segment, cohort), arrays in values.items()
-    }
-
-
-def _sum_safely(
-    connection: sqlite3.Connection, database: Path, options: Options, as_of: str | None
+def _sum_tables(
+    connection: sqlite3.Connection, database: Path, query: CohortQuery, as_of: str | None
 ) -> Totals:
     inexact_refund = find_inexact_refund(connection)
     if inexact_refund is not None:
         raise DataError(
-            f"{database}: the refund of payment_id {inexact_refund} is too large to reckon"
-            " with in 64 bits."
+            f"{database}: the refund of payment_id {inexact_refund} is too large: its share"
+            " of goods overflows 64-bit integers."
         )
     try:
-        # Without a last day nothing counts, as in the query.
-        return sum_tables(connection, options, as_of or "")
+        # Without a last day no order counts, as in the query.
+        return sum_tables(connection, query.options, as_of or "")
     except sqlite3.OperationalError as error:
         if "overflow" in str(error):
             raise _refuse_amounts(database) from error
@@ -239,35 +183,35 @@ def _sum_safely(
 
 
 def _refuse_amounts(database: Path) -> DataError:
-    return DataError(f"{database}: its amounts are too large to reckon with in 64 bits.")
+    return DataError(f"{database}: the sum of its amounts overflows 64-bit integers.")
 
 
-def require_sound(database: Path) -> None:
-    """Raise `DataError` if rows of *database* break a rule that the figures rest on."""
+def require_valid_rows(database: Path) -> None:
+    """Raise `DataError` if rows of *database* break a rule on which the figures depend."""
     with open_database(database) as connection:
-        broken = connection.execute("PRAGMA foreign_key_check").fetchone()
-        (odd_line,) = connection.execute(_ODD_LINE_SQL).fetchone()
+        orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
+        (wrong_line,) = connection.execute(_WRONG_LINE_SQL).fetchone()
     fault = None
-    if broken is not None:
-        child, row_id, parent, _ = broken
-        fault = f"row {row_id} of {child} refers to a row of {parent} that is not there"
-    elif odd_line is not None:
+    if orphan is not None:
+        child, row_id, parent, _ = orphan
+        fault = f"row {row_id} of {child} refers to a missing row of {parent}"
+    elif wrong_line is not None:
         fault = (
-            f"order_item_id {odd_line} has a total that is not quantity x price - discount"
+            f"the total of order_item_id {wrong_line} is not quantity x price - discount"
         )
     if fault:
         raise DataError(
-            f"{database}: {fault}. Mend the data and load them: python ingest.py --ingest"
+            f"{database}: {fault}. Fix the data and load them: python ingest.py --ingest"
         )
 
 
-def require_as_of(provenance: Provenance, totals: Totals, database: Path) -> None:
-    """Raise `DataError` unless every event lies before the end of the as-of day."""
+def require_events_by_as_of(provenance: Provenance, totals: Totals, source: Path) -> None:
+    """Raise `DataError` unless all events of *source* lie before the end of its as-of day."""
     as_of = find_as_of(provenance)
     if totals.last_event_at is None or (as_of and totals.last_event_at[:10] <= as_of):
         return
     raise DataError(
-        f"{database}: {PROVENANCE_TABLE}: as_of is {as_of or 'missing'}, yet the last order"
+        f"{source}: {PROVENANCE_TABLE}: as_of is {as_of or 'missing'}, but the last order"
         f" or refund is of {totals.last_event_at}."
         " Load the data again: python ingest.py --ingest"
     )

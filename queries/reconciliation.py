@@ -1,7 +1,7 @@
-"""The whole shop's figures by another road, and whether the cohorts add up to them.
+"""The totals by an independent computation, and whether the cells add up to them.
 
-Tables are summed one by one, without the cohort query, and refunds one by one in Python's
-integers; what the query leaves out is counted with its reason.
+Each table is summed on its own, without the cohort query, and the refunds are summed in
+Python's integers.  Orders that do not count are counted by reason.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from queries.cohorts import Cell
+from queries.cells import Cell
 from queries.options import VALID_STATUSES, Options
 
-# How an instant of the last day ends, as text that sorts behind all of them.
+# The end of the last day's last second; as text it sorts after all times of the day.
 END_OF_DAY = "T23:59:59Z"
 
 ORDERS_SQL = """
@@ -31,8 +31,8 @@ LAST_ORDER_SQL = """
     WHERE orders.status IN ({statuses})
 """
 
-# Of a CROSS JOIN SQLite, which alone runs these, reads the first table through and looks
-# the other one up by its key: once down the file, not to and fro by an index.
+# In a CROSS JOIN SQLite scans the first table and looks up the second by its key, so that
+# each file page is read in order.  Other engines get an INNER JOIN.
 LINES_SQL = """
     SELECT
         COALESCE(SUM(order_items.quantity), 0),
@@ -78,11 +78,11 @@ USERS_SQL = "SELECT COUNT(*) FROM users WHERE users.signed_up_at <= :end"
 
 
 class Totals(NamedTuple):
-    """The whole shop, until the as-of day.
+    """The totals of all valid orders until the as-of day.
 
-    *refunds* are by month: what was paid out in it, and what went back of its orders.
-    *excluded* is by reason: how many orders, for how much.  *last_event_at* is of the
-    valid orders and their refunds, whatever the as-of day.
+    *refunds* are by month: the cents refunded in it, and the cents refunded of its orders.
+    *excluded* lists (reason, order count, cents).  *last_event_at* is of the valid orders
+    and their refunds, even if it is after the as-of day.
     """
 
     order_count: int
@@ -96,8 +96,8 @@ class Totals(NamedTuple):
     last_event_at: str | None
 
 
-class Figures(NamedTuple):
-    """The rows that the queries above give."""
+class TableSums(NamedTuple):
+    """The rows of the queries above, except the refunds."""
 
     orders: tuple[int, int, int]
     lines: tuple[int, int]
@@ -106,10 +106,10 @@ class Figures(NamedTuple):
     excluded: list[tuple[str, int, int]]
 
 
-class Refund(NamedTuple):
-    """One refund, or several of the same months: the share of goods in it.
+class RefundShare(NamedTuple):
+    """The share of goods in one refund, or in several with the same two months.
 
-    *last_counted_at* is when the last of them counts.
+    *last_counted_at* is the time from which the last of them counts.
     """
 
     last_counted_at: str
@@ -119,43 +119,39 @@ class Refund(NamedTuple):
 
 
 def sum_tables(connection: sqlite3.Connection, options: Options, as_of: str) -> Totals:
-    """Sum the valid orders until *as_of*, table by table."""
+    """Return the totals of the valid orders until *as_of*, summed table by table."""
     statuses = options.valid_statuses or VALID_STATUSES
     end = as_of + END_OF_DAY
     names = {f"s{at}": status for at, status in enumerate(statuses)}
-    values = {"end": end} | names
+    placeholders = ", ".join(f":{name}" for name in names)
 
-    def ask(sql: str) -> sqlite3.Cursor:
-        return connection.execute(
-            sql.format(statuses=", ".join(f":{name}" for name in names)), values
-        )
+    def execute(sql: str) -> sqlite3.Cursor:
+        return connection.execute(sql.format(statuses=placeholders), {"end": end} | names)
 
-    return collect_totals(
-        Figures(
-            ask(ORDERS_SQL).fetchone(),
-            ask(LINES_SQL).fetchone(),
-            ask(LAST_ORDER_SQL).fetchone(),
-            ask(USERS_SQL).fetchone(),
-            ask(EXCLUDED_SQL).fetchall(),
-        ),
-        share_refunds(ask(REFUNDS_SQL)),
-        end,
+    sums = TableSums(
+        execute(ORDERS_SQL).fetchone(),
+        execute(LINES_SQL).fetchone(),
+        execute(LAST_ORDER_SQL).fetchone(),
+        execute(USERS_SQL).fetchone(),
+        execute(EXCLUDED_SQL).fetchall(),
     )
+    return compute_totals(sums, compute_shares(execute(REFUNDS_SQL)), end)
 
 
-def share_refunds(rows: Iterable[tuple[Any, ...]]) -> Iterator[Refund]:
-    """Yield of each of *rows*, a refund, the share that goods have in it."""
-    for amount, goods, total, ordered_at, processed_at in rows:
+def compute_shares(refunds: Iterable[tuple[Any, ...]]) -> Iterator[RefundShare]:
+    """Yield the share of goods in each of *refunds*, rounded down to a cent."""
+    for amount, goods, total, ordered_at, processed_at in refunds:
         counted_at = max(ordered_at, processed_at)
-        yield Refund(counted_at, counted_at[:7], ordered_at[:7], amount * goods // total)
+        share = amount * goods // total
+        yield RefundShare(counted_at, counted_at[:7], ordered_at[:7], share)
 
 
-def collect_totals(figures: Figures, refunds: Iterable[Refund], end: str) -> Totals:
-    """Return the totals of *figures* and of those *refunds* that count by *end*."""
-    order_count, buyer_count, discount_cents = figures.orders
-    unit_count, lines_cents = figures.lines
-    (last_event_at,) = figures.last_order
-    (user_count,) = figures.users
+def compute_totals(sums: TableSums, refunds: Iterable[RefundShare], end: str) -> Totals:
+    """Return the totals of *sums* and of those *refunds* that count by *end*."""
+    order_count, buyer_count, discount_cents = sums.orders
+    unit_count, lines_cents = sums.lines
+    (last_event_at,) = sums.last_order
+    (user_count,) = sums.users
     paid_out: dict[str, int] = {}
     of_orders: dict[str, int] = {}
     for last_counted_at, paid_month, order_month, cents in refunds:
@@ -175,13 +171,13 @@ def collect_totals(figures: Figures, refunds: Iterable[Refund], end: str) -> Tot
             month: (paid_out.get(month, 0), of_orders.get(month, 0))
             for month in sorted(paid_out | of_orders)
         },
-        excluded=figures.excluded,
+        excluded=sums.excluded,
         last_event_at=last_event_at,
     )
 
 
 def reconcile(cells: Sequence[Cell], totals: Totals) -> dict[str, Any]:
-    """Return what the cells add up to beside what the tables do, and what is left out."""
+    """Return the sums of *cells* beside those of the tables, and the excluded orders."""
     sizes = {cell["cohort"]: cell["cohort_size"] for cell in cells}
     sums = {
         name: sum(cell.get(name) or 0 for cell in cells)
@@ -212,8 +208,7 @@ def reconcile(cells: Sequence[Cell], totals: Totals) -> dict[str, Any]:
     }
 
 
-# A sum, in words.
-_WORDS = {
+_LABELS = {
     "customer_count": "customers of all cohorts",
     "order_count": "orders of all cells",
     "unit_count": "units of all cells",
@@ -225,9 +220,9 @@ _WORDS = {
 def find_differences(
     reconciliation: Mapping[str, Any], columns: Sequence[str]
 ) -> list[str]:
-    """Return what does not add up, in words, of the figures that the *columns* tell."""
+    """Return each sum that differs, as text, of those that the query's *columns* allow."""
     return [
-        f"{_WORDS[record['figure']]}: {record['of_cells']}; of all valid orders:"
+        f"{_LABELS[record['figure']]}: {record['of_cells']}; of all valid orders:"
         f" {record['of_tables']}"
         for record in reconciliation["sums"]
         if record["of_cells"] != record["of_tables"]

@@ -1,52 +1,68 @@
-"""The text of a query: its named subqueries, and what may be put in their place."""
+"""The text of a query: where its CTEs are, and replacing parts of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
 from utils.contract import SQL_TOKEN
 
 
-class Parts(NamedTuple):
-    """Where in a query's text the bodies of its CTEs are, by name, and its last SELECT."""
+class SqlParts(NamedTuple):
+    """The start and end of each CTE's body, by name, and the start of the last SELECT."""
 
     bodies: dict[str, tuple[int, int]]
     select_at: int
 
 
+class _Token(NamedTuple):
+    """A word or character outside all parentheses, or a pair of them with its content."""
+
+    text: str
+    start: int
+    end: int
+
+
 @lru_cache(maxsize=16)
-def find_parts(sql: str) -> Parts:
-    """Return where the parts of *sql*, `WITH name AS (body), ... SELECT ...`, are.
+def find_parts(sql: str) -> SqlParts:
+    """Return the places of the parts of *sql*, `WITH name AS (body), ... SELECT ...`.
 
     >>> find_parts("WITH one AS (SELECT (1)) SELECT * FROM one")
-    Parts(bodies={'one': (13, 23)}, select_at=25)
+    SqlParts(bodies={'one': (13, 23)}, select_at=25)
     """
     bodies: dict[str, tuple[int, int]] = {}
-    outside: list[str] = []
-    select_at = len(sql)
+    words: list[str] = []
+    for token in _split_tokens(sql):
+        if token.text == "select":
+            return SqlParts(bodies, token.start)
+        if token.text == "()" and len(words) > 1 and words[-1] == "as":
+            bodies[words[-2]] = (token.start + 1, token.end - 1)
+        elif token.text != "()":
+            words.append(token.text)
+    return SqlParts(bodies, len(sql))
+
+
+def _split_tokens(sql: str) -> Iterator[_Token]:
+    """Yield the tokens of *sql* in lower case; a pair of parentheses is the token `()`."""
     depth = start = 0
     for found in SQL_TOKEN.finditer(sql):
-        word = found[0]
-        if word.isspace() or word.startswith(("--", "/*")):
+        text = found[0]
+        if text.isspace() or text.startswith(("--", "/*")):
             continue
-        if word == "(":
-            start = found.end() if depth == 0 else start
+        if text == "(":
+            start = found.start() if depth == 0 else start
             depth += 1
-        elif word == ")":
+        elif text == ")":
             depth -= 1
-            if depth == 0 and len(outside) > 1 and outside[-1] == "as":
-                bodies[outside[-2]] = (start, found.start())
+            if depth == 0:
+                yield _Token("()", start, found.end())
         elif depth == 0:
-            outside.append(word.lower())
-            if outside[-1] == "select":
-                select_at = found.start()
-                break
-    return Parts(bodies, select_at)
+            yield _Token(text.lower(), found.start(), found.end())
 
 
 def replace_body(sql: str, name: str, body: str) -> str:
-    """Return *sql* with *body* as that of its CTE *name*; raise `KeyError` without one.
+    """Return *sql* with *body* in its CTE *name*; raise `KeyError` if it has none.
 
     >>> replace_body("WITH one AS (SELECT 1) SELECT * FROM one", "one", "SELECT 2")
     'WITH one AS (SELECT 2) SELECT * FROM one'
@@ -56,7 +72,7 @@ def replace_body(sql: str, name: str, body: str) -> str:
 
 
 def replace_select(sql: str, select: str) -> str:
-    """Return *sql* with the same CTEs and *select* behind them.
+    """Return the CTEs of *sql*, followed by *select*.
 
     >>> replace_select("WITH one AS (SELECT 1) SELECT * FROM one", "SELECT 3")
     'WITH one AS (SELECT 1) SELECT 3'

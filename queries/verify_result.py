@@ -1,4 +1,4 @@
-"""The last link of the chain: from the database to the query's results, run again."""
+"""The last step of `--verify`: run the query again and compare its results."""
 
 from __future__ import annotations
 
@@ -7,50 +7,39 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from queries.options import read_options
-from queries.run_query import (
-    CSV_NAME,
-    JSON_NAME,
-    QUERY_PATH,
-    compute_result,
-    render_csv,
-)
+from queries.output import CSV_NAME, JSON_NAME, render_csv
+from queries.run_query import compute_result
 from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, DataError, render_json
 from utils.verification import Verification, compare_text, read_json, read_texts
 
-_QUERY = "Run the query again: python run_query.py"
+_REMEDY = "Run the query again: python run_query.py"
 
 
 def verify_result(
-    database: Path, out_dir: Path | None = None, *, query_path: Path = QUERY_PATH
+    database: Path, out_dir: Path | None = None, *, query_path: Path | None = None
 ) -> Iterator[Verification]:
-    """Yield the links from *database* to the results in *out_dir*.
+    """Yield the comparison of each result in *out_dir* with that of a new run.
 
-    Without it they are looked for in the project's root and where the page reads them.
-    The query is run with the options that the result itself names.
+    Without *out_dir* the results are in the project's root and, for the page, in its data
+    folder.  The new run uses the options in query_result.json.
     """
     folder = PROJECT_ROOT if out_dir is None else out_dir
     try:
         document = read_json(folder / JSON_NAME)
         options = read_options(document if isinstance(document, dict) else {})
-        answer = compute_result(database, query_path, options)
+        result = compute_result(database, query_path=query_path, options=options)
     except (DataError, sqlite3.Error) as error:
         yield Verification("database -> query result", str(error))
         return
-    text = render_json(answer.document)
-    yield compare_text(
-        f"database -> {CSV_NAME}",
-        folder / CSV_NAME,
-        render_csv(answer.result),
-        remedy=_QUERY,
-    )
-    yield compare_text(f"database -> {JSON_NAME}", folder / JSON_NAME, text, remedy=_QUERY)
+    csv_text, json_text = render_csv(result.rows), render_json(result.document)
+    for name, text in ((CSV_NAME, csv_text), (JSON_NAME, json_text)):
+        yield compare_text(f"database -> {name}", folder / name, text, remedy=_REMEDY)
     if out_dir is None:
-        # A copy of what is there holds, whether that is right or not.
-        path = PUBLISHED_DIR / JSON_NAME
+        # The copy may equal the existing result, even if that result is not correct.
         yield compare_text(
             f"{JSON_NAME} -> the page's copy",
-            path,
+            PUBLISHED_DIR / JSON_NAME,
             *read_texts(folder / JSON_NAME),
-            text,
-            remedy=_QUERY,
+            json_text,
+            remedy=_REMEDY,
         )

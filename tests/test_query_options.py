@@ -27,7 +27,9 @@ from unittest import mock
 import ingest
 import run_query
 from queries import run_query as query
-from queries.options import VALID_STATUSES, Options, put_options, read_options
+from queries.cohort_query import QUERY_PATH
+from queries.options import VALID_STATUSES, Options, apply_options, read_options
+from queries.output import render_csv
 from queries.sql_text import find_parts, replace_body, replace_select
 from queries.summary import render_summary
 from queries.verify_result import verify_result
@@ -105,7 +107,7 @@ class TheSecondRoad(OptionsCase):
                 options = Options(grain, by, as_of, statuses)
                 with self.subTest(seed=seed, **options._asdict()):
                     answer = query.compute_result(self.database, options=options)
-                    text = query.render_csv(answer.result)
+                    text = render_csv(answer.rows)
                     self.assert_equal_to(customers, day, answer.document, text)
 
     def test_equals_the_files_that_the_script_writes(self) -> None:
@@ -152,7 +154,7 @@ class TheSecondRoad(OptionsCase):
                     options = Options(grain, by, as_of, statuses)
                     with self.subTest(seed=seed, **options._asdict()):
                         answer = query.compute_result(self.database, options=options)
-                        text = query.render_csv(answer.result)
+                        text = render_csv(answer.rows)
                         self.assert_equal_to(customers, day, answer.document, text)
 
     def assert_equal_to(
@@ -879,14 +881,18 @@ class AWrongOption(RefusalCase):
             (
                 ["--as-of", "2024-03-16"],
                 "--as-of 2024-03-16",
-                "the data end with 2024-03-15",
+                "the data end on 2024-03-15",
             ),
             (
                 ["--valid-status", "payed,paid"],
-                "--valid-status 'payed': no status",
+                "--valid-status 'payed': not an order status",
                 "paid,",
             ),
-            (["--valid-status", "pai'd"], '"pai\'d"', "Expected some of pending, paid"),
+            (
+                ["--valid-status", "pai'd"],
+                '"pai\'d"',
+                "Expected one or more of pending, paid",
+            ),
             (["--valid-status", "a\nb\x1b[2J"], "'a\\nb\\x1b[2J'"),
         ):
             with self.subTest(arguments):
@@ -894,15 +900,15 @@ class AWrongOption(RefusalCase):
 
     def test_that_is_no_option_is_wrong_usage(self) -> None:
         for arguments, expected in (
-            (["--as-of", "yesterday"], "'yesterday' is not a day such as 2025-11-30"),
-            (["--as-of", "2024-02-30"], "'2024-02-30' is not a day"),
-            (["--as-of", "20240229"], "'20240229' is not a day"),
-            (["--as-of", "2024-03-15' OR 1"], "is not a day"),
-            (["--valid-status", ""], "'' names nothing"),
-            (["--valid-status", " ,,"], "' ,,' names nothing"),
+            (["--as-of", "yesterday"], "'yesterday', expected a date such as 2025-12-31"),
+            (["--as-of", "2024-02-30"], "'2024-02-30', expected a date"),
+            (["--as-of", "20240229"], "'20240229', expected a date"),
+            (["--as-of", "2024-03-15' OR 1"], "expected a date"),
+            (["--valid-status", ""], "'', expected one or more names"),
+            (["--valid-status", " ,,"], "' ,,', expected one or more names"),
             (["--by", "city"], "invalid choice: 'city'"),
             (["--cohort", "week"], "invalid choice: 'week'"),
-            (["--score"], "--score judges the forecast; add --forecast"),
+            (["--score"], "--score evaluates the forecast; add --forecast"),
         ):
             with self.subTest(arguments):
                 result = self.run_query(*arguments)
@@ -928,7 +934,7 @@ class AWrongOption(RefusalCase):
 
     def test_that_the_users_cells_cannot_be_summed_for_is_refused(self) -> None:
         path = self.folder / "mine.sql"
-        sql = query.QUERY_PATH.read_text(encoding="utf-8")
+        sql = QUERY_PATH.read_text(encoding="utf-8")
         cte, select = sql[: find_parts(sql).select_at], sql[find_parts(sql).select_at :]
         quarter, country = ["--cohort", "quarter"], ["--by", "country"]
         for old, new, arguments, expected in (
@@ -1241,7 +1247,7 @@ class TheTextOfAQuery(unittest.TestCase):
         sql = (
             "WITH valid_statuses AS (SELECT 'paid' AS status) SELECT * FROM valid_statuses"
         )
-        composed = put_options(sql, Options(valid_statuses=names), query.QUERY_PATH)
+        composed = apply_options(sql, Options(valid_statuses=names), QUERY_PATH)
         with closing(sqlite3.connect(":memory:")) as connection:
             found = [status for (status,) in connection.execute(composed)]
         self.assertEqual(found, list(names))
@@ -1253,7 +1259,7 @@ class TheTextOfAQuery(unittest.TestCase):
 
     def test_of_every_query_of_ours_runs_when_each_cte_is_asked(self) -> None:
         with closing(sqlite3.connect(sample_shop() / "shop.db")) as connection:
-            sql = query.QUERY_PATH.read_text(encoding="utf-8")
+            sql = QUERY_PATH.read_text(encoding="utf-8")
             names = re.findall(r"^(?:WITH )?(\w+) AS \($", sql, re.MULTILINE)
             self.assertEqual(list(find_parts(sql).bodies), names)
             for name in names:

@@ -10,7 +10,8 @@ import unittest
 from typing import Any
 
 import run_query
-from queries.run_query import QUERY_PATH, SCHEMA_VERSION
+from queries.cohort_query import QUERY_PATH
+from queries.run_query import SCHEMA_VERSION
 from tests.shop import create_empty_shop, create_shop
 from tests.support import ShopCase, sample_shop, skip_or_fail
 

@@ -569,7 +569,7 @@ class ThePage(ChainCase):
         for module in (
             "db.reporting.report",
             "db.verify",
-            "queries.run_query",
+            "queries.output",
             "queries.verify_result",
             "ingest",
         ):

@@ -37,6 +37,13 @@ class Truth(NamedTuple):
     realised_cents: int
 
 
+class GroundTruth(NamedTuple):
+    """The truth of each user, by user id, and how many days it covers."""
+
+    days: int
+    truths: dict[int, Truth]
+
+
 class ScoredCustomer(NamedTuple):
     """One customer: the cohort, the forecast and the truth."""
 
@@ -45,10 +52,8 @@ class ScoredCustomer(NamedTuple):
     truth: Truth
 
 
-def read_truth(
-    folder: Path, provenance: Provenance, as_of: str
-) -> tuple[int, dict[int, Truth]]:
-    """Return the length in days of the truth in *folder*, and the truth by user id.
+def read_truth(folder: Path, provenance: Provenance, as_of: str) -> GroundTruth:
+    """Return the ground truth in *folder*.
 
     Raise `DataError` if it is missing, incomplete, or of another shop or another day.
     """
@@ -67,7 +72,7 @@ def read_truth(
         raise DataError(f"{path}: cannot be read: {error!r}. {_MAKE}") from error
     if compare_with_manifest(manifest, USERS_NAME, hash_file(path)) != "matches":
         raise DataError(f"{path}: is not the file that {MANIFEST_NAME} lists. {_MAKE}")
-    return days, truths
+    return GroundTruth(days, truths)
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -1,0 +1,267 @@
+"""The cells of the cohort query: read, checked, added up by segment and by quarter."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from utils.helpers import DataError
+from utils.months import is_month, last_month_number, month_number, quarter_text
+
+# The columns that every query must have: the key of a cell, and the parts of its ratios.
+KEY_COLUMNS = ("cohort_month", "months_since", "cohort_size")
+SUMMED_COLUMNS = (
+    "cohort_size",
+    "active_customers",
+    "order_count",
+    "net_cents",
+    "cum_net_cents",
+    "cum_margin_cents",
+)
+NEVER_NULL_COLUMNS = (*KEY_COLUMNS, "is_complete")
+NEEDED_COLUMNS = tuple(dict.fromkeys((*KEY_COLUMNS, *SUMMED_COLUMNS, "is_complete")))
+
+# Figures of one month, and figures that accumulate from month to month.
+FLOW_COLUMNS = (
+    "active_customers",
+    "order_count",
+    "unit_count",
+    "gross_cents",
+    "discount_cents",
+    "refund_cents",
+    "net_cents",
+    "cost_cents",
+    "margin_cents",
+)
+RUNNING_COLUMNS = ("repeat_customers", "cum_net_cents", "cum_margin_cents")
+FLAG_COLUMNS = ("is_observed", "is_complete")
+ADDED_COLUMNS = ("cohort_size", *FLOW_COLUMNS, *RUNNING_COLUMNS)
+
+# One cohort in one month of its age: the columns of the query, with `cohort` instead of
+# `cohort_month`, because the cells of quarters have the same form.
+Cell = dict[str, Any]
+
+
+class QueryRows(NamedTuple):
+    """The columns and rows of a query, or of query_result.csv."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def column_name(name: str, grain: str = "month") -> str:
+    """Return the column of the query, or of query_result.csv, for *name* in a cell."""
+    return f"cohort_{grain}" if name == "cohort" else name
+
+
+# ---- From rows ---------------------------------------------------------------------------
+
+
+def read_cells(result: QueryRows, query_path: Path) -> list[Cell]:
+    """Return one cell for each row of *result*.
+
+    Raise `DataError` naming *query_path* if the rows are not cohort cells.
+    """
+    _require_cell_columns(result.columns, query_path)
+    names = ["cohort" if name == "cohort_month" else name for name in result.columns]
+    cells = []
+    seen = set()
+    for number, row in enumerate(result.rows, 1):
+        cell = dict(zip(names, row, strict=True))
+        _require_cell_values(cell, f"{query_path}: row {number} of its result")
+        key = cell.get("segment"), cell["cohort"], cell["months_since"]
+        if key in seen:
+            raise DataError(
+                f"{query_path}: row {number} of its result repeats cohort {key[1]}, months"
+                f" since {key[2]}. Expected one row for each."
+            )
+        seen.add(key)
+        cells.append(cell)
+    return cells
+
+
+def _require_cell_columns(columns: Sequence[str], query_path: Path) -> None:
+    if missing := [name for name in NEEDED_COLUMNS if name not in columns]:
+        raise DataError(
+            f"{query_path}: its result lacks {', '.join(missing)}. Expected the columns of"
+            " queries/join_query.sql; others may be added."
+        )
+    if repeated := [name for name, count in Counter(columns).items() if count > 1]:
+        raise DataError(
+            f"{query_path}: its result has {', '.join(repeated)} more than once."
+        )
+    if "cohort" in columns:
+        raise DataError(
+            f"{query_path}: its result has a column cohort, the name that the JSON uses"
+            " for cohort_month. Rename the column."
+        )
+
+
+def _require_cell_values(cell: Cell, place: str) -> None:
+    """Raise `DataError` naming *place* unless *cell* can be summed and written.
+
+    Only a cell that is not complete, such as one of the future, may lack figures.
+    """
+    for name, value in cell.items():
+        if name == "cohort":
+            expected = "text"
+            is_valid = isinstance(value, str)
+        elif name in NEEDED_COLUMNS:
+            expected = "a whole number"
+            may_be_null = name not in NEVER_NULL_COLUMNS and not cell["is_complete"]
+            is_valid = isinstance(value, int) or (value is None and may_be_null)
+        else:
+            expected = "text, a finite number or NULL"
+            is_valid = (
+                value is None
+                or isinstance(value, (int, str))
+                or (isinstance(value, float) and math.isfinite(value))
+            )
+        if not is_valid:
+            raise DataError(
+                f"{place}: {column_name(name)} is {value!r}, expected {expected}."
+            )
+
+
+# ---- Segments and quarters ---------------------------------------------------------------
+
+
+def arrange_cells(
+    cells: Sequence[Cell],
+    query_path: Path,
+    *,
+    has_segments: bool,
+    is_by_quarter: bool,
+    as_of: str | None,
+) -> tuple[list[Cell], list[Cell]]:
+    """Return the cells of all customers, and the cells of each segment, if *has_segments*.
+
+    *cells* are by month and segment.  Raise `DataError` naming *query_path* if they cannot
+    be added up.
+    """
+    without_segment = [
+        {name: cell[name] for name in cell if name != "segment"} for cell in cells
+    ]
+    if has_segments:
+        require_addable(cells, ("segment", *ADDED_COLUMNS), query_path)
+        # Segments are added by month, before the quarters: the quarter of one segment may
+        # end at an earlier age than that of another, and would be missing from the sum.
+        without_segment = add_segments(cells)
+    if not is_by_quarter:
+        return without_segment, list(cells) if has_segments else []
+    require_addable(cells, ("cohort", *ADDED_COLUMNS, *FLAG_COLUMNS), query_path)
+    last_month = (as_of or "0000-00")[:7]
+    segments = split_segments(cells) if has_segments else {}
+    return roll_up_quarters(without_segment, last_month), [
+        {"segment": name} | cell
+        for name, members in segments.items()
+        for cell in roll_up_quarters(members, last_month)
+    ]
+
+
+def require_addable(cells: Sequence[Cell], needed: Sequence[str], query_path: Path) -> None:
+    """Raise `DataError` naming *query_path* unless all *cells* have values of *needed*."""
+    missing = [name for name in needed if cells and name not in cells[0]]
+    if missing:
+        raise DataError(
+            f"{query_path}: its result lacks {', '.join(missing)}, which this option adds"
+            " up. Copy the columns from queries/join_query.sql."
+        )
+    for cell in cells:
+        for name in needed:
+            if not _is_addable(name, cell[name]):
+                raise DataError(
+                    f"{query_path}: {column_name(name)} is {cell[name]!r}, which this"
+                    " option cannot add up. Expected a value as in queries/join_query.sql."
+                )
+
+
+def _is_addable(name: str, value: Any) -> bool:
+    if name == "segment":
+        return isinstance(value, str)
+    if name == "cohort":
+        return isinstance(value, str) and is_month(value)
+    return isinstance(value, int)
+
+
+def split_segments(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
+    """Return the cells of each segment, in the order of the segments' names."""
+    segments: dict[str, list[Cell]] = {}
+    for cell in cells:
+        segments.setdefault(cell["segment"], []).append(cell)
+    return dict(sorted(segments.items()))
+
+
+def add_segments(cells: Iterable[Cell]) -> list[Cell]:
+    """Return the cells of all segments together; no customer is in two segments."""
+    sums: dict[tuple[str, int], Cell] = {}
+    for cell in cells:
+        key = cell["cohort"], cell["months_since"]
+        if key not in sums:
+            sums[key] = {name: cell[name] for name in cell if name != "segment"}
+            continue
+        for name in ADDED_COLUMNS:
+            sums[key][name] += cell[name]
+    return [sums[key] for key in sorted(sums)]
+
+
+def roll_up_quarters(cells: Iterable[Cell], last_month: str) -> list[Cell]:
+    """Return the cells of cohorts by quarter, from those of one segment by month.
+
+    *last_month* is the last observed month, as YYYY-MM.  Months since still count from
+    each customer's own month: cell 3 holds the third month after the month of the first
+    order.  It is observed when the last month of the quarter has reached that age.
+    """
+    quarters: dict[str, dict[str, list[Cell]]] = {}
+    for cell in cells:
+        months = quarters.setdefault(quarter_text(cell["cohort"]), {})
+        months.setdefault(cell["cohort"], []).append(cell)
+    last_number = month_number(last_month)
+    return [
+        cell
+        for quarter, months in sorted(quarters.items())
+        for cell in _add_months(
+            quarter, list(months.values()), last_number - last_month_number(quarter)
+        )
+    ]
+
+
+def _add_months(quarter: str, months: list[list[Cell]], observed_age: int) -> list[Cell]:
+    """Return the cells of *quarter*: the sums of its *months*, age by age.
+
+    The cells of a month have the ages 0 to the last observed one.  *observed_age* is the
+    last one that all months of the quarter have reached.
+    """
+    is_last_age_complete = all(cells[-1]["is_complete"] for cells in months)
+    added = []
+    for age in range(max(map(len, months))):
+        present = [cells[age] for cells in months if age < len(cells)]
+        latest = [cells[min(age, len(cells) - 1)] for cells in months]
+        is_complete = age < observed_age or (age == observed_age and is_last_age_complete)
+        added.append(
+            {"cohort": quarter, "months_since": age}
+            | {"cohort_size": sum(cell["cohort_size"] for cell in latest)}
+            | {name: sum(cell[name] for cell in present) for name in FLOW_COLUMNS}
+            | {name: sum(cell[name] for cell in latest) for name in RUNNING_COLUMNS}
+            | {"is_observed": int(age <= observed_age), "is_complete": int(is_complete)}
+        )
+    return added
+
+
+# ---- Back to rows ------------------------------------------------------------------------
+
+
+def list_rows(
+    cells: Sequence[Cell], columns: Sequence[str], *, has_segments: bool, grain: str
+) -> QueryRows:
+    """Return the rows of query_result.csv; without cells, *columns* are the query's."""
+    if cells:
+        names = [column_name(name, grain) for name in cells[0]]
+        return QueryRows(tuple(names), [tuple(cell.values()) for cell in cells])
+    names = [name for name in columns if name != "segment"]
+    if grain == "quarter":
+        names = ["cohort_quarter", "months_since", *ADDED_COLUMNS, *FLAG_COLUMNS]
+    return QueryRows((*(["segment"] if has_segments else []), *names), [])
