@@ -32,10 +32,10 @@ from data_generation.model.distributions import (
     Quantiles,
     apportion,
     beta,
-    expand,
     exponential,
     gamma,
     powers_of_two,
+    sample_quantiles,
 )
 from data_generation.model.streams import WORDS, Streams
 from data_generation.plan import DEFAULT_END, DEFAULT_START
@@ -311,10 +311,12 @@ class TheTables(unittest.TestCase):
             self.assertEqual(table.values, sorted(table.values))
             self.assertGreaterEqual(table.value_at(WORDS - 1), table.value_at(0))
 
-    def test_expanded_table_has_the_quantiles_of_the_cell_middles(self) -> None:
+    def test_sampled_table_has_the_quantiles_of_the_cell_middles(self) -> None:
         for table in (exponential(), gamma("0.243"), beta("0.793", "2.426")):
             middles = range(WORDS >> 11, WORDS, WORDS >> 10)
-            self.assertEqual(expand(table, 10), [table.value_at(word) for word in middles])
+            self.assertEqual(
+                sample_quantiles(table, 10), [table.value_at(word) for word in middles]
+            )
 
     def test_apportioned_counts_differ_by_at_most_one_from_exact_shares(self) -> None:
         for weights in ([1], [3, 0, 5], [10**9, 1, 10**9], list(range(50))):

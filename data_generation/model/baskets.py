@@ -27,9 +27,9 @@ from data_generation.model.distributions import (
     DiscreteDistribution,
     apportion,
     discrete,
-    expand,
     gamma,
     powers_of_two,
+    sample_quantiles,
 )
 from data_generation.model.seasons import Calendar, find_black_friday
 from data_generation.model.streams import Streams, is_chosen
@@ -124,7 +124,7 @@ def build_basket_tables() -> BasketTables:
     return BasketTables(
         noise=[
             bisect_right(bounds, value * 100 // SPEND_P_PER_CENT) + shift
-            for value in expand(gamma(SPEND_P), NOISE_BITS)
+            for value in sample_quantiles(gamma(SPEND_P), NOISE_BITS)
         ],
         line_counts=[
             wanted.translate(

@@ -31,10 +31,10 @@ from data_generation.model.distributions import (
     UNIT,
     apportion,
     beta,
-    expand,
     exponential,
     gamma,
     powers_of_two,
+    sample_quantiles,
 )
 from data_generation.model.seasons import (
     DAY_BITS,
@@ -323,16 +323,19 @@ def build_customer_tables() -> CustomerTables:
     """Return the tables of gaps, purchase rates, dropouts and spending levels."""
     bounds = list_level_bounds()
     return CustomerTables(
-        gaps=[value >> 16 for value in expand(exponential(), TRAIT_BITS)],
+        gaps=[value >> 16 for value in sample_quantiles(exponential(), TRAIT_BITS)],
         inverse_rates=[
             min((RATE_SCALE_TICKS << 28) // max(value, 1), 1 << 44)
-            for value in expand(gamma(RATE_SHAPE), RATE_BITS)
+            for value in sample_quantiles(gamma(RATE_SHAPE), RATE_BITS)
         ],
-        dropouts=[value >> 16 for value in expand(beta(DROPOUT_A, DROPOUT_B), TRAIT_BITS)],
+        dropouts=[
+            value >> 16
+            for value in sample_quantiles(beta(DROPOUT_A, DROPOUT_B), TRAIT_BITS)
+        ],
         # A high word gives a high level, as it gives a high rate.
         levels=[
             bisect_right(bounds, SPEND_Q_MINUS_1_PER_CENT * UNIT // 100 * UNIT // value) - 1
-            for value in reversed(expand(gamma(SPEND_Q), TRAIT_BITS))
+            for value in reversed(sample_quantiles(gamma(SPEND_Q), TRAIT_BITS))
         ],
     )
 

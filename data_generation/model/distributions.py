@@ -54,10 +54,10 @@ class DiscreteDistribution(NamedTuple, Generic[Item]):
         return self.items[bisect_right(self.cuts, word)]
 
 
-def expand(table: Quantiles, bits: int) -> list[int]:
+def sample_quantiles(table: Quantiles, bits: int) -> list[int]:
     """Return the quantiles of *table* at the middles of 2***bits* equal cells.
 
-    >>> expand(Quantiles([0, WORDS], [0, 800]), 2)
+    >>> sample_quantiles(Quantiles([0, WORDS], [0, 800]), 2)
     [100, 300, 500, 700]
     """
     width = WORDS >> bits

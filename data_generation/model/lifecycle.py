@@ -121,7 +121,7 @@ def count_payments() -> bytes:
 
 
 @cache
-def pay_delays() -> bytes:
+def immediate_payment_delays() -> bytes:
     """Return the seconds from an order to its payment, by byte."""
     span = MOST_PAY_DELAY - LEAST_PAY_DELAY
     return bytes(LEAST_PAY_DELAY + span * byte // 255 for byte in range(256))
@@ -150,7 +150,7 @@ def list_payments(
     the last line in it, 0 if it is the only line.
     """
     method, paying, ending = code & 3, code >> METHOD_BITS & 3, code >> ENDING_SHIFT
-    paid_at = second + find_payment(code, pay_delay, chance)
+    paid_at = second + payment_delay(code, pay_delay, chance)
     if paying == UNPAID:
         return [(paid_at, f"{FAILED_TEXTS[method]}{total},")]
     if paying == SPLIT:
@@ -163,7 +163,7 @@ def list_payments(
     if paying == RETRIED:
         payments.insert(0, (second + pay_delay, f"{FAILED_TEXTS[method]}{total},"))
     if ending != DELIVERED:
-        ended_at = paid_at + find_end(code, chance)
+        ended_at = paid_at + ending_delay(code, chance)
         if ending == PARTLY_RETURNED and last_share:
             parts = [(method, last_share)]
         payments += [(ended_at, f"{REFUND_TEXTS[name]}{part},") for name, part in parts]
@@ -177,19 +177,19 @@ def find_status(
 
     *final* is its last status.
     """
-    paid_at = second + find_payment(code, pay_delay, chance)
+    paid_at = second + payment_delay(code, pay_delay, chance)
     if code >> METHOD_BITS & 3 == UNPAID:
         return final if paid_at + UNPAID_DAYS * DAY_SECONDS < end else PENDING_TEXT
     if paid_at >= end:
         return PENDING_TEXT
-    if code >> ENDING_SHIFT != DELIVERED and paid_at + find_end(code, chance) < end:
+    if code >> ENDING_SHIFT != DELIVERED and paid_at + ending_delay(code, chance) < end:
         return final
     if code >> ENDING_SHIFT == CANCELLED or paid_at + _ship_delay(chance) >= end:
         return PAID_TEXT
-    return DELIVERED_TEXT if paid_at + find_delivery(chance) < end else SHIPPED_TEXT
+    return DELIVERED_TEXT if paid_at + delivery_delay(chance) < end else SHIPPED_TEXT
 
 
-def find_payment(code: int, pay_delay: int, chance: int) -> int:
+def payment_delay(code: int, pay_delay: int, chance: int) -> int:
     """Return the seconds from an order to its payment, or to its last failed attempt."""
     if code & 3 == BANK_TRANSFER:
         return 20 * HOUR + (76 * HOUR * (chance & 65535) >> 16)
@@ -198,18 +198,18 @@ def find_payment(code: int, pay_delay: int, chance: int) -> int:
     return pay_delay
 
 
-def find_end(code: int, chance: int) -> int:
+def ending_delay(code: int, chance: int) -> int:
     """Return the seconds from payment to the cancellation or the return."""
     if code >> ENDING_SHIFT == CANCELLED:
         return HOUR // 4 + (23 * HOUR // 4 * (chance >> 16 & 255) >> 8)
     return (
-        find_delivery(chance)
+        delivery_delay(chance)
         + 3 * DAY_SECONDS
         + (25 * DAY_SECONDS * (chance >> 32 & 65535) >> 16)
     )
 
 
-def find_delivery(chance: int) -> int:
+def delivery_delay(chance: int) -> int:
     """Return the seconds from payment to delivery."""
     return _ship_delay(chance) + 20 * HOUR + (148 * HOUR * (chance >> 24 & 255) >> 8)
 

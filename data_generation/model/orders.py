@@ -37,12 +37,12 @@ from data_generation.model.lifecycle import (
     RETURNED_TEXT,
     build_lifecycle_tables,
     count_payments,
+    ending_delay,
     final_statuses,
-    find_end,
-    find_payment,
     find_status,
+    immediate_payment_delays,
     list_payments,
-    pay_delays,
+    payment_delay,
 )
 from data_generation.model.seasons import (
     DAY_BITS,
@@ -344,7 +344,7 @@ class OrderBuilder:
             orders,
             block.lifecycles,
             self._find_seconds(day, block.purchases),
-            delays.translate(pay_delays()),
+            delays.translate(immediate_payment_delays()),
             struct.unpack(f"<{count}Q", chances),
             money.totals,
             {
@@ -433,10 +433,10 @@ class OrderBuilder:
             delay, chance = delays[at], chances[at]
             if code & PAYMENT_MASK < BANK_TRANSFER:
                 # Paid at once, then refunded: the charge has been added already.
-                paid_at = placed_at + delay + find_end(code, chance)
+                paid_at = placed_at + delay + ending_delay(code, chance)
                 text = f",{order}{REFUND_TEXTS[code & 3]}{last_share or total},"
             elif code == BANK_TRANSFER:
-                paid_at = placed_at + find_payment(code, delay, chance)
+                paid_at = placed_at + payment_delay(code, delay, chance)
                 text = f",{order}{CHARGE_TEXTS[code]}{total},"
             else:
                 for paid_at, text in list_payments(
