@@ -79,7 +79,7 @@ async function saveEveryPanel(folder, names) {
 		assert.deepEqual(seen.warnings, []);
 	}
 	const isSaved = (name) => fs.existsSync(path.join(folder, `${name}.csv`));
-	for (let n = 0; n < 100 && !names.every(isSaved); n += 1) {
+	for (let n = 0; n < 400 && !names.every(isSaved); n += 1) {
 		await new Promise((resolve) => {
 			setTimeout(resolve, 50);
 		});
