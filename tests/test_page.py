@@ -62,6 +62,10 @@ class PageFiles(unittest.TestCase):
         total = sum((FRONTEND / name).stat().st_size for name in PAGE_FILES)
         self.assertLessEqual(total, MOST_BYTES)
 
+    def test_readme_of_the_folder_states_size_and_limit(self) -> None:
+        total = sum((FRONTEND / name).stat().st_size for name in PAGE_FILES)
+        self.assertIn(f"| {MOST_BYTES:,} bytes | {total:,} (", read_page("README.md"))
+
     def test_page_consists_of_three_files(self) -> None:
         found = {path.name for path in FRONTEND.iterdir() if path.is_file()}
         self.assertEqual(found - {"README.md", "__init__.py", "server.py"}, set(PAGE_FILES))
