@@ -1,4 +1,4 @@
-"""Gamma-Gamma and Newton's method: published figures, known parameters, refusals."""
+"""Gamma-Gamma: published figures, the recovery of known parameters, refusals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from unittest import mock
 
 from queries.forecast import gamma_gamma, newton
 from queries.forecast.gamma_gamma import fit_spending
-from queries.forecast.newton import LogLikelihood
 from tests.customers import (
     SimulatedShop,
     list_values,
@@ -144,15 +143,3 @@ class Refusals(unittest.TestCase):
     def test_fit_without_convergence_is_refused(self) -> None:
         with mock.patch.object(newton, "MAX_STEPS", 2):
             self.refuse(list_values(simulate_year()), "did not converge", "gamma ", "Load")
-
-
-class NewtonsMethod(unittest.TestCase):
-    """The search ends with a refusal where no step improves the likelihood."""
-
-    def test_gradient_that_never_improves_is_refused(self) -> None:
-        def evaluate(point: Sequence[float]) -> LogLikelihood:
-            # The gradient points up where the value falls.
-            return LogLikelihood(-point[0], (1.0,), ((-1e-9,),))
-
-        with self.assertRaisesRegex(DataError, "did not converge: it stopped at r 1"):
-            newton.maximize(evaluate, start=(1.0,), names=("r",), model="purchase model")
