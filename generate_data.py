@@ -51,8 +51,6 @@ DEFAULTS: dict[str, Any] = {
     "truth": False,
 }
 
-MOST_WORKERS = 1_024
-
 
 def parse_part(text: str) -> Part:
     """Return the part that *text* names, written K/N.
@@ -92,6 +90,32 @@ def build_parser() -> argparse.ArgumentParser:
         " payments as CSV files, and their manifest datapackage.json.",
         epilog="Next: python ingest.py --ingest",
     )
+    _add_actions(parser)
+    parser.add_argument(
+        "--out-dir",
+        type=Path,
+        default=PROJECT_ROOT,
+        metavar="DIR",
+        help="folder for the files (default: the project's root)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=whole_number(1, 1_024),
+        metavar="N",
+        help="number of processes; a small shop uses fewer (default: the number of"
+        " processors)",
+    )
+    parser.add_argument(
+        "--quiet",
+        action="store_true",
+        help="print no progress bar and no summary, only errors",
+    )
+    _add_plan_options(parser)
+    _add_choice_options(parser)
+    return parser
+
+
+def _add_actions(parser: argparse.ArgumentParser) -> None:
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--generate", action="store_true", help="write the files")
     action.add_argument(
@@ -106,28 +130,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="write one manifest for all parts in --out-dir, as --part made them; no part"
         " may be missing",
     )
-    parser.add_argument(
-        "--out-dir",
-        type=Path,
-        default=PROJECT_ROOT,
-        metavar="DIR",
-        help="folder for the files (default: the project's root)",
-    )
-    parser.add_argument(
-        "--workers",
-        type=whole_number(1, MOST_WORKERS),
-        metavar="N",
-        help="number of processes; a small shop uses fewer (default: the number of"
-        " processors)",
-    )
-    parser.add_argument(
-        "--quiet",
-        action="store_true",
-        help="print no progress bar and no summary, only errors",
-    )
-    _add_plan_options(parser)
-    _add_choice_options(parser)
-    return parser
 
 
 def _add_plan_options(parser: argparse.ArgumentParser) -> None:

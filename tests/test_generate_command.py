@@ -57,7 +57,7 @@ class CommandCase(ShopCase):
         return call(generate_data.main, *arguments, "--out-dir", self.folder)
 
     def refuse(self, *arguments: object, words: str) -> None:
-        """Fail unless *arguments* are a usage error with *words*, and nothing is written."""
+        """Fail unless *arguments* are a usage error with *words* that writes nothing."""
         with self.subTest(arguments):
             before = os.listdir(self.folder)
             result = self.run_command(*arguments)

@@ -708,7 +708,7 @@ class APurchase(unittest.TestCase):
     """Purchase times follow the customer's hidden rate and dropout."""
 
     def sign_up(self, dropout: int, end_day: int = 700) -> customers.PurchaseSchedule:
-        """Return the purchases in *end_day* days of 400 customers who buy every two days."""
+        """Return the purchases of 400 customers who buy every two days."""
         tables = customers.build_customer_tables()
         # ticks between purchases = gap × inverse >> 12, where a gap of 1 is 65,536
         inverse = 2 * seasons.DAY_TICKS * 4096 // 65536

@@ -206,7 +206,7 @@ class AKnownShop(unittest.TestCase):
 
 
 class TheTruth(ShopCase):
-    """The truth of any shop can be written, with the same bytes by any number of workers."""
+    """The truth can be written for any shop and by any number of workers."""
 
     def test_number_of_workers_changes_no_byte_of_the_truth(self) -> None:
         end = date(2024, 3, 31)

@@ -123,7 +123,7 @@ class CustomerTables(NamedTuple):
 
 
 class PurchaseSchedule:
-    """What order days need of the users who signed up, and what they will buy when.
+    """The result of sign-up days: traits, purchases and departures of their users.
 
     *traits* has one entry per user.  So has *departures*: the tick of the customer's last
     purchase, 0 for one who stays until the end, -1 for one who never buys.

@@ -300,6 +300,7 @@ class OrderBuilder:
     def _make_block(
         self, day: int, block: Block, lines: Sequence[int], priced: PricedChoices
     ) -> Rows:
+        """Return the orders and lines of *block*; keep its payments for their days."""
         first_order, first_item = self.ids.orders + 1, self.ids.items + 1
         self.ids = self.ids._replace(
             orders=self.ids.orders + len(block.users), items=self.ids.items + len(lines)
