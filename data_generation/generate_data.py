@@ -280,15 +280,15 @@ def verify_shop(out_dir: Path, *, workers: int = 1) -> tuple[Plan, list[FileVerd
     for file in made:
         table = listed[file.path.removesuffix(".csv")]
         paths = [out_dir / path for path in table.paths]
-        verdicts.append(_judge_file(file.path, paths, file.sha256, table.sha256))
+        verdicts.append(_compare_file(file.path, paths, file.sha256, table.sha256))
     # The manifest of joined parts also lists the parts, which the new one does not.
     if all(len(table.paths) == 1 for table in listed.values()):
         path = out_dir / MANIFEST_NAME
-        verdicts.append(_judge_file(path.name, [path], manifest_sha256, None))
+        verdicts.append(_compare_file(path.name, [path], manifest_sha256, None))
     return plan, verdicts
 
 
-def _judge_file(
+def _compare_file(
     name: str, paths: Sequence[Path], made_sha256: str, listed_sha256: str | None
 ) -> FileVerdict:
     try:

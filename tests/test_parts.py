@@ -106,6 +106,13 @@ class JoinedParts(ShopCase):
         (self.parts / f"{MANIFEST_NAME}.part-2-of-3").unlink()
         self.refuse("1 of 3 parts are missing: 2.", "--part 2/3")
 
+    def test_message_lists_at_most_twenty_missing_parts(self) -> None:
+        for path in self.parts.iterdir():
+            path.unlink()
+        (self.parts / f"{MANIFEST_NAME}.part-01-of-50").touch()
+        listed = ", ".join(map(str, range(2, 22)))
+        self.refuse(f"49 of 50 parts are missing: {listed}, ….", "--part 2/50")
+
     def test_missing_file_is_named_and_restored_by_making_its_part_again(self) -> None:
         (self.parts / "payments.csv.part-3-of-3").unlink()
         self.refuse("payments.csv.part-3-of-3: is missing")
