@@ -16,8 +16,8 @@ from typing import Any
 import generate_data
 import run_query
 from data_generation.spark_job import pack_code
+from tests.engine_cases import SPARK_ARGUMENTS, make_folder, shop_of_800
 from tests.support import ROOT, ShopCase, call, skip_or_fail
-from tests.test_engines import SPARK_ARGUMENTS, make_folder, shop_of_800
 from utils.contract import MANIFEST_NAME, read_contract
 
 TABLES = [table.name for table in read_contract().tables]

@@ -1,4 +1,4 @@
-"""Atomic output files: a run writes all of its files completely, or changes none of them."""
+"""Atomic output files: a run writes all of its files completely, or changes none."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def write_atomically(texts: Mapping[Path, str]) -> None:
 def open_atomically(paths: Sequence[Path]) -> Iterator[Sequence[IO[bytes]]]:
     """Open *paths* for writing bytes; all of them appear, complete, or none does.
 
-    The bytes go to hidden files beside *paths*.  When the block ends without an error, these
-    files are synced and renamed to *paths* in order; if one rename fails, the earlier ones
-    are undone.  Missing folders are created.  Raise `DataError` naming the path that the
-    system refuses.
+    The bytes go to hidden files beside *paths*.  When the block ends without an error,
+    these files are synced and renamed to *paths* in order; if one rename fails, the earlier
+    ones are undone.  Missing folders are created.  Raise `DataError` naming the path that
+    the system refuses.
     """
     partials = [_hidden_path(path, "partial") for path in paths]
     current = paths[0]
@@ -37,7 +37,7 @@ def open_atomically(paths: Sequence[Path]) -> Iterator[Sequence[IO[bytes]]]:
                 current = path
                 path.parent.mkdir(parents=True, exist_ok=True)
                 files.append(stack.enter_context(open(partial, "wb")))
-            # An error while the files are written concerns their folder: a full disk, say.
+            # An error while they are written, such as a full disk, concerns the folder.
             current = paths[0].parent
             yield files
             for path, file in zip(paths, files, strict=True):

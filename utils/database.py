@@ -97,7 +97,7 @@ def open_database(
 
 
 def describe_file(database: Path) -> dict[str, Any]:
-    """Return the SHA-256 and the size of the file *database*, as the results contain them."""
+    """Return SHA-256 and size of the file *database*, as the results contain them."""
     return {"sha256": hash_file(database), "bytes": database.stat().st_size}
 
 
@@ -211,13 +211,13 @@ def _require_types(connection: sqlite3.Connection, database: Path) -> None:
         raise DataError(
             f"{database}: differs from schema.sql: {', '.join(weaker[:3])}. {LOAD_AGAIN}"
         )
-    # Otherwise quick_check also evaluates CHECKs, which say nothing about types.
+    # Otherwise quick_check also evaluates CHECKs, which do not concern types.
     connection.execute("PRAGMA ignore_check_constraints = ON")
     (message,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if message != "ok":
         raise DataError(
-            f"{database}: is damaged: {' '.join(message.split())}. {MOVE_AND_LOAD_AGAIN}. All that"
-            " SQLite finds: python ingest.py --rows database_is_intact"
+            f"{database}: is damaged: {' '.join(message.split())}. {MOVE_AND_LOAD_AGAIN}."
+            " All that SQLite finds: python ingest.py --rows database_is_intact"
         )
 
 

@@ -65,7 +65,7 @@ _FIXES = {
     errno.EROFS: "Allow writing to it and to its folder",
     errno.EBUSY: "Close the programs that use it",
     errno.EISDIR: "Move the folder of that name away",
-    errno.ENOTDIR: "Move the file that stands where a folder is needed",
+    errno.ENOTDIR: "Move the file away that has the name of a needed folder",
     errno.EIO: "Check the disk for errors",
 }
 
@@ -97,7 +97,7 @@ def render_files(files: Iterable[tuple[str, int, str]]) -> str:
 
 
 def render_json(document: Any) -> str:
-    """Return *document* as JSON text, equal for equal documents; refuse NaN and infinity."""
+    """Return *document* as JSON, equal for equal documents; refuse NaN and infinity."""
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 

@@ -78,38 +78,6 @@ def open_workers(
 
     When the block ends, also by an error, no worker is left.
     """
-    # Imported here because WebAssembly does not have it.
-    import multiprocessing
-
-    counts = multiprocessing.Array("Q", count_number)
-    with open_pool(process_count, _keep_counts, counts) as pool:
-        yield WorkerPool(pool, counts, on_progress)
-
-
-# In a worker, the one array that it adds its progress to.
-_counts: list[SynchronizedArray[int]] = []
-
-
-def _keep_counts(counts: SynchronizedArray[int]) -> None:
-    _counts.append(counts)
-
-
-def add_progress(*new: int) -> None:
-    """Add *new* to the counts of the pool; for a function that a worker runs."""
-    (counts,) = _counts
-    with counts.get_lock():
-        for index, count in enumerate(new):
-            counts[index] += count
-
-
-@contextmanager
-def open_pool(
-    count: int, prepare: Callable[..., None], *arguments: Any
-) -> Iterator[ProcessPoolExecutor]:
-    """Start a pool of *count* workers, each of which first calls *prepare*.
-
-    When the block ends, also by an error, no worker is left.
-    """
     # Imported here because WebAssembly has neither module.
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
@@ -124,10 +92,11 @@ def open_pool(
             with block_signals():
                 return super().submit(function, *args, **options)
 
+    counts = multiprocessing.Array("Q", count_number)
     others = multiprocessing.active_children()
-    with Pool(count, initializer=_start_worker, initargs=(prepare, *arguments)) as pool:
+    with Pool(process_count, initializer=_start_worker, initargs=(counts,)) as pool:
         try:
-            yield pool
+            yield WorkerPool(pool, counts, on_progress)
         except BaseException:
             # Nothing waits for their results.
             for process in multiprocessing.active_children():
@@ -136,7 +105,19 @@ def open_pool(
             raise
 
 
-def _start_worker(prepare: Callable[..., None], *arguments: Any) -> None:
+# In a worker, the one array that it adds its progress to.
+_counts: list[SynchronizedArray[int]] = []
+
+
+def add_progress(*new: int) -> None:
+    """Add *new* to the counts of the pool; for a function that a worker runs."""
+    (counts,) = _counts
+    with counts.get_lock():
+        for index, count in enumerate(new):
+            counts[index] += count
+
+
+def _start_worker(counts: SynchronizedArray[int]) -> None:
     # The handlers of the parent clean up its files; a worker only ends.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # A signal that our parent ignores (nohup) stays ignored.
@@ -147,7 +128,7 @@ def _start_worker(prepare: Callable[..., None], *arguments: Any) -> None:
     unblock_signals()
     gc.disable()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    prepare(*arguments)
+    _counts.append(counts)
 
 
 def _exit_with_parent() -> None:

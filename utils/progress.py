@@ -46,7 +46,7 @@ def render_progress(rows: int, per_mille: int, seconds: float, columns: int) -> 
 
 
 def render_duration(seconds: int) -> str:
-    """Return whole *seconds* as minutes or hours.
+    """Return *seconds*, an integer, as minutes or hours.
 
     >>> render_duration(7), render_duration(187), render_duration(7325)
     ('0:07', '3:07', '2:02:05')
@@ -100,7 +100,7 @@ class ProgressBar:
             self._write("\r" + " " * (self._measure(self._stream) - 1) + "\r")
 
     def update(self, rows: int, per_mille: int) -> None:
-        """Draw the bar for *rows* made so far, unless it was drawn a moment ago."""
+        """Draw the bar for *rows* made so far, at most once every REDRAW_SECONDS."""
         now = self._clock()
         if now < self._due:
             return

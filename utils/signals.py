@@ -1,4 +1,4 @@
-"""Signals that end a run: the first one is raised; later ones do not disturb cleaning up."""
+"""Signals that end a run: the first one is raised, later ones do not stop its cleanup."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def find_line_difference(found: str, expected: str) -> str:
 
 
 def find_json_difference(found: str, expected: str) -> str | None:
-    """Return the first value in which two JSON texts differ, or None if all are equal.
+    """Return the first value in which two JSON texts differ, or None if no value differs.
 
     >>> find_json_difference('{"a": [1, 3]}', '{"a": [1, 2]}')
     'a[1] is 3, expected 2'
@@ -136,11 +136,9 @@ def shorten_text(text: str, start: int) -> str:
     """Return *text*; one that is too long begins at *start* and is cut at its end."""
     if len(text) > MAX_VALUE_CHARACTERS and start > 0:
         text = "…" + text[start:]
-    return (
-        text
-        if len(text) <= MAX_VALUE_CHARACTERS
-        else text[: MAX_VALUE_CHARACTERS - 1] + "…"
-    )
+    if len(text) <= MAX_VALUE_CHARACTERS:
+        return text
+    return text[: MAX_VALUE_CHARACTERS - 1] + "…"
 
 
 def shorten_value(value: Any) -> str:

@@ -94,7 +94,7 @@ def read_content(files: TableFiles, *, has_fingerprint: bool) -> TableContent:
 
 
 def _read_rows(reader: IO[bytes], rows: _RowCollector) -> None:
-    """Pass all of *reader* to *rows*: as lines of bytes while that is enough, then parsed."""
+    """Pass all of *reader* to *rows*: as lines of bytes while possible, then parsed."""
     rest = reader.readline()
     has_header = True
     if rows.accepts_lines_after(rest):

@@ -267,7 +267,7 @@ def select_error_lines(log: str) -> list[str]:
     selected: list[str] = []
     is_after_warning = False
     for line in log.splitlines():
-        # The exception that a warning reports stands on the line after it.
+        # The exception that a warning reports is on the line after it.
         belongs_to_warning = is_after_warning and _EXCEPTION.match(line)
         is_after_warning = bool(_WARNING.match(line))
         if not (belongs_to_warning or _LOG_LINE.match(line) or line in selected):
