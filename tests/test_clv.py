@@ -67,7 +67,12 @@ class GroupForecasts(unittest.TestCase):
         nothing = Estimate(0.0, 0.0, 0.0)
         self.assertEqual(forecasts["none"], (0, nothing, nothing))
         for name, customers in (("few", self.customers[:50]), ("all", self.customers)):
-            futures = [self.purchases.expected_purchases(c.summary, 182) for c in customers]
+            futures = [
+                bg_nbd_expectations.expect_purchases(
+                    self.purchases.parameters, [c.summary], 182
+                )[0]
+                for c in customers
+            ]
             values = [
                 future * self.spending.expected_value(c.frequency, c.mean_value)
                 for future, c in zip(futures, customers, strict=True)

@@ -11,6 +11,7 @@ from statistics import fmean
 from unittest import mock
 
 from queries.forecast import fitting
+from queries.forecast.bg_nbd_expectations import expect_purchases
 from queries.forecast.fitting import PurchaseFit, fit_models
 from queries.forecast.histories import PurchaseHistory, describe_customers
 from queries.forecast.seasonality import (
@@ -198,7 +199,7 @@ class MonthlyExpectations(unittest.TestCase):
         found = expect_by_month(MODEL, clock, {first: 3, day("2024-02-10"): 2}, until)
 
         def grow(days: int) -> float:
-            return MODEL.expected_purchases((0, 0, 0), days)
+            return expect_purchases(MODEL.parameters, [(0, 0, 0)], days)[0]
 
         self.assertAlmostEqual(found[1], 3 * grow(1))
         self.assertAlmostEqual(found[2], 3 * (grow(30) - grow(1)) + 2 * grow(19))
@@ -228,7 +229,7 @@ class MonthlyExpectations(unittest.TestCase):
         first = day("2024-01-01")
         clock = build_clock(NO_SEASONS, first, first + 30)
         customers = 1000
-        expected = customers * MODEL.expected_purchases((0, 0, 0), 30)
+        expected = customers * expect_purchases(MODEL.parameters, [(0, 0, 0)], 30)[0]
         factors = measure_seasonal_factors(
             MODEL,
             clock,

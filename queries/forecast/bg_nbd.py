@@ -27,10 +27,6 @@ from queries.forecast.bg_nbd_expectations import (
     DAYS_PER_UNIT,
     TIME_UNIT,
     PurchaseSummary,
-    expect_pairs,
-    expect_purchases,
-    expect_purchases_by_age,
-    probability_alive,
 )
 from queries.forecast.newton import (
     FittedModel,
@@ -51,37 +47,10 @@ MIN_WEEKS = 12
 
 @dataclass(frozen=True)
 class PurchaseModel(FittedModel):
-    """BG/NBD: its parameters r, alpha, a and b, of which alpha is in weeks.
-
-    The methods take whole days.
-    """
+    """BG/NBD: its parameters r, alpha, a and b, of which alpha is in weeks."""
 
     parameter_names = ("r", "alpha", "a", "b")
     time_unit = TIME_UNIT
-
-    def probability_alive(self, customer: PurchaseSummary) -> float:
-        """Return the probability that *customer* has not dropped out (note 021).
-
-        It is 1 without a repeat purchase: customers drop out only after one.
-        """
-        return probability_alive(self.parameters, customer)
-
-    def expected_purchases(self, customer: PurchaseSummary, days: int) -> float:
-        """Return the expected purchases of *customer* in the next *days*.
-
-        The conditional expectation of FHL 2005.  Its closed form with Gauss's 2F1 divides
-        by a - 1 and converges slowly over long horizons, so its integral over the dropout
-        probability is computed instead: see queries/forecast/bg_nbd_expectations.py.
-        """
-        return expect_purchases(self.parameters, [customer], days)[0]
-
-    def expected_pairs(self, customer: PurchaseSummary, days: int) -> float:
-        """Return E[X(X - 1)] of the purchases X of *customer* in the next *days*."""
-        return expect_pairs(self.parameters, [customer], days)[0]
-
-    def expected_by_age(self, days: int) -> list[float]:
-        """Return the expected repeat purchases of a new customer in 0, 1, ... *days*."""
-        return expect_purchases_by_age(self.parameters, days)
 
 
 def fit_purchases(customers_by_summary: Mapping[PurchaseSummary, int]) -> PurchaseModel:

@@ -38,7 +38,11 @@ class _Quadrature(NamedTuple):
 
 
 def probability_alive(parameters: Vector, customer: PurchaseSummary) -> float:
-    """Return 1 / (1 + A4 / A3), with the terms of the likelihood in `bg_nbd`."""
+    """Return the probability that *customer* has not dropped out (note 021).
+
+    It is 1 / (1 + A4 / A3), with the terms of the likelihood in `bg_nbd`, and 1 without a
+    repeat purchase: customers drop out only after one.
+    """
     r, alpha, a, b = parameters
     frequency, recency, age = customer
     if not frequency:
@@ -55,7 +59,12 @@ def expect_purchases(
     *,
     age_step: int = 1,
 ) -> list[float]:
-    """Return the expected purchases of each of *customers* in the next *days*."""
+    """Return the expected purchases of each of *customers* in the next *days*.
+
+    The conditional expectation of FHL 2005.  Its closed form with Gauss's 2F1 divides by
+    a - 1 and converges slowly over long horizons, so its integral over the dropout
+    probability is computed instead.
+    """
     return _expect(parameters, customers, days, _purchases_given_alive, age_step=age_step)
 
 

@@ -15,6 +15,7 @@ from datetime import date
 from typing import NamedTuple
 
 from queries.forecast.bg_nbd import PurchaseModel
+from queries.forecast.bg_nbd_expectations import expect_purchases_by_age
 from utils.months import first_day, month_number
 
 # A season is measured over at least a year.
@@ -126,7 +127,7 @@ def expect_by_month(
 ) -> dict[int, float]:
     """Return the repeat purchases that *model* expects in each calendar month, 1 to 12."""
     first = min(starts)
-    by_age = model.expected_by_age(clock.days_between(first, until))
+    by_age = expect_purchases_by_age(model.parameters, clock.days_between(first, until))
     months = [
         (month, clock.days_until(end)) for month, end in list_month_ends(first, until)
     ]
