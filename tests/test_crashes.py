@@ -227,11 +227,13 @@ class AKill(CrashCase):
                 self.recover()
             number += STRIDE
 
-    def test_leaves_the_old_database_or_the_new_one(self) -> None:
+    def test_killed_load_leaves_the_old_database_or_the_new_one(self) -> None:
         self.assertGreater(self.sweep(), 50)
         self.tell("SIGKILL")
 
-    def test_of_one_of_two_processes_too(self) -> None:
+    def test_killed_load_of_two_processes_leaves_the_old_database_or_the_new_one(
+        self,
+    ) -> None:
         with (
             mock.patch.object(second_process, "BYTES_FOR_TWO", 0),
             mock.patch.object(second_process, "count_processors", return_value=2),
@@ -256,7 +258,9 @@ class ASecondProcess(CrashCase):
         self.assertEqual(self.ingest().status, 0)
         self.new = self.database.read_bytes()
 
-    def test_that_is_killed_leaves_the_old_database_and_the_first_one_says_so(self) -> None:
+    def test_kill_of_the_second_process_is_reported_and_keeps_the_old_database(
+        self,
+    ) -> None:
         number = 1
         while True:
             self.restore()
@@ -274,7 +278,7 @@ class ASecondProcess(CrashCase):
         self.assertGreater(number, 15)
         self.assertEqual(self.see(), "new")
 
-    def test_that_starts_as_a_terminal_closes_ends_without_a_word(self) -> None:
+    def test_second_process_that_gets_sighup_at_its_start_prints_nothing(self) -> None:
         def hang_up() -> None:
             os.killpg(0, signal.SIGHUP)
 
@@ -293,7 +297,7 @@ class ASecondProcess(CrashCase):
 class ASignal(CrashCase):
     """SIGINT, SIGTERM and SIGHUP at the k-th step."""
 
-    def test_ends_the_run_with_its_status_and_no_litter(self) -> None:
+    def test_signal_ends_the_run_with_its_status_and_leaves_no_files(self) -> None:
         for sent, status, word in (
             (signal.SIGINT, 130, "interrupted"),
             (signal.SIGTERM, 143, "terminated"),
@@ -318,7 +322,7 @@ class ASignal(CrashCase):
                 self.see()
             number += STRIDE
 
-    def test_that_is_sent_twice_does_not_cut_the_clearing_up_short(self) -> None:
+    def test_second_signal_does_not_interrupt_the_clean_up(self) -> None:
         def send_twice() -> None:
             send(signal.SIGTERM)
             send(signal.SIGINT)
@@ -336,7 +340,7 @@ class ASignal(CrashCase):
 class ARefusal(CrashCase):
     """The k-th call that the system may refuse is refused."""
 
-    def test_is_one_clear_line(self) -> None:
+    def test_call_that_the_system_refuses_gives_one_line(self) -> None:
         for code in (errno.ENOSPC, errno.EIO, errno.EACCES):
             with self.subTest(errno.errorcode[code]):
                 self.seen.clear()
@@ -383,7 +387,7 @@ class ARefusal(CrashCase):
 class AFullDisk(CrashCase):
     """The k-th page does not fit any more."""
 
-    def test_leaves_the_old_database_and_says_why(self) -> None:
+    def test_full_disk_keeps_the_old_database_and_is_reported(self) -> None:
         page = 4096
         for size in range(0, len(self.new) + page, page * STRIDE):
             with self.subTest(size=size):
@@ -426,19 +430,21 @@ class AnOldDatabase(CrashCase):
 
         self.assertEqual(self.run_apart(write).status, -signal.SIGKILL)
 
-    def test_that_was_being_written_is_rolled_back_and_replaced(self) -> None:
+    def test_unfinished_change_is_rolled_back_and_the_database_replaced(self) -> None:
         self.die_writing("DELETE")
         self.assertTrue((self.folder / "shop.db-journal").exists())
         self.recover()
         self.see()
 
-    def test_that_left_a_log_is_folded_and_replaced(self) -> None:
+    def test_leftover_log_is_applied_and_the_database_replaced(self) -> None:
         self.die_writing("WAL")
         self.assertTrue((self.folder / "shop.db-wal").exists())
         self.recover()
         self.see()
 
-    def test_that_left_a_journal_is_whole_again_if_the_input_is_refused(self) -> None:
+    def test_leftover_journal_still_restores_the_database_after_rejected_input(
+        self,
+    ) -> None:
         self.die_writing("DELETE")
         with open(self.folder / "users.csv", "a", encoding="utf-8") as file:
             file.write("x\n")
@@ -448,7 +454,7 @@ class AnOldDatabase(CrashCase):
             self.assertEqual(cities.fetchall(), [])
         self.assertEqual(self.see(), "old")
 
-    def test_that_is_read_in_wal_mode_is_left_and_the_reader_named(self) -> None:
+    def test_database_read_in_wal_mode_is_kept_and_the_lock_is_named(self) -> None:
         self.restore()
         with closing(sqlite3.connect(self.database, isolation_level=None)) as reader:
             reader.execute("PRAGMA journal_mode = WAL")
@@ -463,7 +469,7 @@ class AnOldDatabase(CrashCase):
             self.assertEqual(again.fetchall(), expected)
         self.recover()
 
-    def test_that_is_damaged_is_left_alone_or_replaced_and_never_a_traceback(self) -> None:
+    def test_damaged_database_is_kept_or_replaced_without_a_traceback(self) -> None:
         for start in (16, 100, 4096, 20_000):
             with self.subTest(start):
                 damaged = bytearray(self.old)
@@ -501,7 +507,7 @@ class ATargetOfSomebodyElse(CrashCase):
             self.assertEqual(self.database.read_bytes(), before)
             self.assertEqual(set(os.listdir(self.folder)), self.inputs)
 
-    def test_is_refused_whatever_it_holds(self) -> None:
+    def test_database_of_other_origin_is_kept_whatever_it_holds(self) -> None:
         for script, words in (
             ("CREATE VIEW recipes AS SELECT 1", "what no load made (view recipes)"),
             ("PRAGMA user_version = 7", "what no load made (a user_version)"),
@@ -517,7 +523,7 @@ class ATargetOfSomebodyElse(CrashCase):
                 self.make(script)
                 self.refuse(words)
 
-    def test_is_refused_untouched_in_wal_mode_with_its_log_or_without(self) -> None:
+    def test_database_of_other_origin_keeps_its_log_in_wal_mode(self) -> None:
         self.make("CREATE TABLE recipes (name TEXT)", mode="WAL")
         self.refuse("other tables (recipes)")
 
@@ -534,7 +540,7 @@ class ATargetOfSomebodyElse(CrashCase):
         self.assertIn("holds other tables (recipes), so it was left", result.stderr)
         self.assertEqual((self.database.read_bytes(), log.read_bytes()), (before, kept))
 
-    def test_is_a_table_or_view_of_the_users_own_beside_ours(self) -> None:
+    def test_table_view_or_trigger_of_the_user_prevents_the_swap(self) -> None:
         for script, words in (
             ("CREATE TABLE notes (note TEXT)", "what no load made (table notes)"),
             ("CREATE VIEW rich AS SELECT 1", "what no load made (view rich)"),
@@ -549,14 +555,14 @@ class ATargetOfSomebodyElse(CrashCase):
                     connection.execute(script)
                 self.refuse(words)
 
-    def test_is_not_one_with_an_index_more_or_a_statistic(self) -> None:
+    def test_additional_index_or_statistics_do_not_prevent_the_swap(self) -> None:
         self.restore()
         with closing(sqlite3.connect(self.database)) as connection:
             connection.execute("CREATE INDEX mine ON users (city)")
             connection.execute("ANALYZE")
         self.recover()
 
-    def test_is_not_one_of_a_load_under_another_schema(self) -> None:
+    def test_database_of_a_load_under_another_schema_is_replaced(self) -> None:
         schema = self.folder / "other.sql"
         text = SCHEMA_PATH.read_text(encoding="utf-8")
         schema.write_text(f"{text}CREATE VIEW rich AS SELECT 1;", encoding="utf-8")
@@ -572,7 +578,7 @@ class ATargetOfSomebodyElse(CrashCase):
         with self.assertRaisesRegex(DataError, "no load made .view rich."):
             require_replaceable(self.database)
 
-    def test_is_what_a_circle_of_links_names(self) -> None:
+    def test_circle_of_links_is_named(self) -> None:
         self.database.unlink()
         other = self.folder / "other.db"
         other.symlink_to(self.database)
@@ -597,7 +603,7 @@ class ARefusedSwap(CrashCase):
         self.assertEqual(result.status, 1)
         return result.stderr
 
-    def test_leaves_a_database_in_wal_mode_so(self) -> None:
+    def test_refused_swap_leaves_a_database_in_wal_mode(self) -> None:
         self.restore()
         with closing(sqlite3.connect(self.database)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -609,7 +615,7 @@ class ARefusedSwap(CrashCase):
             self.assertEqual(list(connection.iterdump()), expected)
         self.recover()
 
-    def test_gives_the_advice_that_fits(self) -> None:
+    def test_refused_swap_names_the_remedy_for_its_error(self) -> None:
         for code, advice in (
             (errno.EPERM, "Become the owner of the file and try again"),
             (errno.EROFS, "Allow writing to it and to its folder and try again"),
@@ -623,7 +629,7 @@ class ARefusedSwap(CrashCase):
                 self.assertIn(advice, said)
                 self.assertEqual(self.see(), "old")
 
-    def test_names_a_lock_that_cannot_be_taken(self) -> None:
+    def test_lock_file_that_is_a_folder_is_named(self) -> None:
         lock = self.folder / ".shop.db.lock"
         lock.mkdir()
         self.restore()
@@ -631,7 +637,7 @@ class ARefusedSwap(CrashCase):
         self.assertEqual(result.status, 1)
         self.assertIn(f"{lock}: cannot be locked: Is a directory. If no", result.stderr)
 
-    def test_names_the_file_of_several_that_was_refused(self) -> None:
+    def test_refused_file_of_several_is_named(self) -> None:
         paths = [self.folder / name for name in ("one", "two", "three")]
         for path in paths:
             path.write_bytes(b"old")
@@ -670,7 +676,7 @@ class ARefusedSwap(CrashCase):
 class AFolderThatMayNotBeSearched(ShopCase):
     """Is named with a next step, by each road to a database."""
 
-    def test_is_one_clear_line(self) -> None:
+    def test_folder_without_permission_gives_one_line(self) -> None:
         self.copy_sample()
         refused = PermissionError(13, "Permission denied")
         for arguments in (["--ingest", "--data-dir", self.folder], ["--report"]):
@@ -693,14 +699,14 @@ class AFolderThatMayNotBeSearched(ShopCase):
 class ALostStream(ShopCase):
     """A stream that is closed or full takes nothing away from the other one."""
 
-    def test_that_is_closed_gets_nothing_and_the_other_no_errors(self) -> None:
+    def test_closed_stream_is_skipped_and_the_other_gets_no_errors(self) -> None:
         with io.StringIO() as stdout, redirect_stdout(stdout):
             print_safely("an error", file=None)
             self.assertEqual(stdout.getvalue(), "")
             print_safely("a result")
             self.assertEqual(stdout.getvalue(), "a result\n")
 
-    def test_that_is_full_is_said_with_the_work_done(self) -> None:
+    def test_full_output_stream_is_reported_and_the_load_is_done(self) -> None:
         if not os.path.exists("/dev/full"):
             skip("there is no /dev/full")
         self.copy_sample()
@@ -743,7 +749,7 @@ class ALostStream(ShopCase):
 class WantOfMemory(CrashCase):
     """A process that gets no more memory."""
 
-    def test_is_one_clear_line(self) -> None:
+    def test_missing_memory_gives_one_line_and_keeps_the_old_database(self) -> None:
         self.restore()
         with mock.patch("db.loading.loader.load_table", side_effect=MemoryError):
             result = self.ingest()
@@ -755,7 +761,7 @@ class WantOfMemory(CrashCase):
 class SeveralIngests(CrashCase):
     """Of ingests at once one wins, and the others say so."""
 
-    def test_never_mix_and_never_disturb_a_reader(self) -> None:
+    def test_parallel_ingests_never_mix_and_never_disturb_a_reader(self) -> None:
         for count in (2, 8):
             with self.subTest(count):
                 self.race(count, seconds=4.0 if IN_CI else 0.4)
@@ -835,7 +841,7 @@ class SeveralIngests(CrashCase):
             ).fetchone()
         self.assertIn((first[:4], verdict), {("2024", "matches"), ("2023", "differs")})
 
-    def test_the_second_one_names_the_first_and_does_nothing(self) -> None:
+    def test_second_ingest_reports_the_first_and_does_nothing(self) -> None:
         self.restore()
         with lock_target(self.database):
             result = self.ingest()
@@ -847,7 +853,7 @@ class SeveralIngests(CrashCase):
 class ALeftover(CrashCase):
     """What a dead run left is removed by the next one; other files are not touched."""
 
-    def test_of_a_dead_run_is_removed(self) -> None:
+    def test_files_of_a_crashed_run_are_removed(self) -> None:
         for name in (
             ".shop.db.1.partial",
             ".shop.db.99999.shard.partial",
@@ -857,14 +863,14 @@ class ALeftover(CrashCase):
             (self.folder / name).write_bytes(b"left")
         self.recover()
 
-    def test_of_somebody_else_stays(self) -> None:
+    def test_files_with_similar_names_stay(self) -> None:
         names = {".shop.db.partial", ".other.db.1.partial", ".shop.db.1.partial.bak"}
         for name in names:
             (self.folder / name).write_bytes(b"mine")
         self.assertEqual(self.ingest().status, 0)
         self.assertEqual(set(os.listdir(self.folder)), self.inputs | names)
 
-    def test_folder_made_for_nothing_is_removed(self) -> None:
+    def test_new_folder_is_removed_after_a_failed_load(self) -> None:
         target = self.folder / "a" / "b" / "shop.db"
         with open(self.folder / "users.csv", "a", encoding="utf-8") as file:
             file.write("x\n")

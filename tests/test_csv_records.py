@@ -25,7 +25,7 @@ from utils.contract import read_contract
 class AChangedByte(FaultCase):
     """Whatever byte changes: it is refused where it is, or stored as it stands."""
 
-    def test_anywhere(self) -> None:
+    def test_changed_byte_is_rejected_at_its_line_or_stored_as_it_is(self) -> None:
         chance = random.Random(11)  # noqa: S311
         contract = read_contract()
         refused = 0
@@ -82,7 +82,7 @@ class BadBytes(FaultCase):
             for fault in self.find().first
         ]
 
-    def test_of_one_line_are_told_one_by_one(self) -> None:
+    def test_bad_bytes_of_one_line_are_listed_one_by_one(self) -> None:
         header = b"user_id,email,full_name,country_code,city,acquisition_channel,"
         row = b"1,a@b,\xc4\xe4 K\xf6hl,SE,Lee\0\0ds,\xff,2024-01-01T00:00:00Z\n"
         data = header + b"signed_up_at\n" + row
@@ -101,26 +101,26 @@ class BadBytes(FaultCase):
             ],
         )
 
-    def test_of_a_record_of_many_lines_are_found_by_their_position(self) -> None:
+    def test_bad_bytes_in_a_record_of_two_lines_have_their_own_line_and_field(self) -> None:
         self.edit("users", swap_bytes(b"Bob Brown,GB,Leeds", b'"B\xe9\nob",GB,L\xe9'))
         places = [(line, field, code) for line, field, code, _ in self.place()]
         self.assertEqual(places, [(3, 3, "E_ENCODING"), (4, 5, "E_ENCODING")])
 
-    def test_of_a_record_that_cannot_be_read_are_told_too(self) -> None:
+    def test_bad_bytes_of_an_unreadable_record_are_listed(self) -> None:
         self.edit("users", swap_bytes(b"Leeds", b'"L\xe9"ds'))
         self.assertEqual(
             [place[:3] for place in self.place()],
             [(3, 5, "E_ENCODING"), (3, 5, "E_QUOTES")],
         )
 
-    def test_are_counted_behind_a_mark(self) -> None:
+    def test_offset_of_bad_bytes_includes_the_byte_order_mark(self) -> None:
         self.edit("users", swap_bytes(b"Leeds", b"L\xe9ds"))
         at = (self.folder / "users.csv").read_bytes().index(b"\xe9")
         self.assertEqual(self.place(), [(3, 5, "E_ENCODING", at)])
         self.edit("users", put(b"\xef\xbb\xbf", at=0))
         self.assertEqual(self.place(), [(3, 5, "E_ENCODING", at + 3)])
 
-    def test_without_number_in_a_record_are_told_up_to_a_number(self) -> None:
+    def test_bad_bytes_of_one_record_are_listed_up_to_a_limit(self) -> None:
         self.edit("users", swap_bytes(b"Leeds", b"\xe9 " * 50_000))
         *_, last = found = self.list_faults()
         self.assertEqual(len(found), 100)
@@ -130,7 +130,7 @@ class BadBytes(FaultCase):
 class AQuote(FaultCase):
     """A quote that is out of place costs its own row and no other."""
 
-    def test_left_open_does_not_swallow_the_rows_after_it(self) -> None:
+    def test_open_quote_does_not_hide_the_rows_after_it(self) -> None:
         self.edit("users", swap_bytes(b"Leeds", b'"Leeds'))
         self.edit("users", swap_bytes(b"Null,SE", b"Null,x"))
         self.assertEqual(
@@ -144,7 +144,7 @@ class AQuote(FaultCase):
             ],
         )
 
-    def test_left_open_is_told_where_it_opens_if_a_later_quote_closes_it(self) -> None:
+    def test_quote_closed_in_a_later_row_is_reported_where_it_opens(self) -> None:
         self.edit("users", swap_bytes(b"Leeds", b'"Leeds'))
         self.edit("users", swap_bytes(b"Lund", b'"Lund"'))
         self.edit("users", swap_bytes(b"Neil,IE", b"Neil,x"))
@@ -162,13 +162,13 @@ class AQuote(FaultCase):
             ],
         )
 
-    def test_followed_by_text_takes_the_other_lines_of_its_row_with_it(self) -> None:
+    def test_text_after_a_quote_skips_the_other_lines_of_its_row(self) -> None:
         self.edit("users", swap_bytes(b"Bob Brown,GB,Leeds", b'"Bob"x,GB,"Le\neds"'))
         (told,) = self.list_faults()
         self.assertTrue(told.startswith("users.csv:3:3: E_QUOTES text follows"), told)
         self.assertTrue(told.endswith("; line 4 was skipped"), told)
 
-    def test_takes_linear_time(self) -> None:
+    def test_stray_quotes_take_linear_time(self) -> None:
         header = b"payment_id,order_id,kind,method,status,amount_cents,processed_at\n"
         for line in (b'"a"b,"c\n', b'""x,"y\n1,"\n', b'1,"\n', b'"""",""x\n'):
             with self.subTest(line):
@@ -206,7 +206,7 @@ def iterate_records(file: io.BytesIO) -> Iterator[Record | None]:
 class AFieldThatIsTooLong(FaultCase):
     """It is named by its number, however the others are quoted."""
 
-    def test_behind_a_comma_or_a_line_break_in_quotes(self) -> None:
+    def test_long_field_after_a_quoted_comma_or_line_break_has_its_number(self) -> None:
         for name, line in ((b'"Brown, Bob"', 3), (b'"Bob\nBrown"', 4)):
             with self.subTest(name):
                 self.write_all()
@@ -227,13 +227,13 @@ class AFieldThatIsTooLong(FaultCase):
             " checked",
         )
 
-    def test_of_which_the_commas_are_its_own(self) -> None:
+    def test_long_quoted_field_full_of_commas_is_one_field(self) -> None:
         text = b'"' + b"Brown, " * 20_000 + b'"'
         self.edit("users", swap_bytes(b"Bob Brown", text))
         (told,) = self.list_faults()
         self.assertTrue(told.startswith("users.csv:3:3: E_TOO_LONG"), told)
 
-    def test_costs_no_memory(self) -> None:
+    def test_file_without_line_feeds_takes_no_memory(self) -> None:
         self.edit("users", lambda data: data.replace(b"\n", b"\r") * 120_000)
         size = (self.folder / "users.csv").stat().st_size
         self.assertGreater(size, 40_000_000)
@@ -352,7 +352,7 @@ class OtherPeoplesFiles(ShopCase):
             skip(f"no CSV corpora in {CORPORA_DIR}")
         return paths
 
-    def test_with_known_faults_get_that_fault(self) -> None:
+    def test_files_with_known_faults_get_that_fault(self) -> None:
         codes = {name: code for code, names in REFUSED.items() for name in names}
         paths = self.list_files("rvl")
         self.assertLessEqual(codes.keys(), {path.stem for path in paths})
@@ -367,7 +367,7 @@ class OtherPeoplesFiles(ShopCase):
                 expected = list(csv.DictReader(io.StringIO(text, newline="")))
                 self.assertEqual(rows, expected)
 
-    def test_with_known_content_get_that_content(self) -> None:
+    def test_files_with_known_content_give_that_content(self) -> None:
         for path in self.list_files("csv-spectrum"):
             with self.subTest(path.name):
                 rows, faults = self.read(path)

@@ -21,7 +21,7 @@ from utils.helpers import DataError
 class EveryFault(FaultCase):
     """One run names all of them."""
 
-    def test_of_one_row(self) -> None:
+    def test_one_row_with_eight_faults_lists_all_of_them(self) -> None:
         self.edit("orders", set_line(3, b"2,x,2024-02-30T00:00:00Z,Paid,-1,0,,01,x"))
         self.assertEqual(
             [(fault.field, fault.code) for fault in self.find().first],
@@ -37,7 +37,7 @@ class EveryFault(FaultCase):
             ],
         )
 
-    def test_of_all_files_and_kinds(self) -> None:
+    def test_faults_in_all_files_are_found_in_one_run(self) -> None:
         self.edit("users", set_cell(2, 4, "xx"))
         self.edit("products", set_cell(3, 1, "1"))
         self.edit("orders", set_line(4, b""))
@@ -55,7 +55,7 @@ class EveryFault(FaultCase):
             codes,
         )
 
-    def test_of_many_is_listed_up_to_a_number_and_counted(self) -> None:
+    def test_many_faults_are_listed_up_to_the_limit_and_counted(self) -> None:
         contract = read_contract()
         header = ",".join(contract.tables[4].column_names)
         rows = [f"{n},1,gift,card,failed,x,2024-01-01T00:00:00Z" for n in range(1, 3001)]
@@ -77,7 +77,7 @@ class EveryFault(FaultCase):
         self.assertIn("… and 2,900 more E_RULE in payments.csv", result.stderr)
         self.assertEqual(result.stderr.count("payments.csv:"), 200)
 
-    def test_in_a_sound_chunk_s_neighbour_is_found_too(self) -> None:
+    def test_faults_at_the_edges_of_chunks_are_found(self) -> None:
         contract = read_contract()
         header = ",".join(contract.tables[4].column_names)
         rows = [f"{n},1,charge,card,failed,5,2024-01-01T00:00:00Z" for n in range(1, 3001)]
@@ -91,7 +91,7 @@ class EveryFault(FaultCase):
 class TheReadme(ShopCase):
     """What the README shows of faults is what comes out."""
 
-    def test_shows_the_faults_as_they_are_told(self) -> None:
+    def test_faults_in_the_readme_are_what_a_load_prints(self) -> None:
         self.copy_sample()
         for name, line, at, value in (
             ("orders.csv", 17, 8, "12.50"),
@@ -108,7 +108,7 @@ class TheReadme(ShopCase):
         shown = re.findall(r"```text\n(ingest: error: .*?)```", readme, re.DOTALL)
         self.assertEqual(shown, [self.ingest().stderr])
 
-    def test_names_every_code(self) -> None:
+    def test_readme_names_every_code(self) -> None:
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         sources = "".join(
             path.read_text(encoding="utf-8")
@@ -122,7 +122,7 @@ class TheReadme(ShopCase):
 class TheErrorsFile(FaultCase):
     """`--errors` writes every fault for programs."""
 
-    def test_has_an_object_a_line(self) -> None:
+    def test_errors_file_has_one_object_per_line(self) -> None:
         self.edit("users", set_cell(3, 5, ""))
         self.edit("payments", set_cell(3, 6, "12.50"))
         path = self.folder / "errors.jsonl"
@@ -148,21 +148,21 @@ class TheErrorsFile(FaultCase):
         data = (self.folder / "payments.csv").read_bytes()
         self.assertTrue(data[second["byte_offset"] :].startswith(b"2,2,charge,wallet"))
 
-    def test_is_empty_without_faults_and_whole_or_not_at_all(self) -> None:
+    def test_errors_file_is_empty_without_faults(self) -> None:
         path = self.folder / "errors.jsonl"
         path.write_text("old", "utf-8")
         self.assertEqual(self.ingest("--errors", path).status, 0)
         self.assertEqual(path.read_bytes(), b"")
         self.assertEqual([p.name for p in self.folder.glob(".*")], [])
 
-    def test_takes_any_value(self) -> None:
+    def test_errors_file_takes_bytes_that_are_not_text(self) -> None:
         self.edit("users", swap_bytes(b"Leeds", b"\xff\xfe\0<>\x1b"))
         path = self.folder / "errors.jsonl"
         self.assertEqual(self.ingest("--errors", path).status, 1)
         objects = [json.loads(line) for line in path.read_bytes().splitlines()]
         self.assertEqual({entry["code"] for entry in objects}, {"E_ENCODING", "E_NUL"})
 
-    def test_that_cannot_be_written_is_named_before_the_load(self) -> None:
+    def test_unusable_errors_path_is_named_before_the_load(self) -> None:
         (self.folder / "file").touch()
         for path, reason in (
             (self.folder / "file" / "errors.jsonl", "file is not a folder"),
@@ -212,7 +212,7 @@ class TheErrorsFile(FaultCase):
         )
         require_writable(file, [])
 
-    def test_never_overwrites_what_a_load_reads_or_makes(self) -> None:
+    def test_errors_file_never_overwrites_inputs_or_outputs(self) -> None:
         self.assertEqual(self.ingest().status, 0)
         (self.folder / "datapackage.json").write_text("{}", "utf-8")
         schema = self.folder / "schema.sql"
@@ -243,7 +243,7 @@ class TheErrorsFile(FaultCase):
                     self.assertEqual(after, before)
             self.edit("users", set_cell(3, 5, ""))
 
-    def test_leaves_a_link_a_link(self) -> None:
+    def test_errors_file_behind_a_link_keeps_the_link(self) -> None:
         skip_on_windows("Windows has other links")
         self.edit("users", set_cell(3, 5, ""))
         (self.folder / "link").symlink_to(self.folder / "errors.jsonl")
@@ -251,7 +251,7 @@ class TheErrorsFile(FaultCase):
         self.assertTrue((self.folder / "link").is_symlink())
         self.assertIn("E_MISSING", (self.folder / "errors.jsonl").read_text("utf-8"))
 
-    def test_may_be_a_stream_that_somebody_reads(self) -> None:
+    def test_errors_go_to_a_pipe_if_a_program_reads_it(self) -> None:
         skip_on_windows("Windows has no named pipes in folders")
         self.edit("users", set_cell(3, 5, ""))
         pipe = self.folder / "pipe"
@@ -265,7 +265,7 @@ class TheErrorsFile(FaultCase):
         self.assertIn("E_MISSING", self.ingest("--errors", os.devnull).stderr)
         self.assertFalse(Path(os.devnull).is_file())
 
-    def test_that_runs_full_does_not_hide_the_faults(self) -> None:
+    def test_full_device_does_not_hide_the_faults(self) -> None:
         if not os.path.exists("/dev/full"):
             skip("no /dev/full")
         self.edit("users", set_cell(3, 5, ""))
@@ -276,7 +276,7 @@ class TheErrorsFile(FaultCase):
         )
         self.assertIn("/dev/full: cannot be written: No space left", result.stderr)
 
-    def test_that_cannot_be_finished_does_not_hide_the_faults(self) -> None:
+    def test_failed_rename_of_the_errors_file_does_not_hide_the_faults(self) -> None:
         self.edit("users", set_cell(3, 5, ""))
         with refuse_to_replace("errors.jsonl"):
             result = self.ingest("--errors", self.folder / "errors.jsonl")
@@ -284,7 +284,7 @@ class TheErrorsFile(FaultCase):
         self.assertIn("users.csv:3:5: E_MISSING", result.stderr)
         self.assertIn("errors.jsonl: cannot be written: in use", result.stderr)
 
-    def test_tells_what_a_rule_expects(self) -> None:
+    def test_errors_file_contains_the_expression_of_a_broken_rule(self) -> None:
         self.edit("payments", set_cell(3, 6, "-1"))
         path = self.folder / "errors.jsonl"
         self.ingest("--errors", path)
@@ -306,20 +306,20 @@ class TheCheckOption(FaultCase):
         self.assertEqual({p: p.read_bytes() for p in self.folder.iterdir()}, before)
         return result.status
 
-    def test_says_what_would_be_loaded_and_makes_nothing(self) -> None:
+    def test_check_lists_the_files_and_creates_nothing(self) -> None:
         self.assertEqual(self.check("No faults; nothing was loaded:", "users.csv"), 0)
 
-    def test_names_the_faults_and_leaves_the_database(self) -> None:
+    def test_check_names_the_faults_and_keeps_the_database(self) -> None:
         self.assertEqual(self.ingest().status, 0)
         self.edit("users", set_cell(3, 5, ""))
         self.assertEqual(self.check("users.csv:3:5: E_MISSING"), 1)
 
-    def test_and_ingest_exclude_each_other(self) -> None:
+    def test_check_and_ingest_exclude_each_other(self) -> None:
         result = call(ingest.main, "--check", "--ingest")
         self.assertEqual(result.status, 2)
         self.assertIn("not allowed with", result.stderr)
 
-    def test_a_wrong_number_of_errors_is_refused(self) -> None:
+    def test_invalid_number_of_errors_exits_2(self) -> None:
         for number in ("-1", "x", "1.5", "9" * 10):
             with self.subTest(number):
                 result = call(ingest.main, "--check", "--max-errors", number)
@@ -329,7 +329,7 @@ class TheCheckOption(FaultCase):
 class AKeyTwice(FaultCase):
     """Rows that share a key are told against the first one, whatever else they are."""
 
-    def test_in_rows_that_are_both_refused(self) -> None:
+    def test_key_shared_by_two_rejected_rows_is_reported(self) -> None:
         self.edit("users", set_cell(3, 4, "x"))
         self.edit("users", set_cell(5, 4, "y"))
         self.edit("users", set_cell(5, 1, "2"))
@@ -343,7 +343,7 @@ class AKeyTwice(FaultCase):
             ],
         )
 
-    def test_three_times_names_the_first(self) -> None:
+    def test_key_used_three_times_names_the_first_line(self) -> None:
         self.edit("users", lambda data: data + data.splitlines(keepends=True)[2] * 2)
         self.assertEqual(
             self.list_faults(),
@@ -357,7 +357,7 @@ class AKeyTwice(FaultCase):
             ],
         )
 
-    def test_is_not_found_in_pieces_of_rows(self) -> None:
+    def test_pieces_of_a_broken_row_are_no_duplicates(self) -> None:
         # The second line begins with the key of another row, and is none.
         self.edit("users", swap_bytes(b"Bob Brown", b"Bob\n3,Brown"))
         self.assertEqual(
@@ -369,7 +369,7 @@ class AKeyTwice(FaultCase):
 class AHeader(FaultCase):
     """A header that tells which column is which hides no row; others say that they do."""
 
-    def test_with_a_name_that_means_one_column_is_read_on_from(self) -> None:
+    def test_rows_are_checked_after_a_misspelt_column_name(self) -> None:
         self.edit("users", swap_bytes(b",city,", b",City,"))
         self.edit("users", set_cell(3, 5, ""))
         self.edit("orders", set_cell(9, 2, "77"))
@@ -382,7 +382,7 @@ class AHeader(FaultCase):
             ],
         )
 
-    def test_after_blank_lines_is_read_on_from(self) -> None:
+    def test_rows_are_checked_after_blank_lines_before_the_header(self) -> None:
         self.edit("users", set_cell(3, 5, ""))
         self.edit("users", put(b"\n\n", at=0))
         self.assertEqual(
@@ -390,7 +390,7 @@ class AHeader(FaultCase):
             [["users.csv:1:", "E_BLANK_LINE"], ["users.csv:5:5:", "E_MISSING"]],
         )
 
-    def test_that_does_not_tell_says_what_was_not_looked_at(self) -> None:
+    def test_unknown_header_names_what_was_not_checked(self) -> None:
         self.edit("users", swap_bytes(b",city,", b",place,"))
         self.edit("orders", set_cell(9, 2, "77"))
         *_, last = self.list_faults()
@@ -402,13 +402,13 @@ class AHeader(FaultCase):
             last,
         )
 
-    def test_whose_name_may_mean_two_columns_is_not_guessed_at(self) -> None:
+    def test_ambiguous_column_name_is_not_guessed(self) -> None:
         columns = b"shipping_cents,tax_cents,total_cents"
         self.edit("orders", swap_bytes(columns, b"shipping_cents,tax_cents,otal_cents"))
         self.edit("orders", swap_bytes(b"subtotal_cents", b"btotal_cents"))
         self.assertIn("its rows were not checked", self.list_faults()[-1])
 
-    def test_in_another_order_gives_an_orphan_its_own_field(self) -> None:
+    def test_field_of_an_orphan_follows_the_order_of_the_header(self) -> None:
         self.edit("orders", set_cell(9, 2, "77"))
         self.edit(
             "orders",
@@ -426,14 +426,14 @@ class AHeader(FaultCase):
 class AnUnreadableParent(FaultCase):
     """Its children are judged if its key is known; else its fault says they are not."""
 
-    def test_of_known_key_hides_no_orphan(self) -> None:
+    def test_unreadable_row_with_a_known_key_hides_no_orphan(self) -> None:
         self.edit("users", swap_bytes(b"Leeds", b'"Lee"ds'))
         self.edit("orders", set_cell(9, 2, "77"))
         self.assertIn(
             "orders.csv:9:2: E_REFERENCE user_id 77 is not in users.csv", self.list_faults()
         )
 
-    def test_of_unknown_key_says_so(self) -> None:
+    def test_unreadable_row_with_an_unknown_key_names_what_was_not_checked(self) -> None:
         self.edit("users", swap_bytes(b"2,bob", b'"2"2,bob'))
         (told,) = self.list_faults()
         self.assertTrue(told.endswith("; references to users.csv were not checked"), told)
@@ -442,7 +442,7 @@ class AnUnreadableParent(FaultCase):
 class TheList(FaultCase):
     """The faults are listed in the order of the lines."""
 
-    def test_of_a_file_is_in_the_order_of_its_lines(self) -> None:
+    def test_faults_of_a_file_are_listed_in_order_of_lines(self) -> None:
         self.edit("orders", set_cell(2, 2, "77"))
         self.edit("orders", set_cell(4, 1, "1"))
         self.edit("orders", set_cell(9, 4, "x"))
@@ -470,7 +470,7 @@ class AnOwnSchema(ShopCase):
         self.assertEqual(result.status, int(bool(result.stderr)), result.stderr)
         return result.stderr.splitlines()[1:]
 
-    def test_takes_integers_to_the_edge_of_64_bits_and_no_further(self) -> None:
+    def test_integers_of_64_bits_are_stored_and_larger_ones_rejected(self) -> None:
         tables = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER) STRICT;"
         for number in (2**63 - 1, -(2**63)):
             with self.subTest(number):
@@ -493,14 +493,14 @@ class AnOwnSchema(ShopCase):
                     ],
                 )
 
-    def test_requires_a_key_that_sqlite_would_count_up(self) -> None:
+    def test_empty_key_is_rejected_although_sqlite_would_number_it(self) -> None:
         tables = "CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT) STRICT;"
         self.assertEqual(
             self.refuse(tables, t="id,n\n1,a\n,b\n"),
             ["t.csv:3:1: E_MISSING id is '', expected a value"],
         )
 
-    def test_compares_as_its_columns_do(self) -> None:
+    def test_rules_compare_with_the_collation_of_their_column(self) -> None:
         tables = (
             "CREATE TABLE t (id INTEGER PRIMARY KEY, status TEXT COLLATE NOCASE, zip TEXT,"
             " CONSTRAINT id_is_positive CHECK (t.id > 0),"
@@ -512,7 +512,7 @@ class AnOwnSchema(ShopCase):
             ["t.csv:3:1: E_RULE id is '0', which breaks the rule id_is_positive"],
         )
 
-    def test_tells_by_what_measure_values_are_the_same(self) -> None:
+    def test_duplicate_names_the_collation_and_the_condition(self) -> None:
         table = "CREATE TABLE t (id INTEGER PRIMARY KEY, mail TEXT NOT NULL) STRICT;"
         for index, told in (
             (
@@ -533,7 +533,7 @@ class AnOwnSchema(ShopCase):
                 )
                 self.assertEqual(faults, [f"t.csv:5:2: E_DUPLICATE {told}"])
 
-    def test_names_a_key_of_several_columns_that_refused_rows_share(self) -> None:
+    def test_key_of_several_columns_shared_by_rejected_rows_is_named(self) -> None:
         tables = (
             "CREATE TABLE t (a INTEGER NOT NULL, b INTEGER NOT NULL, c TEXT NOT NULL,"
             " CONSTRAINT t_pk PRIMARY KEY (a, b)) STRICT;"
@@ -550,7 +550,7 @@ class AnOwnSchema(ShopCase):
             ],
         )
 
-    def test_shows_a_reference_escaped_and_cut(self) -> None:
+    def test_value_of_a_reference_is_escaped_and_shortened(self) -> None:
         tables = (
             "CREATE TABLE p (code TEXT PRIMARY KEY) STRICT;"
             " CREATE TABLE c (id INTEGER PRIMARY KEY, code TEXT REFERENCES P) STRICT;"

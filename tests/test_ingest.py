@@ -32,7 +32,7 @@ from utils.contract import SCHEMA_PATH, read_contract
 class TheManifest(LoadCase):
     """A manifest is compared, not obeyed."""
 
-    def test_a_changed_file_is_said_and_recorded_and_loaded(self) -> None:
+    def test_changed_file_is_loaded_recorded_and_named_in_a_warning(self) -> None:
         self.edit_line("users.csv", 2, lambda line: set_cell_of(line, 4, "Elsewhere"))
         result = self.ingest()
         self.assertEqual(result.status, 0)
@@ -40,7 +40,7 @@ class TheManifest(LoadCase):
         self.assertEqual(self.compare("users.csv"), "differs")
         self.assertEqual(self.compare("orders.csv"), "matches")
 
-    def test_data_without_a_manifest_is_as_of_its_last_event(self) -> None:
+    def test_as_of_without_a_manifest_is_the_day_of_the_last_event(self) -> None:
         (self.folder / "datapackage.json").unlink()
         self.load()
         self.assertEqual(self.compare("users.csv"), "absent")
@@ -48,7 +48,7 @@ class TheManifest(LoadCase):
         as_of = self.query("SELECT value FROM submission_meta WHERE property = 'as_of'")
         self.assertEqual(as_of, [(last[0][:10],)])
 
-    def test_a_manifest_with_odd_values_is_not_trusted(self) -> None:
+    def test_manifest_with_values_of_other_types_is_ignored(self) -> None:
         manifest = {"seed": [1], "window": "always", "resources": [None, {"path": "x"}]}
         (self.folder / "datapackage.json").write_text(
             json.dumps(manifest), encoding="utf-8"
@@ -56,7 +56,7 @@ class TheManifest(LoadCase):
         self.load()
         self.assertEqual(self.compare("users.csv"), "unlisted")
 
-    def test_a_window_that_never_was_is_refused(self) -> None:
+    def test_manifest_with_an_impossible_day_is_rejected(self) -> None:
         for day in ("2025-13-45", "2026-02-31", "tomorrow", "٢٠٢٥-١٢-٣١", 7):
             with self.subTest(day):
                 manifest = {"window": {"start": "2024-01-01", "end": day}}
@@ -64,7 +64,7 @@ class TheManifest(LoadCase):
                 (self.folder / "datapackage.json").write_text(text, encoding="utf-8")
                 self.refuse(f"datapackage.json: window_end is {day!r}, expected a day")
 
-    def test_a_broken_manifest_is_named(self) -> None:
+    def test_manifest_that_is_not_json_is_named(self) -> None:
         for text in ("{", "[]", "\udcff", '{"seed": "\\ud800"}', "[" * 100_000):
             with self.subTest(text[:20]):
                 data = text.encode("utf-8", "surrogateescape")
@@ -98,7 +98,7 @@ class AMissingFile(LoadCase):
         self.assertEqual(set(os.listdir(self.folder)), beside)
         return errors
 
-    def test_a_file_that_changes_while_it_is_read(self) -> None:
+    def test_file_that_changes_while_it_is_read_stops_the_load(self) -> None:
         read = loader.load_table
         path = self.folder / "users.csv"
 
@@ -110,19 +110,19 @@ class AMissingFile(LoadCase):
         with mock.patch("db.loading.loader.load_table", read_and_touch):
             self.refuse("a file changed while it was read", "run again")
 
-    def test_a_folder_in_the_place_of_a_file(self) -> None:
+    def test_folder_in_place_of_a_file_is_named(self) -> None:
         (self.folder / "orders.csv").unlink()
         (self.folder / "orders.csv").mkdir()
         self.refuse("orders.csv is not a file. Replace it with the CSV file.")
         (self.folder / "users.csv").unlink()
         self.refuse("orders.csv is not a file, missing users.csv. Make them with")
 
-    def test_a_file_in_the_place_of_the_folder(self) -> None:
+    def test_file_in_place_of_the_folder_is_named(self) -> None:
         result = call(ingest.main, "--ingest", "--data-dir", self.folder / "users.csv")
         self.assertEqual(result.status, 1)
         self.assertIn("users.csv: not a folder", result.stderr)
 
-    def test_a_table_file_that_is_missing(self) -> None:
+    def test_missing_files_are_named_with_the_command_that_makes_them(self) -> None:
         (self.folder / "orders.csv").unlink()
         (self.folder / "users.csv").unlink()
         self.refuse(
@@ -133,25 +133,25 @@ class AMissingFile(LoadCase):
 class ATarget(LoadCase):
     """The database that is replaced is replaced whole or not at all."""
 
-    def test_that_is_not_a_database_is_left_alone(self) -> None:
+    def test_target_that_is_no_database_is_not_replaced(self) -> None:
         self.database.write_text("my shopping list " * 100, encoding="utf-8")
         before = self.database.read_bytes()
         self.refuse("shop.db: file is not a database; it was left as it is")
         self.assertEqual(self.database.read_bytes(), before)
 
-    def test_that_holds_other_tables_is_left_alone(self) -> None:
+    def test_target_with_other_tables_is_not_replaced(self) -> None:
         with closing(sqlite3.connect(self.database)) as connection:
             connection.execute("CREATE TABLE recipes (name)")
         before = self.database.read_bytes()
         self.refuse("shop.db: holds other tables (recipes), so it was left as it is")
         self.assertEqual(self.database.read_bytes(), before)
 
-    def test_that_is_read_only_is_left_alone(self) -> None:
+    def test_read_only_target_is_not_replaced(self) -> None:
         self.load()
         with mock.patch("db.loading.swap.os.access", return_value=False):
             self.refuse("shop.db: is read-only")
 
-    def test_that_is_gone_but_left_its_log_is_named(self) -> None:
+    def test_leftover_of_a_deleted_database_is_named(self) -> None:
         for suffix in ("-journal", "-wal", "-shm"):
             with self.subTest(suffix):
                 leftover = self.folder / f"shop.db{suffix}"
@@ -159,7 +159,7 @@ class ATarget(LoadCase):
                 self.refuse(f"shop.db{suffix}: left by a deleted database")
                 leftover.unlink()
 
-    def test_that_is_a_device_is_left_alone(self) -> None:
+    def test_device_is_not_replaced(self) -> None:
         skip_on_windows("Windows has no device files")
         result = call(
             ingest.main, "--ingest", "--data-dir", self.folder, "--database", os.devnull
@@ -168,7 +168,7 @@ class ATarget(LoadCase):
         self.assertIn("is not a regular file", result.stderr)
         self.assertFalse(Path(os.devnull).is_file())
 
-    def test_that_does_not_fit_on_the_disk_is_named(self) -> None:
+    def test_full_disk_is_named_and_the_old_database_stays(self) -> None:
         self.load()
         before = self.database.read_bytes()
         full = sqlite3.OperationalError("database or disk is full")
@@ -181,11 +181,11 @@ class ATarget(LoadCase):
             )
         self.assertEqual(self.database.read_bytes(), before)
 
-    def test_that_is_a_folder_is_named(self) -> None:
+    def test_target_that_is_a_folder_is_named(self) -> None:
         self.database.mkdir()
         self.refuse("shop.db: is a folder")
 
-    def test_in_a_folder_that_is_a_file_is_named(self) -> None:
+    def test_target_below_a_file_is_named(self) -> None:
         (self.folder / "file").touch()
         result = call(
             ingest.main,
@@ -198,12 +198,12 @@ class ATarget(LoadCase):
         self.assertEqual(result.status, 1)
         self.assertIn("cannot create a database here", result.stderr)
 
-    def test_in_a_folder_that_is_missing_is_made(self) -> None:
+    def test_missing_folders_of_the_target_are_created(self) -> None:
         deep = self.folder / "a" / "b" / "shop.db"
         self.succeed(ingest.main, "--ingest", "--data-dir", self.folder, "--database", deep)
         self.assertTrue(deep.is_file())
 
-    def test_that_a_program_writes_to_is_left_alone(self) -> None:
+    def test_target_that_a_program_writes_is_not_replaced(self) -> None:
         self.load()
         before = self.database.read_bytes()
         with (
@@ -214,7 +214,7 @@ class ATarget(LoadCase):
             self.refuse("shop.db: cannot be replaced: database is locked")
         self.assertEqual(self.database.read_bytes(), before)
 
-    def test_that_a_program_reads_keeps_serving_its_reader(self) -> None:
+    def test_reader_of_the_old_database_reads_on(self) -> None:
         skip_on_windows("Windows does not rename over an open file")
         self.load()
         with closing(sqlite3.connect(self.database)) as reader:
@@ -229,7 +229,7 @@ class ATarget(LoadCase):
             self.query("SELECT city FROM users WHERE user_id = 1"), [("Elsewhere",)]
         )
 
-    def test_in_wal_mode_leaves_no_log_to_ruin_its_successor(self) -> None:
+    def test_log_of_the_old_database_does_not_damage_the_new_one(self) -> None:
         self.load()
         with closing(sqlite3.connect(self.database)) as writer:
             writer.execute("PRAGMA journal_mode = WAL")
@@ -239,7 +239,7 @@ class ATarget(LoadCase):
         self.assertEqual(self.query("PRAGMA integrity_check"), [("ok",)])
         self.assertEqual(self.query("SELECT 1 FROM users WHERE city = 'Elsewhere'"), [])
 
-    def test_keeps_its_permissions_and_its_link(self) -> None:
+    def test_target_keeps_its_permissions_and_its_link(self) -> None:
         skip_on_windows("Windows has other permissions and links")
         self.load()
         self.database.chmod(0o640)
@@ -249,7 +249,7 @@ class ATarget(LoadCase):
         self.assertTrue(link.is_symlink())
         self.assertEqual(stat.S_IMODE(self.database.stat().st_mode), 0o640)
 
-    def test_is_swapped_on_windows_too(self) -> None:
+    def test_swap_works_without_renaming_over_an_open_file(self) -> None:
         with mock.patch("db.loading.swap.IS_WINDOWS", True):
             self.load()
             self.load()
@@ -259,7 +259,7 @@ class ATarget(LoadCase):
                 self.refuse("shop.db: cannot be replaced: in use.")
         self.assertEqual(self.query("PRAGMA integrity_check"), [("ok",)])
 
-    def test_survives_a_failure_of_the_last_step(self) -> None:
+    def test_failed_rename_or_sync_keeps_the_old_database(self) -> None:
         self.load()
         before = self.database.read_bytes()
         beside = set(os.listdir(self.folder))
@@ -272,7 +272,7 @@ class ATarget(LoadCase):
             self.assertEqual(self.database.read_bytes(), before)
             self.assertEqual(set(os.listdir(self.folder)), beside)
 
-    def test_survives_an_interruption(self) -> None:
+    def test_interruption_keeps_the_old_database(self) -> None:
         self.load()
         before = self.database.read_bytes()
         with mock.patch("db.loading.loader.load_table", side_effect=KeyboardInterrupt):
@@ -284,7 +284,7 @@ class ATarget(LoadCase):
 class ASchema(LoadCase):
     """The schema is an input like the others."""
 
-    def test_that_is_missing_or_broken_is_named(self) -> None:
+    def test_missing_or_invalid_schema_is_named(self) -> None:
         schema = self.folder / "schema.sql"
         for text in (None, "CREATE TABEL x (y)", "", "CREATE TABLE users (user_id"):
             with self.subTest(text):
@@ -294,7 +294,7 @@ class ASchema(LoadCase):
                 self.assertEqual(result.status, 1)
                 self.assertIn("schema.sql: ", result.stderr)
 
-    def test_that_csv_files_cannot_fill_is_named(self) -> None:
+    def test_schema_that_csv_files_cannot_fill_is_named(self) -> None:
         schema = self.folder / "schema.sql"
         elsewhere = self.folder / "elsewhere.db"
         key = "INTEGER PRIMARY KEY"
@@ -340,7 +340,7 @@ class ASchema(LoadCase):
                 self.assertNotIn("space", result.stderr)
                 self.assertFalse(elsewhere.exists())
 
-    def test_whose_keys_are_the_same_in_other_letters_names_the_duplicate(self) -> None:
+    def test_keys_equal_in_another_case_are_named_as_duplicates(self) -> None:
         schema = self.folder / "schema.sql"
         text = SCHEMA_PATH.read_text(encoding="utf-8")
         self.edit_line("users.csv", 3, partial(set_cell_of, at=1, value="Same@example.com"))
@@ -355,7 +355,7 @@ class ASchema(LoadCase):
                 self.assertEqual(result.status, 1)
                 self.assertIn("users.csv:8", result.stderr)
 
-    def test_with_another_rule_is_obeyed(self) -> None:
+    def test_changed_rule_of_a_schema_is_enforced(self) -> None:
         schema = self.folder / "schema.sql"
         text = SCHEMA_PATH.read_text(encoding="utf-8")
         schema.write_text(
@@ -368,7 +368,7 @@ class ASchema(LoadCase):
             result.stderr,
         )
 
-    def test_with_a_column_that_may_be_empty_stores_nothing_there(self) -> None:
+    def test_empty_cell_of_an_optional_column_is_stored_as_null(self) -> None:
         schema = self.folder / "schema.sql"
         text = SCHEMA_PATH.read_text(encoding="utf-8")
         for at, declared in ((6, "cost_cents INTEGER"), (4, "brand TEXT")):
@@ -383,7 +383,7 @@ class ASchema(LoadCase):
                 rows = self.query(f"SELECT product_id FROM products WHERE {column} IS NULL")
                 self.assertEqual(rows, [(2,)])
 
-    def test_names_a_column_in_every_rule(self) -> None:
+    def test_name_of_every_rule_begins_with_a_column(self) -> None:
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.executescript(SCHEMA_PATH.read_text(encoding="utf-8"))
         contract = read_contract()
@@ -406,17 +406,17 @@ class TheCommand(ShopCase):
         self.assertEqual(result.status, 2)
         self.assertIn("--ingest", result.stderr)
 
-    def test_an_unknown_option_exits_2(self) -> None:
+    def test_unknown_option_exits_2(self) -> None:
         self.assertEqual(call(ingest.main, "--digest").status, 2)
 
-    def test_ingest_and_report_in_one_call(self) -> None:
+    def test_ingest_and_report_run_in_one_call(self) -> None:
         self.copy_sample()
         result = self.ingest("--report", "--out-dir", self.folder)
         self.assertEqual((result.status, result.stderr), (0, ""))
         for name in ("shop.db", "report.json", "report.md"):
             self.assertTrue((self.folder / name).is_file(), name)
 
-    def test_a_fault_is_one_message_without_a_traceback_in_a_real_process(self) -> None:
+    def test_error_is_one_message_without_a_traceback_in_a_real_process(self) -> None:
         result = run_script(
             "ingest.py",
             "--ingest",
@@ -430,7 +430,7 @@ class TheCommand(ShopCase):
         self.assertTrue(result.stderr.startswith("ingest: error: "), result.stderr)
         self.assertNotIn("Traceback", result.stderr)
 
-    def test_a_value_that_the_terminal_lacks_is_escaped(self) -> None:
+    def test_character_that_the_terminal_lacks_is_escaped(self) -> None:
         self.copy_sample()
         self.edit_line("orders.csv", 3, partial(set_cell_of, at=3, value="bezahlt ✓"))
         for env in (
@@ -452,7 +452,7 @@ class TheCommand(ShopCase):
                 self.assertNotIn("Traceback", result.stderr)
                 self.assertIn(r"status is 'bezahlt \u2713'", result.stderr)
 
-    def test_does_its_work_when_nobody_reads_what_it_says(self) -> None:
+    def test_load_and_report_finish_although_standard_output_is_closed(self) -> None:
         self.copy_sample()
         process = subprocess.Popen(
             [
@@ -479,7 +479,7 @@ class TheCommand(ShopCase):
         self.assertEqual(process.wait(), 0)
         self.assertTrue((self.folder / "report.md").is_file())
 
-    def test_a_path_with_control_characters_is_escaped(self) -> None:
+    def test_control_characters_of_a_path_are_escaped(self) -> None:
         result = call(ingest.main, "--report", "--database", self.folder / "a\x1b]0;b\x07")
         self.assertIn("a\\x1b]0;b\\x07: no such file", result.stderr)
 

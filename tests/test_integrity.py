@@ -160,7 +160,7 @@ OUTPUTS = (
 class AHostileReader(ShopCase):
     """Asks SQL questions and finds nothing, over several seeds."""
 
-    def test_finds_no_row_that_proves_the_data_wrong(self) -> None:
+    def test_hostile_questions_find_no_wrong_row(self) -> None:
         for seed in (1, 42, 2**64 - 1):
             self.generate("--seed", seed, "--users", 400)
             self.assertEqual(self.ingest().status, 0)
@@ -168,7 +168,7 @@ class AHostileReader(ShopCase):
                 with self.subTest(name, seed=seed):
                     self.assertEqual(self.query(sql), [])
 
-    def test_finds_each_change_by_hand(self) -> None:
+    def test_each_hostile_question_finds_its_change(self) -> None:
         self.assertEqual(set(BREAKS), set(HOSTILE_QUESTIONS))
         for name, change in BREAKS.items():
             with self.subTest(name):
@@ -180,7 +180,7 @@ class AHostileReader(ShopCase):
                     connection.commit()
                 self.assertNotEqual(self.query(HOSTILE_QUESTIONS[name]), [])
 
-    def test_is_told_sound_by_the_report(self) -> None:
+    def test_report_finds_no_error_in_generated_data(self) -> None:
         report = json.loads((sample_shop() / "report.json").read_text(encoding="utf-8"))
         self.assertEqual(report["verdict"]["errors"], 0, report["verdict"])
         self.assertEqual(report["verdict"]["status"], "pass", report["verdict"])
@@ -189,7 +189,7 @@ class AHostileReader(ShopCase):
 class AChangedCell(ShopCase):
     """Wherever it is, the next step finds it."""
 
-    def test_in_a_file_is_refused_or_told(self) -> None:
+    def test_changed_cell_of_a_file_is_rejected_or_gives_a_warning(self) -> None:
         told_only = set()
         for table in read_contract().tables:
             for at, name in enumerate(table.column_names):
@@ -204,7 +204,7 @@ class AChangedCell(ShopCase):
         # Where no rule can know better, only the manifest tells that the file has changed.
         self.assertEqual(told_only, FREE_COLUMNS)
 
-    def test_in_the_database_turns_the_verdict(self) -> None:
+    def test_changed_cell_of_the_database_fails_the_report(self) -> None:
         for table in read_contract().tables:
             for column in table.columns:
                 with self.subTest(table=table.name, column=column.name):
@@ -248,7 +248,7 @@ class TheChain(unittest.TestCase):
             document = json.loads((sample_shop() / name).read_text(encoding="utf-8"))
             self.assertEqual(document["database"], expected, name)
 
-    def test_the_money_of_report_and_query_result_is_the_same(self) -> None:
+    def test_report_and_query_result_have_the_same_money(self) -> None:
         report = json.loads((sample_shop() / "report.json").read_text(encoding="utf-8"))
         result = json.loads(
             (sample_shop() / "query_result.json").read_text(encoding="utf-8")
@@ -288,7 +288,7 @@ class TheWholePath(ShopCase):
             for name in OUTPUTS
         }
 
-    def test_gives_identical_outputs_in_another_surrounding(self) -> None:
+    def test_another_environment_gives_identical_outputs(self) -> None:
         expected = self.run_path(
             self.make_folder("first"), self.folder, {"PYTHONHASHSEED": "0"}
         )

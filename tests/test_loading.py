@@ -23,7 +23,7 @@ def end_at_once(*_arguments: object) -> None:
 class ALoadedDatabase(LoadCase):
     """What a successful ingest leaves behind."""
 
-    def test_holds_every_cell_of_the_files(self) -> None:
+    def test_database_holds_every_cell_of_the_files(self) -> None:
         self.load()
         for table in read_contract().tables:
             rows = self.query(f"SELECT * FROM {table.name} ORDER BY 1")
@@ -34,7 +34,7 @@ class ALoadedDatabase(LoadCase):
             self.assertEqual(header.split(","), table.column_names)
             self.assertEqual(lines, expected, table.name)
 
-    def test_records_each_file_as_it_was_read(self) -> None:
+    def test_each_file_is_recorded_as_it_was_read(self) -> None:
         self.load()
         for table in read_contract().tables:
             data = (self.folder / f"{table.name}.csv").read_bytes()
@@ -48,7 +48,7 @@ class ALoadedDatabase(LoadCase):
             }
             self.assertEqual(self.read_meta(f"{table.name}.csv"), expected)
 
-    def test_records_rules_maker_and_loader(self) -> None:
+    def test_schema_generator_and_loader_are_recorded(self) -> None:
         self.load()
         schema = hashlib.sha256(SCHEMA_PATH.read_bytes()).hexdigest()
         self.assertEqual(self.read_meta("schema.sql"), {"sha256": schema})
@@ -68,7 +68,7 @@ class ALoadedDatabase(LoadCase):
             ["python_version", "sqlite_version", "tool_version"],
         )
 
-    def test_has_strict_tables_and_the_schema_s_indexes(self) -> None:
+    def test_tables_are_strict_and_all_indexes_exist(self) -> None:
         self.load()
         strict = self.query("SELECT COUNT(*) FROM pragma_table_list WHERE strict = 1")
         indexes = self.query(
@@ -78,13 +78,13 @@ class ALoadedDatabase(LoadCase):
         self.assertEqual(strict, [(len(contract.tables) + 1,)])
         self.assertEqual(indexes, [(len(contract.index_statements),)])
 
-    def test_is_the_same_bytes_when_loaded_again(self) -> None:
+    def test_second_load_gives_the_same_bytes(self) -> None:
         self.load()
         first = self.database.read_bytes()
         self.load()
         self.assertEqual(self.database.read_bytes(), first)
 
-    def test_is_the_same_bytes_with_one_process_or_two(self) -> None:
+    def test_one_process_and_two_give_the_same_bytes(self) -> None:
         found = set()
         with mock.patch.object(second_process, "BYTES_FOR_TWO", 0):
             for processors in (1, 2):
@@ -98,14 +98,14 @@ class ALoadedDatabase(LoadCase):
         self.load()
         self.assertEqual(self.query("SELECT * FROM submission_meta"), two)
 
-    def test_by_two_processes_names_the_faults_of_either(self) -> None:
+    def test_faults_in_both_processes_are_named(self) -> None:
         with mock.patch.object(second_process, "BYTES_FOR_TWO", 0):
             for name, at in (("users.csv", 0), ("payments.csv", 5)):
                 self.edit_line(name, 4, partial(set_cell_of, at=at, value="x"))
             self.refuse("users.csv:4:1: E_INTEGER", "payments.csv:4:6: E_INTEGER")
         self.assertEqual([path.name for path in self.folder.glob(".*")], [])
 
-    def test_by_two_processes_says_if_one_was_ended(self) -> None:
+    def test_end_of_the_second_process_is_named(self) -> None:
         with (
             mock.patch.object(second_process, "BYTES_FOR_TWO", 0),
             mock.patch.object(second_process, "count_processors", return_value=2),
@@ -114,7 +114,7 @@ class ALoadedDatabase(LoadCase):
             self.refuse("the second process of the load was ended by the system")
         self.assertFalse(self.database.exists())
 
-    def test_tells_of_its_progress_to_the_end(self) -> None:
+    def test_progress_is_reported_to_the_end(self) -> None:
         for smallest in (0, 1 << 40):
             told: list[tuple[int, int]] = []
             with (
@@ -132,7 +132,7 @@ class ALoadedDatabase(LoadCase):
                 self.assertEqual(told[-1], (rows, 1000))
                 self.assertGreater(len(told), 3)
 
-    def test_leaves_no_file_beside_it(self) -> None:
+    def test_no_file_stays_beside_the_database(self) -> None:
         before = set(os.listdir(self.folder))
         self.load()
         self.assertEqual(set(os.listdir(self.folder)) - before, {self.database.name})
@@ -155,7 +155,7 @@ class ALoadedDatabase(LoadCase):
                 self.load()
                 self.assertEqual(self.read_meta("users"), expected)
 
-    def test_takes_columns_in_any_order(self) -> None:
+    def test_columns_in_another_order_are_loaded(self) -> None:
         path = self.folder / "users.csv"
         rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
         self.load()
@@ -165,7 +165,7 @@ class ALoadedDatabase(LoadCase):
         self.load()
         self.assertEqual(self.query("SELECT * FROM users"), expected)
 
-    def test_keeps_quoted_text_as_it_is(self) -> None:
+    def test_quoted_text_is_stored_unchanged(self) -> None:
         name = 'A "quoted", name\r\nover two lines — ünïcode ✓ <script>'
         quoted = name.replace('"', '""')
         self.edit_line("users.csv", 2, lambda line: set_cell_of(line, 2, f'"{quoted}"'))
@@ -271,19 +271,19 @@ class AWarning(LoadCase):
         """Return the warnings of a load."""
         return ingest_folder(self.folder, self.database).warnings
 
-    def test_is_not_given_for_a_sound_file(self) -> None:
+    def test_sound_file_gives_no_warning(self) -> None:
         self.assertEqual(self.warn(), [])
         path = self.folder / "users.csv"
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
         self.edit_line("users.csv", 2, lambda line: set_cell_of(line, 2, '"a\nb\rc"'))
         self.assertEqual(self.warn(), [])
 
-    def test_tells_of_a_file_without_rows(self) -> None:
+    def test_file_without_rows_gives_a_warning(self) -> None:
         path = self.folder / "payments.csv"
         path.write_bytes(path.read_bytes().split(b"\n")[0])
         self.assertEqual(self.warn(), ["payments.csv has a header and no rows."])
 
-    def test_tells_where_line_ends_change(self) -> None:
+    def test_warning_names_the_line_where_line_ends_change(self) -> None:
         for line in (3, 5):
             self.edit_line("users.csv", line, lambda text: f"{text}\r")
         self.assertEqual(

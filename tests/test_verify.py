@@ -111,7 +111,7 @@ class ChainCase(ShopCase):
 class AWholeChain(ChainCase):
     """Nothing was changed."""
 
-    def test_holds_in_every_link(self) -> None:
+    def test_every_verification_passes_for_unchanged_files(self) -> None:
         result = self.verify()
         self.assertEqual((result.status, result.stderr), (0, ""))
         *links, last = result.stdout.splitlines()
@@ -119,7 +119,7 @@ class AWholeChain(ChainCase):
         self.assertEqual(last, f"All {len(links)} verifications passed.")
         self.assertTrue(all(link.startswith("  passed  ") for link in links), links)
 
-    def test_says_nothing_when_quiet(self) -> None:
+    def test_quiet_verification_prints_nothing(self) -> None:
         result = call(
             ingest.main,
             "--verify",
@@ -133,7 +133,7 @@ class AWholeChain(ChainCase):
         )
         self.assertEqual(result, Result(0, "", ""))
 
-    def test_holds_for_files_that_are_not_canonical(self) -> None:
+    def test_files_that_are_not_canonical_pass(self) -> None:
         path = self.folder / "users.csv"
         with open(path, newline="", encoding="utf-8") as file:
             header, *rows = csv.reader(file)
@@ -145,7 +145,7 @@ class AWholeChain(ChainCase):
         broken = self.find_broken()
         self.assertEqual(list(broken), ["database -> query_result.json"])
 
-    def test_is_only_read(self) -> None:
+    def test_verification_changes_no_file(self) -> None:
         before = {path: path.read_bytes() for path in self.folder.iterdir()}
         self.verify()
         after = {path: path.read_bytes() for path in self.folder.iterdir()}
@@ -155,12 +155,12 @@ class AWholeChain(ChainCase):
 class OneChangedCell(ChainCase):
     """A single cell, anywhere, is found and named."""
 
-    def test_breaks_no_link_but_its_own(self) -> None:
+    def test_changed_cell_fails_its_table_and_the_report_only(self) -> None:
         self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
         broken = {link for link in self.find_broken() if "query" not in link}
         self.assertEqual(broken, {"users.csv -> users", "database -> report.json"})
 
-    def test_at_the_end_of_a_long_text_is_shown(self) -> None:
+    def test_difference_at_the_end_of_a_long_text_is_shown(self) -> None:
         path = self.folder / "users.csv"
         long = "x" * 500
         self.edit_line("users.csv", 2, lambda line: line.replace(",", f",{long}", 1))
@@ -176,7 +176,7 @@ class OneChangedCell(ChainCase):
             self.assertRegex(shown, "is …x{20}ax*…, expected …x{20}bx*…")
         self.assertTrue(path.is_file())
 
-    def test_of_any_column_in_the_database(self) -> None:
+    def test_changed_cell_of_any_column_is_named(self) -> None:
         sound = self.database.read_bytes()
         for table in read_contract().tables:
             for column in table.columns if IN_CI else table.columns[::9]:
@@ -207,7 +207,7 @@ class OneChangedCell(ChainCase):
             )
         return key
 
-    def test_even_if_the_recorded_digests_are_changed_with_it(self) -> None:
+    def test_changed_cell_is_found_although_the_digests_are_changed_too(self) -> None:
         self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
         with closing(sqlite3.connect(self.database)) as connection:
             tables = read_contract().tables
@@ -229,7 +229,7 @@ class OneChangedCell(ChainCase):
             self.find_broken()["users.csv -> users"],
         )
 
-    def test_a_row_too_many_or_too_few(self) -> None:
+    def test_added_and_deleted_rows_are_named(self) -> None:
         self.change("DELETE FROM payments WHERE payment_id = 5")
         self.assertIn(
             "payment_id 5 is missing", self.find_broken()["payments.csv -> payments"]
@@ -243,7 +243,7 @@ class OneChangedCell(ChainCase):
             self.find_broken()["products.csv -> products"],
         )
 
-    def test_a_row_that_is_there_twice(self) -> None:
+    def test_row_that_appears_twice_is_named(self) -> None:
         for key in (7, max(self.query("SELECT MAX(order_id) FROM orders"))[0]):
             self.meddle(
                 f"{REBUILD.format('orders')}"
@@ -255,7 +255,7 @@ class OneChangedCell(ChainCase):
             )
             self.assertEqual(self.ingest().status, 0)
 
-    def test_of_the_provenance(self) -> None:
+    def test_changed_fact_of_the_provenance_is_found(self) -> None:
         rows = self.query("SELECT subject, property FROM submission_meta")
         self.assertGreater(len(rows), 40)
         sound = self.database.read_bytes()
@@ -271,14 +271,14 @@ class OneChangedCell(ChainCase):
                 result = self.verify()
                 self.assertEqual(result.status, 1)
 
-    def test_is_a_fact_added_to_the_provenance(self) -> None:
+    def test_added_fact_of_the_provenance_is_found(self) -> None:
         self.change("INSERT INTO submission_meta VALUES ('submission_meta', 'n', 'x')")
         self.assertIn(
             "submission_meta was changed since the load",
             self.find_broken()["database -> submission_meta"],
         )
 
-    def test_of_a_file(self) -> None:
+    def test_changed_digit_of_a_csv_file_is_found(self) -> None:
         for table in read_contract().tables:
             with self.subTest(table.name):
                 path = self.folder / f"{table.name}.csv"
@@ -292,7 +292,7 @@ class OneChangedCell(ChainCase):
                 self.assertIn(f"{table.name}.csv -> {table.name}", broken)
                 path.write_bytes(sound)
 
-    def test_of_the_manifest(self) -> None:
+    def test_changed_or_missing_manifest_is_found(self) -> None:
         path = self.folder / "datapackage.json"
         document = json.loads(path.read_text(encoding="utf-8"))
         document["seed"] += 1
@@ -304,7 +304,7 @@ class OneChangedCell(ChainCase):
             self.find_broken()["datapackage.json -> database"],
         )
 
-    def test_of_a_result_wherever_it_is(self) -> None:
+    def test_changed_digit_of_a_result_is_found(self) -> None:
         chance = random.Random(4)  # noqa: S311
         for name in RESULTS:
             path = self.folder / name
@@ -327,7 +327,7 @@ class OneChangedCell(ChainCase):
 class TheRules(ChainCase):
     """A database whose rules are not the schema's is found, and the object named."""
 
-    def test_that_are_gone_or_added_are_named(self) -> None:
+    def test_removed_added_and_weakened_rules_are_named(self) -> None:
         sound = self.database.read_bytes()
         for script, words in (
             ("DROP INDEX payments_order_id_idx", "index payments_order_id_idx is missing"),
@@ -351,7 +351,7 @@ class TheRules(ChainCase):
                 self.assertEqual(result.status, 1)
                 self.assertIn("failed checks: database_matches_schema", result.stderr)
 
-    def test_without_which_no_cell_is_trusted(self) -> None:
+    def test_table_rebuilt_without_rules_is_named_and_its_cells_pass(self) -> None:
         self.meddle(REBUILD.format("orders"))
         broken = self.find_broken()
         self.assertIn("table orders has other rules", broken["schema.sql -> database"])
@@ -363,7 +363,9 @@ class TheRules(ChainCase):
 class AMeddledDatabase(ChainCase):
     """Cells that no rule would let in: one clear line each time, and never a traceback."""
 
-    def test_is_refused_by_each_reader_and_the_chain_walked_to_its_end(self) -> None:
+    def test_manipulated_database_is_refused_by_readers_and_verified_to_the_end(
+        self,
+    ) -> None:
         sound = self.database.read_bytes()
         changes = [
             ("orders", "ordered_at = NULL"),
@@ -401,7 +403,7 @@ class AMeddledDatabase(ChainCase):
                         r"oad the files again: python ingest.py --ingest[^\n]*\n\Z",
                     )
 
-    def test_names_the_row_whose_key_is_of_another_type(self) -> None:
+    def test_row_whose_key_has_another_type_is_named(self) -> None:
         self.meddle(
             f"{REBUILD.format('users')} UPDATE users SET user_id = NULL WHERE rowid = 9;"
         )
@@ -414,7 +416,7 @@ class AMeddledDatabase(ChainCase):
 class AMissingLink(ChainCase):
     """What is not there is named, with what makes it."""
 
-    def test_is_named_with_the_command_that_makes_it(self) -> None:
+    def test_missing_result_is_named_with_the_command_that_makes_it(self) -> None:
         for name, remedy in (
             ("report.json", "python ingest.py --report"),
             ("report.md", "python ingest.py --report"),
@@ -431,7 +433,7 @@ class AMissingLink(ChainCase):
                 self.assertIn(remedy, fault)
                 path.write_bytes(kept)
 
-    def test_is_a_folder_of_the_name_of_a_file(self) -> None:
+    def test_folder_in_place_of_a_file_is_named(self) -> None:
         for name in ("report.json", "report.md", "query_result.json"):
             with self.subTest(name):
                 path = self.folder / name
@@ -454,7 +456,7 @@ class AMissingLink(ChainCase):
             ),
         )
 
-    def test_is_a_file_that_may_not_be_read(self) -> None:
+    def test_unreadable_file_is_named(self) -> None:
         refused = PermissionError(13, "Permission denied")
         with (
             mock.patch.object(verify_module, "hash_file", side_effect=refused),
@@ -469,7 +471,7 @@ class AMissingLink(ChainCase):
             broken["users.csv -> users"], "users.csv cannot be read: Permission denied"
         )
 
-    def test_is_room_to_compare(self) -> None:
+    def test_full_temporary_folder_is_named(self) -> None:
         self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
         full = sqlite3.OperationalError("database or disk is full")
         with (
@@ -482,25 +484,25 @@ class AMissingLink(ChainCase):
         self.assertIn(f"error: {where}", result.stderr)
         self.assertIn("cannot be loaded here to compare it: database or", result.stderr)
 
-    def test_is_a_file_of_the_load(self) -> None:
+    def test_missing_csv_file_is_named(self) -> None:
         (self.folder / "orders.csv").unlink()
         self.assertEqual(
             sorted(self.find_broken()),
             ["datapackage.json -> orders.csv", "orders.csv -> orders"],
         )
 
-    def test_is_the_database(self) -> None:
+    def test_missing_database_is_named(self) -> None:
         self.database.unlink()
         result = self.verify()
         self.assertEqual(result.status, 1)
         self.assertIn("shop.db: no such file", result.stderr)
 
-    def test_is_a_file_that_can_no_longer_be_loaded(self) -> None:
+    def test_csv_file_that_can_no_longer_be_loaded_is_named(self) -> None:
         path = Path(self.folder / "users.csv")
         path.write_text("user_id;email\n", encoding="utf-8")
         self.assertIn("can no longer be loaded", self.find_broken()["users.csv -> users"])
 
-    def test_is_the_schema_of_the_load(self) -> None:
+    def test_changed_schema_is_named(self) -> None:
         schema = self.folder / "schema.sql"
         text = SCHEMA_PATH.read_text(encoding="utf-8")
         schema.write_text(text + "-- one more remark\n", encoding="utf-8")
@@ -523,7 +525,7 @@ class AMissingLink(ChainCase):
 class AReport(ChainCase):
     """A link is blamed on what broke it, and on nothing that still holds."""
 
-    def test_of_an_older_database_is_still_the_one_of_its_page(self) -> None:
+    def test_report_of_an_older_database_still_matches_its_page(self) -> None:
         self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
         broken = self.find_broken()
         self.assertIn(
@@ -532,7 +534,7 @@ class AReport(ChainCase):
         )
         self.assertNotIn("report.json -> report.md", broken)
 
-    def test_whose_digest_of_the_database_is_changed_is_told_as_such(self) -> None:
+    def test_changed_digest_of_the_database_in_a_report_is_named(self) -> None:
         path = self.folder / "report.json"
         text = path.read_text(encoding="utf-8")
         digest = json.loads(text)["database"]["sha256"]
@@ -544,14 +546,14 @@ class AReport(ChainCase):
         self.assertIn(": it was changed, or the database was", fault)
         self.assertNotIn("another database", fault)
 
-    def test_that_is_no_report_breaks_one_link_and_no_run(self) -> None:
+    def test_file_that_is_no_report_fails_one_verification(self) -> None:
         path = self.folder / "report.json"
         for text in ("[]", "{}", "null", '{"verdict": 7}', "[" * 100_000):
             with self.subTest(text[:20]):
                 path.write_text(text, encoding="utf-8")
                 self.assertEqual(list(self.find_broken()), ["database -> report.json"])
 
-    def test_of_a_database_that_cannot_be_read_is_compared_with_its_page(self) -> None:
+    def test_report_of_an_unreadable_database_is_compared_with_its_page(self) -> None:
         self.meddle(REBUILD.format("orders"))
         self.assertNotIn("report.json -> report.md", self.find_broken())
         path = self.folder / "report.md"
@@ -586,13 +588,13 @@ class ThePage(ChainCase):
             ingest.main, "--verify", "--data-dir", self.folder, "--database", self.database
         )
 
-    def test_has_copies_that_hold(self) -> None:
+    def test_copies_of_the_page_pass(self) -> None:
         result = self.verify()
         self.assertEqual((result.status, result.stderr), (0, ""), result.stdout)
         for name in ("report.json", "query_result.json"):
             self.assertIn(f"  passed  {name} -> the page's copy\n", result.stdout)
 
-    def test_has_copies_that_are_found_changed_or_missing(self) -> None:
+    def test_changed_or_missing_copies_of_the_page_are_named(self) -> None:
         for name in ("report.json", "query_result.json"):
             path = self.page / name
             text = path.read_text(encoding="utf-8")
@@ -604,7 +606,7 @@ class ThePage(ChainCase):
                 self.assertIn(f"{name} is missing", fault)
             path.write_text(text, encoding="utf-8", newline="\n")
 
-    def test_has_the_copy_of_the_report_that_is_there(self) -> None:
+    def test_copy_of_the_existing_report_passes(self) -> None:
         self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
         self.assertNotIn("report.json -> the page's copy", self.find_broken())
 
