@@ -1,4 +1,4 @@
-"""Nothing is lost: whatever ends an ingest, the database is the old one or the new one.
+"""Whatever ends an ingest, the database is the old one or the new one.
 
 The sweeps let an ingest fail at its first step, then at its second, and so on to the end.
 A step is a call into the system or into SQLite.  By default every few steps are tried, in
@@ -82,7 +82,7 @@ STRIDE = 1 if IN_CI else 17
 
 
 class Ending(NamedTuple):
-    """How a run in a process of its own ended, and what it said on stderr."""
+    """The exit status of a run in its own process, and its stderr."""
 
     status: int
     stderr: str
@@ -140,10 +140,10 @@ class CrashCase(ShopCase):
             str(self.database),
         ]
 
-    def see(self, *, litter: bool = False) -> str:
+    def find_state(self, *, allow_files: bool = False) -> str:
         """Return whether the database is `old` or `new`; fail if it is neither.
 
-        It must open read-only, and without *litter* nothing may lie beside it.
+        It must open read-only, and unless *allow_files* no other file may lie beside it.
         """
         found = self.database.read_bytes()
         state = {self.old: "old", self.new: "new"}.get(found, "neither")
@@ -153,7 +153,7 @@ class CrashCase(ShopCase):
             sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
         ) as connection:
             self.assertEqual(connection.execute("PRAGMA quick_check").fetchall(), [("ok",)])
-        if not litter:
+        if not allow_files:
             self.assertEqual(set(os.listdir(self.folder)), self.inputs)
         return state
 
@@ -164,8 +164,8 @@ class CrashCase(ShopCase):
         self.assertEqual(self.database.read_bytes(), self.new)
         self.assertEqual(set(os.listdir(self.folder)), self.inputs)
 
-    def tell(self, what: str) -> None:
-        """Say in CI how many points were tried, and what was seen."""
+    def report_points(self, what: str) -> None:
+        """Print in CI how many points were tried, and what was found there."""
         total = self.seen.total()
         self.assertGreater(self.seen["old"], 0, self.seen)
         if IN_CI:
@@ -223,13 +223,13 @@ class AKill(CrashCase):
                 if ending.status == 0:
                     return number
                 self.assertEqual(ending, Ending(-signal.SIGKILL, ""))
-                self.see(litter=True)
+                self.find_state(allow_files=True)
                 self.recover()
             number += STRIDE
 
     def test_killed_load_leaves_the_old_database_or_the_new_one(self) -> None:
         self.assertGreater(self.sweep(), 50)
-        self.tell("SIGKILL")
+        self.report_points("SIGKILL")
 
     def test_killed_load_of_two_processes_leaves_the_old_database_or_the_new_one(
         self,
@@ -242,14 +242,14 @@ class AKill(CrashCase):
             self.new = self.database.read_bytes()
             with mock.patch(f"{__name__}.STRIDE", 3 if IN_CI else 29):
                 self.assertGreater(self.sweep(), 50)
-        self.tell("SIGKILL of two processes")
+        self.report_points("SIGKILL of two processes")
 
 
 class ASecondProcess(CrashCase):
-    """What happens to the process that loads a half is said, and costs nothing."""
+    """Its end is reported, and the old database stays."""
 
     def setUp(self) -> None:
-        """Let any load be shared out."""
+        """Let two processes share any load."""
         super().setUp()
         for name, value in (("BYTES_FOR_TWO", 0), ("count_processors", lambda: 2)):
             patched = mock.patch.object(second_process, name, value)
@@ -273,25 +273,25 @@ class ASecondProcess(CrashCase):
                 self.assertRegex(
                     ending.stderr, r"\Aingest: error: the second process of [^\n]+\n\Z"
                 )
-                self.assertEqual(self.see(), "old")
+                self.assertEqual(self.find_state(), "old")
             number += 1 if IN_CI else 5
         self.assertGreater(number, 15)
-        self.assertEqual(self.see(), "new")
+        self.assertEqual(self.find_state(), "new")
 
     def test_second_process_that_gets_sighup_at_its_start_prints_nothing(self) -> None:
-        def hang_up() -> None:
+        def close_terminal() -> None:
             os.killpg(0, signal.SIGHUP)
 
         def prepare(number: int) -> None:
             os.setpgid(0, 0)
-            act_at_step(number, hang_up, START, is_second=True)
+            act_at_step(number, close_terminal, START, is_second=True)
 
         for number in range(1, 14, 1 if IN_CI else 3):
             self.restore()
             ending = self.run_apart(partial(prepare, number))
             with self.subTest(step=number):
                 self.assertEqual(ending, Ending(129, "ingest: error: terminated\n"))
-                self.assertEqual(self.see(), "old")
+                self.assertEqual(self.find_state(), "old")
 
 
 class ASignal(CrashCase):
@@ -306,7 +306,7 @@ class ASignal(CrashCase):
             with self.subTest(sent.name):
                 self.seen.clear()
                 self.sweep(sent, Ending(status, f"ingest: error: {word}\n"))
-                self.tell(sent.name)
+                self.report_points(sent.name)
 
     def sweep(self, sent: signal.Signals, expected: Ending) -> None:
         """Send the signal at one step after the other."""
@@ -315,11 +315,11 @@ class ASignal(CrashCase):
             self.restore()
             ending = self.run_apart(partial(act_at_step, number, partial(send, sent)))
             if ending.status == 0:
-                self.assertEqual(self.see(), "new")
+                self.assertEqual(self.find_state(), "new")
                 return
             with self.subTest(step=number):
                 self.assertEqual(ending, expected)
-                self.see()
+                self.find_state()
             number += STRIDE
 
     def test_second_signal_does_not_interrupt_the_clean_up(self) -> None:
@@ -334,7 +334,7 @@ class ASignal(CrashCase):
             ending = self.run_apart(partial(act_at_step, step, send_twice))
             with self.subTest(step=step):
                 self.assertIn(ending.status, (130, 143))
-                self.see()
+                self.find_state()
 
 
 class ARefusal(CrashCase):
@@ -345,7 +345,7 @@ class ARefusal(CrashCase):
             with self.subTest(errno.errorcode[code]):
                 self.seen.clear()
                 self.sweep(code)
-                self.tell(errno.errorcode[code])
+                self.report_points(errno.errorcode[code])
 
     def sweep(self, code: int) -> None:
         """Refuse one call after the other."""
@@ -363,7 +363,7 @@ class ARefusal(CrashCase):
             finally:
                 sys.setprofile(None)
             with self.subTest(step=number, call=steps[-1]):
-                state = self.see()
+                state = self.find_state()
                 if len(steps) < number:
                     self.assertEqual((result.status, state), (0, "new"))
                     return
@@ -371,7 +371,7 @@ class ARefusal(CrashCase):
             number += STRIDE
 
     def check(self, result: Result, state: str) -> None:
-        """See that the outcome is said as it is."""
+        """Fail unless the message matches the state of the database."""
         self.assertNotIn("Traceback", result.stderr)
         if result.status == 0:
             self.assertEqual(state, "new")
@@ -385,7 +385,7 @@ class ARefusal(CrashCase):
 
 
 class AFullDisk(CrashCase):
-    """The k-th page does not fit any more."""
+    """The k-th page no longer fits on the disk."""
 
     def test_full_disk_keeps_the_old_database_and_is_reported(self) -> None:
         page = 4096
@@ -393,15 +393,15 @@ class AFullDisk(CrashCase):
             with self.subTest(size=size):
                 self.restore()
                 ending = self.run_apart(partial(self.limit, size))
-                state = self.see()
+                state = self.find_state()
                 if size < len(self.new):
                     self.assertEqual((ending.status, state), (1, "old"))
                     self.assertRegex(ending.stderr, r"\Aingest: error: [^\n]+\n\Z")
                     self.assertIn("left as it is", ending.stderr)
         self.restore()
         self.assertEqual(self.run_apart(partial(self.limit, 1 << 30)).status, 0)
-        self.assertEqual(self.see(), "new")
-        self.tell("disk full")
+        self.assertEqual(self.find_state(), "new")
+        self.report_points("disk full")
 
     @staticmethod
     def limit(size: int) -> None:
@@ -410,7 +410,7 @@ class AFullDisk(CrashCase):
 
 
 class AnOldDatabase(CrashCase):
-    """What the old database left beside it neither spoils the new one nor is lost."""
+    """What it left beside it neither damages the new database nor is lost."""
 
     def die_writing(self, mode: str) -> None:
         """Let a process change the old database and be killed in the midst of it."""
@@ -434,13 +434,13 @@ class AnOldDatabase(CrashCase):
         self.die_writing("DELETE")
         self.assertTrue((self.folder / "shop.db-journal").exists())
         self.recover()
-        self.see()
+        self.find_state()
 
     def test_leftover_log_is_applied_and_the_database_replaced(self) -> None:
         self.die_writing("WAL")
         self.assertTrue((self.folder / "shop.db-wal").exists())
         self.recover()
-        self.see()
+        self.find_state()
 
     def test_leftover_journal_still_restores_the_database_after_rejected_input(
         self,
@@ -452,7 +452,7 @@ class AnOldDatabase(CrashCase):
         with closing(sqlite3.connect(self.database)) as connection:
             cities = connection.execute("SELECT 1 FROM users WHERE city = 'Elsewhere'")
             self.assertEqual(cities.fetchall(), [])
-        self.assertEqual(self.see(), "old")
+        self.assertEqual(self.find_state(), "old")
 
     def test_database_read_in_wal_mode_is_kept_and_the_lock_is_named(self) -> None:
         self.restore()
@@ -481,8 +481,8 @@ class AnOldDatabase(CrashCase):
                 self.assertEqual(found, damaged if result.status else self.new)
 
 
-class ATargetOfSomebodyElse(CrashCase):
-    """Nothing that no load made is lost without a word."""
+class ADatabaseOfOtherOrigin(CrashCase):
+    """A database with anything that no load made is not replaced."""
 
     def make(self, script: str, *, mode: str = "DELETE") -> bytes:
         """Put a database made by *script* in the old one's place; return its bytes."""
@@ -590,10 +590,10 @@ class ATargetOfSomebodyElse(CrashCase):
 
 
 class ARefusedSwap(CrashCase):
-    """Says what is in the way, and leaves the old database in the mode it was in."""
+    """It is reported with a remedy, and the old database keeps its journal mode."""
 
     def refuse(self, code: int) -> str:
-        """Refuse the swap; return what is said."""
+        """Refuse the swap; return stderr."""
 
         def replace(_source: object, _target: object) -> None:
             raise OSError(code, os.strerror(code))
@@ -624,10 +624,10 @@ class ARefusedSwap(CrashCase):
         ):
             self.restore()
             with self.subTest(errno.errorcode[code]):
-                said = self.refuse(code)
-                self.assertIn(f"shop.db: cannot be replaced: {os.strerror(code)}", said)
-                self.assertIn(advice, said)
-                self.assertEqual(self.see(), "old")
+                message = self.refuse(code)
+                self.assertIn(f"shop.db: cannot be replaced: {os.strerror(code)}", message)
+                self.assertIn(advice, message)
+                self.assertEqual(self.find_state(), "old")
 
     def test_lock_file_that_is_a_folder_is_named(self) -> None:
         lock = self.folder / ".shop.db.lock"
@@ -673,8 +673,8 @@ class ARefusedSwap(CrashCase):
         self.assertEqual([path.read_bytes() for path in paths], [b"old"] * 3)
 
 
-class AFolderThatMayNotBeSearched(ShopCase):
-    """Is named with a next step, by each road to a database."""
+class AFolderWithoutPermission(ShopCase):
+    """It is named with a remedy by the loader and by the report."""
 
     def test_folder_without_permission_gives_one_line(self) -> None:
         self.copy_sample()
@@ -696,8 +696,8 @@ class AFolderThatMayNotBeSearched(ShopCase):
                 )
 
 
-class ALostStream(ShopCase):
-    """A stream that is closed or full takes nothing away from the other one."""
+class AClosedStream(ShopCase):
+    """A stream that is closed or full does not affect the other one."""
 
     def test_closed_stream_is_skipped_and_the_other_gets_no_errors(self) -> None:
         with io.StringIO() as stdout, redirect_stdout(stdout):
@@ -746,8 +746,8 @@ class ALostStream(ShopCase):
             self.assertEqual((deaf.returncode, deaf.stdout), (1, ""))
 
 
-class WantOfMemory(CrashCase):
-    """A process that gets no more memory."""
+class MissingMemory(CrashCase):
+    """A process that gets no more memory reports it."""
 
     def test_missing_memory_gives_one_line_and_keeps_the_old_database(self) -> None:
         self.restore()
@@ -755,11 +755,11 @@ class WantOfMemory(CrashCase):
             result = self.ingest()
         self.assertEqual(result.status, 1)
         self.assertRegex(result.stderr, r"\Aingest: error: out of memory; [^\n]+\n\Z")
-        self.assertEqual(self.see(), "old")
+        self.assertEqual(self.find_state(), "old")
 
 
 class SeveralIngests(CrashCase):
-    """Of ingests at once one wins, and the others say so."""
+    """One of several ingests runs; the others report it and do nothing."""
 
     def test_parallel_ingests_never_mix_and_never_disturb_a_reader(self) -> None:
         for count in (2, 8):
@@ -784,7 +784,7 @@ class SeveralIngests(CrashCase):
         shutil.rmtree(other)
         self.assertEqual(set(statuses), {0})
         self.assertGreater(reads, 10)
-        self.see()
+        self.find_state()
 
     @contextmanager
     def fork(
@@ -847,11 +847,11 @@ class SeveralIngests(CrashCase):
             result = self.ingest()
         self.assertEqual(result.status, 1)
         self.assertIn("shop.db: another ingest is writing it; this one did", result.stderr)
-        self.assertEqual(self.see(), "old")
+        self.assertEqual(self.find_state(), "old")
 
 
 class ALeftover(CrashCase):
-    """What a dead run left is removed by the next one; other files are not touched."""
+    """Files of a crashed run are removed by the next one; other files stay."""
 
     def test_files_of_a_crashed_run_are_removed(self) -> None:
         for name in (

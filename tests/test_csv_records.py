@@ -23,7 +23,7 @@ from utils.contract import read_contract
 
 
 class AChangedByte(FaultCase):
-    """Whatever byte changes: it is refused where it is, or stored as it stands."""
+    """Whatever byte changes: it is rejected at its line, or stored as it is."""
 
     def test_changed_byte_is_rejected_at_its_line_or_stored_as_it_is(self) -> None:
         chance = random.Random(11)  # noqa: S311
@@ -53,7 +53,7 @@ class AChangedByte(FaultCase):
     def require_place(self, faults: list[Fault], file: str, before: bytes) -> None:
         """Fail unless one of *faults* leads to the line of *file* after the bytes *before*.
 
-        A row under another key is sound; then its children tell of it.
+        A row with another key is valid; then its children are orphans.
         """
         line = before.count(b"\n") + 1
         leads = [
@@ -90,7 +90,7 @@ class BadBytes(FaultCase):
         self.edit("orders", lambda data: data.splitlines()[0])
         self.edit("order_items", lambda data: data.splitlines()[0])
         self.edit("payments", lambda data: data.splitlines()[0])
-        # The header has 75 bytes; "1,a@b," six more, "Ä ä K" stands for four and a blank.
+        # The header has 75 bytes; "1,a@b," six more, "Ä ä K" has four more and a blank.
         self.assertEqual(
             self.place(),
             [
@@ -128,7 +128,7 @@ class BadBytes(FaultCase):
 
 
 class AQuote(FaultCase):
-    """A quote that is out of place costs its own row and no other."""
+    """A quote in the wrong place hides its own row and no other."""
 
     def test_open_quote_does_not_hide_the_rows_after_it(self) -> None:
         self.edit("users", swap_bytes(b"Leeds", b'"Leeds'))
@@ -164,9 +164,9 @@ class AQuote(FaultCase):
 
     def test_text_after_a_quote_skips_the_other_lines_of_its_row(self) -> None:
         self.edit("users", swap_bytes(b"Bob Brown,GB,Leeds", b'"Bob"x,GB,"Le\neds"'))
-        (told,) = self.list_faults()
-        self.assertTrue(told.startswith("users.csv:3:3: E_QUOTES text follows"), told)
-        self.assertTrue(told.endswith("; line 4 was skipped"), told)
+        (fault,) = self.list_faults()
+        self.assertTrue(fault.startswith("users.csv:3:3: E_QUOTES text follows"), fault)
+        self.assertTrue(fault.endswith("; line 4 was skipped"), fault)
 
     def test_stray_quotes_take_linear_time(self) -> None:
         header = b"payment_id,order_id,kind,method,status,amount_cents,processed_at\n"
@@ -204,7 +204,7 @@ def iterate_records(file: io.BytesIO) -> Iterator[Record | None]:
 
 
 class AFieldThatIsTooLong(FaultCase):
-    """It is named by its number, however the others are quoted."""
+    """Its number is right, however the other fields are quoted."""
 
     def test_long_field_after_a_quoted_comma_or_line_break_has_its_number(self) -> None:
         for name, line in ((b'"Brown, Bob"', 3), (b'"Bob\nBrown"', 4)):
@@ -212,8 +212,8 @@ class AFieldThatIsTooLong(FaultCase):
                 self.write_all()
                 text = name + b",GB," + b"x" * 131_073
                 self.edit("users", swap_bytes(b"Bob Brown,GB,Leeds", text))
-                (told,) = self.list_faults()
-                self.assertTrue(told.startswith(f"users.csv:{line}:5: E_TOO_LONG"), told)
+                (fault,) = self.list_faults()
+                self.assertTrue(fault.startswith(f"users.csv:{line}:5: E_TOO_LONG"), fault)
 
     def test_open_quote_that_exceeds_the_limit_is_named_with_the_limit(self) -> None:
         # The quote opens in line 3, and no line closes it within the limit of a field.
@@ -230,8 +230,8 @@ class AFieldThatIsTooLong(FaultCase):
     def test_long_quoted_field_full_of_commas_is_one_field(self) -> None:
         text = b'"' + b"Brown, " * 20_000 + b'"'
         self.edit("users", swap_bytes(b"Bob Brown", text))
-        (told,) = self.list_faults()
-        self.assertTrue(told.startswith("users.csv:3:3: E_TOO_LONG"), told)
+        (fault,) = self.list_faults()
+        self.assertTrue(fault.startswith("users.csv:3:3: E_TOO_LONG"), fault)
 
     def test_file_without_line_feeds_takes_no_memory(self) -> None:
         self.edit("users", lambda data: data.replace(b"\n", b"\r") * 120_000)

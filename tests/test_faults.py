@@ -1,4 +1,4 @@
-"""The diagnostic path: one run names every fault, and says what it could not check."""
+"""The diagnostic path: one run names every fault, and lists what it could not check."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ class EveryFault(FaultCase):
         header = ",".join(contract.tables[4].column_names)
         rows = [f"{n},1,gift,card,failed,x,2024-01-01T00:00:00Z" for n in range(1, 3001)]
         (self.folder / "payments.csv").write_text("\n".join([header, *rows]), "utf-8")
-        told: list[Fault] = []
-        found = find_faults(contract, self.folder, max_errors=7, write_fault=told.append)
+        written: list[Fault] = []
+        found = find_faults(contract, self.folder, max_errors=7, write_fault=written.append)
         self.assertEqual(len(found.first), 14)
         self.assertEqual(
             dict(found.counts),
             {("payments.csv", "E_INTEGER"): 3000, ("payments.csv", "E_RULE"): 3000},
         )
-        self.assertEqual(len(told), 6000)
+        self.assertEqual(len(written), 6000)
         result = self.ingest("--max-errors", 7)
         self.assertIn("… and 2,993 more E_INTEGER in payments.csv", result.stderr)
         self.assertIn("--errors FILE writes all of them", result.stderr)
@@ -89,7 +89,7 @@ class EveryFault(FaultCase):
 
 
 class TheReadme(ShopCase):
-    """What the README shows of faults is what comes out."""
+    """The faults in the README are those of the code."""
 
     def test_faults_in_the_readme_are_what_a_load_prints(self) -> None:
         self.copy_sample()
@@ -293,7 +293,7 @@ class TheErrorsFile(FaultCase):
 
 
 class TheCheckOption(FaultCase):
-    """`--check` does all but publish."""
+    """`--check` does everything except replacing the database."""
 
     def check(self, *expected: str) -> int:
         """Check the folder's files; return the status."""
@@ -326,15 +326,15 @@ class TheCheckOption(FaultCase):
                 self.assertEqual(result.status, 2)
 
 
-class AKeyTwice(FaultCase):
-    """Rows that share a key are told against the first one, whatever else they are."""
+class ADuplicate(FaultCase):
+    """Rows that share a key are reported with the line of the first one."""
 
     def test_key_shared_by_two_rejected_rows_is_reported(self) -> None:
         self.edit("users", set_cell(3, 4, "x"))
         self.edit("users", set_cell(5, 4, "y"))
         self.edit("users", set_cell(5, 1, "2"))
         self.assertEqual(
-            [told for told in self.list_faults() if "E_DUPLICATE" in told],
+            [fault for fault in self.list_faults() if "E_DUPLICATE" in fault],
             [
                 (
                     "users.csv:5:1: E_DUPLICATE user_id '2' is already in line 3, expected it"
@@ -367,7 +367,7 @@ class AKeyTwice(FaultCase):
 
 
 class AHeader(FaultCase):
-    """A header that tells which column is which hides no row; others say that they do."""
+    """A header that determines its columns hides no row; another one names what it hides."""
 
     def test_rows_are_checked_after_a_misspelt_column_name(self) -> None:
         self.edit("users", swap_bytes(b",city,", b",City,"))
@@ -386,7 +386,7 @@ class AHeader(FaultCase):
         self.edit("users", set_cell(3, 5, ""))
         self.edit("users", put(b"\n\n", at=0))
         self.assertEqual(
-            [told.split(" ")[:2] for told in self.list_faults()],
+            [fault.split(" ")[:2] for fault in self.list_faults()],
             [["users.csv:1:", "E_BLANK_LINE"], ["users.csv:5:5:", "E_MISSING"]],
         )
 
@@ -424,7 +424,7 @@ class AHeader(FaultCase):
 
 
 class AnUnreadableParent(FaultCase):
-    """Its children are judged if its key is known; else its fault says they are not."""
+    """Its children are checked if its key is known; else its message says they are not."""
 
     def test_unreadable_row_with_a_known_key_hides_no_orphan(self) -> None:
         self.edit("users", swap_bytes(b"Leeds", b'"Lee"ds'))
@@ -435,11 +435,11 @@ class AnUnreadableParent(FaultCase):
 
     def test_unreadable_row_with_an_unknown_key_names_what_was_not_checked(self) -> None:
         self.edit("users", swap_bytes(b"2,bob", b'"2"2,bob'))
-        (told,) = self.list_faults()
-        self.assertTrue(told.endswith("; references to users.csv were not checked"), told)
+        (fault,) = self.list_faults()
+        self.assertTrue(fault.endswith("; references to users.csv were not checked"), fault)
 
 
-class TheList(FaultCase):
+class TheOrder(FaultCase):
     """The faults are listed in the order of the lines."""
 
     def test_faults_of_a_file_are_listed_in_order_of_lines(self) -> None:
@@ -454,7 +454,7 @@ class TheList(FaultCase):
 
 
 class AnOwnSchema(ShopCase):
-    """Another schema's rules mean in the diagnosis what they mean in the database."""
+    """The rules of another schema mean in the diagnosis what they mean in the database."""
 
     def refuse(self, tables: str, **texts: str) -> list[str]:
         """Load *texts*, by table, under *tables*; return the faults, none if it loads."""
@@ -476,7 +476,7 @@ class AnOwnSchema(ShopCase):
             with self.subTest(number):
                 self.assertEqual(self.refuse(tables, t=f"id,n\n1,{number}\n"), [])
                 self.assertEqual(self.query("SELECT n FROM t"), [(number,)])
-                # The same cell on the slow road, beside a row that needs it.
+                # The same cell on the diagnostic path, beside a row that leads there.
                 self.assertEqual(
                     self.refuse(tables, t=f"id,n\n1,{number}\n2,x\n"),
                     ["t.csv:3:2: E_INTEGER n is 'x', expected a whole number such as 4299"],
@@ -514,7 +514,7 @@ class AnOwnSchema(ShopCase):
 
     def test_duplicate_names_the_collation_and_the_condition(self) -> None:
         table = "CREATE TABLE t (id INTEGER PRIMARY KEY, mail TEXT NOT NULL) STRICT;"
-        for index, told in (
+        for index, message in (
             (
                 "mail COLLATE NOCASE)",
                 "mail 'A' is already in line 2 under the collation NOCASE, expected it once",
@@ -531,7 +531,7 @@ class AnOwnSchema(ShopCase):
                     f"{table} CREATE UNIQUE INDEX t_mail_idx ON t ({index};",
                     t=f"id,mail\n1,a\n2,bb\n3,b\n4,{last}\n",
                 )
-                self.assertEqual(faults, [f"t.csv:5:2: E_DUPLICATE {told}"])
+                self.assertEqual(faults, [f"t.csv:5:2: E_DUPLICATE {message}"])
 
     def test_key_of_several_columns_shared_by_rejected_rows_is_named(self) -> None:
         tables = (

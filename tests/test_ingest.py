@@ -1,4 +1,4 @@
-"""Loading: one transaction, one swap; every fault has a place, nothing is lost."""
+"""Ingesting: the manifest, the files, the target, the schema and the command line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from utils.contract import SCHEMA_PATH, read_contract
 
 
 class TheManifest(LoadCase):
-    """A manifest is compared, not obeyed."""
+    """A manifest is compared with the files and does not change what is loaded."""
 
     def test_changed_file_is_loaded_recorded_and_named_in_a_warning(self) -> None:
         self.edit_line("users.csv", 2, lambda line: set_cell_of(line, 4, "Elsewhere"))
@@ -131,7 +131,7 @@ class AMissingFile(LoadCase):
 
 
 class ATarget(LoadCase):
-    """The database that is replaced is replaced whole or not at all."""
+    """The old database is replaced atomically, or stays."""
 
     def test_target_that_is_no_database_is_not_replaced(self) -> None:
         self.database.write_text("my shopping list " * 100, encoding="utf-8")

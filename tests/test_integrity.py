@@ -1,4 +1,4 @@
-"""The promise first: from the seed to the last number, nothing is wrong or hides."""
+"""The central promise: from the seed to the last figure, no error stays hidden."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ import run_query
 from tests.support import ShopCase, call, run_script, sample_shop
 from utils.contract import read_contract
 
-# What a reader who trusts nobody would ask, written without a look at db/checks.  Each
+# The questions of a reader who trusts nothing, written independently of db/checks.  Each
 # question returns the rows that prove the data wrong.
 HOSTILE_QUESTIONS = {
-    "an order of nobody": """
+    "an order without a user": """
         SELECT order_id FROM orders WHERE user_id NOT IN (SELECT user_id FROM users)""",
     "an item of no order": """
         SELECT order_item_id FROM order_items
@@ -91,7 +91,7 @@ HOSTILE_QUESTIONS = {
 
 # One change by hand for each question, which it must find.
 BREAKS = {
-    "an order of nobody": "UPDATE orders SET user_id = 0 WHERE order_id = 3",
+    "an order without a user": "UPDATE orders SET user_id = 0 WHERE order_id = 3",
     "an item of no order": "UPDATE order_items SET order_id = 0 WHERE order_item_id = 3",
     "an item of no product": "UPDATE order_items SET product_id = 0 WHERE order_id = 3",
     "a payment of no order": "UPDATE payments SET order_id = 0 WHERE payment_id = 3",
@@ -158,7 +158,7 @@ OUTPUTS = (
 
 
 class AHostileReader(ShopCase):
-    """Asks SQL questions and finds nothing, over several seeds."""
+    """Independent questions in SQL find no wrong row, over several seeds."""
 
     def test_hostile_questions_find_no_wrong_row(self) -> None:
         for seed in (1, 42, 2**64 - 1):
@@ -187,10 +187,10 @@ class AHostileReader(ShopCase):
 
 
 class AChangedCell(ShopCase):
-    """Wherever it is, the next step finds it."""
+    """The next step of the path finds it, whatever the column."""
 
     def test_changed_cell_of_a_file_is_rejected_or_gives_a_warning(self) -> None:
-        told_only = set()
+        warned_only = set()
         for table in read_contract().tables:
             for at, name in enumerate(table.column_names):
                 with self.subTest(table=table.name, column=name):
@@ -200,9 +200,9 @@ class AChangedCell(ShopCase):
                     self.assertIn(f"{table.name}.csv", result.stderr)
                     self.assertNotIn("Traceback", result.stderr)
                     if result.status == 0:
-                        told_only.add(f"{table.name}.{name}")
-        # Where no rule can know better, only the manifest tells that the file has changed.
-        self.assertEqual(told_only, FREE_COLUMNS)
+                        warned_only.add(f"{table.name}.{name}")
+        # Where no rule can detect it, the comparison with the manifest does.
+        self.assertEqual(warned_only, FREE_COLUMNS)
 
     def test_changed_cell_of_the_database_fails_the_report(self) -> None:
         for table in read_contract().tables:
@@ -238,8 +238,8 @@ def _change(at: int, line: str) -> str:
     return ",".join(cells)
 
 
-class TheChain(unittest.TestCase):
-    """From seed to page, each link names the one before."""
+class TheResults(unittest.TestCase):
+    """Report and query result identify the database that they are made from."""
 
     def test_report_and_query_result_name_the_database_they_read(self) -> None:
         database = (sample_shop() / "shop.db").read_bytes()
@@ -268,8 +268,8 @@ class TheChain(unittest.TestCase):
         self.assertEqual({row["month"]: row["net_cents"] for row in trend}, months)
 
 
-class TheWholePath(ShopCase):
-    """Runs in real processes and gives the same bytes each time, wherever it runs."""
+class TheCompletePath(ShopCase):
+    """It gives the same bytes in every environment, in real processes."""
 
     def run_path(self, folder: Path, cwd: Path, env: dict[str, str]) -> dict[str, str]:
         """Run the four commands into *folder*; return the SHA-256 of each output."""

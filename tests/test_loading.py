@@ -21,7 +21,7 @@ def end_at_once(*_arguments: object) -> None:
 
 
 class ALoadedDatabase(LoadCase):
-    """What a successful ingest leaves behind."""
+    """The result of a successful load."""
 
     def test_database_holds_every_cell_of_the_files(self) -> None:
         self.load()
@@ -116,7 +116,7 @@ class ALoadedDatabase(LoadCase):
 
     def test_progress_is_reported_to_the_end(self) -> None:
         for smallest in (0, 1 << 40):
-            told: list[tuple[int, int]] = []
+            reported: list[tuple[int, int]] = []
             with (
                 self.subTest(smallest),
                 mock.patch.object(second_process, "BYTES_FOR_TWO", smallest),
@@ -125,12 +125,12 @@ class ALoadedDatabase(LoadCase):
                 outcome = ingest_folder(
                     self.folder,
                     self.database,
-                    on_progress=lambda *now, told=told: told.append(now),
+                    on_progress=lambda *now, reported=reported: reported.append(now),
                 )
-                self.assertEqual(told, sorted(told))
+                self.assertEqual(reported, sorted(reported))
                 rows = sum(file.rows for file in outcome.files)
-                self.assertEqual(told[-1], (rows, 1000))
-                self.assertGreater(len(told), 3)
+                self.assertEqual(reported[-1], (rows, 1000))
+                self.assertGreater(len(reported), 3)
 
     def test_no_file_stays_beside_the_database(self) -> None:
         before = set(os.listdir(self.folder))
@@ -265,7 +265,7 @@ class TheForm(LoadCase):
 
 
 class AWarning(LoadCase):
-    """What is allowed, yet hardly meant, is said."""
+    """What is allowed, but probably not intended, gives a warning."""
 
     def warn(self) -> list[str]:
         """Return the warnings of a load."""

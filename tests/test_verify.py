@@ -1,4 +1,4 @@
-"""`ingest.py --verify`: the chain from the manifest to the query result, link by link."""
+"""`ingest.py --verify`: from the manifest to the query result, any change is found."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ REBUILD = """
 """
 
 
-class ChainCase(ShopCase):
-    """A test with the sample shop, taken through the whole path, in its folder."""
+class VerifyCase(ShopCase):
+    """A test with the sample shop, with its database, report and query result."""
 
     def setUp(self) -> None:
         """Copy all of it."""
@@ -58,7 +58,7 @@ class ChainCase(ShopCase):
         shutil.copytree(sample_shop(), self.folder, dirs_exist_ok=True)
 
     def verify(self) -> Result:
-        """Walk the chain."""
+        """Verify the folder."""
         return call(
             ingest.main,
             "--verify",
@@ -82,25 +82,25 @@ class ChainCase(ShopCase):
             *arguments,
         )
 
-    def meddle(self, script: str) -> None:
-        """Run *script* on the database, past all rules."""
+    def manipulate(self, script: str) -> None:
+        """Run *script* on the database, without its rules."""
         with closing(sqlite3.connect(self.database)) as connection:
             connection.executescript(f"PRAGMA foreign_keys = OFF; {script}")
 
-    def find_broken(self) -> dict[str, str]:
-        """Return the broken links, by name, with what is said of them."""
+    def find_failed(self) -> dict[str, str]:
+        """Return the failed verifications, by name, with their faults."""
         result = self.verify()
         self.assertNotIn("Traceback", result.stderr)
-        broken = dict(re.findall(r"^  failed  (.+?): (.+)$", result.stdout, re.MULTILINE))
-        self.assertEqual(result.status, int(bool(broken)), result)
-        if broken:
+        failed = dict(re.findall(r"^  failed  (.+?): (.+)$", result.stdout, re.MULTILINE))
+        self.assertEqual(result.status, int(bool(failed)), result)
+        if failed:
             self.assertRegex(
-                result.stderr, rf"error: {len(broken)} of \d+ verifications failed"
+                result.stderr, rf"error: {len(failed)} of \d+ verifications failed"
             )
-        return broken
+        return failed
 
     def change(self, sql: str, *parameters: object) -> None:
-        """Change the database behind everybody's back, past its rules."""
+        """Change the database without its rules."""
         with closing(sqlite3.connect(self.database)) as connection:
             connection.execute("PRAGMA ignore_check_constraints = ON")
             connection.execute("PRAGMA foreign_keys = OFF")
@@ -108,16 +108,16 @@ class ChainCase(ShopCase):
             connection.commit()
 
 
-class AWholeChain(ChainCase):
-    """Nothing was changed."""
+class UnchangedFiles(VerifyCase):
+    """All verifications pass, and nothing is written."""
 
     def test_every_verification_passes_for_unchanged_files(self) -> None:
         result = self.verify()
         self.assertEqual((result.status, result.stderr), (0, ""))
-        *links, last = result.stdout.splitlines()
-        self.assertEqual(len(links), 5 + 1 + 5 + 1 + 2 + 2)
-        self.assertEqual(last, f"All {len(links)} verifications passed.")
-        self.assertTrue(all(link.startswith("  passed  ") for link in links), links)
+        *names, last = result.stdout.splitlines()
+        self.assertEqual(len(names), 5 + 1 + 5 + 1 + 2 + 2)
+        self.assertEqual(last, f"All {len(names)} verifications passed.")
+        self.assertTrue(all(name.startswith("  passed  ") for name in names), names)
 
     def test_quiet_verification_prints_nothing(self) -> None:
         result = call(
@@ -142,8 +142,8 @@ class AWholeChain(ChainCase):
             writer.writerows([header[::-1], *(row[::-1] for row in reversed(rows))])
         (self.folder / "datapackage.json").unlink()
         self.assertEqual(self.ingest("--report", "--out-dir", self.folder).status, 0)
-        broken = self.find_broken()
-        self.assertEqual(list(broken), ["database -> query_result.json"])
+        failed = self.find_failed()
+        self.assertEqual(list(failed), ["database -> query_result.json"])
 
     def test_verification_changes_no_file(self) -> None:
         before = {path: path.read_bytes() for path in self.folder.iterdir()}
@@ -152,13 +152,13 @@ class AWholeChain(ChainCase):
         self.assertEqual(after, before)
 
 
-class OneChangedCell(ChainCase):
+class OneChangedCell(VerifyCase):
     """A single cell, anywhere, is found and named."""
 
     def test_changed_cell_fails_its_table_and_the_report_only(self) -> None:
         self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
-        broken = {link for link in self.find_broken() if "query" not in link}
-        self.assertEqual(broken, {"users.csv -> users", "database -> report.json"})
+        failed = {name for name in self.find_failed() if "query" not in name}
+        self.assertEqual(failed, {"users.csv -> users", "database -> report.json"})
 
     def test_difference_at_the_end_of_a_long_text_is_shown(self) -> None:
         path = self.folder / "users.csv"
@@ -166,7 +166,7 @@ class OneChangedCell(ChainCase):
         self.edit_line("users.csv", 2, lambda line: line.replace(",", f",{long}", 1))
         self.assertEqual(self.ingest().status, 0)
         self.change("UPDATE users SET email = email || '!' WHERE user_id = 1")
-        place = self.find_broken()["users.csv -> users"]
+        place = self.find_failed()["users.csv -> users"]
         self.assertRegex(place, r"email is …x*\S+!', and …x*\S+[^!]' in users.csv")
         for find, texts in (
             (find_line_difference, (f"{long}a{long}", f"{long}b{long}")),
@@ -183,14 +183,14 @@ class OneChangedCell(ChainCase):
                 with self.subTest(table=table.name, column=column.name):
                     self.database.write_bytes(sound)
                     key = self.change_cell(table, column.name)
-                    broken = self.find_broken()
-                    place = broken[f"{table.name}.csv -> {table.name}"]
+                    failed = self.find_failed()
+                    place = failed[f"{table.name}.csv -> {table.name}"]
                     self.assertIn(f"{table.name}, {table.key[0]} {key}", place)
                     self.assertIn(f"in {table.name}.csv", place)
                     if column.name not in table.key:
                         self.assertIn(f": {column.name} is ", place)
-                    self.assertIn("database -> report.json", broken)
-                    self.assertTrue(any("-> query" in link for link in broken), broken)
+                    self.assertIn("database -> report.json", failed)
+                    self.assertTrue(any("-> query" in name for name in failed), failed)
 
     def change_cell(self, table: Table, column: str) -> int:
         """Change one cell; return its row's key."""
@@ -226,13 +226,13 @@ class OneChangedCell(ChainCase):
             connection.commit()
         self.assertIn(
             "users, user_id 3: city is 'Elsewhere', and ",
-            self.find_broken()["users.csv -> users"],
+            self.find_failed()["users.csv -> users"],
         )
 
     def test_added_and_deleted_rows_are_named(self) -> None:
         self.change("DELETE FROM payments WHERE payment_id = 5")
         self.assertIn(
-            "payment_id 5 is missing", self.find_broken()["payments.csv -> payments"]
+            "payment_id 5 is missing", self.find_failed()["payments.csv -> payments"]
         )
         self.change(
             "INSERT INTO products SELECT 999, 'X', product_name, category, brand,"
@@ -240,18 +240,18 @@ class OneChangedCell(ChainCase):
         )
         self.assertIn(
             "products, product_id 999 is not in products.csv",
-            self.find_broken()["products.csv -> products"],
+            self.find_failed()["products.csv -> products"],
         )
 
     def test_row_that_appears_twice_is_named(self) -> None:
         for key in (7, max(self.query("SELECT MAX(order_id) FROM orders"))[0]):
-            self.meddle(
+            self.manipulate(
                 f"{REBUILD.format('orders')}"
                 f" INSERT INTO orders SELECT * FROM orders WHERE order_id = {key}"
             )
             self.assertIn(
                 f"orders, order_id {key} appears twice, but once in orders.csv",
-                self.find_broken()["orders.csv -> orders"],
+                self.find_failed()["orders.csv -> orders"],
             )
             self.assertEqual(self.ingest().status, 0)
 
@@ -275,7 +275,7 @@ class OneChangedCell(ChainCase):
         self.change("INSERT INTO submission_meta VALUES ('submission_meta', 'n', 'x')")
         self.assertIn(
             "submission_meta was changed since the load",
-            self.find_broken()["database -> submission_meta"],
+            self.find_failed()["database -> submission_meta"],
         )
 
     def test_changed_digit_of_a_csv_file_is_found(self) -> None:
@@ -287,9 +287,9 @@ class OneChangedCell(ChainCase):
                     rb"([0-8])(?=[^0-9,\n]*,[^\n]*\n$)", sound, maxsplit=1
                 )
                 path.write_bytes(head + bytes([digit[0] + 1]) + tail)
-                broken = self.find_broken()
-                self.assertIn(f"datapackage.json -> {table.name}.csv", broken)
-                self.assertIn(f"{table.name}.csv -> {table.name}", broken)
+                failed = self.find_failed()
+                self.assertIn(f"datapackage.json -> {table.name}.csv", failed)
+                self.assertIn(f"{table.name}.csv -> {table.name}", failed)
                 path.write_bytes(sound)
 
     def test_changed_or_missing_manifest_is_found(self) -> None:
@@ -297,11 +297,11 @@ class OneChangedCell(ChainCase):
         document = json.loads(path.read_text(encoding="utf-8"))
         document["seed"] += 1
         path.write_text(json.dumps(document), encoding="utf-8")
-        self.assertIn("datapackage.json -> database", self.find_broken())
+        self.assertIn("datapackage.json -> database", self.find_failed())
         path.unlink()
         self.assertIn(
             "datapackage.json is missing",
-            self.find_broken()["datapackage.json -> database"],
+            self.find_failed()["datapackage.json -> database"],
         )
 
     def test_changed_digit_of_a_result_is_found(self) -> None:
@@ -318,13 +318,13 @@ class OneChangedCell(ChainCase):
                         encoding="utf-8",
                         newline="\n",
                     )
-                    broken = self.find_broken()
-                    (link,) = broken
-                    self.assertTrue(link.endswith(f"-> {name}"), broken)
+                    failed = self.find_failed()
+                    ((only, _),) = failed.items()
+                    self.assertTrue(only.endswith(f"-> {name}"), failed)
             path.write_text(sound, encoding="utf-8", newline="\n")
 
 
-class TheRules(ChainCase):
+class TheRules(VerifyCase):
     """A database whose rules are not the schema's is found, and the object named."""
 
     def test_removed_added_and_weakened_rules_are_named(self) -> None:
@@ -345,23 +345,23 @@ class TheRules(ChainCase):
         ):
             with self.subTest(words):
                 self.database.write_bytes(sound)
-                self.meddle(script)
-                self.assertIn(words, self.find_broken()["schema.sql -> database"])
+                self.manipulate(script)
+                self.assertIn(words, self.find_failed()["schema.sql -> database"])
                 result = self.report("--strict")
                 self.assertEqual(result.status, 1)
                 self.assertIn("failed checks: database_matches_schema", result.stderr)
 
     def test_table_rebuilt_without_rules_is_named_and_its_cells_pass(self) -> None:
-        self.meddle(REBUILD.format("orders"))
-        broken = self.find_broken()
-        self.assertIn("table orders has other rules", broken["schema.sql -> database"])
-        self.assertNotIn("orders.csv -> orders", broken)
-        self.assertIn("orders is not STRICT", broken["database -> report.json"])
-        self.assertTrue(any("query" in link for link in broken), broken)
+        self.manipulate(REBUILD.format("orders"))
+        failed = self.find_failed()
+        self.assertIn("table orders has other rules", failed["schema.sql -> database"])
+        self.assertNotIn("orders.csv -> orders", failed)
+        self.assertIn("orders is not STRICT", failed["database -> report.json"])
+        self.assertTrue(any("query" in name for name in failed), failed)
 
 
-class AMeddledDatabase(ChainCase):
-    """Cells that no rule would let in: one clear line each time, and never a traceback."""
+class AManipulatedDatabase(VerifyCase):
+    """Cells that no rule would accept: one line each time, and never a traceback."""
 
     def test_manipulated_database_is_refused_by_readers_and_verified_to_the_end(
         self,
@@ -382,10 +382,10 @@ class AMeddledDatabase(ChainCase):
         for script in (FORGET_NOT_NULL, *rebuilt):
             with self.subTest(script):
                 self.database.write_bytes(sound)
-                self.meddle(script)
-                broken = self.find_broken()
-                self.assertIn("database -> report.json", broken)
-                self.assertTrue(any("query" in link for link in broken), broken)
+                self.manipulate(script)
+                failed = self.find_failed()
+                self.assertIn("database -> report.json", failed)
+                self.assertTrue(any("query" in name for name in failed), failed)
                 for result in (
                     self.report(),
                     call(
@@ -404,17 +404,17 @@ class AMeddledDatabase(ChainCase):
                     )
 
     def test_row_whose_key_has_another_type_is_named(self) -> None:
-        self.meddle(
+        self.manipulate(
             f"{REBUILD.format('users')} UPDATE users SET user_id = NULL WHERE rowid = 9;"
         )
         self.assertIn(
             "users, user_id None is not in users.csv",
-            self.find_broken()["users.csv -> users"],
+            self.find_failed()["users.csv -> users"],
         )
 
 
-class AMissingLink(ChainCase):
-    """What is not there is named, with what makes it."""
+class AMissingFile(VerifyCase):
+    """It is named, with the command that makes it."""
 
     def test_missing_result_is_named_with_the_command_that_makes_it(self) -> None:
         for name, remedy in (
@@ -427,8 +427,8 @@ class AMissingLink(ChainCase):
                 path = self.folder / name
                 kept = path.read_bytes()
                 path.unlink()
-                ((link, fault),) = self.find_broken().items()
-                self.assertTrue(link.endswith(f"-> {name}"), link)
+                ((failed, fault),) = self.find_failed().items()
+                self.assertTrue(failed.endswith(f"-> {name}"), failed)
                 self.assertIn(f"{name} is missing", fault)
                 self.assertIn(remedy, fault)
                 path.write_bytes(kept)
@@ -440,16 +440,16 @@ class AMissingLink(ChainCase):
                 kept = path.read_bytes()
                 path.unlink()
                 path.mkdir()
-                broken = self.find_broken()
+                failed = self.find_failed()
                 self.assertTrue(
-                    any(f"{name} cannot be read: " in fault for fault in broken.values())
+                    any(f"{name} cannot be read: " in fault for fault in failed.values())
                 )
                 path.rmdir()
                 path.write_bytes(kept)
         (self.folder / "orders.csv").unlink()
         (self.folder / "orders.csv").mkdir()
         self.assertEqual(
-            self.find_broken(),
+            self.find_failed(),
             dict.fromkeys(
                 ["datapackage.json -> orders.csv", "orders.csv -> orders"],
                 "orders.csv is not a file",
@@ -462,13 +462,13 @@ class AMissingLink(ChainCase):
             mock.patch.object(verify_module, "hash_file", side_effect=refused),
             mock.patch.object(verify_module, "read_manifest", side_effect=refused),
         ):
-            broken = self.find_broken()
+            failed = self.find_failed()
         self.assertEqual(
-            broken["datapackage.json -> database"],
+            failed["datapackage.json -> database"],
             "datapackage.json cannot be read: Permission denied",
         )
         self.assertEqual(
-            broken["users.csv -> users"], "users.csv cannot be read: Permission denied"
+            failed["users.csv -> users"], "users.csv cannot be read: Permission denied"
         )
 
     def test_full_temporary_folder_is_named(self) -> None:
@@ -487,7 +487,7 @@ class AMissingLink(ChainCase):
     def test_missing_csv_file_is_named(self) -> None:
         (self.folder / "orders.csv").unlink()
         self.assertEqual(
-            sorted(self.find_broken()),
+            sorted(self.find_failed()),
             ["datapackage.json -> orders.csv", "orders.csv -> orders"],
         )
 
@@ -500,7 +500,7 @@ class AMissingLink(ChainCase):
     def test_csv_file_that_can_no_longer_be_loaded_is_named(self) -> None:
         path = Path(self.folder / "users.csv")
         path.write_text("user_id;email\n", encoding="utf-8")
-        self.assertIn("can no longer be loaded", self.find_broken()["users.csv -> users"])
+        self.assertIn("can no longer be loaded", self.find_failed()["users.csv -> users"])
 
     def test_changed_schema_is_named(self) -> None:
         schema = self.folder / "schema.sql"
@@ -522,17 +522,17 @@ class AMissingLink(ChainCase):
         self.assertIn("the rules have changed since the load", result.stdout)
 
 
-class AReport(ChainCase):
-    """A link is blamed on what broke it, and on nothing that still holds."""
+class AReport(VerifyCase):
+    """A failure is reported for what was changed, and for nothing else."""
 
     def test_report_of_an_older_database_still_matches_its_page(self) -> None:
         self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
-        broken = self.find_broken()
+        failed = self.find_failed()
         self.assertIn(
             "the file is of another database, or of this one before it was changed",
-            broken["database -> report.json"],
+            failed["database -> report.json"],
         )
-        self.assertNotIn("report.json -> report.md", broken)
+        self.assertNotIn("report.json -> report.md", failed)
 
     def test_changed_digest_of_the_database_in_a_report_is_named(self) -> None:
         path = self.folder / "report.json"
@@ -540,8 +540,8 @@ class AReport(ChainCase):
         digest = json.loads(text)["database"]["sha256"]
         other = digest[:-1] + ("0" if digest[-1] != "0" else "1")
         path.write_text(text.replace(digest, other), encoding="utf-8", newline="\n")
-        ((link, fault),) = self.find_broken().items()
-        self.assertEqual(link, "database -> report.json")
+        ((failed, fault),) = self.find_failed().items()
+        self.assertEqual(failed, "database -> report.json")
         self.assertIn("database.sha256 is ", fault)
         self.assertIn(": it was changed, or the database was", fault)
         self.assertNotIn("another database", fault)
@@ -551,18 +551,18 @@ class AReport(ChainCase):
         for text in ("[]", "{}", "null", '{"verdict": 7}', "[" * 100_000):
             with self.subTest(text[:20]):
                 path.write_text(text, encoding="utf-8")
-                self.assertEqual(list(self.find_broken()), ["database -> report.json"])
+                self.assertEqual(list(self.find_failed()), ["database -> report.json"])
 
     def test_report_of_an_unreadable_database_is_compared_with_its_page(self) -> None:
-        self.meddle(REBUILD.format("orders"))
-        self.assertNotIn("report.json -> report.md", self.find_broken())
+        self.manipulate(REBUILD.format("orders"))
+        self.assertNotIn("report.json -> report.md", self.find_failed())
         path = self.folder / "report.md"
         path.write_text(path.read_text(encoding="utf-8") + "x", encoding="utf-8")
-        self.assertIn("report.json -> report.md", self.find_broken())
+        self.assertIn("report.json -> report.md", self.find_failed())
 
 
-class ThePage(ChainCase):
-    """Without a folder of its own the results are the project's, with the page's copies."""
+class ThePage(VerifyCase):
+    """Without --out-dir the copies for the page are verified too."""
 
     def setUp(self) -> None:
         """Let the project be the folder."""
@@ -583,7 +583,7 @@ class ThePage(ChainCase):
             self.succeed(main, *step, "--database", self.database)
 
     def verify(self) -> Result:
-        """Walk the chain to where the page reads."""
+        """Verify up to the copies that the page reads."""
         return call(
             ingest.main, "--verify", "--data-dir", self.folder, "--database", self.database
         )
@@ -600,15 +600,15 @@ class ThePage(ChainCase):
             text = path.read_text(encoding="utf-8")
             path.write_text(text.replace("2024", "2034", 1), encoding="utf-8", newline="\n")
             with self.subTest(name):
-                self.assertEqual(list(self.find_broken()), [f"{name} -> the page's copy"])
+                self.assertEqual(list(self.find_failed()), [f"{name} -> the page's copy"])
                 path.unlink()
-                ((_, fault),) = self.find_broken().items()
+                ((_, fault),) = self.find_failed().items()
                 self.assertIn(f"{name} is missing", fault)
             path.write_text(text, encoding="utf-8", newline="\n")
 
     def test_copy_of_the_existing_report_passes(self) -> None:
         self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
-        self.assertNotIn("report.json -> the page's copy", self.find_broken())
+        self.assertNotIn("report.json -> the page's copy", self.find_failed())
 
 
 if __name__ == "__main__":
