@@ -13,12 +13,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.support import ROOT
 
 WITH_OUTPUT = ("README.md", "example_run.md")
+
+# Shows output of DuckDB over the files that the commands of the others make.
+WITH_DUCKDB = ("utils/engines/README.md",)
 
 # What the commands leave in the project's root and folders.
 OUTPUTS = {
@@ -119,12 +122,13 @@ def renew_documents(documents: dict[str, str], scratch: Path) -> dict[str, str]:
     return {name: render_document(text, run, copy) for name, text in documents.items()}
 
 
-def read_documents() -> dict[str, str]:
-    """Return the texts of the documents that show output, by name."""
-    return {name: (ROOT / name).read_text(encoding="utf-8") for name in WITH_OUTPUT}
+def read_documents(names: Sequence[str] = WITH_OUTPUT) -> dict[str, str]:
+    """Return the texts of the documents *names*, by name."""
+    return {name: (ROOT / name).read_text(encoding="utf-8") for name in names}
 
 
 if __name__ == "__main__":
+    shown = read_documents([*WITH_OUTPUT, *(WITH_DUCKDB if shutil.which("duckdb") else ())])
     with tempfile.TemporaryDirectory() as temporary:
-        for name, text in renew_documents(read_documents(), Path(temporary)).items():
+        for name, text in renew_documents(shown, Path(temporary)).items():
             (ROOT / name).write_text(text, encoding="utf-8", newline="\n")

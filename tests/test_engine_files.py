@@ -20,7 +20,7 @@ from utils.engines.process import (
     select_error_lines,
 )
 from utils.engines.proofs import list_rules, translate_rule
-from utils.helpers import DataError
+from utils.helpers import ENGINE_NAMES, DataError
 from utils.manifest import Manifest, compare_with_manifest
 
 
@@ -187,6 +187,9 @@ class Dialects(unittest.TestCase):
                         text = translate_rule(dialect, rule.expression)
                         self.assertNotIn("GLOB", text)
                         self.assertNotIn("+0 days", text)
+
+    def test_each_engine_of_the_command_line_has_a_dialect(self) -> None:
+        self.assertEqual(tuple(DIALECTS), ENGINE_NAMES)
 
     def test_hadoop_path_joins_several_files_and_refuses_patterns(self) -> None:
         skip_on_windows("the paths are POSIX")
