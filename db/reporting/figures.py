@@ -18,7 +18,7 @@ LONGEST_FILLED_SPAN = 1200
 # The periods into which months are grouped, with their label for a month YYYY-MM.
 PERIOD_LABELS: dict[str, Callable[[str], str]] = {
     "month": lambda month: month,
-    "quarter": lambda month: quarter_text(month).replace("-", " "),
+    "quarter": quarter_text,
     "year": lambda month: month[:4],
 }
 
@@ -94,7 +94,7 @@ def derive_payments(rows: list[Row]) -> list[Row]:
     ]
 
 
-def derive_origins(rows: list[Row]) -> list[Row]:
+def derive_segments(rows: list[Row]) -> list[Row]:
     """Return countries or channels with conversion, AOV and share of net revenue."""
     total = sum(row["net_cents"] for row in rows)
     return [
@@ -132,8 +132,8 @@ def fill_hours(rows: list[Row]) -> list[Row]:
 
 DERIVATIONS: dict[str, Callable[[list[Row]], list[Row]]] = {
     "category_mix": derive_categories,
-    "channels": derive_origins,
-    "countries": derive_origins,
+    "channels": derive_segments,
+    "countries": derive_segments,
     "orders_per_customer": derive_frequencies,
     "payment_methods": derive_payments,
     "refunds_and_cancellations": derive_cancellations,
@@ -200,49 +200,72 @@ def group_by_period(
 
 def derive_kpis(trends: Mapping[str, Row], tables: Sequence[Row]) -> Row:
     """Return the key figures: sums over *trends* and *tables*, and their ratios."""
-    gross, discount, refund, net = (
-        sum_column(trends["revenue_by_month"], column)
-        for column in ("gross_cents", "discount_cents", "refund_cents", "net_cents")
+    months = trends["revenue_by_month"]
+    net = sum_column(months, "net_cents")
+    gross, discount = (
+        sum_column(months, "gross_cents"),
+        sum_column(months, "discount_cents"),
     )
-    by_frequency = trends["orders_per_customer"]
-    order_count = sum_column(by_frequency, "order_count")
-    customer_count = sum_column(by_frequency, "customer_count")
-    repeat_count = customer_count - sum(
-        row["customer_count"]
-        for row in by_frequency["rows"]
-        if row["orders_per_customer"] == 1
-    )
-    placed, cancelled, returned, returned_in_part = (
-        sum_column(trends["refunds_and_cancellations"], f"{word}_count")
-        for word in ("placed", "cancelled", "returned", "partially_returned")
-    )
-    failed, charged = (
-        sum_column(trends["payment_methods"], column)
-        for column in ("failed_count", "charge_count")
-    )
+    refund = sum_column(months, "refund_cents")
+    placed = sum_column(trends["refunds_and_cancellations"], "placed_count")
+    customers = count_customers(trends["orders_per_customer"])
     kpis: Row = {
         "gross_cents": gross,
         "discount_cents": discount,
         "refund_cents": refund,
         "net_cents": net,
-        "order_count": order_count,
+        "order_count": customers["order_count"],
         "placed_count": placed,
         "user_count": next(row["rows"] for row in tables if row["table"] == "users"),
-        "customer_count": customer_count,
-        "repeat_customer_count": repeat_count,
-        "aov_cents": quotient(net, order_count),
-        "net_per_customer_cents": quotient(net, customer_count),
-        "repeat_rate": ratio(repeat_count, customer_count),
+        "customer_count": customers["customer_count"],
+        "repeat_customer_count": customers["repeat_customer_count"],
+        "aov_cents": quotient(net, customers["order_count"]),
+        "net_per_customer_cents": quotient(net, customers["customer_count"]),
+        "repeat_rate": ratio(
+            customers["repeat_customer_count"], customers["customer_count"]
+        ),
         "refund_rate": ratio(refund, gross - discount),
-        "cancellation_rate": ratio(cancelled, placed),
-        "return_rate": ratio(returned + returned_in_part, order_count),
-        "failed_payment_rate": ratio(failed, charged),
-        "last_complete_month": find_last_complete_month(trends["revenue_by_month"]["rows"]),
+        **derive_order_rates(trends),
+        "last_complete_month": find_last_complete_month(months["rows"]),
     }
-    if trends["revenue_by_month"]["note"]:
+    if months["note"]:
         kpis |= dict.fromkeys(name for name in kpis if name.endswith("_cents"))
         kpis["refund_rate"] = None
     return kpis
+
+
+def count_customers(by_frequency: Row) -> dict[str, int]:
+    """Return the numbers of orders, customers and repeat customers.
+
+    *by_frequency* is the trend `orders_per_customer`.
+    """
+    customer_count = sum_column(by_frequency, "customer_count")
+    once_count = sum(
+        row["customer_count"]
+        for row in by_frequency["rows"]
+        if row["orders_per_customer"] == 1
+    )
+    return {
+        "order_count": sum_column(by_frequency, "order_count"),
+        "customer_count": customer_count,
+        "repeat_customer_count": customer_count - once_count,
+    }
+
+
+def derive_order_rates(trends: Mapping[str, Row]) -> Row:
+    """Return the rates of cancelled orders, returned orders and failed charges."""
+    orders, payments = trends["refunds_and_cancellations"], trends["payment_methods"]
+    returned = sum_column(orders, "returned_count")
+    returned += sum_column(orders, "partially_returned_count")
+    return {
+        "cancellation_rate": ratio(
+            sum_column(orders, "cancelled_count"), sum_column(orders, "placed_count")
+        ),
+        "return_rate": ratio(returned, sum_column(orders, "order_count")),
+        "failed_payment_rate": ratio(
+            sum_column(payments, "failed_count"), sum_column(payments, "charge_count")
+        ),
+    }
 
 
 def sum_column(trend: Row, column: str) -> int:
@@ -256,11 +279,13 @@ def find_last_complete_month(rows: Sequence[Row]) -> Row | None:
     *change_on_year* is the relative change from the same month of the year before; None
     where that month is missing or has 0.
     """
-    complete = [row for row in rows if row["is_complete"]]
+    complete = {
+        row["month"]: row for row in rows if row["is_complete"] and is_month(row["month"])
+    }
     if not complete:
         return None
-    last = complete[-1]
-    before = complete[-13] if len(complete) > 12 else None
+    last = complete[max(complete)]
+    before = complete.get(month_text(month_number(last["month"]) - 12))
     columns = ("net_cents", "order_count", "new_customers", "returning_customers")
     return {
         **{column: last[column] for column in ("month", *columns)},
