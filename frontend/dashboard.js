@@ -272,27 +272,24 @@ function describeSample({ columns = [], sample = [], key = columns, note, count 
 	return shown.join("; ") + (count > shown.length && shown.length ? "; …" : "");
 }
 
+// Returns the columns [name, value] of a figure, which may be a list by age or have parts.
+function flattenFigure(name, value) {
+	const rename = (parts, nameOf) => Object.entries(parts).map(([part, one]) => [nameOf(part), one]);
+	if (Array.isArray(value)) {
+		return value.flatMap(({ months, ...parts }) =>
+			rename(parts, (part) => `${name}_${months}_months_${part}`),
+		);
+	}
+	if (value === null || typeof value !== "object") return [[name, value]];
+	const [, stem, unit = ""] = /^(.*?)(_cents)?$/.exec(name);
+	return rename(value, (part) => `${stem}_${part}${unit}`);
+}
+
 // Returns a row for a table: { net_cents: { low: 5 } } becomes { net_low_cents: 5 }, and
 // { clv: [{ months: 3, cents: 5 }] } becomes { clv_3_months_cents: 5 }.
 function flattenRow(row) {
-	return Object.fromEntries(
-		Object.entries(row).flatMap(([name, value]) => {
-			if (Array.isArray(value)) {
-				return value.flatMap(({ months, ...figures }) =>
-					Object.entries(figures).map(([part, figure]) => [
-						`${name}_${months}_months_${part}`,
-						figure,
-					]),
-				);
-			}
-			if (value === null || typeof value !== "object") return [[name, value]];
-			const [, stem, unit] = /^(.*?)(_cents)?$/.exec(name);
-			return Object.entries(value).map(([part, figure]) => [
-				`${stem}_${part}${unit ?? ""}`,
-				figure,
-			]);
-		}),
-	);
+	const columns = Object.entries(row).flatMap(([name, value]) => flattenFigure(name, value));
+	return Object.fromEntries(columns);
 }
 
 // A text that a spreadsheet would read as a formula gets an apostrophe in front, as OWASP
@@ -864,7 +861,9 @@ function drawMonthNumbers(svg, months, { x }, { left, right, bottom }) {
 
 // Returns the number of the line nearest to a point; without any, that of the average.
 function nearestLine(lines, month, distanceTo) {
-	const distances = lines.map((line) => (month in line ? distanceTo(line[month]) : Infinity));
+	const distances = lines.map((line) =>
+		isNumber(line[month]) ? distanceTo(line[month]) : Infinity,
+	);
 	const nearest = Math.min(...distances);
 	return nearest < Infinity ? distances.indexOf(nearest) : lines.length - 1;
 }

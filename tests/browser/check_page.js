@@ -1,6 +1,7 @@
 // Opens the page in Chromium and checks what a reader sees.
 // node check_page.js '{"modules", "chromium", "url", "resultsDir", "staticUrl", "fileUrl"}'
 // prints a line of JSON for each check: {"name", "fault"}.  test_page.py starts it.
+// A second argument runs only the checks whose name contains it.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -12,6 +13,7 @@ const page = require("./page_functions.js");
 const { makeQueryResult, makeReport, SHOPS } = require("./sample_results.js");
 
 const settings = JSON.parse(process.argv[2]);
+const part = process.argv[3] ?? "";
 let browser;
 
 // Writes the two result files: each a document, a text, or null for no file.
@@ -799,6 +801,7 @@ async function main() {
 	await withBrowser(settings, async (started) => {
 		browser = started;
 		for (const [name, check] of Object.entries(checks)) {
+			if (!name.includes(part)) continue;
 			let fault = null;
 			try {
 				await check();
