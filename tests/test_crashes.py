@@ -17,7 +17,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import unittest
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, redirect_stdout, suppress
@@ -206,6 +205,35 @@ def act_at_step(
 def send(number: int) -> None:
     """Send a signal to this process."""
     os.kill(os.getpid(), number)
+
+
+class TheSteps(CrashCase):
+    """The sweeps try what a load does; a step that no load takes any more would hide that."""
+
+    def test_each_kind_of_step_occurs_in_a_load(self) -> None:
+        for is_refusable in (False, True):
+            names = REFUSABLE if is_refusable else STEPS
+            with self.subTest(is_refusable=is_refusable):
+                # A new folder, so that one is made, and an old database.
+                shutil.rmtree(self.folder / "new", ignore_errors=True)
+                target = self.folder / "new" / "shop.db"
+                found: set[str] = set()
+                for _ in range(2):
+                    steps = act_at_step(0, lambda: None, names)
+                    try:
+                        result = call(
+                            ingest.main,
+                            "--ingest",
+                            "--data-dir",
+                            self.folder,
+                            "--database",
+                            target,
+                        )
+                    finally:
+                        sys.setprofile(None)
+                    self.assertEqual(result.status, 0, result.stderr)
+                    found |= set(steps)
+                self.assertEqual(names - found, set())
 
 
 class AKill(CrashCase):
@@ -880,7 +908,3 @@ class ALeftover(CrashCase):
         self.assertEqual(result.status, 1)
         self.assertTrue(re.search(r"users\.csv:\d+: E_FIELDS", result.stderr))
         self.assertEqual(set(os.listdir(self.folder)), self.inputs)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -27,6 +27,7 @@ from tests.support import (
     skip_on_windows,
 )
 from utils.contract import SCHEMA_PATH, read_contract
+from utils.rules import read_rules
 
 
 class TheManifest(LoadCase):
@@ -390,9 +391,7 @@ class ASchema(LoadCase):
         for table, statement in zip(
             contract.tables, contract.table_statements, strict=False
         ):
-            rules = [
-                line.split()[1] for line in statement.splitlines() if "CONSTRAINT" in line
-            ]
+            rules = [rule.name for rule in read_rules(statement)]
             self.assertEqual(len(rules), statement.count("CHECK ("), table.name)
             for rule in rules:
                 self.assertIsNotNone(find_named_column(rule, table.column_names), rule)

@@ -320,7 +320,3 @@ class TheScripts(unittest.TestCase):
                 self.assertEqual((helped.status, helped.stderr), (0, ""))
                 self.assertIn("usage:", helped.stdout)
                 self.assertEqual(call(script.main, "--no-such-option").status, 2)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -9,7 +9,6 @@ import random
 import re
 import shutil
 import sqlite3
-import unittest
 from contextlib import closing
 from pathlib import Path
 from unittest import mock
@@ -609,7 +608,3 @@ class ThePage(VerifyCase):
     def test_copy_of_the_existing_report_passes(self) -> None:
         self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
         self.assertNotIn("report.json -> the page's copy", self.find_failed())
-
-
-if __name__ == "__main__":
-    unittest.main()
