@@ -32,7 +32,7 @@ from utils.database import VALID_REFUNDS_SQL, find_as_of
 from utils.engines.dialects import translate_select
 from utils.engines.process import Engine, require_64_bits
 from utils.engines.proofs import (
-    count_rows,
+    count_read_rows,
     find_broken_rules,
     find_invalid_cells,
     find_misread_tables,
@@ -65,7 +65,7 @@ def report_files(engine: Engine, data_dir: Path, out_dir: Path | None = None) ->
     columns = _list_columns(session, [*queries, *trends])
     provenance = read_session_provenance(session)
     ((inexact_refund,),) = session.script.rows[_INEXACT]
-    counts = count_rows(session.script, session.contract)
+    counts = count_read_rows(session.script, session.contract)
     report = assemble_report(
         provenance,
         source=describe_engine(session),

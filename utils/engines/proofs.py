@@ -219,7 +219,7 @@ def _count_orphans(contract: Contract) -> Iterator[str]:
 # ---- Their answers -----------------------------------------------------------------------
 
 
-def count_rows(script: Script, contract: Contract) -> dict[str, int]:
+def count_read_rows(script: Script, contract: Contract) -> dict[str, int]:
     """Return how many rows of each table the engine has read."""
     return {table.name: script.rows[_CELLS + table.name][0][0] for table in contract.tables}
 
@@ -254,7 +254,7 @@ def find_broken_rules(script: Script, contract: Contract) -> list[FailedProof]:
     return [*failures, *_read_failures(script, _KEYS, "sharing a")]
 
 
-def find_orphans(script: Script) -> list[FailedProof]:
+def find_broken_references(script: Script) -> list[FailedProof]:
     """Return the references that find no row."""
     return _read_failures(script, _REFERENCES, "referring to no row by")
 

@@ -25,10 +25,10 @@ from utils.engines.files import find_tables
 from utils.engines.process import Engine, Row, Script, run_script
 from utils.engines.proofs import (
     add_proofs,
-    count_rows,
+    count_read_rows,
+    find_broken_references,
     find_broken_rules,
     find_invalid_cells,
-    find_orphans,
     render_raw_line,
 )
 from utils.helpers import DataError, identify_file
@@ -210,7 +210,7 @@ def read_session_provenance(session: Session) -> Provenance:
         name: digest if isinstance(digest, str) else digest.hexdigest()
         for name, digest in session.digests.items()
     }
-    counts = count_rows(session.script, session.contract)
+    counts = count_read_rows(session.script, session.contract)
     ((as_of,),) = session.script.rows[_AS_OF]
     engine = describe_engine(session)
     facts = {
@@ -231,7 +231,7 @@ def read_session_provenance(session: Session) -> Provenance:
 
 def require_valid(session: Session) -> None:
     """Raise `DataError` if a row breaks what the loader would have refused."""
-    counts = count_rows(session.script, session.contract)
+    counts = count_read_rows(session.script, session.contract)
     failures = [
         f"{content.name}: {content.rows} rows, of which {session.dialect.title} reads"
         f" {counts[content.files.table.name]}"
@@ -243,7 +243,7 @@ def require_valid(session: Session) -> None:
         for failure in (
             *find_invalid_cells(session.script, session.contract),
             *find_broken_rules(session.script, session.contract),
-            *find_orphans(session.script),
+            *find_broken_references(session.script),
         )
     ]
     if failures:
