@@ -1,8 +1,8 @@
--- Question: what has each customer been worth at the ages at which CLV is told?
+-- Question: what is the net of each customer at the ages of CLV?
 -- Grain: one row per customer, with segment and cohort.
 -- Units: integer cents, net through the month 3, 6, 12 or 24 months after the cohort's.
 --
--- Stands behind the CTEs of join_query.sql, from which a customer's value is taken.
+-- Run with the CTEs of join_query.sql in front, which define a customer's net.
 SELECT
     customer_months.segment,
     customer_months.cohort_index,

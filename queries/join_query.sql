@@ -1,29 +1,30 @@
--- Question: what has each cohort of customers been worth, month by month?
+-- Question: what is the value of each cohort of customers, month by month?
 -- Grain: one row per segment x cohort month x months since, from 0 to the month of the
---     as-of day.  A month in the future has no row; an observed month without activity
---     holds 0.
--- Units: integer cents and whole counts; ratios are made by queries/cohorts.py.
+--     as-of day.  A future month has no row; an observed month without activity has
+--     zeros.
+-- Units: integer cents and counts; queries/cohorts.py computes the ratios.
 --
 -- Valid orders were paid and not cancelled: paid, shipped, delivered,
--- partially_returned, returned.  A customer is a user with a valid order, the cohort is
--- the month of the first one.  An order counts in the month it was placed, a refund in
--- the month it was paid out (one dated before its order, in the month of the order).
--- query_result.json holds both datings of the refunds, month by month: their totals are
--- equal.  A status is that of the data's last day, also for an earlier as-of day.
+-- partially_returned, returned.  A customer is a user with a valid order; the cohort is
+-- the month of the first one.  An order counts in the month in which it was placed, a
+-- refund in the month in which it was paid (one dated before its order, in the month of
+-- the order).  query_result.json gives the refunds by both months; the totals are equal.
+-- The status is that of the last day of the data, also for an earlier as-of day.
 --
--- gross = quantity x unit price.  discount = on the lines and on the order.  refund =
--- of each succeeded refund of a valid order the share that goods have in the order's
--- total, rounded down.  net = gross - discount - refund.  margin = net - cost; the cost
--- of a returned unit stays.
+-- gross = quantity x unit price.  discount = that of the lines and of the order.
+-- refund = for each succeeded refund of a valid order, the share of goods in the order's
+-- total, rounded down.  net = gross - discount - refund.  margin = net - cost, where the
+-- cost of a returned unit remains.
 --
--- Each child is brought to the grain of its order before it meets another, so that
--- nothing is counted twice.  A month is a number, 12 x year + month - 1.  All is in the
--- part of SQL that SQLite 3.37, DuckDB, PostgreSQL and Spark share: (x - x % y) / y is
--- the same in whole numbers and in fractions, and '' || number is text, in each.
+-- Items and payments are aggregated to one row per order before they are joined, so
+-- that nothing is counted twice.  A month is a number, 12 x year + month - 1.  The text
+-- uses the part of SQL that SQLite 3.37, DuckDB, PostgreSQL and Spark share:
+-- (x - x % y) / y is the same in integer and in decimal division, and '' || number is
+-- text, in all of them.
 
--- ---- Options: run_query.py puts other bodies here; elsewhere, edit them -------------
+-- ---- Options: run_query.py replaces these bodies; elsewhere, edit them --------------
 
--- --as-of.  One row: the last day that counts; no row when it is not known.
+-- --as-of.  One row: the last day that counts; no row if there is no order.
 WITH as_of_dates AS (
     SELECT submission_meta.value AS as_of
     FROM submission_meta
@@ -41,7 +42,7 @@ valid_statuses AS (
     UNION ALL SELECT 'returned' AS status
 ),
 
--- One row per user: all in one segment.
+-- One row per user: all users in one segment.
 whole_segments AS (
     SELECT
         users.user_id,
@@ -49,7 +50,7 @@ whole_segments AS (
     FROM users
 ),
 
--- One row per user: the channel that brought them.
+-- One row per user: the acquisition channel.
 channel_segments AS (
     SELECT
         users.user_id,
@@ -82,7 +83,7 @@ first_orders AS (
         )
 ),
 
--- One row per customer and category of the first order; place 1 cost most.
+-- One row per customer and category of the first order; place 1 is the largest amount.
 first_categories AS (
     SELECT
         first_orders.user_id,
@@ -104,7 +105,7 @@ first_categories AS (
         COALESCE(products.category, 'none')
 ),
 
--- One row per customer: the category that most of the first order's money went to.
+-- One row per customer: the category with the largest amount in the first order.
 category_segments AS (
     SELECT
         user_id,
@@ -113,7 +114,7 @@ category_segments AS (
     WHERE place = 1
 ),
 
--- --by.  One row per customer: the segment; from one of the four above.
+-- --by.  One row per customer: the segment, from one of the four CTEs above.
 customer_segments AS (
     SELECT
         user_id,
@@ -123,7 +124,7 @@ customer_segments AS (
 
 -- ---- The query ----------------------------------------------------------------------
 
--- One row: the day the data speak for, as numbers.
+-- One row: the last day that counts, as numbers.
 as_of_days AS (
     SELECT
         CAST(SUBSTR(as_of, 1, 4) AS INTEGER) AS year_number,
@@ -179,8 +180,8 @@ order_totals AS (
         orders.discount_cents
 ),
 
--- One row per succeeded refund of a valid order.  amount x goods / total is the goods'
--- share of it; the rest of the total is shipping and tax.
+-- One row per succeeded refund of a valid order.  The share of goods is amount x goods /
+-- total; the rest of the total is shipping and tax.
 refund_payments AS (
     SELECT
         orders.order_id,
@@ -208,9 +209,9 @@ refund_payments AS (
         )
 ),
 
--- One row per valid order and month in which some of it was refunded.  The quarter
--- keeps a quotient that an engine has made in floating point from falling below its
--- cent, whether that engine casts by rounding or by cutting off.
+-- One row per valid order and month in which part of it was refunded.  Adding 0.25 keeps
+-- a floating-point quotient, as some engines compute it, at its exact cent, whether the
+-- engine's cast rounds or truncates.
 order_refunds AS (
     SELECT
         order_id,
@@ -231,7 +232,7 @@ order_refunds AS (
         + CAST(SUBSTR(counted_at, 6, 2) AS INTEGER) - 1
 ),
 
--- One row per valid order, and one per month in which some of it was refunded.
+-- One row per valid order, and one per month in which part of it was refunded.
 order_events AS (
     SELECT
         user_id,
@@ -273,8 +274,8 @@ user_months AS (
         month_index
 ),
 
--- One row per customer and month, with the cohort and the orders so far.  No refund
--- comes before its order, so the first month is that of the first order.
+-- One row per customer and month, with the cohort and the orders so far.  A refund is
+-- never counted before its order, so the first month is that of the first order.
 cohort_user_months AS (
     SELECT
         user_id,
@@ -346,9 +347,9 @@ cohort_months AS (
 ),
 
 -- One row per segment, cohort and month with an order or a refund, with the month of
--- the next such row (none after the last).  In the cohort's own month all is active.
--- cohort_months is used once: used twice, it would make SQLite write each step before
--- it into a table of its own.
+-- the next such row (none after the last).  In the cohort's own month all customers are
+-- active.  cohort_months is used only once: otherwise SQLite would store the rows of
+-- every CTE before it.
 cohort_spans AS (
     SELECT
         segment,
@@ -387,8 +388,8 @@ digits AS (
     UNION ALL SELECT 9 AS digit
 ),
 
--- One row per step of 0 to 9,999 months, more than any shop has seen.  The whole
--- hundreds stand apart so that a loop ends as soon as they are too many.
+-- One row per step of 0 to 9,999 months, more than any window has.  The hundreds have
+-- their own column, so that a loop over steps ends early.
 steps AS (
     SELECT
         thousands.digit * 1000 + hundreds.digit * 100 AS whole_hundreds,
@@ -404,8 +405,8 @@ steps AS (
     CROSS JOIN digits AS ones
 ),
 
--- One row per segment, cohort and observed month: a span's first step is the month in
--- which something happened, the others are the quiet months before the next span.
+-- One row per segment, cohort and observed month: the first step of a span is the month
+-- with an event, the others are the months without one before the next span.
 cells AS (
     SELECT
         cohort_spans.segment,

@@ -1,9 +1,9 @@
--- Question: on which days has each customer bought, for how much?
+-- Question: on which days did each customer buy, and for how much?
 -- Grain: one row per customer and day with a valid order; orders of one day are one
 --     purchase, as in the published BG/NBD studies.
 -- Units: integer cents of goods after discounts, before refunds.
 --
--- Stands behind the CTEs of join_query.sql, which say which orders count.
+-- Run with the CTEs of join_query.sql in front, which define the orders that count.
 SELECT
     order_totals.user_id,
     SUBSTR(order_totals.ordered_at, 1, 10) AS order_date,

@@ -1,4 +1,4 @@
-"""How far a figure may be off by chance: intervals and medians; numbers in, numbers out."""
+"""Confidence intervals of shares and means, and medians; numbers in, numbers out."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from utils.ratios import ratio
 
-# The share of intervals that hold the true value, and the normal quantile that goes with
-# it: NormalDist().inv_cdf(0.975), written down because only +, -, *, / and the square
-# root give the same last bit on every platform.
+# The share of intervals that contain the true value, and its normal quantile,
+# NormalDist().inv_cdf(0.975).  It is a constant because only +, -, *, / and the square root
+# give the same last bit on every platform.
 LEVEL = 0.95
 Z = 1.959963984540054
 
@@ -19,10 +19,10 @@ Z = 1.959963984540054
 def wilson_interval(
     successes: int | None, trials: int | None, *, digits: int = 6
 ) -> tuple[float | None, float | None]:
-    """Return the interval of a share, *successes* of *trials*; of nothing (None, None).
+    """Return the interval of the share *successes* / *trials*, or (None, None) without one.
 
     E. B. Wilson, Journal of the American Statistical Association 22 (1927): it stays
-    within 0 and 1 and holds for small numbers, where the usual one does not.
+    within 0 and 1 and is valid for small numbers, where the usual interval is not.
 
     >>> wilson_interval(1157, 7846, digits=4), wilson_interval(0, 10, digits=4)
     ((0.1398, 0.1555), (0.0, 0.2775))
@@ -48,9 +48,9 @@ class Spread(NamedTuple):
 
 
 def describe_spread(amounts: Sequence[int] | array[int]) -> Spread:
-    """Return how *amounts*, whole cents, are spread.
+    """Return the spread of *amounts*, in whole cents.
 
-    The interval is the normal one of a mean, ± 1.96 standard errors.
+    The interval is that of a mean by the normal approximation, ± 1.96 standard errors.
 
     >>> tuple(describe_spread([100, 300, 200, 1000]))
     (1600, -0.08, 800.08, 250.0)
@@ -66,10 +66,10 @@ def describe_spread(amounts: Sequence[int] | array[int]) -> Spread:
 
 
 def measure_spread(count: int, total: int, square_sum: int, middle: int) -> Spread:
-    """Return how *count* amounts are spread that add up to *total*.
+    """Return the spread of *count* amounts whose sum is *total*.
 
-    Their squares add up to *square_sum*, and the two in the middle (of an odd number twice
-    the one) to *middle*.
+    *square_sum* is the sum of their squares, *middle* the sum of the two middle amounts,
+    or twice the middle one if *count* is odd.
 
     >>> measure_spread(4, 1600, 1140000, 500) == describe_spread([100, 300, 200, 1000])
     True
@@ -79,7 +79,7 @@ def measure_spread(count: int, total: int, square_sum: int, middle: int) -> Spre
     median = ratio(middle, 2, digits=2)
     if count < 2:
         return Spread(total, None, None, median)
-    # Whole numbers up to the one root: a difference of large squares loses no digit.
+    # Integers up to the one root, so that a difference of large squares loses no digit.
     squares = count * square_sum - total * total
     error = math.sqrt(squares / (count * count * (count - 1)))
     mean = total / count

@@ -1,13 +1,13 @@
--- Question: how do the customers of each cohort differ at the ages at which CLV is told?
--- Grain: one row per grain of cohorts (month, quarter), age, segment and cohort that is
---     wholly of that age; without a cohort for all of them, without a segment for all.
+-- Question: how do the values of customers spread in each cohort at the ages of CLV?
+-- Grain: one row per grain of cohorts (month, quarter), age, segment and cohort that has
+--     completed the age.  first_index is NULL for all cohorts, segment for all segments.
 -- Units: integer cents.  square_sum is text, as it may need more than 64 bits; middle_cents
 --     is twice the median.
 --
--- For engines whose customers are too many to be fetched; queries/uncertainty.py makes the
--- interval of it.  customer_values is the answer of customer_values.sql, as_of_months the
--- CTE of join_query.sql, both kept under these names.  Customers of one value are counted
--- first, so that nowhere all of them meet.
+-- For engines with too many customers to fetch; queries/uncertainty.py computes the
+-- interval.  customer_values holds the rows of customer_values.sql, as_of_months those of
+-- the CTE in join_query.sql; both are stored under these names.  Equal values are counted
+-- first, so that no step has to collect all customers.
 WITH ages AS (
     SELECT 3 AS months
     UNION ALL SELECT 6 AS months
@@ -52,7 +52,7 @@ value_counts AS (
         END
 ),
 
--- The same by both grains; last_index is the last month of the cohort.
+-- The same counts by both grains; last_index is the last month of the cohort.
 grain_counts AS (
     SELECT
         grains.grain,
@@ -68,7 +68,7 @@ grain_counts AS (
     CROSS JOIN grains
 ),
 
--- The same of cohorts whose last month is wholly of that age.
+-- The same counts, only of cohorts whose last month has completed that age.
 complete_counts AS (
     SELECT
         grain_counts.grain,
