@@ -8,13 +8,13 @@
 -- partially_returned, returned.  A customer is a user with a valid order; the cohort is
 -- the month of the first one.  An order counts in the month in which it was placed, a
 -- refund in the month in which it was paid (one dated before its order, in the month of
--- the order).  query_result.json gives the refunds by both months; the totals are equal.
+-- the order).  query_result.json gives refunds by both months; the totals are equal.
 -- The status is that of the last day of the data, also for an earlier as-of day.
 --
 -- gross = quantity x unit price.  discount = that of the lines and of the order.
--- refund = for each succeeded refund of a valid order, the share of goods in the order's
--- total, rounded down.  net = gross - discount - refund.  margin = net - cost, where the
--- cost of a returned unit remains.
+-- refund = for each succeeded refund of a valid order, the share of goods in the
+-- order's total, rounded down.  net = gross - discount - refund.  margin = net - cost,
+-- where the cost of a returned unit remains.
 --
 -- Items and payments are aggregated to one row per order before they are joined, so
 -- that nothing is counted twice.  A month is a number, 12 x year + month - 1.  The text
@@ -180,8 +180,8 @@ order_totals AS (
         orders.discount_cents
 ),
 
--- One row per succeeded refund of a valid order.  The share of goods is amount x goods /
--- total; the rest of the total is shipping and tax.
+-- One row per succeeded refund of a valid order.  The share of goods is
+-- amount x goods / total; the rest of the total is shipping and tax.
 refund_payments AS (
     SELECT
         orders.order_id,
@@ -209,9 +209,9 @@ refund_payments AS (
         )
 ),
 
--- One row per valid order and month in which part of it was refunded.  Adding 0.25 keeps
--- a floating-point quotient, as some engines compute it, at its exact cent, whether the
--- engine's cast rounds or truncates.
+-- One row per valid order and month in which part of it was refunded.  Adding 0.25
+-- keeps a floating-point quotient, as some engines compute it, at its exact cent,
+-- whether the engine's cast rounds or truncates.
 order_refunds AS (
     SELECT
         order_id,

@@ -1,13 +1,14 @@
--- Question: how do the values of customers spread in each cohort at the ages of CLV?
--- Grain: one row per grain of cohorts (month, quarter), age, segment and cohort that has
---     completed the age.  first_index is NULL for all cohorts, segment for all segments.
--- Units: integer cents.  square_sum is text, as it may need more than 64 bits; middle_cents
---     is twice the median.
+-- Question: how do the values of customers spread in each cohort, at the ages of CLV?
+-- Grain: one row per grain of cohorts (month, quarter), age, segment and cohort that
+--     has completed the age.  first_index is NULL for all cohorts, segment for all
+--     segments.
+-- Units: integer cents.  square_sum is text, as it may need more than 64 bits;
+--     middle_cents is twice the median.
 --
 -- For engines with too many customers to fetch; queries/uncertainty.py computes the
--- interval.  customer_values holds the rows of customer_values.sql, as_of_months those of
--- the CTE in join_query.sql; both are stored under these names.  Equal values are counted
--- first, so that no step has to collect all customers.
+-- interval.  customer_values holds the rows of customer_values.sql, as_of_months those
+-- of the CTE in join_query.sql; both are stored under these names.  Equal values are
+-- counted first, so that no step has to collect all customers.
 WITH ages AS (
     SELECT 3 AS months
     UNION ALL SELECT 6 AS months
