@@ -41,7 +41,7 @@ class TheSchema(ShopCase):
         library.Draft202012Validator.check_schema(schema)
         self.validator = library.Draft202012Validator(schema)
 
-    def ask(self, *arguments: object) -> dict[str, Any]:
+    def compute(self, *arguments: object) -> dict[str, Any]:
         """Return the document that a run with *arguments* writes."""
         self.succeed(run_query.main, "--out-dir", self.folder, *arguments)
         text = (self.folder / "query_result.json").read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ class TheSchema(ShopCase):
     def test_holds_the_result_of_every_option(self) -> None:
         for way in WAYS:
             with self.subTest(way):
-                document = self.ask("--database", sample_shop() / "shop.db", *way)
+                document = self.compute("--database", sample_shop() / "shop.db", *way)
                 self.assertEqual(self.list_faults(document), [])
 
     def test_holds_the_result_of_shops_with_little_or_nothing(self) -> None:
@@ -66,18 +66,18 @@ class TheSchema(ShopCase):
             with self.subTest(create.__name__):
                 self.database.unlink(missing_ok=True)
                 create(self.database)
-                document = self.ask("--database", self.database, "--forecast")
+                document = self.compute("--database", self.database, "--forecast")
                 self.assertEqual(self.list_faults(document), [])
 
     def test_holds_the_result_of_another_engine(self) -> None:
-        document = self.ask("--database", sample_shop() / "shop.db")
+        document = self.compute("--database", sample_shop() / "shop.db")
         document["database"] = {"engine": "spark", "version": "4.3.0"}
         self.assertEqual(self.list_faults(document), [])
         document["database"]["bytes"] = 1
         self.assertNotEqual(self.list_faults(document), [])
 
     def test_refuses_what_is_missing_unknown_or_of_another_kind(self) -> None:
-        sound = self.ask("--database", sample_shop() / "shop.db")
+        sound = self.compute("--database", sample_shop() / "shop.db")
         spoilers: dict[str, Any] = {
             "another version": lambda d: d.update(schema_version="3.0"),
             "no cells": lambda d: d.pop("cells"),

@@ -1,0 +1,541 @@
+"""The results of the cohort query: document, files and terminal."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import run_query
+from queries import output
+from queries import run_query as query
+from queries.cohort_query import QUERY_PATH
+from queries.options import Options
+from queries.reading import VALUES_PATH
+from queries.summary import render_summary
+from tests.query_cases import (
+    GRAINS,
+    NAMES,
+    SEGMENTS,
+    OptionsCase,
+    QueryCase,
+    find_clv,
+    find_line,
+)
+from tests.recount import COLUMNS
+from tests.shop import create_empty_shop, create_shop
+from tests.support import (
+    ROOT,
+    call,
+    refuse_to_replace,
+    run_script,
+    sample_shop,
+    skip_on_windows,
+)
+from utils.contract import PROVENANCE_TABLE
+
+RATIOS = (
+    "retention",
+    "retention_low",
+    "retention_high",
+    "aov_cents",
+    "net_per_customer_cents",
+    "cum_net_per_customer_cents",
+    "cum_margin_per_customer_cents",
+)
+
+
+class Document(QueryCase):
+    """The document states its sources, in the promised form."""
+
+    def setUp(self) -> None:
+        """Query the small shop."""
+        super().setUp()
+        create_shop(self.database)
+        self.document = self.read_document()
+
+    def test_document_has_the_promised_keys_in_order(self) -> None:
+        self.assertEqual(
+            list(self.document),
+            [
+                "schema_version",
+                "as_of",
+                "currency",
+                "database",
+                "dataset",
+                "query",
+                "other_queries",
+                "options",
+                "cohorts",
+                "cells",
+                "average",
+                "summary",
+                "reconciliation",
+            ],
+        )
+        self.assertEqual(
+            list(self.document["cohorts"][0]),
+            [
+                "cohort",
+                "cohort_size",
+                "last_months_since",
+                "clv",
+            ],
+        )
+        self.assertEqual(
+            list(self.document["reconciliation"]),
+            [
+                "sums",
+                "user_count",
+                "users_without_valid_order",
+                "excluded_orders",
+                "refunds_by_month",
+            ],
+        )
+        self.assertEqual(list(self.document["cells"][0]), [*NAMES, *RATIOS])
+
+    def test_document_states_the_digests_of_its_sources(self) -> None:
+        database, sql = self.database.read_bytes(), QUERY_PATH.read_bytes()
+        ((content,),) = self.query(
+            f"SELECT value FROM {PROVENANCE_TABLE}"
+            " WHERE subject = 'dataset' AND property = 'content_sha256'"
+        )
+        self.assertEqual(
+            {name: self.document[name] for name in list(self.document)[:8]},
+            {
+                "schema_version": "2.0",
+                "as_of": "2024-03-15",
+                "currency": "EUR",
+                "database": {
+                    "sha256": hashlib.sha256(database).hexdigest(),
+                    "bytes": len(database),
+                },
+                "dataset": {"content_sha256": content},
+                "query": {
+                    "file": "queries/join_query.sql",
+                    "sha256": hashlib.sha256(sql).hexdigest(),
+                },
+                "other_queries": [
+                    {
+                        "file": "queries/customer_values.sql",
+                        "sha256": hashlib.sha256(VALUES_PATH.read_bytes()).hexdigest(),
+                    }
+                ],
+                "options": {
+                    "cohort": "month",
+                    "by": None,
+                    "as_of": None,
+                    "valid_statuses": [
+                        "paid",
+                        "shipped",
+                        "delivered",
+                        "partially_returned",
+                        "returned",
+                    ],
+                    "forecast": False,
+                },
+            },
+        )
+
+    def test_another_process_time_zone_and_folder_give_the_same_bytes(self) -> None:
+        first = [self.read(name) for name in ("query_result.csv", "query_result.json")]
+        shutil.rmtree(self.out_dir)
+        result = run_script(
+            "run_query.py",
+            "--database",
+            "shop.db",
+            "--out-dir",
+            "out",
+            cwd=self.folder,
+            env={
+                "TZ": "Pacific/Kiritimati",
+                "PYTHONHASHSEED": "7",
+                "LC_ALL": "C",
+                "PYTHONIOENCODING": "ascii",
+            },
+        )
+        self.assertEqual((result.status, result.stderr), (0, ""))
+        second = [self.read(name) for name in ("query_result.csv", "query_result.json")]
+        self.assertEqual(first, second)
+
+    def test_database_is_unchanged(self) -> None:
+        before = self.database.read_bytes()
+        self.read_document()
+        self.assertEqual(self.database.read_bytes(), before)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["out", "shop.db"])
+
+    def test_shop_without_orders_gives_a_complete_document(self) -> None:
+        for create in (create_empty_shop, create_shop_without_orders):
+            with self.subTest(create.__name__):
+                self.database.unlink()
+                create(self.database)
+                result = self.run_query()
+                self.assertEqual((result.status, result.stderr), (0, ""))
+                self.assertIn("no valid order", result.stdout)
+                document = json.loads(self.read("query_result.json"))
+                self.assertEqual(
+                    [document[name] for name in ("cohorts", "cells", "average")],
+                    [[], [], []],
+                )
+                self.assertEqual(find_clv(document["summary"], 3)["cents"], None)
+                header = self.read("query_result.csv").decode("utf-8")
+                self.assertEqual(header, ",".join(COLUMNS) + "\n")
+
+
+def create_shop_without_orders(path: Path) -> None:
+    """Make a shop with users whom nothing has been sold to."""
+    create_shop(path, orders=[], order_items=[], payments=[])
+
+
+class Files(QueryCase):
+    """The files are written where the user wants them, and nowhere else."""
+
+    def setUp(self) -> None:
+        """Put a small shop where its path needs quoting."""
+        super().setUp()
+        name = "50% off #1 & ü;.db" if os.name == "nt" else "50% off? #1 & ü;.db"
+        self.path = create_shop(self.folder / name)
+        self.root, self.published = self.folder / "root", self.folder / "page"
+        for constant, folder in (
+            ("PROJECT_ROOT", self.root),
+            ("PUBLISHED_DIR", self.published),
+        ):
+            patch = mock.patch.object(output, constant, folder)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def test_files_go_to_the_root_and_a_copy_to_the_page(self) -> None:
+        result = call(run_query.main, "--database", self.path)
+        self.assertEqual((result.status, result.stderr), (0, ""), result)
+        self.assertEqual(
+            sorted(os.listdir(self.root)), ["query_result.csv", "query_result.json"]
+        )
+        self.assertEqual(os.listdir(self.published), ["query_result.json"])
+        self.assertEqual(
+            (self.root / "query_result.json").read_bytes(),
+            (self.published / "query_result.json").read_bytes(),
+        )
+
+    def test_files_go_only_to_the_named_folder(self) -> None:
+        result = call(
+            run_query.main, "--database", self.path, "--out-dir", self.folder / "a" / "b"
+        )
+        self.assertEqual((result.status, result.stderr), (0, ""), result)
+        self.assertEqual(sorted(os.listdir(self.folder)), sorted([self.path.name, "a"]))
+
+    def test_page_that_cannot_be_written_stops_all_files(self) -> None:
+        self.published.write_text("a file where the folder should be", encoding="utf-8")
+        result = call(run_query.main, "--database", self.path)
+        self.assertEqual(result.status, 1)
+        self.assertIn("cannot be written", result.stderr)
+        self.assertEqual(os.listdir(self.root), [])
+
+    def test_refused_rename_restores_all_old_files(self) -> None:
+        for folder in (self.root, self.published):
+            folder.mkdir()
+        paths = [
+            self.root / "query_result.csv",
+            self.root / "query_result.json",
+            self.published / "query_result.json",
+        ]
+        for path in paths:
+            path.write_bytes(b"old")
+        with refuse_to_replace("query_result.json"):
+            result = call(run_query.main, "--database", self.path)
+        self.assertEqual((result.status, result.stdout), (1, ""), result)
+        self.assertIn("cannot be written", result.stderr)
+        self.assertEqual([path.read_bytes() for path in paths], [b"old"] * 3)
+        found = [
+            path for folder in (self.root, self.published) for path in folder.iterdir()
+        ]
+        self.assertEqual(sorted(found), sorted(paths))
+
+
+class SegmentNames(OptionsCase):
+    """The name of a segment harms neither a spreadsheet nor a terminal."""
+
+    def create_categories(self, *names: str) -> None:
+        """Make a shop in which a user each first bought in a category of these *names*."""
+        self.database.unlink(missing_ok=True)
+        keys = range(1, len(names) + 1)
+        create_shop(
+            self.database,
+            products=[
+                (key, f"SKU-{key}", "Thing", name, "Örn", 1000, 400, "2023-12-01T00:00:00Z")
+                for key, name in zip(keys, names, strict=True)
+            ],
+            orders=[
+                (key, key, "2024-01-10T12:00:00Z", "returned", 1000, 0, 0, 0, 1000)
+                for key in keys
+            ],
+            order_items=[(key, key, key, 1, 1000, 0, 1000) for key in keys],
+            # More than was paid, so that there is a number below 0.
+            payments=[
+                (key, key, "refund", "card", "succeeded", 1500, "2024-01-11T12:00:00Z")
+                for key in keys
+            ],
+            as_of="2024-01-31",
+        )
+
+    def test_formula_is_escaped_in_the_csv_only(self) -> None:
+        names = ("=1+1", "@SUM(A1)", '-2+3+cmd|" /C calc"!A0', "+1")
+        self.create_categories(*names)
+        document = self.read_document("--by", "category")
+        text = self.read("query_result.csv").decode("utf-8")
+        rows = list(csv.DictReader(io.StringIO(text)))
+        self.assertEqual({row["segment"] for row in rows}, {f"'{name}" for name in names})
+        for row in rows:
+            self.assertEqual(row["net_cents"], "-500")
+            self.assertEqual(row["margin_cents"], "-900")
+        # In the JSON a name is itself.
+        self.assertEqual({r["segment"] for r in document["segments"]}, set(names))
+
+    def test_control_characters_are_escaped_on_the_terminal(self) -> None:
+        names = ("a\nb", "a\x1b[2Jc", "d\r\x07e", "f\u2028g\u202eh")
+        self.create_categories(*names)
+        result = self.run_query("--by", "category")
+        self.assertEqual((result.status, result.stderr), (0, ""))
+        for character in "\x1b\r\x07\u2028\u202e":
+            self.assertNotIn(character, result.stdout)
+        lines = result.stdout.split("\n")
+        at = find_line(lines, "category ")
+        self.assertEqual(
+            [line.split()[0] for line in lines[at + 1 : at + 5]],
+            ["a\\nb", "a\\x1b[2Jc", "d\\r\\x07e", "f\\u2028g\\u202eh"],
+        )
+        widths = {len(line) for line in lines[at : at + 5]}
+        self.assertEqual(len(widths), 1, lines[at : at + 5])
+
+    def test_line_ends_stay_in_one_cell_of_the_csv(self) -> None:
+        names = ("a\nb", 'c"d', "e,f", " g ")
+        self.create_categories(*names)
+        self.read_document("--by", "category")
+        text = self.read("query_result.csv").decode("utf-8")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        self.assertEqual({row["segment"] for row in rows}, set(names))
+
+
+class Script(QueryCase):
+    """The script prints its result on any terminal."""
+
+    def setUp(self) -> None:
+        """Put a small shop into the folder."""
+        super().setUp()
+        create_shop(self.database)
+
+    def test_script_prints_clv_and_retention(self) -> None:
+        self.set_as_of("2024-05-31")
+        with mock.patch.dict(os.environ, COLUMNS="80"):
+            result = self.run_query()
+        self.assertEqual(
+            result.stdout.splitlines(),
+            [
+                "As of 2024-05-31: 3 customers in 2 cohorts by month of first order.",
+                "",
+                "CLV: net per customer so far, of the cohorts old enough",
+                (
+                    "   3 months        55.56 EUR   2 cohorts, 95% 16.34 to 94.78,"
+                    " median 41.67"
+                ),
+                "   6 months   no cohort is old enough",
+                "  12 months   no cohort is old enough",
+                "  24 months   no cohort is old enough",
+                "",
+                "Retention by months since, in % of the cohort (* incomplete month)",
+                "cohort   size   0    1    2    3    4",
+                "2024-01     2 100   50   50    0    0",
+                "2024-02     1 100    0    0    0",
+                "average       100   33   33    0    0",
+                "",
+                # Orders 4 and 8, order 6, user 4.
+                (
+                    "Left out: 2 orders (status cancelled), 1 order (status pending),"
+                    " 1 user without"
+                ),
+                "  a valid order.",
+                "",
+                f"Written: {self.out_dir / 'query_result.csv'}",
+                f"Written: {self.out_dir / 'query_result.json'}",
+            ],
+        )
+
+    def test_incomplete_month_is_marked(self) -> None:
+        self.assertIn("2024-01     2 100   50   50*", self.run_query().stdout)
+
+    def test_table_fits_the_terminal(self) -> None:
+        document = json.loads((sample_shop() / "query_result.json").read_bytes())
+        for width in (40, 72, 80, 132):
+            with self.subTest(width=width):
+                lines = render_summary(document, width=width).splitlines()
+                table = lines[find_line(lines, "cohort ") :]
+                self.assertEqual(table[13].split()[0], "average")
+                self.assertLessEqual(max(map(len, table)), width)
+
+    def test_hidden_rows_and_columns_are_counted(self) -> None:
+        # 24 cohorts and ages; beside month and size there is room for 13 cells in 80.
+        document = json.loads((sample_shop() / "query_result.json").read_bytes())
+        for width, expected in {
+            80: "Not shown: 12 older cohorts, 11 later months.",
+            132: "Not shown: 12 older cohorts, 1 later month.",
+            200: "Not shown: 12 older cohorts.",
+        }.items():
+            with self.subTest(width=width):
+                lines = render_summary(document, width=width).splitlines()
+                at = find_line(lines, "average ") + 1
+                self.assertEqual(lines[at], expected)
+
+    def test_half_a_cent_is_rounded_as_on_the_page(self) -> None:
+        # In binary 110.5 / 100 is a little less than 1.105.
+        document = self.read_document()
+        for cents, expected in {110.5: "1.11", 33333.5: "333.34", -110.5: "-1.11"}.items():
+            with self.subTest(cents):
+                document["summary"]["clv"][0]["cents"] = cents
+                self.assertIn(f" {expected} EUR", render_summary(document, width=80))
+
+    def test_half_a_percent_is_rounded_up(self) -> None:
+        document = self.read_document()
+        for retention, expected in {0.125: "13", 0.145: "15", 0.5: "50"}.items():
+            with self.subTest(retention):
+                document["cells"][1]["retention"] = retention
+                lines = render_summary(document, width=80).splitlines()
+                january = lines[find_line(lines, "2024-01 ")]
+                self.assertEqual(january.split()[3], expected)
+
+    def test_wrong_usage_exits_with_2_and_interruption_with_130(self) -> None:
+        self.assertEqual(self.run_query("--cohort", "2024").status, 2)
+        with mock.patch.object(query, "query_database", side_effect=KeyboardInterrupt):
+            result = self.run_query()
+        self.assertEqual((result.status, result.stdout), (130, ""))
+        self.assertEqual(result.stderr, "run_query: error: interrupted\n")
+
+    def test_help_lists_the_options(self) -> None:
+        result = self.run_query("--help")
+        self.assertEqual(result.status, 0)
+        for option in ("--database FILE", "--query FILE", "--out-dir DIR", "ingest.py"):
+            self.assertIn(option, result.stdout)
+
+
+class TerminalTable(OptionsCase):
+    """The table has colour on a terminal only, and fits its width."""
+
+    ESCAPE = re.compile("\x1b\\[[0-9;]*m")
+
+    def print_to(self, stream: io.StringIO, **environment: str) -> str:
+        """Run the script on *stream*; return what it wrote there."""
+        variables = {"TERM": "xterm-256color", "NO_COLOR": "", "COLUMNS": "80"}
+        with (
+            mock.patch.dict(os.environ, variables | environment),
+            mock.patch.object(sys, "stdout", stream),
+        ):
+            status = run_query.main(
+                ["--database", str(self.database), "--out-dir", str(self.out_dir)]
+            )
+        self.assertEqual(status, 0)
+        return stream.getvalue()
+
+    def test_colour_depends_on_terminal_and_environment(self) -> None:
+        skip_on_windows("a console of Windows gets no colour")
+        create_shop(self.database)
+        plain = self.print_to(io.StringIO())
+        self.assertNotIn("\x1b", plain)
+        shaded = self.print_to(FakeTerminal())
+        self.assertIn("\x1b[48;5;", shaded)
+        self.assertEqual(self.ESCAPE.sub("", shaded), plain)
+        for variables in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+            with self.subTest(variables):
+                self.assertEqual(self.print_to(FakeTerminal(), **variables), plain)
+
+    def test_real_terminal_has_colour_and_pipe_has_none(self) -> None:
+        skip_on_windows("Windows has no pseudo-terminal")
+        import pty
+
+        create_shop(self.database)
+        command = [
+            sys.executable,
+            str(ROOT / "run_query.py"),
+            "--database",
+            str(self.database),
+            "--out-dir",
+            str(self.out_dir),
+        ]
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "NO_COLOR": ""}
+        ours, theirs = pty.openpty()
+        try:
+            subprocess.run(command, stdout=theirs, env=environment, check=True)
+            shown = os.read(ours, 1 << 16).decode("utf-8")
+        finally:
+            os.close(theirs)
+            os.close(ours)
+        self.assertIn("\x1b[48;5;", shown)
+        piped = subprocess.run(
+            command, capture_output=True, env=environment, check=True
+        ).stdout.decode("utf-8")
+        self.assertNotIn("\x1b", piped)
+        self.assertEqual(self.ESCAPE.sub("", shown).split(), piped.split())
+
+    def test_retention_table_fits_every_width(self) -> None:
+        document = json.loads((sample_shop() / "query_result.json").read_bytes())
+        for width in (40, 41, 60, 79, 80, 132, 200):
+            for has_colour in (False, True):
+                with self.subTest(width=width, has_colour=has_colour):
+                    text = render_summary(document, width=width, has_colour=has_colour)
+                    lines = self.ESCAPE.sub("", text).split("\n")
+                    table = lines[find_line(lines, "cohort ") :]
+                    self.assertLessEqual(max(map(len, table)), width)
+                    # As many months as there is room for, of 24 and 5 columns each.
+                    room = min(24, (width - len("cohort    size")) // 5)
+                    self.assertEqual(len(table[0].split()), 2 + room)
+
+    def test_retention_table_has_the_cohorts_of_every_grain_and_segment(self) -> None:
+        database = sample_shop() / "shop.db"
+        for grain, by in itertools.product(GRAINS, SEGMENTS):
+            document = query.compute_result(database, options=Options(grain, by)).document
+            with self.subTest(grain=grain, by=by):
+                lines = render_summary(document, width=80).split("\n")
+                at = find_line(lines, "cohort ")
+                self.assertLessEqual(max(map(len, lines[at:])), 80)
+                rows = lines[at + 1 : find_line(lines, "average ")]
+                names = [row.split()[0] for row in rows]
+                cohorts = [cohort["cohort"] for cohort in document["cohorts"]][-12:]
+                self.assertEqual(names, cohorts)
+
+    def test_each_segment_has_a_line(self) -> None:
+        create_shop(self.database)
+        self.set_as_of("2024-04-30")
+        lines = self.run_query("--by", "channel").stdout.split("\n")
+        at = find_line(lines, "channel ")
+        self.assertEqual(
+            [line.split() for line in lines[at + 1 : at + 4]],
+            [
+                ["email", "1", "41.67", "-", "-", "-"],
+                ["organic", "2", "95.01", "-", "-", "-"],
+                [],
+            ],
+        )
+
+    def test_excluded_orders_are_counted_by_reason(self) -> None:
+        create_shop(self.database)
+        # Orders 7 and 8, order 4, order 6, user 4.
+        text = " ".join(self.run_query("--as-of", "2024-03-10").stdout.split())
+        self.assertIn(
+            "Left out: 2 orders (after the as-of day), 1 order (status cancelled),"
+            " 1 order (status pending), 1 user without a valid order.",
+            text,
+        )
+
+
+class FakeTerminal(io.StringIO):
+    """A stream that reports that it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Return that it is."""
+        return True
