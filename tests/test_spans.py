@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import unittest
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -12,7 +13,7 @@ from unittest import mock
 from data_generation import generate_data as engine
 from data_generation.generate_data import generate_shop
 from data_generation.model import lifecycle
-from data_generation.model.seasons import plan_calendar
+from data_generation.model.seasons import DAY_TICKS, plan_calendar
 from data_generation.model.streams import Streams
 from data_generation.plan import WHOLE, Part, Plan, Span, cut_days, find_plan_error
 from data_generation.spans import build_shop
@@ -104,6 +105,24 @@ class SharedWork(SpanCase):
         whole = self.make()
         with mock.patch("data_generation.spans.RUN_PURCHASES", 50):
             self.assert_same_files(self.make(), whole)
+
+    def test_progress_ends_with_all_rows_and_all_work(self) -> None:
+        for workers in (1, 2):
+            with self.subTest(workers=workers):
+                on_progress = mock.Mock()
+                files = self.make(workers=workers, on_progress=on_progress)
+                reports = [call.args for call in on_progress.call_args_list]
+                rows = sum(files[f"{name}.csv"].count(b"\n") - 1 for name in TABLES)
+                products = files["products.csv"].count(b"\n") - 1
+                self.assertEqual(reports[-1], (rows - products, 1000))
+                self.assertEqual(reports, sorted(reports, key=lambda report: report[0]))
+
+    def test_garbage_collection_is_restored_after_a_run(self) -> None:
+        self.addCleanup(gc.enable)
+        for switch, is_on in ((gc.enable, True), (gc.disable, False)):
+            switch()
+            self.make(tables=["users"])
+            self.assertEqual(gc.isenabled(), is_on)
 
     def test_failed_run_leaves_no_file(self) -> None:
         for workers in (1, 2):
@@ -279,6 +298,13 @@ class APlan(unittest.TestCase):
                 self.assertEqual(one.stop, other.first)
         halves = cut_days(calendar, signups, Span(0, 731), 2)
         self.assertTrue(380 < halves[0].stop < 560, halves)
+
+    def test_earlier_users_count_as_work(self) -> None:
+        calendar = plan_calendar(date(2024, 1, 1), date(2025, 12, 31))
+        # All sign up on the first day, which weighs as much as 250 later days of demand.
+        first, _ = cut_days(calendar, [1000] + [0] * 730, Span(0, 731), 2)
+        half = (calendar.ticks[-1] - 250 * DAY_TICKS) / 2
+        self.assertEqual(first.stop, sum(tick < half for tick in calendar.ticks))
 
     def test_names_of_parts_sort_in_the_order_of_the_parts(self) -> None:
         names = [Part(number, 120).name_file("users") for number in range(1, 121)]
