@@ -34,6 +34,14 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Next: python run_query.py",
         parents=[engine_options()],
     )
+    add_actions(parser)
+    add_inputs(parser)
+    add_outputs(parser)
+    return parser
+
+
+def add_actions(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose what is done."""
     load = parser.add_mutually_exclusive_group()
     load.add_argument("--ingest", action="store_true", help="load the files")
     load.add_argument(
@@ -63,6 +71,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="verify checksums from manifest to result: CSV files, database, report and"
         " query result",
     )
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name what is read and loaded."""
     parser.add_argument(
         "--data-dir",
         type=Path,
@@ -85,6 +97,10 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="tables and their rules (default: db/schema.sql)",
     )
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the report and for the messages."""
     parser.add_argument(
         "--out-dir",
         type=Path,
@@ -110,7 +126,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quiet", action="store_true", help="print only warnings and errors"
     )
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -140,12 +155,12 @@ def run(argv: Sequence[str] | None) -> int:
         return 2
     if args.ingest or args.check:
         run_ingest(args)
-    is_sound = run_report(args) if args.report else True
+    has_passed = run_report(args) if args.report else True
     if args.rows:
         print_rows(args.database, args.rows)
     if args.verify:
-        is_sound = run_verification(args) and is_sound
-    return 0 if is_sound else 1
+        has_passed = run_verification(args) and has_passed
+    return 0 if has_passed else 1
 
 
 def find_option_conflict(args: argparse.Namespace) -> str | None:

@@ -208,7 +208,7 @@ def send(number: int) -> None:
 
 
 class TheSteps(CrashCase):
-    """The sweeps try what a load does; a step that no load takes any more would hide that."""
+    """The sweeps try what a load does: every kind of step in their lists occurs in one."""
 
     def test_each_kind_of_step_occurs_in_a_load(self) -> None:
         for is_refusable in (False, True):

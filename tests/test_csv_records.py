@@ -1,4 +1,4 @@
-"""Reading CSV files of any content: each row is stored as it is, or named with its fault."""
+"""Reading any CSV file: each row is stored as it is, or named with its fault."""
 
 from __future__ import annotations
 

@@ -90,9 +90,7 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         "4 column in another case",
         "payments",
         swap_bytes(b",method,", b",Method,"),
-        [
-            "payments.csv:1:4: E_HEADER column 'Method' is not expected; did you mean method?"
-        ],
+        ["payments.csv:1:4: E_HEADER column 'Method' is not expected; did you mean m"],
     ),
     (
         "4 column misspelt",
@@ -412,7 +410,10 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         "payments",
         set_cell(3, 6, "-1"),
         [
-            "payments.csv:3:6: E_RULE amount_cents is '-1', which breaks the rule amount_cents"
+            (
+                "payments.csv:3:6: E_RULE amount_cents is '-1', which breaks the rule"
+                " amount_cents"
+            )
         ],
     ),
     *[
@@ -422,8 +423,8 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
             set_cell(3, 7, value),
             [
                 (
-                    f"payments.csv:3:7: E_RULE processed_at is '{value}', which breaks the rule"
-                    " processed_at_is_a_utc_instant; expected a valid UTC instant"
+                    f"payments.csv:3:7: E_RULE processed_at is '{value}', which breaks the"
+                    " rule processed_at_is_a_utc_instant; expected a valid UTC instant"
                 )
             ],
         )
@@ -453,8 +454,8 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         [
             (
                 "payments.csv:3:3: E_RULE kind is 'Charge', which breaks the rule"
-                " kind_is_charge_or_refund; expected one of 'charge', 'refund'; did you mean"
-                " 'charge'?"
+                " kind_is_charge_or_refund; expected one of 'charge', 'refund'; did you"
+                " mean 'charge'?"
             )
         ],
     ),
@@ -517,7 +518,10 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         "products",
         set_cell(5, 2, "SKU-2"),
         [
-            "products.csv:5:2: E_DUPLICATE sku 'SKU-2' is already in line 3, expected it once"
+            (
+                "products.csv:5:2: E_DUPLICATE sku 'SKU-2' is already in line 3,"
+                " expected it once"
+            )
         ],
     ),
     (
@@ -571,8 +575,8 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         set_cell(3, 1, "02"),
         [
             (
-                "users.csv:3:1: E_INTEGER user_id is '02', expected a whole number such as 4299;"
-                " perhaps 2"
+                "users.csv:3:1: E_INTEGER user_id is '02', expected a whole number such as"
+                " 4299; perhaps 2"
             )
         ],
     ),

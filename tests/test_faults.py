@@ -337,8 +337,8 @@ class ADuplicate(FaultCase):
             [fault for fault in self.list_faults() if "E_DUPLICATE" in fault],
             [
                 (
-                    "users.csv:5:1: E_DUPLICATE user_id '2' is already in line 3, expected it"
-                    " once"
+                    "users.csv:5:1: E_DUPLICATE user_id '2' is already in line 3,"
+                    " expected it once"
                 )
             ],
         )
@@ -367,7 +367,7 @@ class ADuplicate(FaultCase):
 
 
 class AHeader(FaultCase):
-    """A header that determines its columns hides no row; another one names what it hides."""
+    """A header that determines its columns hides no row; others name what they hide."""
 
     def test_rows_are_checked_after_a_misspelt_column_name(self) -> None:
         self.edit("users", swap_bytes(b",city,", b",City,"))
@@ -487,8 +487,8 @@ class AnOwnSchema(ShopCase):
                     self.refuse(tables, t=f"id,n\n1,{number}\n"),
                     [
                         (
-                            f"t.csv:2:2: E_RANGE n is '{number}', expected an integer of at most"
-                            " 64 bits"
+                            f"t.csv:2:2: E_RANGE n is '{number}', expected an integer"
+                            " of at most 64 bits"
                         )
                     ],
                 )
@@ -517,7 +517,10 @@ class AnOwnSchema(ShopCase):
         for index, message in (
             (
                 "mail COLLATE NOCASE)",
-                "mail 'A' is already in line 2 under the collation NOCASE, expected it once",
+                (
+                    "mail 'A' is already in line 2 under the collation NOCASE,"
+                    " expected it once"
+                ),
             ),
             ("LOWER(mail) DESC)", "LOWER(mail) 'a' is already in line 2, expected it once"),
             (

@@ -324,8 +324,9 @@ class ASchema(LoadCase):
             ),
             (
                 (
-                    "CREATE TABLE p (a TEXT, b TEXT, PRIMARY KEY (a, b)) STRICT; CREATE TABLE c"
-                    f" (i {key}, a TEXT, b TEXT, FOREIGN KEY (a, b) REFERENCES p) STRICT;"
+                    "CREATE TABLE p (a TEXT, b TEXT, PRIMARY KEY (a, b)) STRICT;"
+                    f" CREATE TABLE c (i {key}, a TEXT, b TEXT,"
+                    " FOREIGN KEY (a, b) REFERENCES p) STRICT;"
                 ),
                 "a FOREIGN KEY of c has several columns",
             ),

@@ -110,15 +110,25 @@ BREAKS = {
         UPDATE order_items SET quantity = quantity + 1,
             line_total_cents = line_total_cents + unit_price_cents
         WHERE order_item_id = 3""",
-    "a total that does not add up": "UPDATE orders SET total_cents = total_cents - 1 WHERE order_id = 3",
-    "an order before its sign-up": "UPDATE orders SET ordered_at = '2001-01-01T00:00:00Z' WHERE order_id = 3",
-    "a product sold before its launch": "UPDATE products SET launched_at = '2025-12-31T00:00:00Z'",
-    "a payment before its order": "UPDATE payments SET processed_at = '2001-01-01T00:00:00Z' WHERE payment_id = 3",
+    "a total that does not add up": """
+        UPDATE orders SET total_cents = total_cents - 1
+        WHERE order_id = 3""",
+    "an order before its sign-up": """
+        UPDATE orders SET ordered_at = '2001-01-01T00:00:00Z'
+        WHERE order_id = 3""",
+    "a product sold before its launch": """
+        UPDATE products
+        SET launched_at = '2025-12-31T00:00:00Z'""",
+    "a payment before its order": """
+        UPDATE payments SET processed_at = '2001-01-01T00:00:00Z'
+        WHERE payment_id = 3""",
     "a refund before the charge": """
         UPDATE payments SET processed_at = '2025-12-31T00:00:00Z'
         WHERE kind = 'charge' AND order_id
             IN (SELECT order_id FROM payments WHERE kind = 'refund')""",
-    "something after the window": "UPDATE users SET signed_up_at = '2026-01-01T00:00:00Z' WHERE user_id = 3",
+    "something after the window": """
+        UPDATE users SET signed_up_at = '2026-01-01T00:00:00Z'
+        WHERE user_id = 3""",
     "money that does not fit the status": "DELETE FROM payments WHERE kind = 'charge'",
 }
 

@@ -398,8 +398,8 @@ class AManipulatedDatabase(VerifyCase):
                     self.assertEqual(result.status, 1)
                     self.assertRegex(
                         result.stderr,
-                        r"\A\w+: error: \S+shop.db: (is damaged|differs from schema.sql)[^\n]+"
-                        r"oad the files again: python ingest.py --ingest[^\n]*\n\Z",
+                        r"\A\w+: error: \S+shop.db: (is damaged|differs from schema.sql)"
+                        r"[^\n]+oad the files again: python ingest.py --ingest[^\n]*\n\Z",
                     )
 
     def test_row_whose_key_has_another_type_is_named(self) -> None:

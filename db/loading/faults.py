@@ -25,8 +25,8 @@ QUOTED_CHARACTERS = 40
 class Fault(NamedTuple):
     """One fault and its place.
 
-    *line* and *field* count from 1; 0 means the complete file or line.  *offset* is the byte
-    in the file where the record begins, or the named line of it, or the wrong byte itself.
+    *line* and *field* count from 1; 0 means the complete file or line.  *offset* is the
+    byte in the file where the record begins, or its named line, or the wrong byte itself.
     *value* is the complete cell.
     """
 
@@ -131,20 +131,22 @@ def require_writable(path: Path, taken: Iterable[Path]) -> None:
         # Missing folders are created later.
         folder = next(part for part in (real, *real.parents) if os.path.lexists(part))
     except ValueError as error:  # a NUL in it
-        raise _refuse_path(path, f"cannot be written: {error}") from error
+        raise _explain_unusable_path(path, f"cannot be written: {error}") from error
     for other in taken:
         if _is_same(real, Path(os.path.realpath(other))):
-            raise _refuse_path(path, f"faults written there would overwrite {other}")
+            raise _explain_unusable_path(
+                path, f"faults written there would overwrite {other}"
+            )
     if status is None and not folder.is_dir():
-        raise _refuse_path(path, f"cannot be written: {folder} is not a folder")
+        raise _explain_unusable_path(path, f"cannot be written: {folder} is not a folder")
     if status is None or _is_stream(status):
         return
     if stat.S_ISDIR(status.st_mode):
-        raise _refuse_path(path, "is a folder")
+        raise _explain_unusable_path(path, "is a folder")
     if not stat.S_ISREG(status.st_mode):
-        raise _refuse_path(path, "is not a regular file")
+        raise _explain_unusable_path(path, "is not a regular file")
     if not os.access(path, os.W_OK):
-        raise _refuse_path(path, "is read-only")
+        raise _explain_unusable_path(path, "is read-only")
 
 
 def _is_same(path: Path, other: Path) -> bool:
@@ -154,7 +156,7 @@ def _is_same(path: Path, other: Path) -> bool:
     return os.path.normcase(path) == os.path.normcase(other)
 
 
-def _refuse_path(path: Path, reason: str) -> DataError:
+def _explain_unusable_path(path: Path, reason: str) -> DataError:
     return DataError(f"{path}: {reason}. Name another file with --errors.")
 
 
@@ -174,7 +176,7 @@ def open_fault_file(path: Path | None) -> Iterator[Callable[[Fault], object]]:
         yield lambda _fault: None
         return
     is_stream = os.path.exists(path) and _is_stream(os.stat(path))
-    refused: list[OSError] = []
+    write_errors: list[OSError] = []
     opened = (
         _open_stream(path) if is_stream else open_atomically([Path(os.path.realpath(path))])
     )
@@ -182,15 +184,15 @@ def open_fault_file(path: Path | None) -> Iterator[Callable[[Fault], object]]:
 
         def write(fault: Fault) -> None:
             line = json.dumps(fault.describe(), ensure_ascii=False) + "\n"
-            if not refused:
+            if not write_errors:
                 try:
                     file.write(line.encode("utf-8"))
                 except OSError as error:
-                    refused.append(error)
+                    write_errors.append(error)
 
         yield write
-        if refused:
-            raise refused[0]
+        if write_errors:
+            raise write_errors[0]
 
 
 @contextmanager
@@ -206,4 +208,4 @@ def _open_stream(path: Path) -> Iterator[Sequence[IO[bytes]]]:
     except OSError as error:
         is_unread = error.errno == errno.ENXIO
         reason = "no program reads from it" if is_unread else error.strerror or error
-        raise _refuse_path(path, f"cannot be written: {reason}") from error
+        raise _explain_unusable_path(path, f"cannot be written: {reason}") from error

@@ -1,6 +1,6 @@
 """The fast path: CSV files into tables; each file is read once.
 
-The bytes that are parsed are also hashed.  Whole columns are proved canonical in one step,
+The bytes that are parsed are also hashed.  Complete columns are proved canonical in one step,
 SQLite does the rest (STRICT types, CHECKs, keys).  Nothing here explains a fault: whatever
 stops the fast path sends the input to the diagnostic path (`diagnosis`).
 """
@@ -164,9 +164,9 @@ def prove_canonical(
 ) -> list[tuple[str, ...]]:
     """Return the cells of *rows* by column.
 
-    Raise `RejectedInput` unless every row has *columns*, no required cell is empty and integers
-    are canonical.  One pattern runs over a whole column, with line breaks between the
-    cells; a cell that contains a line break changes their number.
+    Raise `RejectedInput` unless every row has *columns*, no required cell is empty and
+    integers are canonical.  One pattern runs over a complete column, with line breaks
+    between the cells; a cell that contains a line break changes their number.
     """
     try:
         cells_by_column = list(zip(*rows, strict=True))

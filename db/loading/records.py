@@ -246,7 +246,7 @@ class RecordReader(Iterator[Record]):
         for field in split_fields("".join(self._texts)):
             cell = read_field(field)
             is_long = len(cell) > csv.field_size_limit()
-            if is_long or not is_sound(field):
+            if is_long or not is_valid(field):
                 break
             cells.append(cell)
         else:
@@ -340,7 +340,7 @@ def is_open(field: re.Match[str]) -> bool:
     return field["quoted"] is not None and not field["close"]
 
 
-def is_sound(field: re.Match[str]) -> bool:
+def is_valid(field: re.Match[str]) -> bool:
     """Return whether *field* has neither an open quote nor text after a closing one."""
     return not is_open(field) and not (field["tail"] or "").rstrip("\r\n")
 

@@ -77,7 +77,7 @@ class RowChecker:
         return add_unchecked(fault, is_parent=True)
 
     def _check_chunk(self, chunk: Sequence[Record]) -> Iterator[Fault]:
-        """Store *chunk* in one step if all of it is sound, else record by record."""
+        """Store *chunk* in one step if all of it is valid, else record by record."""
         if not chunk or self._scratch.accept_chunk(chunk):
             return
         for record in chunk:
@@ -86,7 +86,7 @@ class RowChecker:
     def _check_record(
         self, record: Record, *, has_bad_bytes: bool = False
     ) -> Iterator[Fault]:
-        """Store *record* if it is sound, else yield all that is wrong with it."""
+        """Store *record* if it is valid, else yield all that is wrong with it."""
         if len(record.cells) != len(self._scratch.header):
             yield self._messages.describe_width(record)
             self._guess(record.cells)
@@ -105,7 +105,7 @@ class RowChecker:
             yield from self._accept(record)
 
     def _check_cells(self, record: Record, values: dict[str, Value]) -> Iterator[Fault]:
-        """Yield the faults of the cells; put the value of each sound one into *values*."""
+        """Yield the faults of the cells; put the value of each valid one into *values*."""
         cells = zip(self._scratch.columns, record.cells, strict=True)
         for field, (column, cell) in enumerate(cells, start=1):
             if BAD_CHARACTERS.search(cell):
@@ -117,7 +117,7 @@ class RowChecker:
                 yield self._messages.describe_cell(record, field, *fault)
 
     def _accept(self, record: Record) -> Iterator[Fault]:
-        """Accept a row that is sound by itself, unless it repeats a key."""
+        """Accept a row that is valid by itself, unless it repeats a key."""
         reason = self._scratch.accept(record)
         # Which row has the key already is determined when all rows have been read.
         if reason and not reason.startswith("UNIQUE constraint failed: "):

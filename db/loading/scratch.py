@@ -92,7 +92,7 @@ class ScratchTable:
         )
 
     def accept_chunk(self, records: Sequence[Record]) -> bool:
-        """Store *records* if all of them are sound; return whether they are."""
+        """Store *records* if all of them are valid; return whether they are."""
         self.connection.execute("SAVEPOINT chunk")
         try:
             prove_canonical([record.cells for record in records], self.columns)

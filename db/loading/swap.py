@@ -96,7 +96,7 @@ class _TargetLock:
                         f"{self._lock}: cannot be locked: {error.strerror or error}. If no"
                         " ingest is running, remove it and try again."
                     ) from error
-                raise _refuse_folder(self._target.parent, error) from error
+                raise _explain_unusable_folder(self._target.parent, error) from error
 
     def release(self) -> None:
         """Remove unfinished files, unlock, then remove new empty folders; repeatable."""
@@ -116,11 +116,11 @@ def _make_folders(folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _refuse_folder(folder, error) from error
+        raise _explain_unusable_folder(folder, error) from error
     return missing[::-1]
 
 
-def _refuse_folder(folder: Path, error: OSError) -> DataError:
+def _explain_unusable_folder(folder: Path, error: OSError) -> DataError:
     return DataError(
         f"{folder}: cannot create a database here: {error.strerror or error}."
         " Choose another place with --database."
@@ -208,7 +208,7 @@ def require_replaceable(target: Path, contract: Contract | None = None) -> None:
             " and its folder, or name another file with --database."
         ) from error
     except sqlite3.DatabaseError as error:
-        raise _refuse_damaged(target, error) from error
+        raise _explain_damage(target, error) from error
 
 
 def _list_logs(target: Path) -> list[Path]:
@@ -279,7 +279,7 @@ def lock_database(target: Path, ours: Sequence[SchemaObject]) -> Iterator[None]:
             " again; it was left as it is."
         ) from error
     except sqlite3.DatabaseError as error:
-        raise _refuse_damaged(target, error) from error
+        raise _explain_damage(target, error) from error
 
 
 def _require_replaceable_content(target: Path, ours: Sequence[SchemaObject]) -> None:
@@ -321,7 +321,7 @@ def _suggest_unlock(error: sqlite3.OperationalError) -> str:
     return "Close the programs that use it"
 
 
-def _refuse_damaged(target: Path, error: sqlite3.Error) -> DataError:
+def _explain_damage(target: Path, error: sqlite3.Error) -> DataError:
     return DataError(
         f"{target}: {error}; it was left as it is. Move it away, or name another file"
         " with --database."
@@ -389,8 +389,8 @@ def publish_database(partial: Path, target: Path) -> None:
             os.replace(partial, target)
     except OSError as error:
         raise DataError(
-            f"{target}: cannot be replaced: {error.strerror or error}. {suggest_fix(error)} and"
-            " try again; it was left as it is."
+            f"{target}: cannot be replaced: {error.strerror or error}. {suggest_fix(error)}"
+            " and try again; it was left as it is."
         ) from error
     try:
         _sync_folder(target.parent)
@@ -398,12 +398,12 @@ def publish_database(partial: Path, target: Path) -> None:
         raise DataError(
             f"{target}: is the new database, but its folder cannot be synced:"
             f" {error.strerror or error}. A power cut now might bring the old one back;"
-            " load again when the disk is sound."
+            " load again when the disk works."
         ) from error
 
 
 def _copy_owner_and_mode(partial: Path, target: Path) -> None:
-    """Give *partial* the owner and the permissions of *target*, as far as the system allows."""
+    """Give *partial* the owner and the permissions of *target*, as far as allowed."""
     status = target.stat()
     if not IS_WINDOWS:
         with suppress(OSError):
