@@ -31,6 +31,18 @@ VALID = {"paid", "shipped", "delivered", "partially_returned", "returned"}
 
 MONEY = ("gross_cents", "discount_cents", "refund_cents", "net_cents", "order_count")
 
+# The column of each trend that counts valid orders, or the units of one unit each.
+ORDER_COLUMNS = {
+    "category_mix": "unit_count",
+    "channels": "order_count",
+    "countries": "order_count",
+    "orders_per_customer": "order_count",
+    "refunds_and_cancellations": "order_count",
+    "revenue_by_month": "order_count",
+    "top_products": "unit_count",
+    "weekday_by_hour": "order_count",
+}
+
 
 class Figures(ReportCase):
     """The trends of the small shop, worked out by hand in `shop.py`."""
@@ -197,9 +209,15 @@ class IndependentComputation(ReportCase):
                     self.assertEqual(pick_money(row), expected[row["month"]], row)
             with self.subTest("by country", seed=seed):
                 countries = {user[0]: str(user[3]) for user in shop["users"]}
-                expected = sum_by(shop, partial(find_country, countries))
+                expected = sum_by(shop, partial(find_segment, countries))
                 for row in trends["countries"]["rows"]:
                     self.assertEqual(pick_money(row), expected[row["country_code"]], row)
+            with self.subTest("by channel", seed=seed):
+                channels = {user[0]: str(user[5]) for user in shop["users"]}
+                expected = sum_by(shop, partial(find_segment, channels))
+                for row in trends["channels"]["rows"]:
+                    channel = row["acquisition_channel"]
+                    self.assertEqual(pick_money(row), expected[channel], row)
 
     def test_trends_sum_to_the_key_figures(self) -> None:
         for seed in range(4):
@@ -222,6 +240,24 @@ class IndependentComputation(ReportCase):
                 with self.subTest(seed=seed, trend=trend, column=column):
                     rows = report["trends"][trend]["rows"]
                     self.assertEqual(sum(row[column] for row in rows), kpis[whole])
+
+    def test_every_trend_counts_the_orders_of_the_same_statuses(self) -> None:
+        for status in (*sorted(VALID), "pending", "cancelled"):
+            money = (1000, 0, 0, 0, 1000)
+            trends = self.report_shop(
+                orders=[(1, 1, "2024-01-10T09:00:00Z", status, *money)],
+                order_items=[(1, 1, 1, 1, 1000, 0, 1000)],
+                payments=[(1, 1, "refund", "card", "succeeded", 600, ORDERS[1][2])],
+            )["trends"]
+            expected = int(status in VALID)
+            for name, column in ORDER_COLUMNS.items():
+                with self.subTest(name, status=status):
+                    found = sum(row[column] for row in trends[name]["rows"])
+                    self.assertEqual(found, expected)
+            for name in ("revenue_by_month", "countries", "channels"):
+                with self.subTest(name, status=status, column="refund_cents"):
+                    found = sum(row["refund_cents"] for row in trends[name]["rows"])
+                    self.assertEqual(found, 600 * expected)
 
     def test_weekday_matches_the_calendar_on_every_day_of_many_years(self) -> None:
         days = [
@@ -525,9 +561,9 @@ def pick_money(row: dict[str, Any]) -> dict[str, int]:
     return {column: row[column] for column in MONEY}
 
 
-def find_country(countries: dict[Any, str], order: Row, _: str) -> str:
-    """Return the country of the user of *order*."""
-    return countries[order[1]]
+def find_segment(segments: dict[Any, str], order: Row, _: str) -> str:
+    """Return the country or channel of the user of *order*."""
+    return segments[order[1]]
 
 
 def sum_by(

@@ -266,14 +266,14 @@ class Summary(ReportCase):
         report = self.report_shop()
         report["kpis"]["last_complete_month"]["net_cents"] = 10**15
         for check in report["checks"]:
-            check.update(status="fail", count=10**6)
+            check.update(status="fail", count=10**9)
         lines = render_summary(report).splitlines()
         self.assertLessEqual(max(map(len, lines)), 80)
         self.assertEqual(
             lines[4:6],
             [
-                "  error: Nothing happens after the last day that the manifest states:",
-                "    1,000,000 rows",
+                "  error: No event is after the last day that the manifest states:",
+                "    1,000,000,000 rows",
             ],
         )
 

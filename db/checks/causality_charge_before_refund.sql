@@ -1,8 +1,8 @@
--- Question: which refunds were paid before anything was charged for their order?
+-- Question: which refunds were paid before the first charge of their order?
 -- Key: payment_id.
 -- Title: No refund comes before the first charge of its order
 -- Severity: error
--- An order that was never charged is the business of payments_refund_within_charges.
+-- payments_refund_within_charges finds the refunds of an order without a charge.
 WITH refunds AS (
     SELECT
         payments.payment_id,

@@ -1,10 +1,10 @@
--- Question: what happened after the last day that the data speak for?
+-- Question: which events are after the last day of the data?
 -- Key: table_name, row_id.
--- Title: Nothing happens after the last day of the data
+-- Title: No event is after the last day of the data
 -- Severity: error
--- After a load it finds nothing, for the loader's as_of follows the last event; it is here
--- for a database that was made or changed otherwise.
--- A launch ahead is a plan, not an event, so products are left out.
+-- The last day is the `as_of` that the loader recorded.  It is never before an event that
+-- was loaded, so this check finds rows that were added or changed later.
+-- A launch in the future is a plan and not an event, so products are not included.
 WITH last_day AS (
     SELECT submission_meta.value AS as_of
     FROM submission_meta

@@ -1,9 +1,10 @@
--- Question: what happened after the last day that the manifest states?
+-- Question: which events are after the last day that the manifest states?
 -- Key: table_name, row_id.
--- Title: Nothing happens after the last day that the manifest states
+-- Title: No event is after the last day that the manifest states
 -- Severity: error
--- The loader's as_of follows the last event, so that it cannot show one to be too late.
--- A launch ahead is a plan, not an event, so products are left out.
+-- The loader extends `as_of` to the last event, so only the manifest shows that an event is
+-- too late.
+-- A launch in the future is a plan and not an event, so products are not included.
 WITH last_day AS (
     SELECT submission_meta.value AS window_end
     FROM submission_meta

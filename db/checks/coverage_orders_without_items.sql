@@ -1,4 +1,4 @@
--- Question: which orders have no item?
+-- Question: which orders have no items?
 -- Key: order_id.
 -- Title: Every order has at least one item
 -- Severity: error

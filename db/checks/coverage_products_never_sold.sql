@@ -1,4 +1,4 @@
--- Question: which products are in no order?
+-- Question: which products were never ordered?
 -- Key: product_id.
 -- Title: Products that were never ordered
 -- Severity: info

@@ -1,8 +1,8 @@
--- Question: which e-mail addresses differ in nothing but capitals?
+-- Question: which e-mail addresses differ only in upper and lower case?
 -- Key: email_in_lower_case.
 -- Title: No two e-mail addresses differ only in case
 -- Severity: warning
--- Such users are most often one customer: two accounts understate what each is worth.
+-- Such users are usually one customer, whose value is divided between two accounts.
 WITH emails AS (
     SELECT
         users.user_id,

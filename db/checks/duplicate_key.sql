@@ -1,6 +1,6 @@
--- Question: which primary keys are there more than once?
+-- Question: which primary keys occur more than once?
 -- Key: table_name, row_id.
--- Title: No primary key is there twice
+-- Title: No primary key occurs twice
 -- Severity: error
 WITH key_counts AS (
     SELECT

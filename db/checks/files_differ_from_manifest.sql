@@ -1,6 +1,6 @@
--- Question: which loaded files are not the files that the manifest describes?
+-- Question: which loaded files differ from their description in the manifest?
 -- Key: file.
--- Title: Every loaded file is the one in the manifest
+-- Title: Every loaded file matches the manifest
 -- Severity: warning
 SELECT
     submission_meta.subject AS file,
@@ -9,4 +9,4 @@ FROM submission_meta
 WHERE
     submission_meta.property = 'manifest'
     AND submission_meta.value = 'differs'
-ORDER BY submission_meta.subject;
+ORDER BY file;

@@ -1,8 +1,8 @@
--- Question: which tables hold another number of rows than their file did?
+-- Question: which tables have a different number of rows than their file?
 -- Key: table_name.
--- Title: Every table holds the rows of its file
+-- Title: Every table has as many rows as its file
 -- Severity: error
--- A table without a record of its file is listed too: nobody knows where it came from.
+-- A table without recorded facts of its file is listed too: its source is unknown.
 WITH table_rows AS (
     SELECT
         'order_items' AS table_name,

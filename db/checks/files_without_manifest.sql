@@ -1,4 +1,4 @@
--- Question: which files were loaded without a manifest that vouches for them?
+-- Question: which files were loaded without a description in a manifest?
 -- Key: file.
 -- Title: Files that no manifest describes
 -- Severity: info
@@ -9,4 +9,4 @@ FROM submission_meta
 WHERE
     submission_meta.property = 'manifest'
     AND submission_meta.value IN ('absent', 'unlisted')
-ORDER BY submission_meta.subject;
+ORDER BY file;

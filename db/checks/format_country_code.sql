@@ -1,8 +1,8 @@
--- Question: which country codes are not of the form of ISO 3166-1 alpha-2?
+-- Question: which country codes are not in the format of ISO 3166-1 alpha-2?
 -- Key: user_id.
 -- Title: Every country code is two capital letters
 -- Severity: error
--- Letter by letter, because what lies between 'A' and 'Z' is up to a collation.
+-- The letters are listed, because the range from 'A' to 'Z' depends on the collation.
 SELECT
     users.user_id,
     users.country_code

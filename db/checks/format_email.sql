@@ -1,6 +1,6 @@
--- Question: which e-mail addresses cannot be one?
+-- Question: which e-mail addresses are not in the format of an address?
 -- Key: user_id.
--- Title: Every e-mail address has one at sign, and something on both sides of it
+-- Title: Every e-mail address has one at sign with text on both sides
 -- Severity: error
 SELECT
     users.user_id,

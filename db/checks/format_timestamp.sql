@@ -1,70 +1,70 @@
--- Question: which instants are not a time of the calendar, written as the contract says?
+-- Question: which timestamps are not in the calendar, or not in the required format?
 -- Key: table_name, row_id.
--- Title: Every instant is a UTC time of the calendar, as YYYY-MM-DDTHH:MM:SSZ
+-- Title: Every timestamp is a UTC time of the calendar, as YYYY-MM-DDTHH:MM:SSZ
 -- Severity: error
--- Part by part, because the engines' own date functions differ in what they forgive; in
--- whole words, because what lies between '0' and '9' is up to a collation.
-WITH instants AS (
+-- Each part is checked alone, because the engines' date functions accept different texts.
+-- Digits are replaced one by one, because the range from '0' to '9' depends on the collation.
+WITH timestamps AS (
     SELECT
         'orders' AS table_name,
         orders.order_id AS row_id,
-        orders.ordered_at AS instant
+        orders.ordered_at AS happened_at
     FROM orders
     UNION ALL
     SELECT
         'payments' AS table_name,
         payments.payment_id AS row_id,
-        payments.processed_at AS instant
+        payments.processed_at AS happened_at
     FROM payments
     UNION ALL
     SELECT
         'products' AS table_name,
         products.product_id AS row_id,
-        products.launched_at AS instant
+        products.launched_at AS happened_at
     FROM products
     UNION ALL
     SELECT
         'users' AS table_name,
         users.user_id AS row_id,
-        users.signed_up_at AS instant
+        users.signed_up_at AS happened_at
     FROM users
 ),
 
--- The form of an instant: each digit as 0.
-forms AS (
+-- The pattern of a timestamp: every digit becomes 0.
+patterns AS (
     SELECT
-        instants.table_name,
-        instants.row_id,
-        instants.instant,
+        timestamps.table_name,
+        timestamps.row_id,
+        timestamps.happened_at,
         REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(
-            instants.instant,
+            timestamps.happened_at,
             '1', '0'), '2', '0'), '3', '0'), '4', '0'), '5', '0'), '6', '0'), '7', '0'),
-            '8', '0'), '9', '0') AS form
-    FROM instants
+            '8', '0'), '9', '0') AS pattern
+    FROM timestamps
 ),
 
--- Of an instant in another form the year stays NULL.
+-- The year of a timestamp with another pattern is NULL.
 parts AS (
     SELECT
-        forms.table_name,
-        forms.row_id,
-        forms.instant,
+        patterns.table_name,
+        patterns.row_id,
+        patterns.happened_at,
         CASE
-            WHEN forms.form = '0000-00-00T00:00:00Z'
-                THEN CAST(SUBSTR(forms.instant, 1, 4) AS BIGINT)
+            WHEN patterns.pattern = '0000-00-00T00:00:00Z'
+                THEN CAST(SUBSTR(patterns.happened_at, 1, 4) AS BIGINT)
         END AS year_number,
-        SUBSTR(forms.instant, 6, 2) AS month_text,
-        SUBSTR(forms.instant, 9, 2) AS day_text,
-        SUBSTR(forms.instant, 12, 2) AS hour_text,
-        SUBSTR(forms.instant, 15, 2) AS minute_text,
-        SUBSTR(forms.instant, 18, 2) AS second_text
-    FROM forms
+        SUBSTR(patterns.happened_at, 6, 2) AS month_text,
+        SUBSTR(patterns.happened_at, 9, 2) AS day_text,
+        SUBSTR(patterns.happened_at, 12, 2) AS hour_text,
+        SUBSTR(patterns.happened_at, 15, 2) AS minute_text,
+        SUBSTR(patterns.happened_at, 18, 2) AS second_text
+    FROM patterns
 )
 
 SELECT
     parts.table_name,
     parts.row_id,
-    parts.instant
+    parts.happened_at
 FROM parts
 WHERE
     parts.year_number IS NULL

@@ -1,4 +1,4 @@
--- Question: which primary keys are not positive numbers?
+-- Question: which primary keys are below 1?
 -- Key: table_name, row_id.
 -- Title: Every primary key is a positive number
 -- Severity: error

@@ -1,6 +1,6 @@
--- Question: which lines give away more than they cost?
+-- Question: which lines have a discount above quantity times unit price?
 -- Key: order_item_id.
--- Title: A line's discount is not above its price
+-- Title: The discount of a line is at most quantity times unit price
 -- Severity: error
 SELECT
     order_items.order_item_id,

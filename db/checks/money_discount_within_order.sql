@@ -1,6 +1,6 @@
--- Question: which orders give away more than their goods cost?
+-- Question: which orders have a discount above their subtotal?
 -- Key: order_id.
--- Title: An order's discount is not above its subtotal
+-- Title: The discount of an order is at most its subtotal
 -- Severity: error
 SELECT
     orders.order_id,

@@ -1,8 +1,8 @@
--- Question: which orders have a subtotal that is not the sum of their lines?
+-- Question: which orders have a subtotal other than the sum of their lines?
 -- Key: order_id.
 -- Title: The lines of an order add up to its subtotal
 -- Severity: error
--- An order without a line is the business of coverage_orders_without_items.
+-- coverage_orders_without_items finds the orders without lines.
 WITH line_sums AS (
     SELECT
         order_items.order_id,

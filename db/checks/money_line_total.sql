@@ -1,6 +1,6 @@
--- Question: which lines are not quantity times unit price minus discount?
+-- Question: which lines have a total other than quantity times unit price minus discount?
 -- Key: order_item_id.
--- Title: A line is quantity times unit price minus discount
+-- Title: The total of a line is quantity times unit price minus discount
 -- Severity: error
 SELECT
     order_items.order_item_id,

@@ -2,7 +2,7 @@
 -- Key: table_name, row_id.
 -- Title: No amount is negative and no quantity is below one
 -- Severity: error
--- Of a row with several faults the first column is named.
+-- A row with several faults is listed once, with the first column at fault.
 WITH faults AS (
     SELECT
         'order_items' AS table_name,

@@ -1,6 +1,6 @@
--- Question: which orders have a total that does not follow from their parts?
+-- Question: which orders have a total other than the sum of their parts?
 -- Key: order_id.
--- Title: An order's total is subtotal minus discount plus shipping plus tax
+-- Title: The total of an order is subtotal minus discount plus shipping plus tax
 -- Severity: error
 SELECT
     orders.order_id,

@@ -1,6 +1,6 @@
--- Question: which items name an order that does not exist?
+-- Question: which items refer to an order that does not exist?
 -- Key: order_item_id.
--- Title: Every item belongs to an order
+-- Title: Every item has an order
 -- Severity: error
 SELECT
     order_items.order_item_id,

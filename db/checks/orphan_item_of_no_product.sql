@@ -1,6 +1,6 @@
--- Question: which items name a product that does not exist?
+-- Question: which items refer to a product that does not exist?
 -- Key: order_item_id.
--- Title: Every item is of a product
+-- Title: Every item has a product
 -- Severity: error
 SELECT
     order_items.order_item_id,

@@ -1,6 +1,6 @@
--- Question: which orders name a user that does not exist?
+-- Question: which orders refer to a user that does not exist?
 -- Key: order_id.
--- Title: Every order belongs to a user
+-- Title: Every order has a user
 -- Severity: error
 SELECT
     orders.order_id,

@@ -1,6 +1,6 @@
--- Question: which payments name an order that does not exist?
+-- Question: which payments refer to an order that does not exist?
 -- Key: payment_id.
--- Title: Every payment belongs to an order
+-- Title: Every payment has an order
 -- Severity: error
 SELECT
     payments.payment_id,

@@ -1,4 +1,4 @@
--- Question: for which orders was more refunded than charged?
+-- Question: which orders were refunded more than they were charged?
 -- Key: order_id.
 -- Title: No order is refunded more than it was charged
 -- Severity: error

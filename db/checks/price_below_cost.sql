@@ -1,4 +1,4 @@
--- Question: which lines were sold for less than the goods cost the shop?
+-- Question: which lines were sold for less than the cost of their goods?
 -- Key: order_item_id.
 -- Title: Lines sold below cost
 -- Severity: info

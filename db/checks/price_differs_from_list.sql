@@ -1,8 +1,9 @@
--- Question: which lines were sold at another unit price than today's list price?
+-- Question: which lines were sold at a unit price other than the list price?
 -- Key: order_item_id.
--- Title: Lines at another price than the list price
+-- Title: Lines sold at a price other than the list price
 -- Severity: info
--- The list holds today's price only, so a price that has moved since is no fault.
+-- products has the current list price only, so a different price is not a fault: the list
+-- price may have changed after the order.
 SELECT
     order_items.order_item_id,
     order_items.order_id,

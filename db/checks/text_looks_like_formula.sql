@@ -1,8 +1,8 @@
--- Question: which users and products hold a text that a spreadsheet runs as a formula?
+-- Question: which texts of users and products would a spreadsheet run as a formula?
 -- Key: table_name, row_id.
 -- Title: Texts that a spreadsheet would run as a formula
 -- Severity: info
--- The data stay as they are; whoever exports them to a spreadsheet should know.
+-- The data are not changed; an export to a spreadsheet has to escape these texts.
 WITH first_characters AS (
     SELECT
         'products' AS table_name,

@@ -1,6 +1,6 @@
--- Question: which orders have a status that the contract does not know?
+-- Question: which orders have a status that schema.sql does not allow?
 -- Key: order_id.
--- Title: Every order status is a known word
+-- Title: Every order has an allowed status
 -- Severity: error
 SELECT
     orders.order_id,

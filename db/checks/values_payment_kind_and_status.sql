@@ -1,6 +1,6 @@
--- Question: which payments have a kind or a status that the contract does not know?
+-- Question: which payments have a kind or a status that schema.sql does not allow?
 -- Key: payment_id.
--- Title: Every payment's kind and status are known words
+-- Title: Every payment has an allowed kind and status
 -- Severity: error
 SELECT
     payments.payment_id,

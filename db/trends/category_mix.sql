@@ -1,7 +1,8 @@
--- Question: which categories sell?
+-- Question: how much does each category sell?
 -- Grain: one row per category with a valid order.
 -- Title: Category mix
--- Gross is before any discount; only the discount on lines can be told by category.
+-- Gross is before any discount.  A discount on an order has no category, so only the
+-- discounts on lines are included.
 WITH product_sales AS (
     SELECT
         order_items.product_id,

@@ -1,7 +1,8 @@
--- Question: which channels bring customers, and which of them bring revenue?
--- Grain: one row per channel with a user.
+-- Question: how many customers and how much revenue does each channel bring?
+-- Grain: one row per channel that has a user.
 -- Title: Acquisition channels
--- Gross, discount, refund and net as in revenue_by_month, over the whole time.
+-- Gross, discount, refund and net are defined as in revenue_by_month, over all months.
+-- Everything but the column is the same as in countries.sql.
 WITH valid_orders AS (
     SELECT
         orders.order_id,

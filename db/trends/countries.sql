@@ -1,7 +1,8 @@
--- Question: where do the customers live who bring in the revenue?
--- Grain: one row per country with a user.
+-- Question: how many customers and how much revenue does each country bring?
+-- Grain: one row per country that has a user.
 -- Title: Countries
--- Gross, discount, refund and net as in revenue_by_month, over the whole time.
+-- Gross, discount, refund and net are defined as in revenue_by_month, over all months.
+-- Everything but the column is the same as in channels.sql.
 WITH valid_orders AS (
     SELECT
         orders.order_id,

@@ -1,5 +1,5 @@
--- Question: how many customers came once, twice, three times?
--- Grain: one row per number of valid orders; 10 stands for ten or more.
+-- Question: how many customers have one order, two orders, three orders?
+-- Grain: one row per number of valid orders; 10 means ten or more.
 -- Title: Orders per customer
 WITH customer_orders AS (
     SELECT

@@ -1,7 +1,7 @@
 -- Question: how do customers pay, and how often does a payment fail?
 -- Grain: one row per payment method.
 -- Title: Payment methods
--- Payments of all orders count: a charge fails before its order becomes valid.
+-- The payments of all orders are included: a charge fails before its order becomes valid.
 SELECT
     payments.method,
     SUM(CASE WHEN payments.kind = 'charge' THEN 1 ELSE 0 END) AS charge_count,

@@ -1,7 +1,7 @@
--- Question: how many of the orders placed in a month were cancelled or came back?
+-- Question: how many of the orders placed in a month were cancelled or returned?
 -- Grain: one row per month with an order of any status.
 -- Title: Cancellations and returns by month of the order
--- Statuses are as of the last day of the data: orders of recent months may yet move.
+-- Statuses are those of the last day of the data: those of recent orders can still change.
 SELECT
     SUBSTR(orders.ordered_at, 1, 7) AS month,
     COUNT(*) AS placed_count,

@@ -1,11 +1,13 @@
--- Question: what did the shop earn in each month, and from whom?
+-- Question: what is the net revenue of each month, from new and returning customers?
 -- Grain: one row per month with a valid order or a refund of one.
 -- Title: Revenue by month
--- An order counts in the month it was placed, a refund in the month it was paid out.
--- A refund takes back the share that goods have in the order's total, rounded down.
--- The form (x - x % y) / y is whole under every engine's division.  The quarter keeps a
--- quotient that was made in floating point from falling below its cent, whether the
--- engine casts by rounding or by cutting off.
+-- An order is in the month in which it was placed, a refund in the month in which it was
+-- paid.
+-- Of a refund only the share of the goods counts, without shipping and tax, rounded down:
+-- refund * (subtotal - discount) / total.
+-- (x - x % y) / y is an integer by the division of every engine.  An engine that divides in
+-- floating point can return slightly less than that integer; the added 0.25 makes the cast
+-- correct whether it rounds or truncates.
 WITH valid_orders AS (
     SELECT
         orders.order_id,

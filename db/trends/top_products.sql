@@ -1,4 +1,4 @@
--- Question: which ten products bring in most?
+-- Question: which ten products have the highest gross revenue?
 -- Grain: one row per product, the ten with the highest gross.
 -- Title: Top products by gross revenue
 WITH product_sales AS (

@@ -1,10 +1,10 @@
--- Question: at what time of the week do customers order?
+-- Question: at which hours of the week do customers order?
 -- Grain: one row per weekday (0 = Monday) and hour (UTC) with a valid order.
 -- Title: Orders by weekday and hour
--- The weekday comes from the number of days since 0000-03-01, a Wednesday: counted from
--- March, a leap day ends its year, and every five months have 153 days.
--- The form (x - x % y) / y is the same whole number under every engine's division, also
--- in floating point: all numbers here are small.
+-- The weekday is computed from the number of days since 0000-03-01, a Wednesday.  In a year
+-- that starts in March, a leap day is the last day, and every five months have 153 days.
+-- (x - x % y) / y is the same integer by the division of every engine, also in floating
+-- point, because all numbers here are small.
 WITH hours AS (
     SELECT
         SUBSTR(orders.ordered_at, 1, 13) AS date_hour,
