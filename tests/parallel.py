@@ -24,7 +24,7 @@ from tests.support import count_skip
 TESTS_DIR = Path(__file__).resolve().parent
 
 # Started first: one of these classes can take longer than all the others together.
-SLOWEST_MODULES = ("tests.test_engines",)
+SLOWEST_MODULES = ("tests.test_engines", "tests.test_engine_failures")
 
 
 class WorkerError(Exception):

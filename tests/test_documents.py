@@ -1,8 +1,7 @@
-"""The documents tell the truth: their commands are run, their output is compared."""
+"""The documents are true: their commands are run, their output is compared."""
 
 from __future__ import annotations
 
-import argparse
 import doctest
 import importlib
 import pkgutil
@@ -10,24 +9,34 @@ import re
 import unittest
 from pathlib import Path
 
-import generate_data
-import ingest
-import run_query
-import serve_frontend
 from tests.documents import OUTPUTS, copy_project, read_documents, renew_documents
 from tests.support import ROOT, ShopCase
 
-DOCUMENTS = ("README.md", "example_run.md", "design_notes.md", "grading_guide.md")
 PACKAGES = ("data_generation", "db", "queries", "utils", "frontend")
-SCRIPTS = (generate_data, ingest, run_query, serve_frontend)
-
+SCRIPTS = ("generate_data", "ingest", "run_query", "serve_frontend")
 
 # A file named in a document, with its folder or a pattern for its name.
-FILE_NAME = r"`([\w.-]+(?:/[\w.*-]+)*\.(?:py|sql|md|js|css|html))`"
+FILE_NAME = r"`([\w.-]+(?:/[\w.*-]+)*\.(?:py|sql|md|js|css|html|json))`"
+
+# The layout in design_notes.md: the indented block that begins with the four scripts.
+LAYOUT = re.compile(
+    r"^    generate_data\.py +ingest\.py.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL
+)
+
+
+def list_documents() -> dict[str, str]:
+    """Return the text of each Markdown document of the project, by name."""
+    folders = (*PACKAGES, "tests", "benchmarks")
+    paths = [*ROOT.glob("*.md"), *(p for f in folders for p in (ROOT / f).rglob("*.md"))]
+    return {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(paths)
+        if path.relative_to(ROOT).as_posix() not in OUTPUTS
+    }
 
 
 def list_files(folder: Path) -> set[str]:
-    """Return the files below *folder*, caches left out."""
+    """Return the files below *folder*, without caches."""
     return {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
@@ -38,7 +47,7 @@ def list_files(folder: Path) -> set[str]:
 class ANewUser(ShopCase):
     """Follows the documents in a fresh copy of the project."""
 
-    def test_sees_what_the_documents_show(self) -> None:
+    def test_commands_print_what_the_documents_show(self) -> None:
         shown = read_documents()
         renewed = renew_documents(shown, self.folder)
         for name, text in shown.items():
@@ -55,7 +64,7 @@ class ANewUser(ShopCase):
         folder.mkdir()
         return folder
 
-    def test_finds_only_outputs_that_git_ignores(self) -> None:
+    def test_git_ignores_every_output(self) -> None:
         rules = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
         for output in OUTPUTS:
             with self.subTest(output):
@@ -69,65 +78,55 @@ class ANewUser(ShopCase):
 class TheDocuments(unittest.TestCase):
     """Name what exists."""
 
-    def test_link_only_to_files_that_exist(self) -> None:
-        for document in DOCUMENTS:
-            text = (ROOT / document).read_text(encoding="utf-8")
+    def test_documents_link_only_to_files_that_exist(self) -> None:
+        for name, text in list_documents().items():
             for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
-                self.assertTrue((ROOT / target).exists(), f"{document}: {target}")
+                path = (ROOT / name).parent / target
+                self.assertTrue(path.exists(), f"{name}: {target}")
 
-    def test_name_only_files_and_folders_that_exist(self) -> None:
-        for document in DOCUMENTS:
-            text = (ROOT / document).read_text(encoding="utf-8")
+    def test_documents_name_only_files_that_exist(self) -> None:
+        for document, text in list_documents().items():
+            folder = (ROOT / document).parent
             for name in re.findall(FILE_NAME, text):
-                found = [
-                    *ROOT.glob(name),
-                    *ROOT.glob(f"*/{name}"),
-                    *ROOT.glob(f"*/*/{name}"),
-                ]
-                self.assertTrue(found or name in OUTPUTS, f"{document}: {name}")
+                is_found = any(
+                    any(start.glob(pattern))
+                    for start in (folder, ROOT)
+                    for pattern in (name, f"*/{name}", f"*/*/{name}")
+                )
+                self.assertTrue(is_found or name in OUTPUTS, f"{document}: {name}")
 
-    def test_the_readme_s_options_are_those_of_the_scripts(self) -> None:
-        text = (ROOT / "README.md").read_text(encoding="utf-8")
-        flags = re.MULTILINE | re.DOTALL
-        for script in SCRIPTS:
-            section = re.search(rf"^### `{script.__name__}\.py`\n(.*?)^##", text, flags)
-            assert section is not None, script.__name__
-            told = set(re.findall(r"^\| `(--[a-z-]+)", section[1], re.MULTILINE))
-            self.assertEqual(told, _find_options(script.build_parser()), script.__name__)
+    def test_layout_in_the_design_notes_shows_every_module_and_folder(self) -> None:
+        layout = LAYOUT.search((ROOT / "design_notes.md").read_text(encoding="utf-8"))
+        assert layout is not None
+        shown = set(re.findall(r"\w+", layout[0]))
+        modules = [p for package in PACKAGES for p in (ROOT / package).rglob("*.py")]
+        for path in [*modules, *ROOT.glob("*.py")]:
+            name = path.parent.name if path.name == "__init__.py" else path.stem
+            self.assertIn(name, shown, path.relative_to(ROOT).as_posix())
 
-    def test_the_map_shows_every_file_of_the_rooms(self) -> None:
-        notes = (ROOT / "design_notes.md").read_text(encoding="utf-8")
-        for package in PACKAGES:
-            for path in sorted((ROOT / package).rglob("*")):
-                name = path.relative_to(ROOT).as_posix()
-                is_told = path.suffix in {".py", ".sql", ".js", ".css", ".html"}
-                is_told = is_told and path.parent.name not in {"checks", "trends"}
-                if is_told and path.name != "__init__.py":
-                    self.assertIn(path.name, notes, name)
+    def test_layout_in_the_design_notes_shows_only_what_exists(self) -> None:
+        layout = LAYOUT.search((ROOT / "design_notes.md").read_text(encoding="utf-8"))
+        assert layout is not None
+        for name in re.findall(r"\b\w+\.(?:py|sql|html|css|js)\b", layout[0]):
+            self.assertTrue(any(ROOT.glob(f"**/{name}")), name)
 
 
-def _find_options(parser: argparse.ArgumentParser) -> set[str]:
-    return {
-        option
-        for action in parser._actions
-        for option in action.option_strings
-        if option.startswith("--") and option != "--help"
-    }
+def find_doctest_modules() -> list[str]:
+    """Return the names of the modules whose doctests are part of the suite."""
+    return [
+        *SCRIPTS,
+        *(
+            module.name
+            for package in PACKAGES
+            for module in pkgutil.walk_packages([str(ROOT / package)], prefix=f"{package}.")
+        ),
+    ]
 
 
 def load_tests(
     _loader: unittest.TestLoader, tests: unittest.TestSuite, _pattern: str | None
 ) -> unittest.TestSuite:
     """Add the doctests of every module to *tests*."""
-    names = [
-        module.name
-        for package in PACKAGES
-        for module in pkgutil.walk_packages([str(ROOT / package)], prefix=f"{package}.")
-    ]
-    for name in (*names, *(script.__name__ for script in SCRIPTS)):
+    for name in find_doctest_modules():
         tests.addTests(doctest.DocTestSuite(importlib.import_module(name)))
     return tests
-
-
-if __name__ == "__main__":
-    unittest.main()
