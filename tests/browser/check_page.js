@@ -1,5 +1,5 @@
 // Opens the page in Chromium and checks what a reader sees.
-// node check_page.js '{"modules", "chromium", "url", "resultsDir", "staticUrl", "fileUrl"}'
+// node check_page.js '{"modules", "chromium", "url", "resultsDir", "realDir", "staticUrl", "fileUrl"}'
 // prints a line of JSON for each check: {"name", "fault"}.  test_page.py starts it.
 // A second argument runs only the checks whose name contains it.
 "use strict";
@@ -127,6 +127,37 @@ const checks = {
 		assert.match(await textOf(tab, "#kpis"), /31\.3%/);
 		assert.match(await textOf(tab, "#as-of"), /Dec 14, 2024/);
 		assert.match(await textOf(tab, "#verdict"), /with warnings/);
+	},
+
+	async real_results_fill_every_panel() {
+		const [report, query] = ["report.json", "query_result.json"].map((name) =>
+			fs.readFileSync(path.join(settings.realDir, name), "utf8"),
+		);
+		putResults(report, query);
+		const { tab, seen } = await open(settings.url);
+		assert.deepEqual(seen.warnings, []);
+		assert.equal(await textOf(tab, "#notices"), "");
+		assert.equal((await tab.$$("section .notice")).length, 0);
+		assert.equal((await tab.$$("section[hidden], dl[hidden]")).length, 0);
+		const values = await tab.$$eval("#kpis data", (nodes) => nodes.map((node) => node.value));
+		const { kpis } = JSON.parse(report);
+		const { summary, forecast } = JSON.parse(query);
+		const { cents } = summary.clv.find(({ months }) => months === 12);
+		assert.deepEqual(
+			values,
+			[
+				kpis.net_cents,
+				kpis.order_count,
+				kpis.customer_count,
+				kpis.aov_cents,
+				kpis.repeat_rate,
+				kpis.refund_rate,
+				cents,
+				forecast.total.at(-1).net_cents.forecast,
+			].map(String),
+		);
+		const words = await textOf(tab, "main");
+		assert.doesNotMatch(words, /NaN|undefined|\[object/);
 	},
 
 	async every_metric_shows_the_cells_of_the_json() {

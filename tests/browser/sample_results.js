@@ -1,4 +1,4 @@
-// Made-up result files in the shapes that README.md documents, for the browser checks.
+// Made-up result files, version 2.0, for the browser checks.
 // `node sample_results.js FOLDER [SHOP]` writes both, to look at by hand.
 "use strict";
 
