@@ -29,7 +29,7 @@ from db.reporting.checks import (
     read_queries,
     read_thresholds,
 )
-from db.reporting.report import LoadedDatabase, judge_checks, run_checks
+from db.reporting.report import LoadedDatabase, derive_verdict, run_checks
 from tests.shop import create_shop, record_provenance, seal_provenance
 from tests.support import ShopCase, sample_shop, skip_or_fail
 from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, read_contract
@@ -597,7 +597,7 @@ class SoundShop(CheckCase):
 
     def test_users_without_orders_and_unsold_products_do_not_fail_the_verdict(self) -> None:
         self.assertEqual(
-            judge_checks(list(self.check().values())),
+            derive_verdict(list(self.check().values())),
             {
                 "status": "pass",
                 "errors": 0,
@@ -814,16 +814,16 @@ class SeverityThresholds(unittest.TestCase):
             ("info", ("pass", "info", "info")),
         ):
             thresholds = THRESHOLDS[severity]
-            found = tuple(thresholds.judge(count) for count in (0, 1, None))
+            found = tuple(thresholds.find_status(count) for count in (0, 1, None))
             self.assertEqual(found, statuses, severity)
 
     def test_thresholds_in_the_header_replace_those_of_the_severity(self) -> None:
         thresholds = self.read("-- Warns: above 10 rows", "-- Fails: above 100 rows")
         self.assertEqual(
-            [thresholds.judge(count) for count in (0, 10, 11, 100, 101, None)],
+            [thresholds.find_status(count) for count in (0, 10, 11, 100, 101, None)],
             ["pass", "pass", "warn", "warn", "fail", "fail"],
         )
-        self.assertEqual(self.read("-- Fails: above 5 rows").judge(6), "fail")
+        self.assertEqual(self.read("-- Fails: above 5 rows").find_status(6), "fail")
 
     def test_unknown_severity_is_refused(self) -> None:
         header = {"Severity": "grave"}

@@ -270,7 +270,7 @@ class Summary(ReportCase):
         lines = render_summary(report).splitlines()
         self.assertLessEqual(max(map(len, lines)), 80)
         self.assertEqual(
-            lines[4:6],
+            lines[5:7],
             [
                 "  error: No event is after the last day that the manifest states:",
                 "    1,000,000,000 rows",

@@ -1,4 +1,4 @@
-"""The checks and trends: their SQL files, what each file's header states, what a check found."""
+"""The SQL files of checks and trends: their headers, and what a check found."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Query(NamedTuple):
     file: str
     sha256: str
 
-    def read_word(self, word: str) -> str:
+    def require_header(self, word: str) -> str:
         """Return the text of `-- word: text`; raise `DataError` if there is none."""
         if word not in self.header:
             raise DataError(
@@ -52,7 +52,7 @@ class Query(NamedTuple):
     @property
     def key(self) -> list[str]:
         """Return the columns that identify a row of the result."""
-        return self.read_word("Key").rstrip(".").split(", ")
+        return self.require_header("Key").rstrip(".").split(", ")
 
 
 class Thresholds(NamedTuple):
@@ -61,10 +61,10 @@ class Thresholds(NamedTuple):
     warn_above: int | None
     fail_above: int | None
 
-    def judge(self, count: int | None) -> str:
+    def find_status(self, count: int | None) -> str:
         """Return the status of a check that found *count* rows, or could not run.
 
-        >>> Thresholds(warn_above=0, fail_above=10).judge(10)
+        >>> Thresholds(warn_above=0, fail_above=10).find_status(10)
         'warn'
         """
         for status, limit in (("fail", self.fail_above), ("warn", self.warn_above)):
@@ -84,7 +84,7 @@ THRESHOLDS = {
 
 
 class Check(NamedTuple):
-    """A rule of the data; *query* is None for a built-in check."""
+    """A rule for the data; *query* is None for a built-in check."""
 
     name: str
     title: str
@@ -98,14 +98,14 @@ class Findings(NamedTuple):
     """What a check found: *row_count* breaking rows, the first few of them as *sample*.
 
     *row_count* is None when the check could not run; *note* then states why.  If there was
-    nothing to compare with, *is_judged* is false and the check does not fail.
+    nothing to compare with, *is_applicable* is false and the check does not fail.
     """
 
     columns: list[str]
     row_count: int | None
     sample: list[list[Any]]
     note: str | None = None
-    is_judged: bool = True
+    is_applicable: bool = True
 
 
 BUILT_IN_CHECKS = [
@@ -123,7 +123,7 @@ def list_checks() -> list[Check]:
     from_files = [
         Check(
             query.name,
-            query.read_word("Title"),
+            query.require_header("Title"),
             read_severity(query),
             read_thresholds(query),
             query.key,
@@ -166,7 +166,7 @@ def read_header(sql: str) -> dict[str, str]:
 
 def read_severity(query: Query) -> str:
     """Return the severity that *query* states, which must be a known word."""
-    severity = query.read_word("Severity")
+    severity = query.require_header("Severity")
     if severity not in THRESHOLDS:
         raise DataError(
             f"{query.file}: '-- Severity: {severity}', expected {', '.join(THRESHOLDS)}."
@@ -226,8 +226,8 @@ def _sample_cell(cell: object) -> int | str | None:
 def describe_check(check: Check, findings: Findings) -> Row:
     """Return a check as the report contains it; *findings* decide the status."""
     status = "info"
-    if findings.is_judged:
-        status = check.thresholds.judge(findings.row_count)
+    if findings.is_applicable:
+        status = check.thresholds.find_status(findings.row_count)
     sql = check.query and {"file": check.query.file, "sha256": check.query.sha256}
     return {
         "check": check.name,

@@ -1,4 +1,4 @@
-"""The report on a loaded database: run all checks and trends, judge, write.
+"""The report on a loaded database: run all checks and trends, write the results.
 
 A check is a SQL file in `checks/` that returns the rows that break a rule, a trend one in
 `trends/` that returns integers; `figures` derives the ratios.  `report.json` contains the
@@ -103,15 +103,15 @@ class LoadedDatabase(NamedTuple):
 def report_database(database: Path, out_dir: Path | None = None) -> Report:
     """Write `report.json` and `report.md` about *database* atomically; return the report.
 
-    They are written to *out_dir*, or to the project's root with a copy of the JSON where the
-    page reads it.  Raise `DataError` if *database* is missing, locked, or was not made by
+    They are written to *out_dir*, or to the project's root with a copy of the JSON where
+    the page reads it.  Raise `DataError` if *database* is missing, locked, or was not made by
     a load.
     """
     return publish_report(read_report(database), out_dir)
 
 
 def publish_report(document: Report, out_dir: Path | None) -> Report:
-    """Write *document* as JSON and as Markdown, atomically; return it as the JSON has it."""
+    """Write *document* as JSON and Markdown, atomically; return it as read from the JSON."""
     text = render_json(document)
     report: Report = json.loads(text)
     folder = PROJECT_ROOT if out_dir is None else out_dir
@@ -167,7 +167,7 @@ def assemble_report(
         "database": dict(source),
         "dataset": {"content_sha256": content_sha256},
         "queries": {"sha256": digest_queries()},
-        "verdict": judge_checks(checks),
+        "verdict": derive_verdict(checks),
         "kpis": derive_kpis(trends, tables),
         "definitions": DEFINITIONS,
         "checks": checks,
@@ -197,10 +197,10 @@ def run_checks(loaded: LoadedDatabase) -> list[Row]:
 
 
 def run_check(check: Check, loaded: LoadedDatabase) -> Findings:
-    """Return the rows that *check* finds; they are counted one by one, in constant memory."""
+    """Return what *check* finds; the rows are counted one by one, in constant memory."""
     if check.name == SCHEMA_CHECK and loaded.has_other_schema:
         note = "the data were loaded under another schema than db/schema.sql"
-        return Findings(check.key, None, [], note=note, is_judged=False)
+        return Findings(check.key, None, [], note=note, is_applicable=False)
     try:
         columns, rows = open_rows(check, loaded)
         sample = [sample_row(row) for row in islice(rows, SAMPLE_ROWS)]
@@ -311,7 +311,7 @@ def find_changed_tables(loaded: LoadedDatabase) -> Iterator[list[str | None]]:
             yield [table, recorded, digest]
 
 
-def judge_checks(checks: Sequence[Row]) -> Row:
+def derive_verdict(checks: Sequence[Row]) -> Row:
     """Return the verdict on *checks*: fail if an error failed, else warn if one warned."""
     errors = sum(check["status"] == "fail" for check in checks)
     warnings = sum(check["status"] == "warn" for check in checks)
@@ -344,7 +344,7 @@ def describe_trends(
 ) -> dict[str, Row]:
     """Return the *answers*, each a trend with its rows and a note, by name.
 
-    Where the refund of the payment *inexact_refund* cannot be computed exactly, a trend with
+    If the refund of the payment *inexact_refund* cannot be computed exactly, a trend with
     refunds has no rows.
     """
     return {
@@ -364,7 +364,7 @@ def describe_trend(
     if inexact_refund is not None and rows and "refund_cents" in rows[0]:
         rows, note = [], f"the refund of payment_id {inexact_refund} is too large"
     return {
-        "title": query.read_word("Title"),
+        "title": query.require_header("Title"),
         "sql": {"file": query.file, "sha256": query.sha256},
         "note": note,
         "rows": derive_trend(query.name, rows, as_of),
