@@ -68,9 +68,10 @@ def build_shop(plan: Plan) -> Shop:
     calendar = plan_calendar(plan.start, plan.until)
     counts = plan_signups(streams, calendar, plan.users, plan.paced_days)
     first_ids = list(accumulate(counts, initial=1))
-    if first_ids[-1] > MOST_USER_ID:
+    user_count = first_ids[-1] - 1
+    if user_count > MOST_USER_ID:
         raise DataError(
-            f"{first_ids[-1] - 1} users would have signed up by {plan.until}, expected at"
+            f"{user_count} users would have signed up by {plan.until}, expected at"
             f" most {MOST_USER_ID}. Use fewer users or an earlier day."
         )
     return Shop(streams, calendar, make_products(streams, len(counts)), counts, first_ids)

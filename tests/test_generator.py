@@ -193,11 +193,11 @@ class TheOutputPath(unittest.TestCase):
         return [
             fault
             for node in ast.walk(ast.parse(source))
-            for fault in self.judge(name, node)
+            for fault in self.check_node(name, node)
         ]
 
-    def judge(self, name: str, node: ast.AST) -> Iterator[str]:
-        """Yield what is wrong with *node*."""
+    def check_node(self, name: str, node: ast.AST) -> Iterator[str]:
+        """Yield what in *node* breaks the promise."""
         place = f"{name}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from (f"{place}: imports {module}" for module in self.find_imports(node))

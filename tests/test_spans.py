@@ -287,6 +287,14 @@ class APlan(unittest.TestCase):
         with self.assertRaisesRegex(DataError, "users would have signed up"):
             build_shop(plan)
 
+    def test_last_user_id_may_be_the_largest_one(self) -> None:
+        day = date(2024, 1, 1)
+        self.addCleanup(build_shop.cache_clear)
+        with mock.patch("data_generation.spans.MOST_USER_ID", 10):
+            self.assertEqual(build_shop(Plan(1, 10, day, day, day)).first_ids, [1, 11])
+            with self.assertRaisesRegex(DataError, "11 users would have signed up"):
+                build_shop(Plan(1, 11, day, day, day))
+
     def test_days_are_cut_into_spans_of_about_the_same_work(self) -> None:
         calendar = plan_calendar(date(2024, 1, 1), date(2025, 12, 31))
         signups = [5 + day // 100 for day in range(len(calendar.days))]
