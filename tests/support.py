@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import hashlib
 import io
 import os
 import shutil
@@ -70,6 +71,23 @@ def run_script(
         check=False,
     )
     return Result(finished.returncode, finished.stdout, finished.stderr)
+
+
+def hash_folder(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in *folder*, by name; hidden ones too."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+    }
+
+
+def read_tree(folder: Path) -> dict[str, bytes]:
+    """Return every file in and below *folder*, by its path relative to *folder*."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 _skipped: Counter[str] = Counter()

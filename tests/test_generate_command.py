@@ -20,6 +20,7 @@ from tests.support import (
     Result,
     ShopCase,
     call,
+    hash_folder,
     refuse_to_replace,
     skip,
     skip_on_windows,
@@ -35,14 +36,6 @@ MANY_USERS = 60_000
 
 # A window that takes a fraction of the default one's time.
 SHORT = ("--end", "2024-03-31")
-
-
-def hash_folder(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file in *folder*, by name; hidden ones too."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.iterdir())
-    }
 
 
 class CommandCase(ShopCase):

@@ -43,6 +43,7 @@ from tests.support import (
     ROOT,
     ShopCase,
     call,
+    hash_folder,
     run_script,
     sample_shop,
 )
@@ -78,14 +79,6 @@ OTHER_GOLDEN = {
     "order_items.csv": "c4cd4559b9816df1123a0e74547cc1b045b18656f045a9459bcf3af2c9ad38d0",
     "payments.csv": "92698edc97fcaee102b5dc7b366e873f87460374713ef5bc5056cb5cfce68b6e",
 }
-
-
-def hash_folder(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file in *folder*, by name."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.iterdir())
-    }
 
 
 def read_rows(folder: Path, table: str) -> list[dict[str, str]]:
@@ -926,7 +919,7 @@ class AnEdgeOfScale(ShopCase):
         for arguments in (
             ("--users", 0, "--end", "2024-03-31"),
             ("--users", 1, "--end", "2024-03-31"),
-            ("--users", 2),
+            ("--users", 2, "--end", "2024-06-30"),
             ("--users", 50, "--start", "2024-02-29", "--end", "2024-02-29"),
             ("--users", 20, "--start", "2019-01-01", "--end", "2025-12-31"),
         ):

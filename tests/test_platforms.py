@@ -14,7 +14,15 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.support import ROOT, SAMPLE_USERS, Result, ShopCase, sample_shop, skip_or_fail
+from tests.support import (
+    ROOT,
+    SAMPLE_USERS,
+    Result,
+    ShopCase,
+    read_tree,
+    sample_shop,
+    skip_or_fail,
+)
 
 # Modules and names that the standard library does not have on Windows.
 POSIX_MODULES = (
@@ -228,15 +236,6 @@ class OnWebAssembly(ShopCase):
         )
         self.assertEqual(finished.returncode, 0, finished.stderr + finished.stdout)
         sys.stderr.write(finished.stdout.splitlines()[-1] + "\n")
-
-
-def read_tree(folder: Path) -> dict[str, bytes]:
-    """Return every file in and below *folder*, by its path from there."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def _hash(path: Path) -> str:

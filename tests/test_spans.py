@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 from unittest import mock
 
-from data_generation import generate_data as engine
+from data_generation import generate_data as generator
 from data_generation.generate_data import generate_shop
 from data_generation.model import lifecycle
 from data_generation.model.seasons import DAY_TICKS, plan_calendar
@@ -37,7 +37,7 @@ class SpanCase(ShopCase):
 
     def make(self, plan: Plan = PLAN, **how: Any) -> dict[str, bytes]:
         """Return the files of *plan*, by name, and remove them from the folder."""
-        with mock.patch.object(engine, "USERS_PER_WORKER", 1):
+        with mock.patch.object(generator, "USERS_PER_WORKER", 1):
             generate_shop(plan, self.folder, **how)
         files = {path.name: path.read_bytes() for path in self.folder.iterdir()}
         for name in files:
@@ -128,7 +128,7 @@ class SharedWork(SpanCase):
         for workers in (1, 2):
             with (
                 self.subTest(workers=workers),
-                mock.patch.object(engine, "order_span", run_out_of_space),
+                mock.patch.object(generator, "order_span", run_out_of_space),
                 self.assertRaises(DataError),
             ):
                 self.make(workers=workers)
@@ -268,7 +268,14 @@ class APlan(unittest.TestCase):
     """A plan is refused for every reason, and cut into spans of days."""
 
     def test_every_unusable_plan_is_refused(self) -> None:
-        self.assertIsNone(find_plan_error(PLAN))
+        first, last = date(1900, 1, 1), date(9000, 12, 31)
+        for plan in (
+            PLAN,
+            Plan(0, 0, first, first, first),
+            Plan(2**64 - 1, 100_000_000, last, last, last),
+            Plan(1, 1, date(2000, 1, 1), date(2000, 1, 1), date(2099, 12, 31)),
+        ):
+            self.assertIsNone(find_plan_error(plan))
         for changes, words in (
             ({"seed": -1}, "seed"),
             ({"seed": 2**64}, "seed"),

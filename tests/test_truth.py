@@ -13,14 +13,14 @@ from pathlib import Path
 from statistics import correlation, mean
 from unittest import mock
 
-from data_generation import generate_data as engine
+from data_generation import generate_data as generator
 from data_generation import truth
 from data_generation.generate_data import generate_shop
 from data_generation.model import catalog
 from data_generation.model.distributions import UNIT
 from data_generation.model.seasons import DAY_TICKS
 from data_generation.plan import Plan
-from tests.support import IN_CI, ShopCase
+from tests.support import IN_CI, ShopCase, read_tree
 from utils.contract import read_contract
 
 PLAN = Plan(3, 4000, date(2024, 1, 1), date(2025, 6, 30), date(2025, 6, 30))
@@ -32,15 +32,6 @@ def read_rows(path: Path) -> Rows:
     """Return the rows of the CSV file at *path*."""
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def read_files(folder: Path) -> dict[str, bytes]:
-    """Return all files in and below *folder*, by name."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 class AKnownShop(unittest.TestCase):
@@ -60,7 +51,7 @@ class AKnownShop(unittest.TestCase):
         cls.addClassCleanup(temporary.cleanup)
         cls.folder = Path(temporary.name)
         generate_shop(PLAN, cls.folder)
-        before = read_files(cls.folder)
+        before = read_tree(cls.folder)
         truth.write_truth(PLAN, cls.folder)
         cls.changed = [
             name
@@ -212,10 +203,10 @@ class TheTruth(ShopCase):
         end = date(2024, 3, 31)
         plan = PLAN._replace(users=300, end=end, until=end)
         truth.write_truth(plan, self.folder)
-        alone = read_files(self.folder)
-        with mock.patch.object(engine, "USERS_PER_WORKER", 1):
+        alone = read_tree(self.folder)
+        with mock.patch.object(generator, "USERS_PER_WORKER", 1):
             truth.write_truth(plan, self.folder, workers=2)
-        self.assertEqual(read_files(self.folder), alone)
+        self.assertEqual(read_tree(self.folder), alone)
 
     def test_truth_of_the_smallest_shops_can_be_written(self) -> None:
         leap_day = date(2024, 2, 29)
