@@ -1,11 +1,10 @@
-"""Work out the cohort table a second time: from the CSV files, in plain Python.
+"""Compute the cohort table independently: from the CSV files, in plain Python.
 
     python -m tests.recount DATA_DIR --as-of YYYY-MM-DD
 
-prints what query_result.csv must hold, to the byte, also with --cohort, --by and
---valid-status; with --values, what each customer has been worth.  Nothing is shared with
-the SQL: the files are read as they are, months are dates, and every cell is counted from
-the orders.
+prints the exact bytes of query_result.csv, also with --cohort, --by and --valid-status;
+with --values, the value of each customer.  It shares nothing with the SQL: the files are
+read as they are, months are dates, and every cell is counted from the orders.
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ COLUMNS = (
     "is_complete",
 )
 
-# What happens within a month comes before what runs on, and no calendar month is common to
-# the customers of a quarter.
+# Figures of one month come before those that accumulate.  The customers of a quarter have
+# no calendar month in common.
 QUARTER_COLUMNS = (
     "cohort_quarter",
     "months_since",
@@ -69,7 +68,7 @@ QUARTER_COLUMNS = (
     "is_complete",
 )
 
-# In months; a customer's value is what came in through the month of that age.
+# In months; a customer's value is the net through the month of that age.
 VALUE_AGES = (3, 6, 12, 24)
 
 Record = dict[str, str]
@@ -77,7 +76,7 @@ Row = tuple[int | str, ...]
 
 
 class Order(NamedTuple):
-    """A valid order: who placed it, when, and what was asked for its goods."""
+    """A valid order: its user, its time, and the price of its goods."""
 
     order_id: int
     user_id: str
@@ -90,7 +89,7 @@ class Order(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """What one customer did in one month."""
+    """The figures of one customer in one month."""
 
     order_count: int = 0
     unit_count: int = 0
@@ -101,15 +100,15 @@ class Tally:
 
     @property
     def net_cents(self) -> int:
-        """Return what the shop kept."""
+        """Return the net."""
         return self.gross_cents - self.discount_cents - self.refund_cents
 
 
 @dataclass(slots=True)
 class Customer:
-    """One customer: all valid orders, earliest first, and a tally for each busy month.
+    """One customer: all valid orders, earliest first, and a tally for each active month.
 
-    *segments* say where the customer belongs by channel, country and category.
+    *segments* are the customer's channel, country and category.
     """
 
     orders: list[Order] = field(default_factory=list)
@@ -123,7 +122,7 @@ class Customer:
 
 
 class Value(NamedTuple):
-    """What one customer was worth at each of `VALUE_AGES`, net, in cents."""
+    """The net of one customer at each of `VALUE_AGES`, in cents."""
 
     segment: str
     cohort: str
@@ -140,13 +139,13 @@ def recount_cohorts(
 ) -> list[Row]:
     """Return every cell of the five files in *folder* until *as_of*, as in `name_columns`.
 
-    *grain* and *by* say which customers are one cohort, *statuses* which orders count.
+    *grain* and *by* choose the cohorts and segments, *statuses* the orders that count.
     """
     return list(count_cells(count_shop(folder, as_of, statuses), as_of, grain, by))
 
 
 def name_columns(grain: str = "month", by: str | None = None) -> tuple[str, ...]:
-    """Return the columns of the cells, with that of the segment in front if there is one.
+    """Return the columns of the cells; with *by*, that of the segment is the first.
 
     >>> name_columns("quarter", "country")[:3]
     ('segment', 'cohort_quarter', 'months_since')
@@ -161,7 +160,7 @@ def name_columns(grain: str = "month", by: str | None = None) -> tuple[str, ...]
 def count_shop(
     folder: Path, as_of: date, statuses: Collection[str] = PAID_AND_KEPT
 ) -> list[Customer]:
-    """Read the five files; return all who have bought by *as_of*, with what they did."""
+    """Return the customers until *as_of*, with their orders, from the five files."""
     orders = {
         record["order_id"]: read_order(record)
         for record in read_records(folder, "orders")
@@ -192,7 +191,7 @@ def read_records(folder: Path, table: str) -> Iterator[Record]:
 
 
 def read_order(record: Record) -> Order:
-    """Return the order that *record* of orders.csv tells of."""
+    """Return the order in *record* of orders.csv."""
     return Order(
         order_id=int(record["order_id"]),
         user_id=record["user_id"],
@@ -232,7 +231,7 @@ def count_items(
 
 
 def choose_category(spent: dict[str, int]) -> str:
-    """Return where most was *spent*, of equals the first by name.
+    """Return the category with the largest amount *spent*, the first by name of equals.
 
     >>> choose_category({"toys": 5, "home": 5, "food": 4}), choose_category({})
     ('home', 'none')
@@ -243,9 +242,9 @@ def choose_category(spent: dict[str, int]) -> str:
 def count_refunds(
     folder: Path, orders: dict[str, Order], customers: dict[str, Customer], as_of: date
 ) -> None:
-    """Add the goods' share of what was paid back to the tallies, when it was paid back.
+    """Add the goods' share of the refunds to the tallies of their months.
 
-    What was paid back before its order, counts with the order; after *as_of*, nowhere.
+    A refund before its order counts with the order; one after *as_of* does not count.
     """
     for record in read_records(folder, "payments"):
         order = orders.get(record["order_id"])
@@ -338,7 +337,7 @@ def count_cohort(
 def list_values(
     customers: Iterable[Customer], grain: str = "month", by: str | None = None
 ) -> list[Value]:
-    """Return what each of *customers* was worth at every age, reached or not."""
+    """Return the value of each of *customers* at every age, even one not yet reached."""
     return [
         Value(
             customer.segments[by] if by else "",

@@ -22,7 +22,7 @@ from tests.support import (
 )
 from utils.ratios import ratio
 
-# The shop of tests/shop.py, worked out by hand from the rows told there.  January's
+# The shop of tests/shop.py, computed by hand from its rows.  January's
 # cohort is users 1 and 2, February's is user 3.  Unit costs: teapot 1200, mug 400, lamp
 # 3000.  User 2's cancelled order 4 and user 3's pending order 6 are nowhere.
 #
@@ -476,11 +476,13 @@ class IndependentComputation(QueryCase):
                 sums["new_customers"] += cell["cohort_size"]
             else:
                 sums["returning_customers"] += cell["active_customers"]
-        told = {row["month"]: row for row in report["trends"]["revenue_by_month"]["rows"]}
+        reported = {
+            row["month"]: row for row in report["trends"]["revenue_by_month"]["rows"]
+        }
         self.assertEqual(list(months), sorted(months))
         for month, sums in months.items():
             with self.subTest(month):
-                self.assertEqual({name: told[month][name] for name in sums}, dict(sums))
+                self.assertEqual({name: reported[month][name] for name in sums}, dict(sums))
         kpis = report["kpis"]
         self.assertEqual(
             sum(sums["net_cents"] for sums in months.values()), kpis["net_cents"]

@@ -1,4 +1,4 @@
-"""query_result.json has the shape that queries/query_result.schema.json states."""
+"""query_result.json has the form that queries/query_result.schema.json states."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 import unittest
+from functools import cache
 from typing import Any
 
 import run_query
@@ -17,9 +18,9 @@ from tests.support import ShopCase, sample_shop, skip_or_fail
 
 SCHEMA_PATH = QUERY_PATH.with_name("query_result.schema.json")
 
-# Each kind of document: by month and quarter, of segments, with a forecast or its refusal.
-WAYS: list[list[str]] = [
-    [],
+# One run for each form of the document: by month and by quarter, with segments, with a
+# forecast and with a refused one.  `sample_shop` holds the result without options.
+ARGUMENTS: list[list[str]] = [
     ["--forecast"],
     ["--by", "channel"],
     ["--by", "category", "--cohort", "quarter", "--forecast"],
@@ -28,18 +29,30 @@ WAYS: list[list[str]] = [
 ]
 
 
-class TheSchema(ShopCase):
-    """Holds every result, and nothing else."""
+@cache
+def load_validator() -> Any:
+    """Return a validator of the schema, which must be valid itself."""
+    library: Any = importlib.import_module("jsonschema")
+    schema = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
+    library.Draft202012Validator.check_schema(schema)
+    return library.Draft202012Validator(schema)
+
+
+def read_sample() -> dict[str, Any]:
+    """Return the document of the sample shop."""
+    text = (sample_shop() / "query_result.json").read_text(encoding="utf-8")
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+class ResultSchema(ShopCase):
+    """The schema accepts every result, and nothing else."""
 
     def setUp(self) -> None:
-        """Get the validator, or skip."""
+        """Skip the test without the validator."""
         super().setUp()
         if importlib.util.find_spec("jsonschema") is None:
-            skip_or_fail(self, "jsonschema is not installed: the JSON's shape was not held")
-        library: Any = importlib.import_module("jsonschema")
-        schema = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
-        library.Draft202012Validator.check_schema(schema)
-        self.validator = library.Draft202012Validator(schema)
+            skip_or_fail(self, "jsonschema is not installed: the JSON was not validated")
 
     def compute(self, *arguments: object) -> dict[str, Any]:
         """Return the document that a run with *arguments* writes."""
@@ -49,19 +62,23 @@ class TheSchema(ShopCase):
         return document
 
     def list_faults(self, document: dict[str, Any]) -> list[str]:
-        """Return what the schema says against *document*."""
+        """Return the faults that the schema finds in *document*."""
         return [
             f"{error.json_path}: {error.message:.200}"
-            for error in self.validator.iter_errors(document)
+            for error in load_validator().iter_errors(document)
         ]
 
-    def test_holds_the_result_of_every_option(self) -> None:
-        for way in WAYS:
-            with self.subTest(way):
-                document = self.compute("--database", sample_shop() / "shop.db", *way)
+    def test_result_without_options_is_valid(self) -> None:
+        self.assertEqual(self.list_faults(read_sample()), [])
+
+    def test_result_of_every_option_is_valid(self) -> None:
+        for arguments in ARGUMENTS:
+            with self.subTest(arguments):
+                database = sample_shop() / "shop.db"
+                document = self.compute("--database", database, *arguments)
                 self.assertEqual(self.list_faults(document), [])
 
-    def test_holds_the_result_of_shops_with_little_or_nothing(self) -> None:
+    def test_result_of_a_small_or_empty_shop_is_valid(self) -> None:
         for create in (create_shop, create_empty_shop):
             with self.subTest(create.__name__):
                 self.database.unlink(missing_ok=True)
@@ -69,38 +86,35 @@ class TheSchema(ShopCase):
                 document = self.compute("--database", self.database, "--forecast")
                 self.assertEqual(self.list_faults(document), [])
 
-    def test_holds_the_result_of_another_engine(self) -> None:
-        document = self.compute("--database", sample_shop() / "shop.db")
+    def test_result_of_another_engine_is_valid(self) -> None:
+        document = read_sample()
         document["database"] = {"engine": "spark", "version": "4.3.0"}
         self.assertEqual(self.list_faults(document), [])
         document["database"]["bytes"] = 1
         self.assertNotEqual(self.list_faults(document), [])
 
-    def test_refuses_what_is_missing_unknown_or_of_another_kind(self) -> None:
-        sound = self.compute("--database", sample_shop() / "shop.db")
-        spoilers: dict[str, Any] = {
+    def test_missing_unknown_and_mistyped_values_are_rejected(self) -> None:
+        valid = read_sample()
+        changes: dict[str, Any] = {
             "another version": lambda d: d.update(schema_version="3.0"),
             "no cells": lambda d: d.pop("cells"),
             "a CLV without months": lambda d: d["summary"]["clv"][0].pop("months"),
-            "a name nobody knows": lambda d: d["summary"].update(clv=1),
+            "three CLVs": lambda d: d["cohorts"][0]["clv"].pop(),
+            "an unknown name": lambda d: d["summary"].update(ltv=1),
             "a flag of 2": lambda d: d["cells"][0].update(is_complete=2),
-            "money in text": lambda d: d["cells"][0].update(net_cents="1"),
+            "money as text": lambda d: d["cells"][0].update(net_cents="1"),
             "a cohort without a name": lambda d: d["cohorts"][0].pop("cohort"),
         }
-        for name, spoil in spoilers.items():
+        for name, change in changes.items():
             with self.subTest(name):
-                document = copy.deepcopy(sound)
-                spoil(document)
+                document = copy.deepcopy(valid)
+                change(document)
                 self.assertNotEqual(self.list_faults(document), [])
 
 
-class TheVersion(unittest.TestCase):
-    """Of the schema is that of the documents."""
+class SchemaVersion(unittest.TestCase):
+    """The version of the schema is that of the documents."""
 
-    def test_is_named_in_its_title(self) -> None:
+    def test_version_is_in_the_title_of_the_schema(self) -> None:
         title = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))["title"]
         self.assertEqual(title, f"query_result.json, version {SCHEMA_VERSION}")
-
-
-if __name__ == "__main__":
-    unittest.main()

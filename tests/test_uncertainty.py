@@ -1,4 +1,4 @@
-"""Intervals and medians: against published figures, their definition and `statistics`."""
+"""Intervals and medians: compared with published figures, definitions and `statistics`."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ NEWCOMBE = {
 }
 
 
-class TheQuantile(unittest.TestCase):
-    """Is the normal one of the level."""
+class Quantile(unittest.TestCase):
+    """The quantile is that of the normal distribution at the level of the intervals."""
 
-    def test_leaves_as_much_on_either_side(self) -> None:
+    def test_quantile_leaves_equal_shares_on_both_sides(self) -> None:
         self.assertAlmostEqual(Z, NormalDist().inv_cdf((1 + LEVEL) / 2), places=14)
 
 
-class AnIntervalOfAShare(unittest.TestCase):
-    """Is Wilson's."""
+class IntervalOfAShare(unittest.TestCase):
+    """The interval of a share is Wilson's."""
 
-    def test_is_as_published(self) -> None:
+    def test_interval_equals_the_published_one(self) -> None:
         for (successes, trials), expected in NEWCOMBE.items():
             with self.subTest(successes=successes, trials=trials):
                 found = wilson_interval(successes, trials, digits=4)
                 self.assertEqual(found, expected)
 
-    def test_ends_where_the_share_is_just_z_standard_errors_away(self) -> None:
+    def test_ends_are_z_standard_errors_from_the_share(self) -> None:
         # Its definition: the true shares p with |found - p| <= z * root(p (1 - p) / n).
         z = NormalDist().inv_cdf(0.975)
         for successes, trials in (
@@ -55,7 +55,7 @@ class AnIntervalOfAShare(unittest.TestCase):
                     reach = z * math.sqrt(end * (1 - end) / trials)
                     self.assertAlmostEqual(abs(share - end), reach, places=11)
 
-    def test_of_none_all_and_half_is_as_worked_out_by_hand(self) -> None:
+    def test_interval_of_none_all_and_half_equals_that_by_hand(self) -> None:
         z = NormalDist().inv_cdf(0.975)
         for trials in (2, 10, 1000):
             with self.subTest(trials=trials):
@@ -70,7 +70,7 @@ class AnIntervalOfAShare(unittest.TestCase):
                     (round(0.5 - half, 6), round(0.5 + half, 6)),
                 )
 
-    def test_is_a_mirror_image_of_that_of_the_others(self) -> None:
+    def test_interval_mirrors_that_of_the_failures(self) -> None:
         for trials in range(1, 40):
             for successes in range(trials + 1):
                 low, high = wilson_interval(successes, trials)
@@ -84,7 +84,7 @@ class AnIntervalOfAShare(unittest.TestCase):
                 self.assertLessEqual(successes / trials, high + 5e-7)
                 self.assertLessEqual(high, 1)
 
-    def test_holds_the_true_share_about_as_often_as_it_says(self) -> None:
+    def test_interval_contains_the_true_share_at_its_level(self) -> None:
         # Summed over all outcomes, not drawn; near 0 the normal interval falls far below.
         for trials, share in ((20, 0.1), (50, 0.05), (200, 0.3)):
             with self.subTest(trials=trials, share=share):
@@ -100,7 +100,7 @@ class AnIntervalOfAShare(unittest.TestCase):
                         )
                 self.assertAlmostEqual(held, 0.95, delta=0.02)
 
-    def test_of_what_is_no_share_is_none(self) -> None:
+    def test_interval_of_invalid_counts_is_none(self) -> None:
         for successes, trials in (
             (0, 0),
             (1, 0),
@@ -114,11 +114,11 @@ class AnIntervalOfAShare(unittest.TestCase):
                 self.assertEqual(wilson_interval(successes, trials), (None, None))
 
 
-class ASpread(unittest.TestCase):
-    """Is what the statistics module finds."""
+class SpreadOfAmounts(unittest.TestCase):
+    """The spread equals that of the statistics module."""
 
     def assert_spread(self, amounts: list[int]) -> None:
-        """Fail unless the spread of *amounts* is as `statistics` says, to two places."""
+        """Fail unless the spread of *amounts* is that of `statistics`, to two places."""
         found = describe_spread(array("q", amounts))
         reach = NormalDist().inv_cdf(0.975) * stdev(amounts) / math.sqrt(len(amounts))
         self.assertEqual(found.total_cents, sum(amounts))
@@ -130,15 +130,15 @@ class ASpread(unittest.TestCase):
             assert figure is not None
             self.assertAlmostEqual(figure, expected, delta=0.005_001)
 
-    def test_of_any_amounts_is_theirs(self) -> None:
+    def test_spread_equals_that_of_statistics(self) -> None:
         for seed in range(20):
-            chance = random.Random(f"spread {seed}")  # noqa: S311
-            count = chance.randrange(2, 400)
-            amounts = [int(chance.lognormvariate(8, 1.5)) - 500 for _ in range(count)]
+            generator = random.Random(f"spread {seed}")  # noqa: S311
+            count = generator.randrange(2, 400)
+            amounts = [int(generator.lognormvariate(8, 1.5)) - 500 for _ in range(count)]
             with self.subTest(seed=seed):
                 self.assert_spread(amounts)
 
-    def test_of_large_amounts_that_hardly_differ_loses_no_digit(self) -> None:
+    def test_large_amounts_with_small_differences_lose_no_digit(self) -> None:
         # In floating point the squares, 10 ** 26, would swallow the differences.
         amounts = [10**13 + cents for cents in (0, 100, 200)]
         # Standard deviation 100, error 57.735, and 1.959964 of it are 113.16.
@@ -147,18 +147,14 @@ class ASpread(unittest.TestCase):
             Spread(3 * 10**13 + 300, 10**13 - 13.16, 10**13 + 213.16, 10**13 + 100),
         )
 
-    def test_of_equal_amounts_is_none_at_all(self) -> None:
+    def test_equal_amounts_have_no_spread(self) -> None:
         self.assertEqual(describe_spread([700] * 9), Spread(6300, 700, 700, 700))
 
-    def test_of_an_even_number_has_the_middle_of_two_as_median(self) -> None:
+    def test_median_of_an_even_number_is_between_the_middle_two(self) -> None:
         self.assertEqual(describe_spread([1, 2, 9, 4]).median_cents, 3)
         self.assertEqual(describe_spread([4, 1]).median_cents, 2.5)
         self.assertEqual(describe_spread([-4, -1]).median_cents, -2.5)
 
-    def test_of_one_has_no_interval_and_of_nothing_nothing(self) -> None:
+    def test_one_amount_has_no_interval_and_none_has_nothing(self) -> None:
         self.assertEqual(describe_spread([5]), Spread(5, None, None, 5))
         self.assertEqual(describe_spread([]), Spread(0, None, None, None))
-
-
-if __name__ == "__main__":
-    unittest.main()
