@@ -47,7 +47,7 @@ _REPORT = "Report again: python ingest.py --report"
 _NOT_A_REPORT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
-class Hashed(NamedTuple):
+class FileHash(NamedTuple):
     """The SHA-256 of a file, or the *fault* why it cannot be read."""
 
     sha256: str
@@ -75,20 +75,20 @@ def verify_load(
         yield _verify_provenance(connection, contract, provenance)
 
 
-def _hash(path: Path) -> Hashed:
+def _hash(path: Path) -> FileHash:
     """Return the SHA-256 of the file *path*, or why it has none."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            return Hashed("", f"{path.name} is not a file")
-        return Hashed(hash_file(path))
+            return FileHash("", f"{path.name} is not a file")
+        return FileHash(hash_file(path))
     except FileNotFoundError:
-        return Hashed("", f"{path.name} is missing")
+        return FileHash("", f"{path.name} is missing")
     except OSError as error:
-        return Hashed("", f"{path.name} cannot be read: {error.strerror or error}")
+        return FileHash("", f"{path.name} cannot be read: {error.strerror or error}")
 
 
 def _verify_manifest(
-    data_dir: Path, provenance: Provenance, hashes: Mapping[str, Hashed]
+    data_dir: Path, provenance: Provenance, hashes: Mapping[str, FileHash]
 ) -> Iterator[Verification]:
     """Yield the verifications of the manifest, if there is or was one, and the files."""
     try:
@@ -102,7 +102,7 @@ def _verify_manifest(
 
 
 def _verify_listed(
-    manifest: Manifest, provenance: Provenance, hashes: Mapping[str, Hashed]
+    manifest: Manifest, provenance: Provenance, hashes: Mapping[str, FileHash]
 ) -> Iterator[Verification]:
     recorded = provenance.get(MANIFEST_NAME, {}).get("sha256")
     if manifest.sha256 != recorded:
@@ -146,7 +146,7 @@ def _verify_table(
     table: Table,
     data_dir: Path,
     provenance: Provenance,
-    file: Hashed,
+    file: FileHash,
 ) -> Verification:
     """Return whether the rows of *table* are those of its *file*."""
     path = data_dir / f"{table.name}.csv"

@@ -1,6 +1,6 @@
 """The fast path: CSV files into tables; each file is read once.
 
-The bytes that are parsed are also hashed.  Complete columns are proved canonical in one step,
+The bytes that are parsed are also hashed.  Complete columns are proved canonical at once,
 SQLite does the rest (STRICT types, CHECKs, keys).  Nothing here explains a fault: whatever
 stops the fast path sends the input to the diagnostic path (`diagnosis`).
 """
