@@ -117,6 +117,12 @@ class SharedWork(SpanCase):
                 self.assertEqual(reports[-1], (rows - products, 1000))
                 self.assertEqual(reports, sorted(reports, key=lambda report: report[0]))
 
+    def test_progress_of_a_sign_up_counts_no_row_that_is_not_written(self) -> None:
+        on_progress = mock.Mock()
+        self.make(tables=["orders"], on_progress=on_progress)
+        signup_reports = on_progress.call_args_list[: len(build_shop(PLAN).signup_counts)]
+        self.assertEqual({call.args[0] for call in signup_reports}, {0})
+
     def test_garbage_collection_is_restored_after_a_run(self) -> None:
         self.addCleanup(gc.enable)
         for switch, is_on in ((gc.enable, True), (gc.disable, False)):
