@@ -124,6 +124,20 @@ class FailingEngine(FilesCase):
         self.replace_engines("echo '[ARITHMETIC_OVERFLOW] long overflow' >&2; exit 1")
         self.assert_reported("overflow 64-bit integers")
 
+    def test_spark_gets_the_arguments_and_options_of_the_user_after_ours(self) -> None:
+        self.replace_engines_by_python(
+            "import os, sys; sys.exit(' '.join(sys.argv[1:])"
+            " + ' | ' + os.environ['SPARK_SUBMIT_OPTS'])"
+        )
+        with mock.patch.dict(os.environ, {"SPARK_SUBMIT_OPTS": "-Dmine=1"}):
+            options = ["--engine", "spark", "--spark-arg=--conf", "--spark-arg=a.b=c"]
+            result = call(run_query.main, *options, "--data-dir", self.folder)
+        self.assertRegex(
+            result.stderr,
+            r"spark\.sql\.catalogImplementation=in-memory .*--conf a\.b=c -f \S+\.sql"
+            r" \| -Xlog:disable .* -Dmine=1\n\Z",
+        )
+
     def test_engine_ends_when_the_run_is_interrupted(self) -> None:
         # The file is renamed when it is complete, so that no half of it is read.
         self.replace_engines_by_python(
