@@ -206,7 +206,7 @@ def require_valid_rows(database: Path) -> None:
 
 
 def require_events_by_as_of(provenance: Provenance, totals: Totals, source: Path) -> None:
-    """Raise `DataError` unless all events of *source* lie before the end of its as-of day."""
+    """Raise `DataError` unless all events of *source* are on or before its last day."""
     as_of = find_as_of(provenance)
     if totals.last_event_at is None or (as_of and totals.last_event_at[:10] <= as_of):
         return

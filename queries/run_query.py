@@ -93,7 +93,7 @@ def query_files(
     truth_dir: Path | None = None,
     out_dir: Path | None = None,
 ) -> QueryOutcome:
-    """Run the query by *engine* on the CSV files in *data_dir*; else as `query_database`."""
+    """Run the query by *engine* on the files in *data_dir*; else as `query_database`."""
     query = read_cohort_query(query_path, options)
     require_default_orders(options, truth_dir)
     data = read_engine(engine, data_dir, query, truth_dir)

@@ -438,7 +438,7 @@ class Ratios(QueryCase):
 
 
 class IndependentComputation(QueryCase):
-    """Cells equal those of plain Python from the CSV files, and sums those of the report."""
+    """Cells equal those of plain Python from the CSV files; sums, those of the report."""
 
     def test_cells_of_generated_shops_equal_those_of_plain_python(self) -> None:
         for seed, start, end in (

@@ -291,7 +291,7 @@ class Quarters(OptionsCase):
 
 
 class Categories(OptionsCase):
-    """The category of a customer is the one with the largest amount in the first valid order."""
+    """The category of a customer has the largest amount in the first valid order."""
 
     # Teapot 1 and mug 2 are of the kitchen; lamp 3 and rug 4 of the home.
     LINES: tuple[tuple[int, tuple[tuple[int, int], ...]], ...] = (

@@ -19,6 +19,7 @@ import run_query
 from queries import output
 from queries import run_query as query
 from queries.cohort_query import QUERY_PATH
+from queries.forecast.score import GroundTruth
 from queries.options import Options
 from queries.reading import VALUES_PATH
 from queries.summary import render_summary
@@ -52,6 +53,7 @@ RATIOS = (
     "cum_net_per_customer_cents",
     "cum_margin_per_customer_cents",
 )
+from utils.database import open_database
 
 
 class Document(QueryCase):
@@ -416,6 +418,14 @@ class Script(QueryCase):
             result = self.run_query()
         self.assertEqual((result.status, result.stdout), (130, ""))
         self.assertEqual(result.stderr, "run_query: error: interrupted\n")
+
+    def test_database_is_opened_once_even_with_the_ground_truth(self) -> None:
+        with (
+            mock.patch("queries.reading.open_database", wraps=open_database) as opened,
+            mock.patch("queries.reading.read_truth", return_value=GroundTruth(365, {})),
+        ):
+            query.compute_result(self.database, truth_dir=self.folder)
+        self.assertEqual(opened.call_count, 1)
 
     def test_help_lists_the_options(self) -> None:
         result = self.run_query("--help")

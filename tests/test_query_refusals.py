@@ -145,8 +145,8 @@ class OwnQuery(RefusalCase):
             "SELECT 1 AS cohort_month": "its result lacks months_since, cohort_size,",
             f"{self.CELL}, 1 AS cohort": "has a column cohort, the name that the JSON",
             f"{self.CELL}, 1 AS months_since": "its result has months_since more than once",
-            f"{self.CELL} UNION ALL {self.CELL}": "row 2 of its result repeats cohort 2024-01,"
-            " months since 0",
+            f"{self.CELL} UNION ALL {self.CELL}": "row 2 of its result repeats cohort"
+            " 2024-01, months since 0",
             self.CELL.replace(
                 "8500 AS net", "85.5 AS net"
             ): "row 1 of its result: net_cents is 85.5, expected a whole number",
