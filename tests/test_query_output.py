@@ -43,6 +43,7 @@ from tests.support import (
     skip_on_windows,
 )
 from utils.contract import PROVENANCE_TABLE
+from utils.database import open_database
 
 RATIOS = (
     "retention",
@@ -53,7 +54,6 @@ RATIOS = (
     "cum_net_per_customer_cents",
     "cum_margin_per_customer_cents",
 )
-from utils.database import open_database
 
 
 class Document(QueryCase):
