@@ -1,12 +1,12 @@
-"""Hold a generated shop against published figures of real ones: one row a statistic.
+"""Compare a generated shop with bands for 51 statistics, most from published figures.
 
     python -m pip install -r benchmarks/requirements.txt
     python benchmarks/realism.py --users 20000 --seed 1 2 3
 
-Each seed's shop is made in a temporary folder and read from its five CSV files alone, as
-an analyst would; nothing here sees the hidden truth.  The output is Markdown: a table, how
-each row is measured, and what is deliberately not modelled.  The exit status is 1 if any
-row misses its band.
+The script makes one shop a seed in a temporary folder and reads its five CSV files as an
+analyst would, without the ground truth.  It prints Markdown: a table with one row a
+statistic, how many bands come from which kind of source, how each row is measured, and
+what is deliberately not modelled.  The exit status is 1 if a value is outside its band.
 
 A *valid* order was paid and not cancelled.  The *value* of an order is its goods after
 discounts, before shipping, tax and refunds.
@@ -14,47 +14,41 @@ discounts, before shipping, tax and refunds.
 Sources: CDNOW is the purchase log of Fader and Hardie's papers; UCI is the Online Retail
 data set; Olist the Brazilian marketplace's; NRF, Adobe and Worldpay their yearly figures
 for the United States; theLook a public demo shop whose profile of the day is a design.
-"own" marks a band that the project chose itself.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from functools import cached_property
+from datetime import date, datetime
+from enum import StrEnum
 from importlib.util import find_spec
 from itertools import accumulate, pairwise
 from pathlib import Path
 from statistics import correlation, fmean, linear_regression, stdev
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 # A script finds modules in its own folder; these are in the one above.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.shop_files import DAY, Line, Order, Shop, read_shop
 from data_generation.model.seasons import DAY_TICKS, demand, find_black_friday
 from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
 
-Item = TypeVar("Item")
-
-DAY = timedelta(days=1)
 WEEK_DAYS = 7
 MONTHS_A_YEAR = 12
 
-NOT_VALID = frozenset({"pending", "cancelled"})
 RETURNED = frozenset({"returned", "partially_returned"})
 
 # An order this old has been delivered for 45 days: its returns are known.
 OLD_ENOUGH = 60 * DAY
 
-# A smaller channel or country says more about chance than about itself.
+# In a smaller channel or country chance outweighs the difference.
 LEAST_GROUP_USERS = 500
 
 # BG/NBD for CDNOW, rates in weeks (Fader, Hardie, Lee 2005): what the generator draws from.
@@ -95,17 +89,17 @@ THELOOK_HOURS = (
 NOT_MODELLED = (
     "fraud, chargebacks and abuse of returns",
     "stock: nothing sells out, no order waits for goods",
-    "views, searches, carts left behind: a visit shows only as a purchase",
-    "products that stand in for one another, or are recommended",
-    "price elasticity: how much is wanted does not hang on what it costs",
+    "views, searches and abandoned carts: only purchases are recorded",
+    "substitute products and recommendations",
+    "price elasticity: demand does not depend on the price",
     "exchange rates: all money is in one currency, whatever the country",
     "households and companies: a customer is one person with one account",
     "marketing spend, and several channels sharing one customer",
     "several addresses, moves, and customers who change their e-mail address",
-    "exchanges: goods come back for money, never for another size",
-    "reviews, ratings and calls to the help desk",
-    "trends beyond the growth in sign-ups: tastes, competitors and inflation stand still",
-    "dirt: rows missing, doubled or broken, as the exports of real shops have them",
+    "exchanges: goods are returned for money, never for another size",
+    "reviews, ratings and support calls",
+    "trends beyond the growth in sign-ups: no change of taste, competition or price level",
+    "faulty rows: missing, duplicate or broken, as in the exports of real shops",
 )
 
 
@@ -116,11 +110,11 @@ class Band(NamedTuple):
     high: float
 
     def __contains__(self, value: object) -> bool:
-        """Tell whether *value* lies within; NaN, for want of data, never does."""
+        """Return whether *value* is within the band; NaN never is."""
         return isinstance(value, int | float) and self.low <= value <= self.high
 
     def __str__(self) -> str:
-        """Return the band as a reader wants it.
+        """Return the band as the table shows it.
 
         >>> str(Band(0.45, 0.56)), str(Band(2, math.inf)), str(Band(1, 1))
         ('0.45 to 0.56', '≥ 2', '1')
@@ -137,209 +131,48 @@ def around(centre: float, distance: float) -> Band:
     return Band(centre - distance, centre + distance)
 
 
+class Kind(StrEnum):
+    """What a band rests on."""
+
+    PUBLISHED = "published figures"
+    DEMO = "a demo shop, alone or beside a published figure"
+    TRUTH = "the generator's own parameters"
+    OWN = "the project's own choice"
+
+
+class Source(NamedTuple):
+    """Where a band comes from."""
+
+    kind: Kind
+    text: str
+
+
+OWN = Source(Kind.OWN, "own")
+
+
+def published(text: str) -> Source:
+    """Return the source of a band around a published figure."""
+    return Source(Kind.PUBLISHED, text)
+
+
+def demo(text: str) -> Source:
+    """Return the source of a band that rests on theLook."""
+    return Source(Kind.DEMO, text)
+
+
+def ground_truth(value: float) -> Source:
+    """Return the source of a band around a parameter of the generator."""
+    return Source(Kind.TRUTH, f"ground truth {value:g}")
+
+
 class Row(NamedTuple):
-    """One statistic; *band* is None if it is only told, *method* is how it is measured."""
+    """One statistic; without a *band* it is reported only; *method* is how it is measured."""
 
     name: str
     band: Band | None
-    source: str
+    source: Source
     method: str
     value: float
-
-
-# ---- The shop, as its five files tell it ------------------------------------------------
-
-
-class User(NamedTuple):
-    """A row of users.csv, as far as it is needed."""
-
-    user_id: str
-    email: str
-    country_code: str
-    channel: str
-    signed_up_at: datetime
-
-
-class Product(NamedTuple):
-    """A row of products.csv, as far as it is needed."""
-
-    product_id: str
-    category: str
-    price_cents: int
-
-
-class Order(NamedTuple):
-    """A row of orders.csv; *value_cents* is its goods after discounts."""
-
-    order_id: str
-    user_id: str
-    ordered_at: datetime
-    status: str
-    value_cents: int
-    discount_cents: int
-    total_cents: int
-
-    @property
-    def is_valid(self) -> bool:
-        """Tell whether the order was paid and not cancelled."""
-        return self.status not in NOT_VALID
-
-
-class Line(NamedTuple):
-    """A row of order_items.csv, as far as it is needed."""
-
-    order_id: str
-    product_id: str
-    quantity: int
-    discount_cents: int
-    total_cents: int
-
-
-class Payment(NamedTuple):
-    """A row of payments.csv, as far as it is needed."""
-
-    order_id: str
-    kind: str
-    method: str
-    status: str
-    amount_cents: int
-    processed_at: datetime
-
-
-@dataclass(frozen=True)
-class Shop:
-    """The five tables; orders are in time order, lines in the order of their ids."""
-
-    users: list[User]
-    products: list[Product]
-    orders: list[Order]
-    lines: list[Line]
-    payments: list[Payment]
-
-    @cached_property
-    def start(self) -> datetime:
-        """Return the first midnight of the month of the first sign-up."""
-        first = min(user.signed_up_at for user in self.users)
-        return first.replace(day=1, hour=0, minute=0, second=0)
-
-    @cached_property
-    def end(self) -> datetime:
-        """Return the midnight after the last event: the data's first unknown moment."""
-        instants = [
-            *(user.signed_up_at for user in self.users),
-            *(order.ordered_at for order in self.orders),
-            *(payment.processed_at for payment in self.payments),
-        ]
-        return max(instants).replace(hour=0, minute=0, second=0) + DAY
-
-    @cached_property
-    def valid_orders(self) -> list[Order]:
-        """Return the orders that were paid and not cancelled."""
-        return [order for order in self.orders if order.is_valid]
-
-    @cached_property
-    def orders_by_user(self) -> dict[str, list[Order]]:
-        """Return the orders of every buyer, in time order."""
-        return _group(self.orders, lambda order: order.user_id)
-
-    @cached_property
-    def valid_orders_by_user(self) -> dict[str, list[Order]]:
-        """Return the valid orders of everyone who has one, in time order."""
-        return _group(self.valid_orders, lambda order: order.user_id)
-
-    @cached_property
-    def baskets(self) -> dict[str, list[Line]]:
-        """Return the lines of every order."""
-        return _group(self.lines, lambda line: line.order_id)
-
-    @cached_property
-    def charges(self) -> list[Payment]:
-        """Return the payments from customer to shop, failed ones too."""
-        return [payment for payment in self.payments if payment.kind == "charge"]
-
-    @cached_property
-    def years(self) -> list[int]:
-        """Return the calendar years that the data covers to their end."""
-        return list(range(self.start.year, self.end.year))
-
-
-def _group(items: Iterable[Item], key: Callable[[Item], str]) -> dict[str, list[Item]]:
-    groups: dict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        groups[key(item)].append(item)
-    return dict(groups)
-
-
-def read_shop(data_dir: Path) -> Shop:
-    """Return the shop whose five CSV files lie in *data_dir*."""
-    shop = Shop(
-        users=[
-            User(
-                row["user_id"],
-                row["email"],
-                row["country_code"],
-                row["acquisition_channel"],
-                datetime.fromisoformat(row["signed_up_at"]),
-            )
-            for row in _read_rows(data_dir, "users")
-        ],
-        products=[
-            Product(row["product_id"], row["category"], int(row["price_cents"]))
-            for row in _read_rows(data_dir, "products")
-        ],
-        orders=sorted(
-            map(_make_order, _read_rows(data_dir, "orders")),
-            key=lambda order: (order.ordered_at, int(order.order_id)),
-        ),
-        lines=[
-            Line(
-                row["order_id"],
-                row["product_id"],
-                int(row["quantity"]),
-                int(row["discount_cents"]),
-                int(row["line_total_cents"]),
-            )
-            for row in sorted(
-                _read_rows(data_dir, "order_items"),
-                key=lambda row: int(row["order_item_id"]),
-            )
-        ],
-        payments=[
-            Payment(
-                row["order_id"],
-                row["kind"],
-                row["method"],
-                row["status"],
-                int(row["amount_cents"]),
-                datetime.fromisoformat(row["processed_at"]),
-            )
-            for row in _read_rows(data_dir, "payments")
-        ],
-    )
-    if not (shop.users and shop.products and shop.lines and shop.payments):
-        raise DataError(f"{data_dir}: no orders to measure. Take a shop with more users.")
-    return shop
-
-
-def _read_rows(data_dir: Path, table: str) -> Iterator[dict[str, str]]:
-    path = data_dir / f"{table}.csv"
-    with open(path, encoding="utf-8", newline="") as file:
-        try:
-            yield from csv.DictReader(file)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: not a CSV file in UTF-8: {error}.") from error
-
-
-def _make_order(row: Mapping[str, str]) -> Order:
-    return Order(
-        order_id=row["order_id"],
-        user_id=row["user_id"],
-        ordered_at=datetime.fromisoformat(row["ordered_at"]),
-        status=row["status"],
-        value_cents=int(row["subtotal_cents"]) - int(row["discount_cents"]),
-        discount_cents=int(row["discount_cents"]),
-        total_cents=int(row["total_cents"]),
-    )
 
 
 # ---- Statistics ------------------------------------------------------------------------
@@ -355,9 +188,9 @@ def share(answers: Iterable[bool]) -> float:
     return ratio(sum(known), len(known))
 
 
-def ratio(part: float, whole: float) -> float:
-    """Return *part* ÷ *whole*; NaN where *whole* is 0."""
-    return part / whole if whole else math.nan
+def ratio(part: float, total: float) -> float:
+    """Return *part* ÷ *total*; NaN where *total* is 0."""
+    return part / total if total else math.nan
 
 
 def mean(values: Iterable[float]) -> float:
@@ -374,7 +207,7 @@ def pearson(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def top_share(values: Iterable[float], top: float) -> float:
-    """Return the share in the sum of *values* that the largest *top* of them have.
+    """Return the share of the largest *top* of *values* in their sum.
 
     >>> top_share([8, 1, 1, 0, 0], 0.2)
     0.8
@@ -384,7 +217,7 @@ def top_share(values: Iterable[float], top: float) -> float:
 
 
 def gini(values: Iterable[float]) -> float:
-    """Return the Gini coefficient of *values*: 0 if all are alike, near 1 if one has all.
+    """Return the Gini coefficient of *values*: 0 if all are equal, near 1 if one holds the sum.
 
     >>> gini([1, 1, 1]), gini([0, 0, 0, 1])
     (0.0, 0.75)
@@ -398,7 +231,7 @@ def gini(values: Iterable[float]) -> float:
 class Gap(NamedTuple):
     """How far the highest of several shares is above the lowest.
 
-    *standard_errors* measures the distance by what chance alone would do to two shares;
+    *standard_errors* is the distance in standard errors of a difference of two shares;
     *ratio* is the higher one ÷ the lower one.
     """
 
@@ -437,30 +270,30 @@ def add_months(day: datetime, months: int) -> datetime:
 def find_cohort(shop: Shop) -> list[list[datetime]]:
     """Return the purchase times of those whose first order is in the first three months.
 
-    As in CDNOW they are watched until 18 months after the start; none if the data is
-    shorter than that.
+    As in CDNOW the observation ends 18 months after the start.  The list is empty if the
+    data ends earlier.
     """
-    recruited_by, watched_until = add_months(shop.start, 3), add_months(shop.start, 18)
-    if shop.end < watched_until:
+    recruited_by, observed_until = add_months(shop.start, 3), add_months(shop.start, 18)
+    if shop.end < observed_until:
         return []
     return [
-        [order.ordered_at for order in orders if order.ordered_at < watched_until]
+        [order.ordered_at for order in orders if order.ordered_at < observed_until]
         for orders in shop.orders_by_user.values()
         if orders[0].ordered_at < recruited_by
     ]
 
 
 def is_active(times: Sequence[datetime], start_day: int, end_day: int) -> bool:
-    """Tell whether a purchase after the first lies in those days after the first."""
+    """Return whether there is a later purchase in that range of days after the first."""
     first = times[0]
     return any(start_day * DAY < time - first <= end_day * DAY for time in times[1:])
 
 
 def loyalty_rows(shop: Shop) -> list[Row]:
-    """Return the rows on how often customers come back, measured as in CDNOW."""
+    """Return the rows on how often customers buy again, measured as in CDNOW."""
     cohort = find_cohort(shop)
     method = (
-        "Customers whose first order is in the first three months, watched until 18 months"
+        "Customers whose first order is in the first three months, observed until 18 months"
         " after the start; orders of every status."
     )
     activity_method = (
@@ -472,29 +305,29 @@ def loyalty_rows(shop: Shop) -> list[Row]:
         Row(
             "one-time buyers",
             Band(0.45, 0.56),
-            "CDNOW .505",
+            published("CDNOW .505"),
             method,
             share(len(times) == 1 for times in cohort),
         ),
         Row(
             "repeat within 90 days",
             Band(0.25, 0.33),
-            "CDNOW .292",
+            published("CDNOW .292"),
             method,
             share(is_active(times, 0, 90) for times in cohort),
         ),
         Row(
             "10 orders or more",
             Band(0.03, 0.07),
-            "CDNOW .049",
+            published("CDNOW .049"),
             method,
             share(len(times) >= 10 for times in cohort),
         ),
     ]
-    for k, published in enumerate(CDNOW_ACTIVITY):
+    for k, activity in enumerate(CDNOW_ACTIVITY):
         active = share(is_active(times, 30 * k, 30 * (k + 1)) for times in cohort)
-        source = f"CDNOW {published:.3f}".replace("0.", ".")
-        band = around(published, 0.04)
+        source = published(f"CDNOW {activity:.3f}".replace("0.", "."))
+        band = around(activity, 0.04)
         rows.append(Row(f"active in bin k = {k}", band, source, activity_method, active))
     return rows
 
@@ -508,14 +341,14 @@ def spending_rows(shop: Shop) -> list[Row]:
         Row(
             "revenue of the top 20 % of customers",
             Band(0.62, 0.78),
-            "CDNOW .678, UCI .746",
+            published("CDNOW .678, UCI .746"),
             method,
             top_share(spent, 0.2),
         ),
         Row(
             "Gini of customers' revenue",
             Band(0.55, 0.72),
-            "CDNOW .635",
+            published("CDNOW .635"),
             method,
             gini(spent),
         ),
@@ -529,7 +362,7 @@ def _frequency_row(histories: Iterable[Sequence[Order]]) -> Row:
     return Row(
         "correlation of frequency and value",
         Band(0.05, 0.20),
-        "CDNOW .114",
+        published("CDNOW .114"),
         "Pearson, over customers with two valid orders or more: number of repeat orders"
         " and their mean value, which Gamma-Gamma takes to be independent.",
         pearson(
@@ -555,14 +388,14 @@ def _order_value_rows(shop: Shop, histories: Iterable[Sequence[Order]]) -> list[
         Row(
             "standard deviation of ln order value",
             Band(0.65, 1.10),
-            "CDNOW .734, UCI 1.07",
+            published("CDNOW .734, UCI 1.07"),
             "Valid orders of a value above 0.",
             stdev(logarithms) if len(logarithms) > 1 else math.nan,
         ),
         Row(
             "first ÷ repeat order value",
             Band(0.80, 1.00),
-            "CDNOW .878",
+            published("CDNOW .878"),
             "Mean value of customers' first valid orders ÷ mean value of their later ones.",
             ratio(first, repeat),
         ),
@@ -573,7 +406,7 @@ def _order_value_rows(shop: Shop, histories: Iterable[Sequence[Order]]) -> list[
 
 
 class History(NamedTuple):
-    """A customer as BG/NBD sees one: *recency* and *age* count from the first order."""
+    """A customer's data for BG/NBD; *recency* and *age* count from the first order."""
 
     frequency: int
     recency: float
@@ -583,8 +416,8 @@ class History(NamedTuple):
 def make_histories(shop: Shop, clock: Callable[[datetime], float]) -> list[History]:
     """Return every buyer's history, in the units of *clock*.
 
-    The generator's first purchase is apart from the process; the rate and the dropout
-    after each *repeat* purchase are BG/NBD's.
+    The generator's first purchase is not part of the process; BG/NBD describes the repeat
+    purchases and the dropout after each of them.
     """
     end = clock(shop.end)
     histories = []
@@ -595,11 +428,11 @@ def make_histories(shop: Shop, clock: Callable[[datetime], float]) -> list[Histo
 
 
 def make_shop_clock(start: datetime, end: datetime) -> Callable[[datetime], float]:
-    """Return the function from an instant to weeks of shop time since *start*.
+    """Return the function from a timestamp to weeks of shop time since *start*.
 
-    A day has the shop time that the generator's calendar gives it.  Within the day time
-    runs evenly here: the curve of the hours moves an instant by less than a day, which
-    is little beside rates in weeks.
+    Shop time is calendar time weighted by the expected demand: a day in December is longer
+    than one in July.  Within a day it runs evenly here, because the curve of the hours
+    moves a timestamp by less than a day, which is small beside rates in weeks.
     """
     days = [start.date() + number * DAY for number in range((end - start).days)]
     ticks = list(accumulate(map(demand, days), initial=0))
@@ -614,12 +447,12 @@ def make_shop_clock(start: datetime, end: datetime) -> Callable[[datetime], floa
 
 
 def fit_bg_nbd(histories: Sequence[History]) -> dict[str, float]:
-    """Return the parameters of BG/NBD that make *histories* most likely.
+    """Return the maximum-likelihood parameters of BG/NBD for *histories*.
 
     The likelihood is equation 6 of Fader, Hardie and Lee (2005), in logarithms; the search
     is over the parameters' logarithms, which keeps them positive.
     """
-    # Only the benchmarks' environment has these.
+    # Installed for the benchmarks only.
     import numpy as np  # type: ignore[import-not-found, unused-ignore]
     from scipy.optimize import (  # type: ignore[import-not-found, import-untyped, unused-ignore]
         minimize,
@@ -649,11 +482,11 @@ def fit_bg_nbd(histories: Sequence[History]) -> dict[str, float]:
 
 
 def purchase_process_rows(shop: Shop) -> list[Row]:
-    """Return the rows on BG/NBD's parameters, found again from the orders."""
+    """Return the rows on BG/NBD's parameters, estimated from the orders."""
     method = (
         "BG/NBD by maximum likelihood over all buyers: time 0 is the first order, frequency"
-        " the number of later ones, of every status; weeks of shop time, which runs by the"
-        " generator's calendar of demand (seasons, weekdays, Black Friday). At 20,000 users"
+        " the number of later ones, of every status; weeks of shop time: calendar time"
+        " weighted by expected demand (seasons, weekdays, Black Friday). At 20,000 users"
         " chance alone moves r by 2 %, alpha by 3 %, a by 6 % and b by 9 % (standard"
         " deviations over 16 seeds); at 100,000 users by 1 %, 2 %, 3 % and 4 % (12 seeds)."
     )
@@ -667,7 +500,7 @@ def purchase_process_rows(shop: Shop) -> list[Row]:
             Row(
                 f"BG/NBD {name}, shop time",
                 around(truth, truth / 10),
-                f"ground truth {truth:g}",
+                ground_truth(truth),
                 method,
                 in_shop_time[name],
             )
@@ -677,7 +510,7 @@ def purchase_process_rows(shop: Shop) -> list[Row]:
             Row(
                 f"BG/NBD {name}, plain time",
                 None,
-                f"ground truth {truth:g}",
+                ground_truth(truth),
                 plain_method,
                 in_plain_time[name],
             )
@@ -690,7 +523,7 @@ def purchase_process_rows(shop: Shop) -> list[Row]:
 
 
 def product_rows(shop: Shop) -> list[Row]:
-    """Return the rows on how products differ in what they sell."""
+    """Return the rows on how sales differ between products."""
     valid = {order.order_id for order in shop.valid_orders}
     revenue = dict.fromkeys((product.product_id for product in shop.products), 0)
     for line in shop.lines:
@@ -701,15 +534,15 @@ def product_rows(shop: Shop) -> list[Row]:
         Row(
             "revenue of the top 20 % of products",
             Band(0.70, 0.85),
-            "UCI .787",
-            "Line totals of valid orders; 20 % of the whole catalogue at the end, products"
-            " never sold included.",
+            published("UCI .787"),
+            "Line totals of valid orders; 20 % of the complete catalogue at the end, with"
+            " products never sold.",
             top_share(revenue.values(), 0.2),
         ),
         Row(
             "Zipf slope of lines per product",
             Band(-1.2, -0.4),
-            "UCI -.57",
+            published("UCI -.57"),
             "Slope of ln lines on ln rank, least squares, from rank 10 to a quarter of the"
             " catalogue, as UCI's is over ranks 10 to 1,000 of 4,070.",
             zipf_slope(line_counts.values(), 10, len(shop.products) // 4),
@@ -717,7 +550,7 @@ def product_rows(shop: Shop) -> list[Row]:
         Row(
             "prices that end in 99",
             Band(1, 1),
-            "own",
+            OWN,
             "Share of the catalogue.",
             share(product.price_cents % 100 == 99 for product in shop.products),
         ),
@@ -739,34 +572,34 @@ def zipf_slope(counts: Iterable[int], first_rank: int, last_rank: int) -> float:
 
 
 def basket_rows(shop: Shop) -> list[Row]:
-    """Return the rows on what lies in a basket."""
+    """Return the rows on the content of baskets."""
     baskets = list(shop.baskets.values())
     return [
         Row(
             "units per order",
             Band(2.2, 2.65),
-            "CDNOW 2.41",
+            published("CDNOW 2.41"),
             "Sum of quantities.",
             mean(sum(line.quantity for line in basket) for basket in baskets),
         ),
         Row(
             "distinct lines per order",
             Band(1.5, 2.65),
-            "Olist 1.14, CDNOW 2.41 units",
+            published("Olist 1.14, CDNOW 2.41 units"),
             "Order items; above a marketplace's, at most CDNOW's units.",
             mean(len(basket) for basket in baskets),
         ),
         Row(
             "baskets of distinct products",
             Band(1, 1),
-            "own",
+            OWN,
             "Share of orders with no product on two lines.",
             share(_is_distinct(basket) for basket in baskets),
         ),
         Row(
             "lift of a further line's category",
             Band(2, math.inf),
-            "own",
+            OWN,
             "How often a line after the order's first has the first one's category, ÷ how"
             " often it would at the category's share in all lines of the same month.",
             category_lift(shop),
@@ -774,14 +607,14 @@ def basket_rows(shop: Shop) -> list[Row]:
         Row(
             "lines on promotion",
             Band(0.03, 0.25),
-            "own",
+            OWN,
             "Lines with a discount.",
             share(line.discount_cents > 0 for line in shop.lines),
         ),
         Row(
             "orders with a coupon",
             Band(0.05, 0.25),
-            "own",
+            OWN,
             "Orders with a discount on the whole order.",
             share(order.discount_cents > 0 for order in shop.orders),
         ),
@@ -793,9 +626,9 @@ def _is_distinct(basket: Sequence[Line]) -> bool:
 
 
 def category_lift(shop: Shop) -> float:
-    """Return how much likelier than by chance a basket stays within a category.
+    """Return how much more often than by chance a basket stays within a category.
 
-    Months are kept apart, or the seasons alone would look like a habit.
+    Each month is computed alone; otherwise the seasons would look like a preference.
     """
     category = {product.product_id: product.category for product in shop.products}
     month_lines: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
@@ -816,19 +649,19 @@ def category_lift(shop: Shop) -> float:
 
 
 def order_life_rows(shop: Shop) -> list[Row]:
-    """Return the rows on orders that end badly."""
+    """Return the rows on cancellations and returns."""
     return [
         Row(
             "cancelled orders",
             Band(0.02, 0.05),
-            "Olist .006, UCI .148",
+            published("Olist .006, UCI .148"),
             "Share of all orders.",
             share(order.status == "cancelled" for order in shop.orders),
         ),
         Row(
             "returns by value",
             Band(0.15, 0.20),
-            "NRF .165 to .193, online",
+            published("NRF .165 to .193, online"),
             "Refunds ÷ totals paid, of valid orders placed 60 days before the end or"
             " earlier: by then they have been delivered for 45 days.",
             return_rate(shop),
@@ -868,26 +701,26 @@ def payment_rows(shop: Shop) -> list[Row]:
         Row(
             "payments per order",
             Band(1.03, 1.06),
-            "Olist 1.045",
+            published("Olist 1.045"),
             "Charge rows, split and retried, succeeded and failed, ÷ all orders.",
             ratio(len(shop.charges), len(shop.orders)),
         ),
         Row(
             "failed attempts",
             Band(0.01, 0.06),
-            "own",
+            OWN,
             "Failed ÷ all charge rows.",
             share(charge.status == "failed" for charge in shop.charges),
         ),
         *(
             Row(
                 f"payments by {name}",
-                around(published, 0.02),
-                f"Worldpay {published:.2f}".replace("0.", "."),
+                around(part, 0.02),
+                published(f"Worldpay {part:.2f}".replace("0.", ".")),
                 mix_method,
                 ratio(methods[name], len(succeeded)),
             )
-            for name, published in mix.items()
+            for name, part in mix.items()
         ),
     ]
 
@@ -896,7 +729,7 @@ def payment_rows(shop: Shop) -> list[Row]:
 
 
 def season_rows(shop: Shop) -> list[Row]:
-    """Return the rows on how demand moves through the year and the week."""
+    """Return the rows on how demand varies over the year and the week."""
     by_day = Counter(order.ordered_at.date() for order in shop.orders)
     peak_method = (
         "Orders of the day ÷ orders of the mean day from 1 November to 31 December of its"
@@ -906,31 +739,31 @@ def season_rows(shop: Shop) -> list[Row]:
         Row(
             "Black Friday ÷ mean day of the season",
             Band(2.5, 3.0),
-            "Adobe 2.74",
+            published("Adobe 2.74"),
             peak_method,
             mean(peak_multiple(by_day, year, 0) for year in shop.years),
         ),
         Row(
             "Cyber Monday ÷ mean day of the season",
             Band(3.0, 3.7),
-            "Adobe 3.37",
+            published("Adobe 3.37"),
             peak_method,
             mean(peak_multiple(by_day, year, 3) for year in shop.years),
         ),
         Row(
             "November ÷ mean of the months before",
             Band(1.3, 2.2),
-            "UCI 1.94",
+            published("UCI 1.94"),
             "Orders a day in November ÷ orders a day from January to October, in the last"
-            " whole year; the shop's growth is in it, as it is in UCI's.",
+            " complete year; includes the shop's growth, as UCI's figure does.",
             november_multiple(by_day, shop.years),
         ),
         Row(
             "busiest ÷ quietest weekday",
             Band(1.10, 1.50),
-            "CDNOW 1.14, theLook 1.35",
+            demo("CDNOW 1.14, theLook 1.35"),
             "Orders a day by weekday, January to October of every year; days without an"
-            " order, which only a small shop has, are left out.",
+            " order, which only a small shop has, are omitted.",
             weekday_range(by_day),
         ),
         _growth_row(shop),
@@ -939,14 +772,14 @@ def season_rows(shop: Shop) -> list[Row]:
 
 
 def peak_multiple(by_day: Mapping[date, int], year: int, days_later: int) -> float:
-    """Return how far a day after Black Friday stands above the mean day of its season."""
+    """Return the orders *days_later* after Black Friday ÷ those of the mean day of its season."""
     season = [date(year, 11, 1) + number * DAY for number in range(30 + 31)]
     peak = find_black_friday(year) + days_later * DAY
     return ratio(by_day.get(peak, 0), mean(by_day.get(day, 0) for day in season))
 
 
 def november_multiple(by_day: Mapping[date, int], years: Sequence[int]) -> float:
-    """Return how far November of the last of *years* stands above the months before."""
+    """Return the orders a day of November ÷ those of the months before, in the last year."""
     if not years:
         return math.nan
     start, november, december = (date(years[-1], month, 1) for month in (1, 11, 12))
@@ -977,7 +810,7 @@ def _growth_row(shop: Shop) -> Row:
     return Row(
         "sign-ups in year 2 ÷ year 1",
         Band(1.2, 2.0),
-        "own",
+        OWN,
         "The two years that begin with the first sign-up's month.",
         ratio(second, first) if shop.end >= two else math.nan,
     )
@@ -991,14 +824,14 @@ def _category_season_rows(shop: Shop) -> list[Row]:
         Row(
             "coats: December ÷ June",
             Band(2.5, math.inf),
-            "theLook 10",
+            demo("theLook 10"),
             method,
             ratio(december.get(coats, math.nan), june.get(coats, math.nan)),
         ),
         Row(
             "swimwear: June ÷ December",
             Band(2.5, math.inf),
-            "theLook 10",
+            demo("theLook 10"),
             method,
             ratio(june.get(swim, math.nan), december.get(swim, math.nan)),
         ),
@@ -1018,24 +851,36 @@ def category_shares(shop: Shop, month: int) -> dict[str, float]:
 
 
 def hour_rows(shop: Shop) -> list[Row]:
-    """Return the rows on how demand moves through the day."""
+    """Return the rows on how demand varies over the day."""
     counted = Counter(order.ordered_at.hour for order in shop.orders)
     hours = [counted[hour] for hour in range(24)]
     smooth = [sum(hours[(hour + step) % 24] for step in (-1, 0, 1)) for hour in range(24)]
     method = (
         "Orders by hour of the day in UTC; for the extremes each hour is taken together"
-        " with the one before and the one after, or chance would choose among neighbours."
+        " with the one before and the one after, because chance decides between neighbours."
     )
     return [
         Row(
             "correlation with the hour curve",
             Band(0.98, 1),
-            "theLook",
+            demo("theLook"),
             method,
             pearson(hours, THELOOK_HOURS),
         ),
-        Row("quietest hour", Band(4, 6), "theLook 5", method, smooth.index(min(smooth))),
-        Row("busiest hour", Band(19, 20), "theLook 19", method, smooth.index(max(smooth))),
+        Row(
+            "quietest hour",
+            Band(4, 6),
+            demo("theLook 5"),
+            method,
+            smooth.index(min(smooth)),
+        ),
+        Row(
+            "busiest hour",
+            Band(19, 20),
+            demo("theLook 19"),
+            method,
+            smooth.index(max(smooth)),
+        ),
     ]
 
 
@@ -1047,7 +892,7 @@ def group_rows(shop: Shop) -> list[Row]:
     channel_gap = max(_channel_gaps(shop))
     country_gap = max(_country_gaps(shop))
     least = f"among those with at least {LEAST_GROUP_USERS} users"
-    chance = "; the comparison that stands out most. By chance alone: about 3 errors."
+    chance = "; the largest of these gaps. By chance alone: about 3 errors."
     channel_method = (
         "Highest ÷ lowest share, and their distance in standard errors, of users who buy or"
         f" of buyers who buy again, {least}{chance}"
@@ -1061,35 +906,35 @@ def group_rows(shop: Shop) -> list[Row]:
         Row(
             "channels: highest ÷ lowest",
             Band(1.1, math.inf),
-            "own",
+            OWN,
             channel_method,
             channel_gap.ratio,
         ),
         Row(
             "channels: standard errors apart",
             Band(4, math.inf),
-            "own",
+            OWN,
             channel_method,
             channel_gap.standard_errors,
         ),
         Row(
             "countries: highest ÷ lowest",
             Band(1.2, math.inf),
-            "own",
+            OWN,
             country_method,
             country_gap.ratio,
         ),
         Row(
             "countries: standard errors apart",
             Band(4, math.inf),
-            "own",
+            OWN,
             country_method,
             country_gap.standard_errors,
         ),
         Row(
             "e-mail addresses used again",
             Band(0, 0),
-            "own",
+            OWN,
             "Users less distinct addresses, whatever the case of the letters.",
             len(shop.users) - len(emails),
         ),
@@ -1152,14 +997,14 @@ def judge(values: Mapping[str, Row]) -> str:
     """Return the verdict on one statistic, measured in the shops *values*, by name."""
     missed = [shop for shop, row in values.items() if misses(row)]
     if all(row.band is None for row in values.values()):
-        return "told only"
+        return "not judged"
     if not missed:
         return "ok"
     return "MISS" if len(values) == 1 else f"MISS ({', '.join(missed)})"
 
 
 def misses(row: Row) -> bool:
-    """Tell whether *row* has a band and is outside it."""
+    """Return whether *row* has a band and its value is outside."""
     return row.band is not None and row.value not in row.band
 
 
@@ -1189,12 +1034,15 @@ def render_report(measured: Mapping[str, Sequence[Row]]) -> str:
     lines = [_render_cells(head), _render_cells(["---"] * len(head))]
     for first, values in zip(firsts, statistics, strict=True):
         band = "–" if first.band is None else str(first.band)
-        found = [format_value(row.value) for row in values.values()]
+        shown = [format_value(row.value) for row in values.values()]
         name = f"{first.name} [{numbers[first.method]}]"
-        lines.append(_render_cells([name, band, first.source, *found, judge(values)]))
+        lines.append(_render_cells([name, band, first.source.text, *shown, judge(values)]))
     missed = sum(any(map(misses, values.values())) for values in statistics)
     judged = sum(row.band is not None for row in firsts)
     lines += ["", f"{judged - missed} of {judged} statistics are within their bands."]
+    kinds = Counter(row.source.kind for row in firsts if row.band is not None)
+    lines += ["", "What the bands rest on:", ""]
+    lines += [f"- {kinds[kind]} on {kind}" for kind in Kind]
     lines += ["", "## How each row is measured", ""]
     lines += [f"{number}. {method}" for method, number in numbers.items()]
     lines += ["", "## What is deliberately not modelled", ""]
@@ -1212,7 +1060,7 @@ def _render_cells(cells: Iterable[str]) -> str:
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this script."""
     parser = argparse.ArgumentParser(
-        description="Hold a generated shop against published figures of real ones."
+        description="Compare a generated shop with published figures of real ones."
     )
     parser.add_argument(
         "--users",

@@ -1,0 +1,212 @@
+"""A shop read from its five CSV files, with what the statistics of `realism.py` need."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from utils.helpers import DataError
+
+Item = TypeVar("Item")
+
+DAY = timedelta(days=1)
+
+NOT_VALID = frozenset({"pending", "cancelled"})
+
+
+class User(NamedTuple):
+    """A row of users.csv, with the columns that are needed."""
+
+    user_id: str
+    email: str
+    country_code: str
+    channel: str
+    signed_up_at: datetime
+
+
+class Product(NamedTuple):
+    """A row of products.csv, with the columns that are needed."""
+
+    product_id: str
+    category: str
+    price_cents: int
+
+
+class Order(NamedTuple):
+    """A row of orders.csv; *value_cents* is its goods after discounts."""
+
+    order_id: str
+    user_id: str
+    ordered_at: datetime
+    status: str
+    value_cents: int
+    discount_cents: int
+    total_cents: int
+
+    @property
+    def is_valid(self) -> bool:
+        """Return whether the order was paid and not cancelled."""
+        return self.status not in NOT_VALID
+
+
+class Line(NamedTuple):
+    """A row of order_items.csv, with the columns that are needed."""
+
+    order_id: str
+    product_id: str
+    quantity: int
+    discount_cents: int
+    total_cents: int
+
+
+class Payment(NamedTuple):
+    """A row of payments.csv, with the columns that are needed."""
+
+    order_id: str
+    kind: str
+    method: str
+    status: str
+    amount_cents: int
+    processed_at: datetime
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The five tables; orders are in time order, lines in the order of their ids."""
+
+    users: list[User]
+    products: list[Product]
+    orders: list[Order]
+    lines: list[Line]
+    payments: list[Payment]
+
+    @cached_property
+    def start(self) -> datetime:
+        """Return the first midnight of the month of the first sign-up."""
+        first = min(user.signed_up_at for user in self.users)
+        return first.replace(day=1, hour=0, minute=0, second=0)
+
+    @cached_property
+    def end(self) -> datetime:
+        """Return the midnight after the last event: the end of the data."""
+        instants = [
+            *(user.signed_up_at for user in self.users),
+            *(order.ordered_at for order in self.orders),
+            *(payment.processed_at for payment in self.payments),
+        ]
+        return max(instants).replace(hour=0, minute=0, second=0) + DAY
+
+    @cached_property
+    def valid_orders(self) -> list[Order]:
+        """Return the orders that were paid and not cancelled."""
+        return [order for order in self.orders if order.is_valid]
+
+    @cached_property
+    def orders_by_user(self) -> dict[str, list[Order]]:
+        """Return the orders of each customer who has one, in time order."""
+        return _group(self.orders, lambda order: order.user_id)
+
+    @cached_property
+    def valid_orders_by_user(self) -> dict[str, list[Order]]:
+        """Return the valid orders of each customer who has one, in time order."""
+        return _group(self.valid_orders, lambda order: order.user_id)
+
+    @cached_property
+    def baskets(self) -> dict[str, list[Line]]:
+        """Return the lines of every order."""
+        return _group(self.lines, lambda line: line.order_id)
+
+    @cached_property
+    def charges(self) -> list[Payment]:
+        """Return the charges, failed ones included."""
+        return [payment for payment in self.payments if payment.kind == "charge"]
+
+    @cached_property
+    def years(self) -> list[int]:
+        """Return the calendar years that the data covers to their end."""
+        return list(range(self.start.year, self.end.year))
+
+
+def _group(items: Iterable[Item], key: Callable[[Item], str]) -> dict[str, list[Item]]:
+    groups: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return dict(groups)
+
+
+def read_shop(data_dir: Path) -> Shop:
+    """Return the shop whose five CSV files lie in *data_dir*."""
+    shop = Shop(
+        users=[
+            User(
+                row["user_id"],
+                row["email"],
+                row["country_code"],
+                row["acquisition_channel"],
+                datetime.fromisoformat(row["signed_up_at"]),
+            )
+            for row in _read_rows(data_dir, "users")
+        ],
+        products=[
+            Product(row["product_id"], row["category"], int(row["price_cents"]))
+            for row in _read_rows(data_dir, "products")
+        ],
+        orders=sorted(
+            map(_make_order, _read_rows(data_dir, "orders")),
+            key=lambda order: (order.ordered_at, int(order.order_id)),
+        ),
+        lines=[
+            Line(
+                row["order_id"],
+                row["product_id"],
+                int(row["quantity"]),
+                int(row["discount_cents"]),
+                int(row["line_total_cents"]),
+            )
+            for row in sorted(
+                _read_rows(data_dir, "order_items"),
+                key=lambda row: int(row["order_item_id"]),
+            )
+        ],
+        payments=[
+            Payment(
+                row["order_id"],
+                row["kind"],
+                row["method"],
+                row["status"],
+                int(row["amount_cents"]),
+                datetime.fromisoformat(row["processed_at"]),
+            )
+            for row in _read_rows(data_dir, "payments")
+        ],
+    )
+    if not (shop.users and shop.products and shop.lines and shop.payments):
+        raise DataError(f"{data_dir}: no orders to measure. Take a shop with more users.")
+    return shop
+
+
+def _read_rows(data_dir: Path, table: str) -> Iterator[dict[str, str]]:
+    path = data_dir / f"{table}.csv"
+    with open(path, encoding="utf-8", newline="") as file:
+        try:
+            yield from csv.DictReader(file)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: not a CSV file in UTF-8: {error}.") from error
+
+
+def _make_order(row: Mapping[str, str]) -> Order:
+    return Order(
+        order_id=row["order_id"],
+        user_id=row["user_id"],
+        ordered_at=datetime.fromisoformat(row["ordered_at"]),
+        status=row["status"],
+        value_cents=int(row["subtotal_cents"]) - int(row["discount_cents"]),
+        discount_cents=int(row["discount_cents"]),
+        total_cents=int(row["total_cents"]),
+    )
