@@ -1,11 +1,11 @@
-"""Measure what a shop of some size costs, and reckon what a larger one would.
+"""Measure the cost of shops of given sizes, and extrapolate to a larger one.
 
     python benchmarks/capacity.py --users 5000 150000 --engines sqlite duckdb spark
     python benchmarks/capacity.py --users 1500000 --plan 100000000 --parts 400
 
-Every command runs once, as a whole process; generation and parts by one worker, so that
-processor time is that of one core.  `duckdb` and `spark-sql` are found as by the scripts;
-Spark runs on all cores of this machine.  --plan reckons from the last size measured, by
+Every command runs once, as a complete process.  Generation uses one worker, so processor
+time is that of one core.  `duckdb` and `spark-sql` are found as the scripts find them;
+Spark runs on all cores of this machine.  --plan extrapolates from the last size measured, with
 the formulas that it prints.
 """
 
@@ -37,14 +37,14 @@ TABLES = [table.name for table in read_contract().tables]
 SPARK = ["--engine", "spark", "--spark-arg=--master", "--spark-arg=local[*]"]
 ENGINES = {"sqlite": [], "duckdb": ["--engine", "duckdb"], "spark": SPARK}
 
-# What an order day needs to know of the days before: a moment a purchase, traits a user.
-MOMENT_BYTES, TRAIT_BYTES = 8, 2
+# What an order day reads of the days before: a timestamp a purchase, traits a user.
+TIMESTAMP_BYTES, TRAIT_BYTES = 8, 2
 PART_COUNT = 16
 HOUR = 3600
 
 
 class Generation(NamedTuple):
-    """What the files of *users* hold, and the processor seconds to make them.
+    """The rows and bytes of the files of *users*, and what it took to make them.
 
     *sign_up* is for the users alone, *first_part* and *last_part* for those of sixteen.
     """
@@ -52,7 +52,7 @@ class Generation(NamedTuple):
     users: int
     rows: dict[str, int]
     bytes: dict[str, int]
-    whole: Usage
+    complete: Usage
     sign_up: Usage
     first_part: Usage
     last_part: Usage
@@ -81,13 +81,13 @@ def generate(users: int, folder: Path, *options: object) -> Usage:
 
 def measure_generation(users: int, folder: Path, scratch: Path) -> Generation:
     """Make the shop in *folder*, and parts of it in *scratch*."""
-    whole = generate(users, folder)
+    complete = generate(users, folder)
     paths = {table: folder / f"{table}.csv" for table in TABLES}
     return Generation(
         users,
         {table: count_lines(path) - 1 for table, path in paths.items()},
         {table: path.stat().st_size for table, path in paths.items()},
-        whole,
+        complete,
         generate(users, scratch, "--tables", "users"),
         generate(users, scratch, "--part", f"1/{PART_COUNT}"),
         generate(users, scratch, "--part", f"{PART_COUNT}/{PART_COUNT}"),
@@ -95,7 +95,7 @@ def measure_generation(users: int, folder: Path, scratch: Path) -> Generation:
 
 
 def render_generation(made: Generation) -> str:
-    """Return what was made as lines of Markdown."""
+    """Return rows, bytes and costs as lines of Markdown."""
     rows, size = sum(made.rows.values()), sum(made.bytes.values())
     lines = [
         f"### {made.users:,} users",
@@ -107,9 +107,9 @@ def render_generation(made: Generation) -> str:
             for table in TABLES
         ),
         (
-            f"- one core: {made.whole.cpu_seconds:.1f} s,"
-            f" {rows / made.whole.cpu_seconds:,.0f} rows/s,"
-            f" peak {made.whole.peak_bytes / MIB:,.0f} MiB"
+            f"- one core: {made.complete.cpu_seconds:.1f} s,"
+            f" {rows / made.complete.cpu_seconds:,.0f} rows/s,"
+            f" peak {made.complete.peak_bytes / MIB:,.0f} MiB"
         ),
         (
             f"- users alone {made.sign_up.cpu_seconds:.1f} s; part 1/{PART_COUNT}"
@@ -146,25 +146,25 @@ def _render_line(name: str, usage: Usage) -> str:
     return f"| {name} | {usage.wall_seconds:.1f} s | {usage.peak_bytes / MIB:,.0f} MiB |"
 
 
-def reckon(made: Generation, users: int, parts: int) -> str:
-    """Return what *users* in *parts* would need, by the figures that were *made*."""
+def extrapolate(made: Generation, users: int, parts: int) -> str:
+    """Return what *users* in *parts* need, extrapolated from the measured *made*."""
     scale = users / made.users
-    whole, sign_up = made.whole.cpu_seconds * scale, made.sign_up.cpu_seconds * scale
-    # What a part does again for the days before it: sign-ups, and counting ids.
-    again = max(0.0, made.last_part.cpu_seconds * scale - whole / PART_COUNT)
+    one_pass, sign_up = made.complete.cpu_seconds * scale, made.sign_up.cpu_seconds * scale
+    # A part repeats work for the days before it: sign-ups, and counting ids.
+    again = max(0.0, made.last_part.cpu_seconds * scale - one_pass / PART_COUNT)
     repeated = again * PART_COUNT / (PART_COUNT - 1)
-    total = whole + repeated * (parts - 1) / 2
-    longest = whole / parts + repeated * (parts - 1) / parts
+    total = one_pass + repeated * (parts - 1) / 2
+    longest = one_pass / parts + repeated * (parts - 1) / parts
     orders = made.rows["orders"] * scale
     size = sum(made.bytes.values()) * scale
     return "\n".join(
         [
-            f"### {users:,} users in {parts:,} parts, reckoned",
+            f"### {users:,} users in {parts:,} parts, extrapolated",
             "",
             f"- files: {size / 1e9:,.1f} GB = users x bytes a user",
-            f"- one pass: {whole / HOUR:,.2f} core-hours = users x seconds a user",
+            f"- one pass: {one_pass / HOUR:,.2f} core-hours = users x seconds a user",
             f"- of which sign-ups: {sign_up / HOUR:,.2f} core-hours",
-            f"- done again by the last part: R = {repeated / HOUR:,.2f} core-hours",
+            f"- repeated by the last part: R = {repeated / HOUR:,.2f} core-hours",
             f"- all parts: {total / HOUR:,.1f} core-hours = one pass + R x (parts - 1) / 2",
             f"- longest part: {longest / HOUR:,.2f} hours = one pass / parts + R",
             (
@@ -172,8 +172,8 @@ def reckon(made: Generation, users: int, parts: int) -> str:
                 f" {TRAIT_BYTES} bytes x users"
             ),
             (
-                f"- scratch of a part: {MOMENT_BYTES * orders / 1e9:,.1f} GB of moments ="
-                f" {MOMENT_BYTES} bytes x orders; also what a shuffle would move"
+                f"- scratch of a part: {TIMESTAMP_BYTES * orders / 1e9:,.1f} GB of timestamps"
+                f" = {TIMESTAMP_BYTES} bytes x orders; also the size of a shuffle"
             ),
         ]
     )
@@ -194,7 +194,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--engines", nargs="*", choices=list(ENGINES), default=[], help="engines to measure"
     )
     parser.add_argument(
-        "--plan", type=parse_count, metavar="N", help="number of users to reckon for"
+        "--plan", type=parse_count, metavar="N", help="number of users to extrapolate to"
     )
     parser.add_argument(
         "--parts",
@@ -222,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if args.engines:
                 say(f"\n{measure_engines(folder, scratch, args.engines)}")
     if args.plan:
-        say(f"\n{reckon(made, args.plan, args.parts)}")
+        say(f"\n{extrapolate(made, args.plan, args.parts)}")
     return 0
 
 

@@ -4,17 +4,17 @@
     python benchmarks/compare_generators.py --against tpchgen --rounds 9
     python benchmarks/compare_generators.py --memory
 
-What is counted: whole processes, from their start to their exit, one worker or thread a
-tool; so start-up counts too, and tpchgen-cli's text pool, which it makes in each run.  A
-round runs every tool once, in a rotated order, each in an empty folder; the ratios are
-taken within a round, so that a slow spell of the machine meets both sides.  One run of
-each tool before the rounds is not counted: it warms the file cache.  Rows are lines of
-CSV without the headers, bytes are those of the CSV files.  The generator also syncs its
-files to the disk before it ends; the peers leave that to the system.
+Complete processes are measured, from start to exit, with one worker or thread a tool.  So
+start-up counts, and so does tpchgen-cli's text pool, which it makes in each run.  A round
+runs every tool once, in a rotated order, each in an empty folder.  Ratios are taken within
+a round, so a slow period of the machine affects both sides.  One run of each tool before
+the rounds warms the file cache and is not counted.  Rows are lines of CSV without the
+headers, bytes are those of the CSV files.  The generator also syncs its files to the disk
+before it ends; the peers do not.
 
 Sizes: tpchgen-cli runs twice a round: at a scale factor of *users* ÷ 1,000,000, which makes
 about as many rows as the generator makes from *users*, and at scale factor 1, where its
-start-up weighs little.  jafgen and Faker are slow, and get less.
+start-up is a small share.  jafgen and Faker are slow and make fewer rows.
 
 The peers are installed, on the first run, from peers.txt into an environment of their own.
 Processes are measured with `os.wait4`, which Windows does not have.
@@ -47,22 +47,22 @@ DEFAULT_USERS = 150_000
 JAFGEN_YEARS = 1
 FAKER_USERS = 5_000
 
-# How many times the peer's rows a second the generator promises, as the median of rounds.
-LEAST_RATIOS = {"tpchgen": 1.0, "tpchgen-sf1": 1.0, "jafgen": 30.0, "faker": 150.0}
+# The target: the generator's rows a second ÷ the peer's, as the median of the rounds.
+TARGET_RATIOS = {"tpchgen": 1.0, "tpchgen-sf1": 1.0, "jafgen": 30.0, "faker": 150.0}
 
-# The promise of --memory: a bound, and how little ten times the users may add to it.
+# The target of --memory: a bound, and the largest factor for ten times the users.
 MOST_PEAK_BYTES = 250_000_000
 MEMORY_USERS_FACTOR = 10
 MOST_PEAK_GROWTH = 1.3
 SAMPLING_SECONDS = 0.05
 
-# `os.wait4` tells the peak in KiB, but in bytes on macOS.
+# `os.wait4` returns the peak in KiB, on macOS in bytes.
 PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 MIB = 1024 * 1024
 
 
 class BenchmarkError(Exception):
-    """A tool that cannot be installed or run; the text holds what it said."""
+    """A tool that cannot be installed or run; the text holds its output."""
 
 
 class Tool(NamedTuple):
@@ -74,7 +74,7 @@ class Tool(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What a process took; *peak_bytes* is the resident peak of its largest process."""
+    """Time and memory of a process; *peak_bytes*: the resident peak of the largest one."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -82,7 +82,7 @@ class Usage(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One run of a tool: what it took and what it made."""
+    """One run of a tool: its usage and what it wrote."""
 
     usage: Usage
     rows: int
@@ -113,9 +113,9 @@ class Comparison(NamedTuple):
     bytes_ratio: float
 
     @property
-    def is_kept(self) -> bool:
-        """Whether the median ratio reaches what is promised."""
-        return statistics.median(self.ratios) >= LEAST_RATIOS[self.peer]
+    def is_reached(self) -> bool:
+        """Whether the median ratio reaches the target."""
+        return statistics.median(self.ratios) >= TARGET_RATIOS[self.peer]
 
 
 class MemoryPeak(NamedTuple):
@@ -197,13 +197,13 @@ def run_rounds(
 
 
 def rotate(tools: Sequence[Tool], by: int) -> list[Tool]:
-    """Return *tools* beginning with the one at *by*, counted round and round."""
+    """Return *tools* beginning with the one at *by*, in a circle."""
     first = by % len(tools)
     return [*tools[first:], *tools[:first]]
 
 
 def note(text: str) -> None:
-    """Tell on stderr how far the run is."""
+    """Print progress on stderr."""
     sys.stderr.write(text + "\n")
 
 
@@ -261,10 +261,10 @@ def read_versions(requirements: str) -> dict[str, str]:
 
 def prepare_environment(folder: Path) -> None:
     """Install peers.txt into the virtual environment *folder*, once."""
-    wanted = REQUIREMENTS.read_text(encoding="utf-8")
+    required = REQUIREMENTS.read_text(encoding="utf-8")
     installed = folder / "installed-peers.txt"
     with suppress(FileNotFoundError):
-        if installed.read_text(encoding="utf-8") == wanted:
+        if installed.read_text(encoding="utf-8") == required:
             return
     note("Installing the peers into an environment of their own")
     venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
@@ -281,7 +281,7 @@ def prepare_environment(folder: Path) -> None:
         ),
         folder,
     )
-    installed.write_text(wanted, encoding="utf-8", newline="\n")
+    installed.write_text(required, encoding="utf-8", newline="\n")
 
 
 def default_environment() -> Path:
@@ -324,10 +324,10 @@ def sample_children() -> Iterator[list[int]]:
 
 
 def sum_resident_bytes(pid: int) -> int:
-    """Return the resident bytes of the processes below *pid*, itself left out."""
+    """Return the resident bytes of the processes below *pid*, without *pid* itself."""
     total = 0
     for list_of_children in Path(f"/proc/{pid}/task").glob("*/children"):
-        # A process may end while it is looked at.
+        # A process may end during the reading.
         with suppress(OSError):
             for child in list_of_children.read_text(encoding="ascii").split():
                 pages = Path(f"/proc/{child}/statm").read_text(encoding="ascii").split()[1]
@@ -336,10 +336,10 @@ def sum_resident_bytes(pid: int) -> int:
     return total
 
 
-def is_memory_kept(few: MemoryPeak, many: MemoryPeak) -> bool:
-    """Whether the peaks at *few* and *many* users are what is promised.
+def is_memory_bounded(few: MemoryPeak, many: MemoryPeak) -> bool:
+    """Whether the peaks at *few* and *many* users reach the targets.
 
-    >>> is_memory_kept(MemoryPeak(1, 200_000_000, 0), MemoryPeak(10, 270_000_000, 0))
+    >>> is_memory_bounded(MemoryPeak(1, 200_000_000, 0), MemoryPeak(10, 270_000_000, 0))
     False
     """
     return (
@@ -352,7 +352,7 @@ def is_memory_kept(few: MemoryPeak, many: MemoryPeak) -> bool:
 
 
 def compare_runs(peer: str, ours: Sequence[Run], theirs: Sequence[Run]) -> Comparison:
-    """Return how *ours* stand to *theirs*, round by round."""
+    """Return the ratios of *ours* to *theirs*, by round."""
     pairs = list(zip(ours, theirs, strict=True))
     return Comparison(
         peer=peer,
@@ -391,13 +391,13 @@ def render_runs(tools: Sequence[Tool], runs: dict[str, list[Run]]) -> str:
 def render_comparisons(comparisons: Sequence[Comparison]) -> str:
     """Return a Markdown table of the generator ÷ each peer."""
     lines = [
-        "| generator ÷ peer | rows/s | lowest | highest | rows/CPU s | MB/s | promised | |",
+        "| generator ÷ peer | rows/s | lowest | highest | rows/CPU s | MB/s | target | |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     lines += [
         f"| {each.peer} | {statistics.median(each.ratios):.2f} | {min(each.ratios):.2f}"
         f" | {max(each.ratios):.2f} | {each.cpu_ratio:.2f} | {each.bytes_ratio:.2f}"
-        f" | {LEAST_RATIOS[each.peer]:g} | {render_verdict(each.is_kept)} |"
+        f" | {TARGET_RATIOS[each.peer]:g} | {render_verdict(each.is_reached)} |"
         for each in comparisons
     ]
     return "\n".join(lines)
@@ -416,9 +416,9 @@ def render_peaks(peaks: Sequence[MemoryPeak]) -> str:
     return "\n".join(lines)
 
 
-def render_verdict(is_kept: bool) -> str:
-    """Return the word for a promise."""
-    return "kept" if is_kept else "MISSED"
+def render_verdict(is_reached: bool) -> str:
+    """Return the word for a target."""
+    return "reached" if is_reached else "MISSED"
 
 
 def describe_machine() -> str:
@@ -431,7 +431,7 @@ def describe_machine() -> str:
 
 
 def read_processor() -> str:
-    """Return the processor's model as far as the system tells it."""
+    """Return the processor's model, if the system reports it."""
     with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         for line in file:
             if line.startswith("model name"):
@@ -458,8 +458,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--against",
         nargs="+",
-        choices=list(LEAST_RATIOS),
-        default=list(LEAST_RATIOS),
+        choices=list(TARGET_RATIOS),
+        default=list(TARGET_RATIOS),
         help="the peers (default: all)",
     )
     parser.add_argument(
@@ -507,7 +507,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.memory:
             return report_memory(args.users, scratch)
-        peers = [name for name in LEAST_RATIOS if name in args.against]
+        peers = [name for name in TARGET_RATIOS if name in args.against]
         tools = [generator_tool(args.users)]
         environment = args.environment.resolve()
         prepare_environment(environment)
@@ -522,7 +522,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def report_speed(tools: Sequence[Tool], rounds: int, scratch: Path | None) -> int:
-    """Print how the first of *tools* stands to the others; return the exit status."""
+    """Print the first of *tools* ÷ each other; return the exit status."""
     machine = describe_machine()
     runs = run_rounds(tools, rounds, scratch)
     ours, *peers = tools
@@ -531,10 +531,10 @@ def report_speed(tools: Sequence[Tool], rounds: int, scratch: Path | None) -> in
     ]
     sys.stdout.write(
         f"{render_runs(tools, runs)}\n\n{render_comparisons(comparisons)}\n\n"
-        f"Rounds: {rounds}; medians, but the highest peak; whole processes, one worker or"
-        f" thread each.\n{machine}\n"
+        f"Rounds: {rounds}; medians, but the highest peak; complete processes, one worker"
+        f" or thread each.\n{machine}\n"
     )
-    return 0 if all(each.is_kept for each in comparisons) else 1
+    return 0 if all(each.is_reached for each in comparisons) else 1
 
 
 def report_memory(users: int, scratch: Path | None) -> int:
@@ -542,15 +542,16 @@ def report_memory(users: int, scratch: Path | None) -> int:
     machine = describe_machine()
     few = measure_peak(users, scratch)
     many = measure_peak(users * MEMORY_USERS_FACTOR, scratch)
-    is_kept = is_memory_kept(few, many)
+    is_reached = is_memory_bounded(few, many)
     sys.stdout.write(
         f"{render_peaks([few, many])}\n\n"
-        f"Promised: at most {MOST_PEAK_BYTES / 1e6:.0f} MB at {users:,} users, at most"
+        f"Target: at most {MOST_PEAK_BYTES / 1e6:.0f} MB at {users:,} users, at most"
         f" {MOST_PEAK_GROWTH:g} times that peak at {users * MEMORY_USERS_FACTOR:,}:"
-        f" {many.largest_bytes / few.largest_bytes:.2f} times, {render_verdict(is_kept)}.\n"
+        f" {many.largest_bytes / few.largest_bytes:.2f} times,"
+        f" {render_verdict(is_reached)}.\n"
         f"{machine}\n"
     )
-    return 0 if is_kept else 1
+    return 0 if is_reached else 1
 
 
 if __name__ == "__main__":

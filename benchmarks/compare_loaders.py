@@ -4,18 +4,18 @@
     python benchmarks/compare_loaders.py --rounds 9 --users 300000
     python benchmarks/compare_loaders.py --faults
 
-What is counted: whole processes, from their start to their exit.  A round runs every tool
-once, in a rotated order; the ratios are taken within a round, so that a slow spell of the
-machine meets both sides.  One run of each before the rounds is not counted.
+Complete processes are measured, from start to exit.  A round runs every tool
+once, in a rotated order; the ratios are taken within a round, so a slow period of the
+machine affects both sides.  One run of each before the rounds is not counted.
 
 The sqlite3 shell does the same job: the schema with its rules, `.import` of the five files
 in one transaction, the indexes, `PRAGMA foreign_key_check`.  sqlite-utils (no rules, no
 indexes but the key, one call a file) and DuckDB (keys, NOT NULL and references, its own
 format) are there for orientation.
 
---faults measures the slow road instead: one fault in all, and one in each of a million
-rows.  Exit status 1 if a promise is not kept.  Peers come from peers.txt, as in
-compare_generators.py, from which the measuring is taken; the shell must be on the PATH.
+--faults measures the diagnosis instead: of one fault, and of one fault in each of a million
+rows.  The exit status is 1 if a target is missed.  The peers are
+those of peers.txt, installed as by compare_generators.py; the shell must be on the PATH.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from utils.contract import read_contract  # noqa: E402
 
 INGEST = ROOT / "ingest.py"
 
-# The promises: ours ÷ the shell by wall time; the slow road ÷ the load; memory of both.
+# Targets: ours ÷ the shell by wall time; the diagnosis ÷ the load; the memory of both.
 MOST_RATIO = 1.0
 MOST_DIAGNOSIS = 5.0
 MOST_PEAK_BYTES = 200_000_000
@@ -158,7 +158,7 @@ def list_loaders(data_dir: Path, scratch: Path, python: Path) -> list[Loader]:
 def run_rounds(
     loaders: Sequence[Loader], rounds: int, scratch: Path
 ) -> dict[str, list[Usage]]:
-    """Return what each loader took in each round, the first one left out."""
+    """Return what each loader took in each round, without the first."""
     usages: dict[str, list[Usage]] = {loader.name: [] for loader in loaders}
     for number in range(rounds + 1):
         turn = number % len(loaders)
@@ -216,7 +216,7 @@ def generate(users: int, folder: Path) -> int:
 
 
 def compare(users: int, rounds: int, scratch: Path) -> bool:
-    """Print the comparison; return whether the promises are kept."""
+    """Print the comparison; return whether the targets are reached."""
     environment = default_environment()
     prepare_environment(environment)
     python = environment / "bin" / "python"
@@ -231,7 +231,7 @@ def compare(users: int, rounds: int, scratch: Path) -> bool:
 
 
 def measure_faults(users: int, scratch: Path) -> bool:
-    """Print what the slow road takes; return whether the promises are kept."""
+    """Print the cost of the diagnosis; return whether the targets are reached."""
     rows = generate(users, scratch)
     load = measure_ingest(scratch, status=0)
     say(
@@ -288,11 +288,11 @@ def measure_ingest(folder: Path, *, status: int) -> Usage:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line *argv*; return 1 if a promise is not kept."""
+    """Run the command line *argv*; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--users", type=parse_count, default=DEFAULT_USERS)
     parser.add_argument("--rounds", type=parse_count, default=DEFAULT_ROUNDS)
-    parser.add_argument("--faults", action="store_true", help="measure the slow road")
+    parser.add_argument("--faults", action="store_true", help="measure the diagnosis")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="shop-loaders-") as folder:
         scratch = Path(os.path.realpath(folder))

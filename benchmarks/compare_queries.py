@@ -1,17 +1,17 @@
-"""Measure the cohort query beside DuckDB, which answers the same SQL from the CSV files.
+"""Measure the cohort query beside DuckDB, which runs the same SQL on the CSV files.
 
     python benchmarks/compare_queries.py
     python benchmarks/compare_queries.py --rounds 9 --users 430000
 
-What is counted: whole processes, from their start to their exit.  A round runs each once,
+Complete processes are measured, from start to exit.  A round runs each once,
 in a rotated order; the ratios are taken within a round.  One round before is not counted.
 
 `cohort query` runs queries/join_query.sql on the loaded database with Python's sqlite3;
-`run_query.py` is the whole script: the query, the customers' own values, the sums by
-another road, the hashing of the database and both files; with --forecast the models too.
+`run_query.py` is the complete script: the query, the values of each customer, the
+reconciliation, the hash of the database and both files; with --forecast also the models.
 DuckDB reads the five CSV files with the columns and types of db/schema.sql, and runs the
-same file with all processors.  Exit status 1 if a promise is not kept.  DuckDB comes from
-peers.txt, as in compare_generators.py, from which the measuring is taken.
+same file with all processors.  The exit status is 1 if a target is missed.  DuckDB is
+the version in peers.txt, installed as by compare_generators.py.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def list_commands(folder: Path, python: Path) -> list[Command]:
 def run_rounds(
     commands: Sequence[Command], rounds: int, folder: Path
 ) -> dict[str, list[Usage]]:
-    """Return what each command took in each round, the first one left out."""
+    """Return what each command took in each round, without the first."""
     usages: dict[str, list[Usage]] = {command.name: [] for command in commands}
     for number in range(rounds + 1):
         turn = number % len(commands)
@@ -144,7 +144,7 @@ def render_table(usages: dict[str, list[Usage]]) -> str:
 
 
 def compare(users: int, rounds: int, folder: Path) -> bool:
-    """Print the comparison; return whether the promises are kept."""
+    """Print the comparison; return whether the targets are reached."""
     environment = default_environment()
     prepare_environment(environment)
     generate(users, folder)
@@ -161,7 +161,7 @@ def compare(users: int, rounds: int, folder: Path) -> bool:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line *argv*; return 1 if a promise is not kept."""
+    """Run the command line *argv*; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--users", type=parse_count, default=DEFAULT_USERS)
     parser.add_argument("--rounds", type=parse_count, default=DEFAULT_ROUNDS)

@@ -2,9 +2,9 @@
 
 The columns are those of db/schema.sql; orders per user, items per order and payments per
 order have about the generator's means.  Every drawn value comes from a provider of Faker,
-which is what the library is for; sums are plain Python.  Names are drawn without Faker's
-weights, which its documents recommend where speed matters.  This does less than the generator:
-rows are not in time order, and no customer, season or product differs from another.
+because that is the purpose of the library; sums are plain Python.  Names are drawn without
+Faker's weights, as its documentation recommends for speed.  This script does less than the
+generator: rows are not in time order, and all customers, seasons and products are alike.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ SQL_TOKENS = {
 
 @dataclass(frozen=True)
 class Change:
-    """The bytes *start* to *end* of the file *path* replaced by *text*; *line* is from 1."""
+    """The bytes *start* to *end* of the file *path* replaced by *text*."""
 
     path: str
     line: int
@@ -274,7 +274,8 @@ def iterate_expressions(statement: ast.stmt) -> Iterator[ast.expr]:
 # ---- Changes of SQL --------------------------------------------------------------------
 
 _SQL_TOKEN = re.compile(
-    r"--[^\n]*|'(?:[^']|'')*'|UNION ALL|NOT IN|NOT EXISTS|[A-Za-z_][\w.]*|\d+|<>|[<>]=|\|\||\S"
+    r"--[^\n]*|'(?:[^']|'')*'|UNION ALL|NOT IN|NOT EXISTS|[A-Za-z_][\w.]*|\d+"
+    r"|<>|[<>]=|\|\||\S"
 )
 
 

@@ -166,7 +166,7 @@ def ground_truth(value: float) -> Source:
 
 
 class Row(NamedTuple):
-    """One statistic; without a *band* it is reported only; *method* is how it is measured."""
+    """One statistic; without a *band* it is not judged; *method* is how it is measured."""
 
     name: str
     band: Band | None
@@ -217,7 +217,7 @@ def top_share(values: Iterable[float], top: float) -> float:
 
 
 def gini(values: Iterable[float]) -> float:
-    """Return the Gini coefficient of *values*: 0 if all are equal, near 1 if one holds the sum.
+    """Return the Gini coefficient of *values*: 0 if they are equal, near 1 if one is all.
 
     >>> gini([1, 1, 1]), gini([0, 0, 0, 1])
     (0.0, 0.75)
@@ -772,14 +772,14 @@ def season_rows(shop: Shop) -> list[Row]:
 
 
 def peak_multiple(by_day: Mapping[date, int], year: int, days_later: int) -> float:
-    """Return the orders *days_later* after Black Friday ÷ those of the mean day of its season."""
+    """Return the orders of a day after Black Friday ÷ those of the season's mean day."""
     season = [date(year, 11, 1) + number * DAY for number in range(30 + 31)]
     peak = find_black_friday(year) + days_later * DAY
     return ratio(by_day.get(peak, 0), mean(by_day.get(day, 0) for day in season))
 
 
 def november_multiple(by_day: Mapping[date, int], years: Sequence[int]) -> float:
-    """Return the orders a day of November ÷ those of the months before, in the last year."""
+    """Return orders a day in November ÷ in the months before, of the last year."""
     if not years:
         return math.nan
     start, november, december = (date(years[-1], month, 1) for month in (1, 11, 12))
