@@ -8,10 +8,15 @@ import unittest
 from contextlib import closing
 from typing import Any
 
+from db.reporting.checks import TRENDS_DIR
 from db.reporting.markdown import escape, render_markdown, render_plot, render_summary
 from db.reporting.report import read_report
 from tests.report_case import CHECK_COUNT, ReportCase
 from tests.shop import ORDERS, PAYMENTS, PRODUCTS, USERS
+
+# The title, key figures, checks and provenance; and a section for each trend.
+FIXED_HEADINGS = 4
+TREND_COUNT = len(list(TRENDS_DIR.glob("*.sql")))
 
 HOSTILE_WORDS = [
     "a|b||c",
@@ -153,7 +158,9 @@ class Markdown(ReportCase):
                 self.assertEqual(len(widths), 1, block)
                 self.assertTrue(all(line.endswith(" |") for line in lines), block)
         headings = {line for line in text.splitlines() if line.startswith("#")}
-        self.assertEqual(len(headings - {"## Findings"}), 13, headings)
+        self.assertEqual(
+            len(headings - {"## Findings"}), FIXED_HEADINGS + TREND_COUNT, headings
+        )
         self.assertEqual(len(re.findall("^```", text, flags=re.MULTILINE)), 4)
 
     def test_escaped_values_are_displayed_literally(self) -> None:
