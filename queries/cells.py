@@ -254,7 +254,7 @@ def _add_months(quarter: str, months: list[list[Cell]], observed_age: int) -> li
 # ---- Back to rows ------------------------------------------------------------------------
 
 
-def list_rows(
+def build_rows(
     cells: Sequence[Cell], columns: Sequence[str], *, has_segments: bool, grain: str
 ) -> QueryRows:
     """Return the rows of query_result.csv; without cells, *columns* are the query's."""

@@ -79,7 +79,7 @@ def read_database(
         totals = _sum_tables(connection, database, query, as_of)
         require_events_by_as_of(provenance, totals, database)
         try:
-            rows, values = run_query(connection, query)
+            rows, values = execute_query(connection, query)
             histories = (
                 read_histories(connection, query.text) if options.has_forecast else {}
             )
@@ -106,7 +106,7 @@ def _explain_failure(error: Exception, database: Path, query_path: Path) -> Data
 # ---- The query ---------------------------------------------------------------------------
 
 
-def run_query(
+def execute_query(
     connection: sqlite3.Connection, query: CohortQuery
 ) -> tuple[QueryRows, ValueArrays | None]:
     """Return the rows of *query* and, if it has them, the customers' own values.

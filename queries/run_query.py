@@ -11,7 +11,7 @@ from queries.cells import (
     Cell,
     QueryRows,
     arrange_cells,
-    list_rows,
+    build_rows,
     read_cells,
     split_segments,
 )
@@ -164,7 +164,7 @@ def build_result(query: CohortQuery, data: QueryData) -> QueryResult:
     score = None
     if options.has_forecast:
         document["forecast"], score = build_forecast(query, data, cells)
-    rows = list_rows(
+    rows = build_rows(
         segment_cells if options.by else cells,
         data.rows.columns,
         has_segments=options.by is not None,

@@ -38,7 +38,7 @@ def find_clv(record: Mapping[str, Any], months: int) -> dict[str, Any]:
 
 
 def find_line(lines: Sequence[str], start: str) -> int:
-    """Return where the line is that begins with *start*."""
+    """Return the index of the first line that starts with *start*."""
     return next(at for at, line in enumerate(lines) if line.startswith(start))
 
 
@@ -47,7 +47,7 @@ class QueryCase(ShopCase):
 
     @property
     def out_dir(self) -> Path:
-        """Return where the results go."""
+        """Return the folder of the results."""
         return self.folder / "out"
 
     def run_query(self, *arguments: object) -> Result:
@@ -62,7 +62,7 @@ class QueryCase(ShopCase):
         )
 
     def read_document(self, *arguments: object) -> dict[str, Any]:
-        """Run the script, which must succeed without a word; return its JSON."""
+        """Run the script, which must succeed without messages; return its JSON."""
         result = self.run_query(*arguments)
         self.assertEqual((result.status, result.stderr), (0, ""), result)
         document: dict[str, Any] = json.loads(self.read("query_result.json"))
@@ -78,7 +78,7 @@ class QueryCase(ShopCase):
         return cells
 
     def set_as_of(self, as_of: str) -> None:
-        """Change the last day that the folder's database speaks for."""
+        """Change the as-of day of the folder's database."""
         with closing(sqlite3.connect(self.database)) as connection:
             connection.execute(
                 f"UPDATE {PROVENANCE_TABLE} SET value = ? WHERE property = 'as_of'",
@@ -87,18 +87,18 @@ class QueryCase(ShopCase):
             connection.commit()
 
     def create_orders(self, *orders: Row, as_of: str, **tables: Sequence[Row]) -> None:
-        """Make a shop of *orders*, each given as order_id, user_id, day, status and cents.
+        """Create a shop of *orders*, each given as order_id, user_id, day, status and cents.
 
         The cents are those of one mug; *tables* may replace items and payments.
         """
         items = [(key, key, 2, 1, cents, 0, cents) for key, _, _, _, cents in orders]
         rows = {"order_items": items, "payments": []} | tables
-        whole = [
+        order_rows = [
             (key, user_id, f"{day}T12:00:00Z", status, cents, 0, 0, 0, cents)
             for key, user_id, day, status, cents in orders
         ]
         self.database.unlink(missing_ok=True)
-        create_shop(self.database, orders=whole, as_of=as_of, **rows)
+        create_shop(self.database, orders=order_rows, as_of=as_of, **rows)
 
 
 class OptionsCase(QueryCase):
@@ -121,7 +121,7 @@ class RefusalCase(QueryCase):
     """A test with results that a refused run must not change."""
 
     def setUp(self) -> None:
-        """Query the small shop, so that there are results to lose."""
+        """Query the small shop, so that there are results to keep."""
         super().setUp()
         create_shop(self.database)
         self.read_document()

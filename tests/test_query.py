@@ -22,15 +22,15 @@ from tests.support import (
 )
 from utils.ratios import ratio
 
-# The shop of tests/shop.py, computed by hand from its rows.  January's
-# cohort is users 1 and 2, February's is user 3.  Unit costs: teapot 1200, mug 400, lamp
-# 3000.  User 2's cancelled order 4 and user 3's pending order 6 are nowhere.
+# The cells of the shop in tests/shop.py, computed by hand from its rows.  The cohort of
+# January is users 1 and 2, that of February user 3.  Unit costs: teapot 1200, mug 400, lamp
+# 3000.  User 2's cancelled order 4 and user 3's pending order 6 do not count.
 #
 #   2024-01, 0: orders 1 and 2.  Cost 1 x 1200 + 2 x 400 + 1 x 3000 = 5000.
 #   2024-01, 1: order 3, user 1's second.  Refunds 833 (order 2) + 388 (order 3).
-#   2024-01, 2: order 7.  Refund 611 (order 3).  Cost 1200 + 3000.  March still runs.
+#   2024-01, 2: order 7.  Refund 611 (order 3).  Cost 1200 + 3000.  March is incomplete.
 #   2024-02, 0: order 5, whose first charge failed and which was then paid in two parts.
-#   2024-02, 1: nothing, so far.
+#   2024-02, 1: no event.
 #
 #   cohort, months since, month, size, active, repeat, orders, units,
 #       gross, discount, refund, net, cost, margin, net so far, margin so far, observed,
@@ -131,9 +131,9 @@ RATIOS = (
 )
 
 
-# Wilson's interval with z = 1.959964, z * z = 3.841459.  Of all n customers it begins at
-# n / (n + z * z), of none it ends at z * z / (n + z * z), and of half of them it reaches
-# z / (2 * the root of (n + z * z)) to both sides of 0.5.
+# Wilson's interval with z = 1.959964, z * z = 3.841459.  For n of n customers it starts at
+# n / (n + z * z), for 0 of n it ends at z * z / (n + z * z), and for half of them it is
+# 0.5 ± z / (2 * the root of (n + z * z)).
 ALL_OF_1, ALL_OF_2, ALL_OF_3 = (0.206549, 1), (0.34238, 1), (0.438503, 1)
 
 
@@ -159,7 +159,7 @@ class Cells(QueryCase):
         self.assertEqual(self.read("query_result.csv").decode("utf-8"), expected)
 
     def test_order_with_several_items_and_payments_counts_once(self) -> None:
-        # Joined naively, 2 items x 3 payments make 9,000 of 3,000 cents.
+        # A direct join, 2 items x 3 payments, would turn 3,000 cents into 9,000.
         self.create_orders(
             (1, 1, "2024-01-10", "paid", 3000),
             as_of="2024-01-31",
@@ -305,13 +305,13 @@ class LastMonth(QueryCase):
                         self.assertEqual(self.last_cells(as_of), [1, is_complete][-month:])
 
     def last_cells(self, as_of: str) -> list[int]:
-        """Return `is_complete` of the last two months, straight from the SQL."""
+        """Return `is_complete` of the last two months, from the SQL alone."""
         self.set_as_of(as_of)
         sql = QUERY_PATH.read_text(encoding="utf-8")
         return [row[-1] for row in self.query(sql)][-2:]
 
     def test_clv_is_null_until_its_month_is_complete(self) -> None:
-        # All but the orders is quiet: January's cohort stays at 13668 / 2 customers.
+        # There are no later events: January's cohort stays at 13668 / 2 customers.
         create_shop(self.database)
         for as_of, expected in {
             "2024-04-29": (None, None, None, None),
@@ -330,7 +330,7 @@ class LastMonth(QueryCase):
                     find_clv(cohort, months)["cents"] for months in (3, 6, 12, 24)
                 )
                 self.assertEqual(found, expected)
-                # Two customers of 9501 and 4167: the mean is the median, too.
+                # Two customers with 9501 and 4167: the median equals the mean.
                 medians = [
                     find_clv(cohort, months)["median_cents"] for months in (3, 6, 12, 24)
                 ]
@@ -391,8 +391,8 @@ class Ratios(QueryCase):
         )
 
     def test_summary_counts_the_cohorts_of_each_clv(self) -> None:
-        # By May's end January's and February's cohorts are 3 months old: 16668 / 3.  Of
-        # that user 1 has brought 3500 + 1 + 6000, user 2 4167 and user 3 3000.  Their
+        # At the end of May both cohorts have completed month 3: 16668 / 3.  The net of
+        # user 1 is 3500 + 1 + 6000, of user 2 4167 and of user 3 3000.  Their
         # squared distances to the mean add up to 3945² + 1389² + 2556² = 24025482; the
         # standard error is the root of 24025482 / 2 / 3, 2001.0615, and 1.959964 of it
         # are 3922.01.

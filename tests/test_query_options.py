@@ -39,7 +39,7 @@ from tests.support import (
     sample_shop,
 )
 
-# What can be added from segment to segment.
+# The figures that add up over the segments.
 ADDED = (
     "cohort_size",
     "active_customers",
@@ -100,7 +100,7 @@ class IndependentComputation(OptionsCase):
                 day = date.fromisoformat(as_of)
                 customers = recount.count_shop(self.folder, day, statuses)
                 self.assert_equal_to(customers, day, document, text)
-                # Also as a command.
+                # The same with the recount as a command.
                 options = ["--as-of", as_of, "--cohort", grain, "--valid-status"]
                 options += [",".join(statuses), *(["--by", by] if by else [])]
                 result = call(recount.main, self.folder, *options)
@@ -219,7 +219,8 @@ class Quarters(OptionsCase):
         (2, 3, 1, 1, 2, 7000, 1000, 611, 5389, 4200, 1189, 1, 16668, 5868),
     )
 
-    # Observed is what also customers of March would have lived; complete, if to its end.
+    # is_observed and is_complete: whether customers of March have begun, or completed, the
+    # month.
     FLAGS = (
         ("2024-03-15", ["10", "00", "00"]),
         ("2024-03-31", ["11", "00", "00"]),
@@ -261,7 +262,7 @@ class Quarters(OptionsCase):
         )
 
     def test_clv_is_null_until_the_last_month_has_that_age(self) -> None:
-        # 16668 / 3, when what would be March's cohort has lived June.
+        # 16668 / 3, when a cohort of March would have completed June.
         create_shop(self.database)
         for as_of, expected in {"2024-06-29": None, "2024-06-30": 5556}.items():
             with self.subTest(as_of):
@@ -293,7 +294,7 @@ class Quarters(OptionsCase):
 class Categories(OptionsCase):
     """The category of a customer has the largest amount in the first valid order."""
 
-    # Teapot 1 and mug 2 are of the kitchen; lamp 3 and rug 4 of the home.
+    # Teapot 1 and mug 2 have the category kitchen, lamp 3 and rug 4 home.
     LINES: tuple[tuple[int, tuple[tuple[int, int], ...]], ...] = (
         (1, ((1, 1000), (3, 1000))),  # equal: the first by name
         (2, ()),  # nothing bought
@@ -333,7 +334,7 @@ class Categories(OptionsCase):
         )
 
     def customers(self, *arguments: object) -> dict[str, int]:
-        """Return how many customers each category has."""
+        """Return the number of customers in each category."""
         document = self.read_document("--by", "category", *arguments)
         return {
             record["segment"]: record["summary"]["customer_count"]
@@ -351,7 +352,7 @@ class Categories(OptionsCase):
         self.assertEqual(found, self.customers())
 
     def test_category_depends_on_the_valid_orders(self) -> None:
-        # Then order 5 is user 4's first.
+        # With cancelled orders, order 5 is user 4's first one.
         self.assertEqual(
             self.customers("--valid-status", "paid,cancelled"),
             {"home": 2, "kitchen": 1, "none": 1},
@@ -401,8 +402,8 @@ class EarlierDay(OptionsCase):
         """Fail unless one diagonal lies between the cells of the two days."""
         gone = [new[key] for key in new.keys() - old.keys()]
         self.assertEqual(old.keys() - new.keys(), set())
-        # The diagonal: the last month, once for each cohort there is.  A cohort that began
-        # later in a month that ran on the earlier day is not there at all.
+        # The diagonal is the last month of every cohort.  A cohort whose first order is after
+        # the earlier day is missing from the older cells.
         begun = {key[:2] for key in new} - {key[:2] for key in old}
         self.assertLessEqual({cohort for _, cohort in begun}, {earlier[:7], later[:7]})
         if all(cell["is_complete"] for cell in old.values()):
@@ -500,7 +501,8 @@ class Segments(OptionsCase):
             added.update({name: cell[name] for name in ADDED})
         for cell in document["cells"]:
             cohort = cell["cohort"]
-            # Of a quarter's month that not all have reached, not all segments have a cell.
+            # In a month that not all customers of a quarter have reached, a segment may have no
+            # cell.
             names = ADDED if cell["is_observed"] else ("net_cents", "order_count")
             added = sums[cohort, cell["months_since"]]
             self.assertEqual(
@@ -525,7 +527,7 @@ class Segments(OptionsCase):
                 self.assertEqual(sizes, counts)
 
     def test_segments_of_the_small_shop_equal_those_computed_by_hand(self) -> None:
-        # Organic brought users 1 and 3, e-mail user 2; user 4 has bought nothing.
+        # Users 1 and 3 have the channel organic, user 2 e-mail; user 4 has no order.
         create_shop(self.database)
         self.read_document("--by", "channel")
         text = self.read("query_result.csv").decode("utf-8")
@@ -616,7 +618,7 @@ class CustomerValues(OptionsCase):
                     mean = (cents + 8) / 2
                     self.assertEqual(find_clv(cohort, age)["cents"], mean)
                     self.assertEqual(find_clv(cohort, age)["median_cents"], mean)
-                    # Of two values the standard error is half of their distance.
+                    # The standard error of two values is half of their difference.
                     reach = 1.959964 * abs(cents - 8) / 2
                     for name, end in (("low", mean - reach), ("high", mean + reach)):
                         found = find_clv(cohort, age)[f"{name}_cents"]
@@ -625,7 +627,7 @@ class CustomerValues(OptionsCase):
             record["segment"]: record["cohorts"][0] for record in document["segments"]
         }
         for age, cents in first.items():
-            # Organic brought user 1, e-mail user 2; of one there is no interval.
+            # Each segment has one customer, so there is no interval.
             self.assertEqual(find_clv(segments["organic"], age)["median_cents"], cents)
             self.assertEqual(find_clv(segments["email"], age)["median_cents"], 8)
             self.assertIsNone(find_clv(segments["email"], age)["low_cents"])
@@ -701,7 +703,7 @@ class Reconciliation(OptionsCase):
 
     def test_users_without_a_valid_order_are_counted(self) -> None:
         create_shop(self.database)
-        # User 4 has none; only user 1 has one that is shipped or delivered.
+        # User 4 has no valid order; only user 1 has one that is shipped or delivered.
         for arguments, expected in (
             ([], 1),
             (["--as-of", "2024-03-01"], 1),
@@ -821,12 +823,12 @@ class Verification(OptionsCase):
         shutil.copytree(self.results, self.out_dir)
 
     def find_faults(self) -> dict[str, str]:
-        """Return the links that do not hold."""
+        """Return the faults that the verification finds."""
         links = verify_result(self.path, self.out_dir)
         return {link.name: link.fault for link in links if link.fault}
 
     def change(self, name: str, old: str, new: str) -> None:
-        """Replace a text of a result, once."""
+        """Replace the first *old* in the result *name*."""
         text = self.read(name).decode("utf-8")
         self.assertIn(old, text)
         changed = text.replace(old, new, 1).encode("utf-8")

@@ -194,7 +194,7 @@ class Document(QueryCase):
 
 
 def create_shop_without_orders(path: Path) -> None:
-    """Make a shop with users whom nothing has been sold to."""
+    """Create a shop with users and without orders."""
     create_shop(path, orders=[], order_items=[], payments=[])
 
 
@@ -202,7 +202,7 @@ class Files(QueryCase):
     """The files are written where the user wants them, and nowhere else."""
 
     def setUp(self) -> None:
-        """Put a small shop where its path needs quoting."""
+        """Create the small shop under a path that needs quoting in a URI."""
         super().setUp()
         name = "50% off #1 & ü;.db" if os.name == "nt" else "50% off? #1 & ü;.db"
         self.path = create_shop(self.folder / name)
@@ -266,7 +266,7 @@ class SegmentNames(OptionsCase):
     """The name of a segment harms neither a spreadsheet nor a terminal."""
 
     def create_categories(self, *names: str) -> None:
-        """Make a shop in which a user each first bought in a category of these *names*."""
+        """Create a shop with one customer for each category in *names*."""
         self.database.unlink(missing_ok=True)
         keys = range(1, len(names) + 1)
         create_shop(
@@ -280,7 +280,7 @@ class SegmentNames(OptionsCase):
                 for key in keys
             ],
             order_items=[(key, key, key, 1, 1000, 0, 1000) for key in keys],
-            # More than was paid, so that there is a number below 0.
+            # More than was paid, so that some numbers are negative.
             payments=[
                 (key, key, "refund", "card", "succeeded", 1500, "2024-01-11T12:00:00Z")
                 for key in keys
@@ -298,7 +298,7 @@ class SegmentNames(OptionsCase):
         for row in rows:
             self.assertEqual(row["net_cents"], "-500")
             self.assertEqual(row["margin_cents"], "-900")
-        # In the JSON a name is itself.
+        # In the JSON the names are unchanged.
         self.assertEqual({r["segment"] for r in document["segments"]}, set(names))
 
     def test_control_characters_are_escaped_on_the_terminal(self) -> None:
@@ -383,7 +383,7 @@ class Script(QueryCase):
                 self.assertLessEqual(max(map(len, table)), width)
 
     def test_hidden_rows_and_columns_are_counted(self) -> None:
-        # 24 cohorts and ages; beside month and size there is room for 13 cells in 80.
+        # 24 cohorts and ages; 13 cells fit into 80 columns.
         document = json.loads((sample_shop() / "query_result.json").read_bytes())
         for width, expected in {
             80: "Not shown: 12 older cohorts, 11 later months.",
@@ -501,7 +501,7 @@ class TerminalTable(OptionsCase):
                     lines = self.ESCAPE.sub("", text).split("\n")
                     table = lines[find_line(lines, "cohort ") :]
                     self.assertLessEqual(max(map(len, table)), width)
-                    # As many months as there is room for, of 24 and 5 columns each.
+                    # As many of the 24 months as fit, with 5 columns each.
                     room = min(24, (width - len("cohort    size")) // 5)
                     self.assertEqual(len(table[0].split()), 2 + room)
 
@@ -547,5 +547,5 @@ class FakeTerminal(io.StringIO):
     """A stream that reports that it is a terminal."""
 
     def isatty(self) -> bool:
-        """Return that it is."""
+        """Return True."""
         return True

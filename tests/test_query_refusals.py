@@ -61,7 +61,7 @@ class UnusableDatabase(RefusalCase):
         )
 
     def test_refund_beyond_the_precision_of_a_float_is_refused(self) -> None:
-        # 2 ** 53 + 1 of 1 of 1: the product fits, the share with its quarter does not.
+        # The product (2 ** 53 + 1) * 1 fits, but the share plus 0.25 loses a cent.
         self.create_orders(
             (1, 1, "2024-01-10", "returned", 1),
             as_of="2024-01-31",
@@ -114,7 +114,7 @@ class OwnQuery(RefusalCase):
     )
 
     def write_query(self, sql: str) -> Path:
-        """Write *sql* to a file of the user's."""
+        """Write *sql* to a file; return its path."""
         path = self.folder / "mine.sql"
         path.write_text(sql, encoding="utf-8")
         return path

@@ -29,7 +29,7 @@ from tests.support import (
 )
 from utils.contract import PROVENANCE_TABLE, read_contract, split_sql
 
-# Columns of the contract in an engine that does not know SQLite's types.
+# The types of the columns in an engine without SQLite's types.
 ENGINE_TYPES = {"INTEGER": "BIGINT", "TEXT": "VARCHAR"}
 
 
@@ -124,7 +124,7 @@ SHARED = {
 
 
 def divide_in_floats(sql: str) -> str:
-    """Return *sql* as an engine reads it that divides in floating point, such as Spark.
+    """Return *sql* as an engine executes it that divides in floating point, such as Spark.
 
     SQLite's own CAST then cuts off, as such an engine's does.
     """
@@ -205,7 +205,7 @@ class PartsOfAQuery(unittest.TestCase):
         )
 
     def test_replacement_is_inserted_unchanged(self) -> None:
-        # No pattern: a backslash or a group is nothing special.
+        # The body is not a pattern: backslashes and groups have no meaning.
         body = r"SELECT '\1 \g<0> %s {}' AS x"
         changed = replace_body("WITH a AS (SELECT 1) SELECT x FROM a", "a", body)
         with closing(sqlite3.connect(":memory:")) as connection:
