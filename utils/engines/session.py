@@ -47,7 +47,7 @@ _LINES, _AS_OF, _VERSION = "lines_of_", "as_of", "version"
 class Session(NamedTuple):
     """The tables of a folder, declared in a *script* that *engine* has not run yet.
 
-    *digests* holds of each table the SHA-256 of its rows, or the hash that computes it.
+    *digests* maps each table to the SHA-256 of its rows, or to the hash that computes it.
     """
 
     engine: Engine
