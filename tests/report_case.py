@@ -23,7 +23,7 @@ class ReportCase(ShopCase):
     """A test of the report on a shop in the temporary folder `self.folder`."""
 
     def make_shop(self, **rows: Any) -> Path:
-        """Make the database of the shop worked out by hand, with *rows* instead of its."""
+        """Create the shop worked out by hand, with *rows* instead of its own."""
         self.database.unlink(missing_ok=True)
         return create_shop(self.database, **rows)
 

@@ -750,7 +750,7 @@ class BrokenShop(CheckCase):
         self.assertEqual({len(row[2]) for row in sample}, {120})
 
     def test_sum_that_overflows_is_noted_and_the_other_checks_run(self) -> None:
-        # Two lines of 2 ** 62 cents each: their sum is one more than SQLite can hold.
+        # Two lines of 2 ** 62 cents each: their sum is above the largest integer of SQLite.
         fault = Break(
             f"UPDATE order_items SET line_total_cents = {2**62} WHERE order_id = 7"
         )

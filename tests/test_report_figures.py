@@ -224,7 +224,7 @@ class IndependentComputation(ReportCase):
             shop = make_random_shop(random.Random(seed))  # noqa: S311
             report = self.report_shop(**shop)
             kpis = report["kpis"]
-            for trend, column, whole in [
+            for trend, column, total in [
                 ("revenue_by_month", "net_cents", "net_cents"),
                 ("countries", "net_cents", "net_cents"),
                 ("channels", "net_cents", "net_cents"),
@@ -239,7 +239,7 @@ class IndependentComputation(ReportCase):
             ]:
                 with self.subTest(seed=seed, trend=trend, column=column):
                     rows = report["trends"][trend]["rows"]
-                    self.assertEqual(sum(row[column] for row in rows), kpis[whole])
+                    self.assertEqual(sum(row[column] for row in rows), kpis[total])
 
     def test_every_trend_counts_the_orders_of_the_same_statuses(self) -> None:
         for status in (*sorted(VALID), "pending", "cancelled"):
@@ -283,7 +283,7 @@ class IndependentComputation(ReportCase):
 
 
 class Calendar(ReportCase):
-    """Months are calendar months: none is missing, and one that still runs is marked."""
+    """Months are calendar months: none is missing, and an incomplete one is marked."""
 
     def test_month_without_an_event_has_a_row_of_zeros(self) -> None:
         rows = self.trend("revenue_by_month", orders=[ORDERS[0], ORDERS[6]])
@@ -336,7 +336,7 @@ class Calendar(ReportCase):
             }
             for n, month in enumerate(months, start=1)
         ]
-        # January 2024 against January 2023; February still runs.
+        # January 2024 is compared with January 2023; February is incomplete.
         last = find_last_complete_month(rows)
         assert last is not None
         self.assertEqual((last["month"], last["net_cents"]), ("2024-01", 1300))
@@ -440,7 +440,7 @@ class LargeAmounts(ReportCase):
         self,
     ) -> None:
         # Two products are beyond 2 ** 63 - 1; the third fits, but its share, 2 ** 53 + 1,
-        # is more than a floating-point number holds to the cent.
+        # is not exact in floating point.
         for amount, goods, tax in [
             (99_999_999_987, 99_999_999_993, 20_000_000_000),
             (2**32, 2**31, 0),

@@ -311,7 +311,7 @@ class Summary(ReportCase):
 def make_months(count: int, complete: int | None = None) -> list[dict[str, Any]]:
     """Return *count* months from January 2000, with 1, 2, 3, … of net revenue.
 
-    The first *complete* of them are over; if that is not told, all.
+    The first *complete* of them are complete; without a number, all.
     """
     return [
         {

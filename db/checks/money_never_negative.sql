@@ -1,4 +1,4 @@
--- Question: which rows hold a negative amount, or a quantity below one?
+-- Question: which rows have a negative amount, or a quantity below one?
 -- Key: table_name, row_id.
 -- Title: No amount is negative and no quantity is below one
 -- Severity: error

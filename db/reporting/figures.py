@@ -177,7 +177,7 @@ def group_by_period(
 ) -> tuple[str, list[Period]]:
     """Return the name of the periods, and the months *rows* grouped into them.
 
-    The periods are the shortest that give *at_most* groups; else years, however many.
+    The periods are the shortest with *at_most* groups, or years if all have more.
     """
     noun = next(
         (
@@ -193,9 +193,9 @@ def group_by_period(
         period = label(row["month"])
         sums[period] = sums.get(period, 0) + row["net_cents"]
     next_month = month_text(month_number(rows[-1]["month"]) + 1)
-    running = {label(row["month"]) for row in rows if not row["is_complete"]}
-    running.add(label(next_month))
-    return noun, [Period(name, net, name not in running) for name, net in sums.items()]
+    incomplete = {label(row["month"]) for row in rows if not row["is_complete"]}
+    incomplete.add(label(next_month))
+    return noun, [Period(name, net, name not in incomplete) for name, net in sums.items()]
 
 
 def derive_kpis(trends: Mapping[str, Row], tables: Sequence[Row]) -> Row:

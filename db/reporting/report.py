@@ -78,7 +78,7 @@ DEFINITIONS = {
     "failed_payment_rate": "failed charges ÷ all charges",
     "new_customers": "customers whose first valid order is in the month",
     "returning_customers": "customers of the month who are not new",
-    "is_complete": "1 if the data cover the whole month, 0 if the month is running",
+    "is_complete": "1 if the data cover the complete month, else 0",
 }
 
 Row = dict[str, Any]
