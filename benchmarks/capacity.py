@@ -5,8 +5,8 @@
 
 Every command runs once, as a complete process.  Generation uses one worker, so processor
 time is that of one core.  `duckdb` and `spark-sql` are found as the scripts find them;
-Spark runs on all cores of this machine.  --plan extrapolates from the last size measured, with
-the formulas that it prints.
+Spark runs on all cores of this machine.  --plan extrapolates from the last size measured,
+with the formulas that it prints.
 """
 
 from __future__ import annotations
@@ -172,8 +172,9 @@ def extrapolate(made: Generation, users: int, parts: int) -> str:
                 f" {TRAIT_BYTES} bytes x users"
             ),
             (
-                f"- scratch of a part: {TIMESTAMP_BYTES * orders / 1e9:,.1f} GB of timestamps"
-                f" = {TIMESTAMP_BYTES} bytes x orders; also the size of a shuffle"
+                f"- scratch of a part: {TIMESTAMP_BYTES * orders / 1e9:,.1f} GB of"
+                f" timestamps = {TIMESTAMP_BYTES} bytes x orders;"
+                " also the size of a shuffle"
             ),
         ]
     )

@@ -117,7 +117,7 @@ class ParallelSuite(unittest.TestSuite):
         worker_count = min(os.cpu_count() or 1, len(classes))
         if debug or worker_count < 2:
             return super().run(result, debug)
-        # What workers leave for the end of the process goes with this folder: they have none.
+        # Workers end without atexit: what their tests leave is removed with this folder.
         with tempfile.TemporaryDirectory() as folder:
             executor = ProcessPoolExecutor(
                 worker_count,
