@@ -156,7 +156,7 @@ def run_query(args: argparse.Namespace) -> None:
     """Run the query as *args* request, write the results and print their summary."""
     # Imported here so that --help and a mistyped option are answered at once.
     from queries.options import Options
-    from queries.summary import render_score, render_summary
+    from queries.summary import render_result, render_score
 
     options = Options(
         args.cohort,
@@ -167,7 +167,7 @@ def run_query(args: argparse.Namespace) -> None:
     )
     outcome = query_source(args, options)
     width = shutil.get_terminal_size().columns
-    print_safely(render_summary(outcome.document, width=width, has_colour=has_colour()))
+    print_safely(render_result(outcome.document, width=width, has_colour=has_colour()))
     if outcome.score:
         print_safely("")
         print_safely(render_score(outcome.score, outcome.document["currency"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from queries.cells import SUMMED_COLUMNS, Cell
+from queries.cohort_cells import SUMMED_COLUMNS, Cell
 from queries.customer_values import ALL_COHORTS, CLV_MONTHS, Spreads
 from queries.uncertainty import Spread, wilson_interval
 from utils.ratios import ratio

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from queries.cells import Cell
+from queries.cohort_cells import Cell
 from queries.uncertainty import Spread, describe_spread
 from utils.months import month_text, quarter_text
 

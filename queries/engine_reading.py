@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from queries.cells import QueryRows
+from queries.cohort_cells import QueryRows
 from queries.cohort_query import CUSTOMERS_CTE, CohortQuery
 from queries.customer_values import ALL_COHORTS, MeasuredSpreads, SpreadKey
 from queries.forecast.histories import collect_histories

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from queries.cells import QueryRows
+from queries.cohort_cells import QueryRows
 from utils.atomic_files import write_atomically
 from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, render_json
 

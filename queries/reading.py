@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from queries.cells import QueryRows
+from queries.cohort_cells import QueryRows
 from queries.cohort_query import CUSTOMERS_CTE, CohortQuery
 from queries.customer_values import MeasuredSpreads, ValueArrays, collect_values
 from queries.forecast.histories import PurchaseHistory, collect_histories
@@ -79,7 +79,7 @@ def read_database(
         totals = _sum_tables(connection, database, query, as_of)
         require_events_by_as_of(provenance, totals, database)
         try:
-            rows, values = execute_query(connection, query)
+            rows, values = run_cohort_query(connection, query)
             histories = (
                 read_histories(connection, query.text) if options.has_forecast else {}
             )
@@ -106,7 +106,7 @@ def _explain_failure(error: Exception, database: Path, query_path: Path) -> Data
 # ---- The query ---------------------------------------------------------------------------
 
 
-def execute_query(
+def run_cohort_query(
     connection: sqlite3.Connection, query: CohortQuery
 ) -> tuple[QueryRows, ValueArrays | None]:
     """Return the rows of *query* and, if it has them, the customers' own values.

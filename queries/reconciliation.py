@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from queries.cells import Cell
+from queries.cohort_cells import Cell
 from queries.options import VALID_STATUSES, Options
 
 # The end of the last day's last second; as text it sorts after all times of the day.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from queries.cells import (
+from queries.cohort_cells import (
     Cell,
     QueryRows,
     arrange_cells,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from queries.cells import Cell
+from queries.cohort_cells import Cell
 from queries.customer_values import CLV_MONTHS
 from queries.forecast.forecast import HORIZON_MONTHS
 from utils.formats import (
@@ -38,7 +38,7 @@ _SHADES = [
 _PLAIN = "\x1b[0m"
 
 
-def render_summary(
+def render_result(
     document: Mapping[str, Any], *, width: int, has_colour: bool = False
 ) -> str:
     """Return the result as plain text, with a table of at most *width* columns.

@@ -87,7 +87,7 @@ class QueryCase(ShopCase):
             connection.commit()
 
     def create_orders(self, *orders: Row, as_of: str, **tables: Sequence[Row]) -> None:
-        """Create a shop of *orders*, each given as order_id, user_id, day, status and cents.
+        """Create a shop of *orders*: order_id, user_id, day, status and cents of each.
 
         The cents are those of one mug; *tables* may replace items and payments.
         """

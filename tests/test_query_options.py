@@ -402,8 +402,8 @@ class EarlierDay(OptionsCase):
         """Fail unless one diagonal lies between the cells of the two days."""
         gone = [new[key] for key in new.keys() - old.keys()]
         self.assertEqual(old.keys() - new.keys(), set())
-        # The diagonal is the last month of every cohort.  A cohort whose first order is after
-        # the earlier day is missing from the older cells.
+        # The diagonal is the last month of every cohort.  A cohort whose first order is
+        # after the earlier day is missing from the older cells.
         begun = {key[:2] for key in new} - {key[:2] for key in old}
         self.assertLessEqual({cohort for _, cohort in begun}, {earlier[:7], later[:7]})
         if all(cell["is_complete"] for cell in old.values()):
@@ -501,8 +501,8 @@ class Segments(OptionsCase):
             added.update({name: cell[name] for name in ADDED})
         for cell in document["cells"]:
             cohort = cell["cohort"]
-            # In a month that not all customers of a quarter have reached, a segment may have no
-            # cell.
+            # In a month that some customers of a quarter have not reached, a segment may have
+            # no cell.
             names = ADDED if cell["is_observed"] else ("net_cents", "order_count")
             added = sums[cohort, cell["months_since"]]
             self.assertEqual(

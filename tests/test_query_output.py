@@ -22,7 +22,7 @@ from queries.cohort_query import QUERY_PATH
 from queries.forecast.score import GroundTruth
 from queries.options import Options
 from queries.reading import VALUES_PATH
-from queries.summary import render_summary
+from queries.summary import render_result
 from tests.query_cases import (
     GRAINS,
     NAMES,
@@ -377,7 +377,7 @@ class Script(QueryCase):
         document = json.loads((sample_shop() / "query_result.json").read_bytes())
         for width in (40, 72, 80, 132):
             with self.subTest(width=width):
-                lines = render_summary(document, width=width).splitlines()
+                lines = render_result(document, width=width).splitlines()
                 table = lines[find_line(lines, "cohort ") :]
                 self.assertEqual(table[13].split()[0], "average")
                 self.assertLessEqual(max(map(len, table)), width)
@@ -391,7 +391,7 @@ class Script(QueryCase):
             200: "Not shown: 12 older cohorts.",
         }.items():
             with self.subTest(width=width):
-                lines = render_summary(document, width=width).splitlines()
+                lines = render_result(document, width=width).splitlines()
                 at = find_line(lines, "average ") + 1
                 self.assertEqual(lines[at], expected)
 
@@ -401,14 +401,14 @@ class Script(QueryCase):
         for cents, expected in {110.5: "1.11", 33333.5: "333.34", -110.5: "-1.11"}.items():
             with self.subTest(cents):
                 document["summary"]["clv"][0]["cents"] = cents
-                self.assertIn(f" {expected} EUR", render_summary(document, width=80))
+                self.assertIn(f" {expected} EUR", render_result(document, width=80))
 
     def test_half_a_percent_is_rounded_up(self) -> None:
         document = self.read_document()
         for retention, expected in {0.125: "13", 0.145: "15", 0.5: "50"}.items():
             with self.subTest(retention):
                 document["cells"][1]["retention"] = retention
-                lines = render_summary(document, width=80).splitlines()
+                lines = render_result(document, width=80).splitlines()
                 january = lines[find_line(lines, "2024-01 ")]
                 self.assertEqual(january.split()[3], expected)
 
@@ -497,7 +497,7 @@ class TerminalTable(OptionsCase):
         for width in (40, 41, 60, 79, 80, 132, 200):
             for has_colour in (False, True):
                 with self.subTest(width=width, has_colour=has_colour):
-                    text = render_summary(document, width=width, has_colour=has_colour)
+                    text = render_result(document, width=width, has_colour=has_colour)
                     lines = self.ESCAPE.sub("", text).split("\n")
                     table = lines[find_line(lines, "cohort ") :]
                     self.assertLessEqual(max(map(len, table)), width)
@@ -510,7 +510,7 @@ class TerminalTable(OptionsCase):
         for grain, by in itertools.product(GRAINS, SEGMENTS):
             document = query.compute_result(database, options=Options(grain, by)).document
             with self.subTest(grain=grain, by=by):
-                lines = render_summary(document, width=80).split("\n")
+                lines = render_result(document, width=80).split("\n")
                 at = find_line(lines, "cohort ")
                 self.assertLessEqual(max(map(len, lines[at:])), 80)
                 rows = lines[at + 1 : find_line(lines, "average ")]
