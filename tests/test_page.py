@@ -37,7 +37,7 @@ BROWSER_CHECKS = ROOT / "tests" / "browser"
 MOST_BYTES = 70_000
 HEAT_STEPS = 7
 
-# WCAG 2.2, 1.4.3 and 1.4.11: at least so much contrast for text and for graphics.
+# WCAG 2.2, 1.4.3 and 1.4.11: the least contrast of text and of graphics.
 TEXT_CONTRAST = 4.5
 GRAPHICS_CONTRAST = 3.0
 

@@ -332,6 +332,24 @@ class Address(ServerCase):
                 self.server.host = host
                 self.assertEqual(self.server.url, f"http://{name}:{self.port}/frontend/")
 
+    def test_help_and_readme_name_the_default_port(self) -> None:
+        self.assertIn(
+            f"(default: {server.DEFAULT_PORT},",
+            " ".join(serve_frontend.build_parser().format_help().split()),
+        )
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        self.assertIn(f"http://localhost:{server.DEFAULT_PORT}/frontend/", readme)
+
+    def test_restart_takes_the_same_port_at_once(self) -> None:
+        skip_on_windows("Windows has no port that waits after a connection is closed")
+        first = server.open_server(self.folder, host="127.0.0.1", port=0)
+        with socket.create_connection(("127.0.0.1", first.server_port), PATIENCE):
+            # The side that closes a connection first keeps its port for a while.
+            first.socket.accept()[0].close()
+        first.server_close()
+        second = server.open_server(self.folder, host="127.0.0.1", port=first.server_port)
+        second.server_close()
+
     def test_start_looks_up_no_name(self) -> None:
         with mock.patch("socket.getfqdn", side_effect=AssertionError("slow look-up")):
             other = server.open_server(self.folder, host="127.0.0.1", port=0)
@@ -434,6 +452,14 @@ class Interruptions(ServerCase):
             self.assertTrue(handled.wait(PATIENCE))
         self.assertEqual(stderr.getvalue(), "")
         self.assertEqual(self.request("/frontend/").status, 200)
+
+    def test_idle_connection_is_closed(self) -> None:
+        self.assertLessEqual(server.PageRequestHandler.timeout, 60)
+        with (
+            mock.patch.object(server.PageRequestHandler, "timeout", 0.05),
+            socket.create_connection(("127.0.0.1", self.port), PATIENCE) as link,
+        ):
+            self.assertEqual(link.recv(1), b"")
 
     def test_only_a_lost_connection_is_ignored(self) -> None:
         for error, is_shown in {
