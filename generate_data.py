@@ -302,6 +302,7 @@ def print_files(out_dir: Path, files: Sequence[FileEntry], manifest_name: str) -
 def render_plan(plan: Plan) -> str:
     """Return *plan* in words.
 
+    >>> from datetime import date
     >>> render_plan(Plan(42, 5000, DEFAULT_START, DEFAULT_END, date(2026, 1, 31)))
     'Seed 42, 5,000 users by 2025-12-31, 2024-01-01 to 2026-01-31'
     """

@@ -1,7 +1,7 @@
-"""The documents as the commands make them: run in a fresh copy, printed, compared.
+"""Run the commands that the documents show, in a fresh copy of the project.
 
-`python -m tests.documents` writes the real output into README.md and example_run.md; the
-tests only compare.
+`python -m tests.documents` writes the real output into the documents; the tests only
+compare.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WITH_OUTPUT = ("README.md", "example_run.md")
 # Shows output of DuckDB over the files that the commands of the others make.
 WITH_DUCKDB = ("utils/engines/README.md",)
 
-# What the commands leave in the project's root and folders.
+# The files that the commands write, relative to the root.
 OUTPUTS = {
     "users.csv",
     "products.csv",
@@ -45,10 +45,10 @@ _EXCERPT = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def render_document(text: str, run: Callable[[str], str], folder: Path) -> str:
-    """Return *text* with the output of its commands and the heads of its files renewed.
+    """Return *text* with current output of its commands and current first lines of files.
 
-    *run* returns what a command prints.  A block ```` ```csv users.csv ```` holds as many
-    first lines of the file in *folder* as it held before.
+    """Return *text* with fresh output of its commands and fresh first lines of its files.
+    of lines and gets the first lines of that file in *folder*.
     """
 
     def renew_console(block: re.Match[str]) -> str:
@@ -65,25 +65,25 @@ def render_document(text: str, run: Callable[[str], str], folder: Path) -> str:
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy what the commands need, without outputs and caches; return the copy."""
+    """Copy the scripts and packages, without outputs and caches; return the copy."""
     copy = folder / "shop"
     copy.mkdir()
     for script in ROOT.glob("*.py"):
         shutil.copy(script, copy)
-    for room in ("data_generation", "db", "queries", "utils", "frontend"):
+    for package in ("data_generation", "db", "queries", "utils", "frontend"):
         shutil.copytree(
-            ROOT / room,
-            copy / room,
+            ROOT / package,
+            copy / package,
             ignore=shutil.ignore_patterns("__pycache__", "*ecommerce.db*", "data"),
         )
     return copy
 
 
 def run_command(command: str, folder: Path) -> str:
-    """Run *command*, `python` and a script, in *folder*; return what a person sees.
+    """Run *command*, `python` and a script, in *folder*; return both streams.
 
-    The server is stopped once it has said where it is; 8000 may be taken, so that another
-    port counts as 8000.
+    The server is stopped once it has printed its address.  Port 8000 may be in use, so any
+    port is shown as 8000.
     """
     python, *arguments = command.split()
     if python != "python":
@@ -100,24 +100,24 @@ def run_command(command: str, folder: Path) -> str:
         if arguments[0] != "serve_frontend.py":
             return process.communicate(timeout=60)[0]
         assert process.stdout is not None
-        # A server that says nothing is stopped, which ends the reading.
+        # A server that prints nothing is stopped, which ends the loop.
         deadline = threading.Timer(30, process.kill)
         deadline.start()
-        said = next((line for line in process.stdout if "Server running" in line), "")
+        address = next((line for line in process.stdout if "Server running" in line), "")
         deadline.cancel()
         process.kill()
-    return re.sub(r"localhost:\d+", "localhost:8000", said)
+    return re.sub(r"localhost:\d+", "localhost:8000", address)
 
 
 def renew_documents(documents: dict[str, str], scratch: Path) -> dict[str, str]:
-    """Return *documents*, texts by name, as their commands make them in a fresh copy."""
+    """Return *documents*, texts by name, with the output of a run in a fresh copy."""
     copy = copy_project(scratch)
-    seen: dict[str, str] = {}
+    outputs: dict[str, str] = {}
 
     def run(command: str) -> str:
-        if command not in seen:
-            seen[command] = run_command(command, copy)
-        return seen[command]
+        if command not in outputs:
+            outputs[command] = run_command(command, copy)
+        return outputs[command]
 
     return {name: render_document(text, run, copy) for name, text in documents.items()}
 

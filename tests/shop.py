@@ -1,7 +1,7 @@
-"""A shop small enough to work out by hand, for the tests of report and query.
+"""A shop small enough to compute by hand, for the tests of report and query.
 
 Four users, four products, eight orders, as of 2024-03-15: January and February 2024 are
-over, March still runs.  Every order status is there.
+complete, March is not.  Every order status occurs.
 
     order  user  ordered     status              subtotal discount shipping  tax  total
     1      1     2024-01-10  delivered               3800      300      500  700   4700
@@ -117,7 +117,7 @@ def create_shop(
 ) -> Path:
     """Make the database *path* as the loader would, with rows in the schema's column order.
 
-    An empty *as_of* is left out, as for a shop in which nothing ever happened.
+    An empty *as_of* is not recorded, as for a shop without events.
     """
     rows_by_table = {
         "users": users,
@@ -143,15 +143,15 @@ def create_empty_shop(path: Path) -> Path:
     )
 
 
-# The days on which something may happen in a tangled shop; the last one is its as-of day.
+# The days of the events of a tangled shop; the last one is its as-of day.
 TANGLED_DAYS = [date(2023, 10, 20) + timedelta(days=day) for day in range(235)]
 
 
 def create_tangled_shop(path: Path, *, seed: int) -> Path:
-    """Make a database of 24 users with, by chance, all that makes a count go wrong.
+    """Make a database of 24 users with random cases that make counts go wrong.
 
-    Orders come at the same instant, in no order of their keys, without lines, for nothing;
-    categories tie; refunds come before their order, in parts and long after.
+    Orders share a timestamp, are not in the order of their keys, have no lines or cost
+    nothing; categories tie; refunds are earlier than their order, partial or much later.
     """
     chance = random.Random(f"tangled shop {seed}")  # noqa: S311
     keys = iter(chance.sample(range(1, 1000), 400))
@@ -193,7 +193,7 @@ def create_tangled_shop(path: Path, *, seed: int) -> Path:
             discount = chance.choice((0, 0, subtotal // 3, subtotal))
             shipping, tax = chance.choice((0, 499)), chance.choice((0, 77))
             total = subtotal - discount + shipping + tax
-            ordered_at = _tangle_instant(chance)
+            ordered_at = _tangle_timestamp(chance)
             status = chance.choice((*TANGLED_STATUSES, "delivered", "delivered"))
             orders.append(
                 (key, user[0], ordered_at, status, subtotal, discount, shipping, tax, total)
@@ -202,7 +202,7 @@ def create_tangled_shop(path: Path, *, seed: int) -> Path:
                 kind = chance.choice(("refund", "refund", "charge"))
                 outcome = chance.choice(("succeeded", "succeeded", "failed"))
                 amount = chance.randrange(total + 1)
-                at = chance.choice((ordered_at, _tangle_instant(chance)))
+                at = chance.choice((ordered_at, _tangle_timestamp(chance)))
                 payments.append((len(payments) + 1, key, kind, "card", outcome, amount, at))
     return create_shop(
         path,
@@ -235,7 +235,7 @@ def _tangle_lines(chance: random.Random, order_id: int, row_count: int) -> list[
     return lines
 
 
-def _tangle_instant(chance: random.Random) -> str:
+def _tangle_timestamp(chance: random.Random) -> str:
     day = chance.choice((*TANGLED_DAYS, *TANGLED_DAYS[:40:20] * 20))
     return f"{day}T{chance.choice(('00:00:00', '23:59:59'))}Z"
 
@@ -252,7 +252,7 @@ def write_files(database: Path, folder: Path) -> None:
 
 
 def record_provenance(connection: sqlite3.Connection, *, as_of: str = AS_OF) -> None:
-    """Write into `submission_meta` what the loader would, replacing what is there."""
+    """Write into `submission_meta` what the loader would, replacing its rows."""
     tables = read_contract().tables
     digests = {table.name: table_digest(connection, table) for table in tables}
     facts = [

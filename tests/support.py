@@ -1,4 +1,4 @@
-"""What the tests share: calling a script's main, and shops to call it on."""
+"""What the tests share: calls of the scripts, and sample shops."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ import run_query
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Files that other people wrote; they are not part of the project.
+# Data sets of other people, which are not part of the project.
 CORPORA_DIR = Path(os.environ.get("SHOP_CORPORA_DIR", ROOT.parent / "shared" / "corpora"))
 
 # Enough for every kind of order to occur.
 SAMPLE_USERS = 150
 
-# Where CI promises that every tool is there, a test that would skip fails instead.
+# In CI every tool is installed, so a test that would skip fails instead.
 IN_CI = os.environ.get("CI") == "true"
 
 
 class Result(NamedTuple):
-    """What a script did: exit status and both streams."""
+    """The exit status and both streams of a script."""
 
     status: int
     stdout: str
@@ -51,8 +51,8 @@ def call(main: Callable[[Sequence[str]], int], *arguments: object) -> Result:
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
         try:
             status = main([str(argument) for argument in arguments])
-        except SystemExit as leaving:
-            status = int(leaving.code or 0)
+        except SystemExit as exit_request:
+            status = int(exit_request.code or 0)
     return Result(status, stdout.getvalue(), stderr.getvalue())
 
 
@@ -108,11 +108,11 @@ def count_skip(reason: str) -> None:
 
 @contextlib.contextmanager
 def refuse_to_replace(name: str) -> Iterator[None]:
-    """Let the system refuse the renames that would bring a new file called *name*."""
+    """Make the system refuse every rename of a new file to *name*."""
     replace_file = os.replace
 
     def replace(source: Path, target: Path) -> None:
-        # An old file put back has another ending.
+        # A restored old file has another suffix.
         if target.name == name and source.name.endswith(f".{os.getpid()}.partial"):
             raise PermissionError(13, "in use", str(source), None, str(target))
         replace_file(source, target)
@@ -149,7 +149,7 @@ class ShopCase(unittest.TestCase):
         self.folder = Path(temporary.name).resolve()
 
     def succeed(self, main: Callable[[Sequence[str]], int], *arguments: object) -> Result:
-        """Call *main*; fail unless it succeeds and complains of nothing."""
+        """Call *main*; fail unless it succeeds with nothing on stderr."""
         result = call(main, *arguments)
         self.assertEqual((result.status, result.stderr), (0, ""), result)
         return result
@@ -166,7 +166,7 @@ class ShopCase(unittest.TestCase):
 
     @property
     def database(self) -> Path:
-        """Return where the database of the folder lies."""
+        """Return the path of the folder's database."""
         return self.folder / "shop.db"
 
     def ingest(self, *arguments: object) -> Result:
@@ -196,7 +196,7 @@ class ShopCase(unittest.TestCase):
 
 @cache
 def sample_shop() -> Path:
-    """Return a folder with a small shop taken through the whole path; do not change it."""
+    """Return a folder with all outputs for a small shop, made once; do not change it."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     steps: list[tuple[Callable[[Sequence[str]], int], list[object]]] = [

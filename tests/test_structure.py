@@ -34,7 +34,7 @@ SHARED_NAMES = {
 
 # Words of the project's former private language; the style guide has the plain ones.
 UNPLAIN_WORDS = re.compile(
-    r"\b(?:roads?|tell|tells|telling|told|mend|mends|mended|mending|reckon\w*|wholly"
+    r"(?<![.\w])(?:roads?|tell|tells|telling|told|mend|mends|mended|mending|reckon\w*|wholly"
     r"|obey\w*|foretell\w*|foretold|(?:leave|leaves|leaving|left) away|for want of"
     r"|may be given again|what no shop knows|where chance starts|same shop goes on"
     r"|hung up|link by link)\b",
@@ -44,6 +44,10 @@ UNPLAIN_WORDS = re.compile(
 # Where such a word is right, and why.
 ALLOWED_WORDS = {
     ("tests/test_structure.py", ""): "the list itself",
+    ("db/schema.sql", "tells"): "inside a CREATE statement, whose bytes SQLite stores",
+        "db/schema.sql",
+        "tells",
+    ): "inside a CREATE statement, which SQLite stores: its bytes stay",
 }
 
 
