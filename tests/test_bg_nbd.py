@@ -20,7 +20,7 @@ from queries.forecast.bg_nbd_expectations import (
 )
 from queries.forecast.clv import Customer, forecast_groups
 from queries.forecast.newton import Vector
-from tests.customers import (
+from tests.customer_samples import (
     PUBLISHED_PURCHASES,
     SimulatedShop,
     count_summaries,

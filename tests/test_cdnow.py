@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import ingest
 import run_query
 from tests import cdnow
-from tests.customers import CDNOW_DIR, find_cdnow
+from tests.customer_samples import CDNOW_DIR, find_cdnow
 from tests.query_cases import find_clv
 from tests.recount import COLUMNS, Customer, count_cells, count_shop, list_values
 from tests.support import ShopCase, call, run_script

@@ -25,8 +25,8 @@ from db.reporting.checks import (
     Query,
     Row,
     Thresholds,
-    read_header,
     read_queries,
+    read_sql_header,
     read_thresholds,
 )
 from db.reporting.report import LoadedDatabase, derive_verdict, run_checks
@@ -804,7 +804,7 @@ class SeverityThresholds(unittest.TestCase):
     def read(self, *lines: str) -> Thresholds:
         """Return the thresholds of a warning whose header also has *lines*."""
         sql = "\n".join(["-- Severity: warning", *lines, "SELECT 1;"])
-        header = read_header(sql)
+        header = read_sql_header(sql)
         return read_thresholds(Query("stem", header, sql, "db/checks/stem.sql", ""))
 
     def test_thresholds_follow_the_severity_without_header_lines(self) -> None:

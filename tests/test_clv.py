@@ -13,7 +13,7 @@ from queries.forecast import bg_nbd_expectations, newton
 from queries.forecast.bg_nbd import PurchaseModel, fit_purchases
 from queries.forecast.clv import Customer, Estimate, forecast_groups
 from queries.forecast.gamma_gamma import SpendingModel, fit_spending
-from tests.customers import (
+from tests.customer_samples import (
     PUBLISHED_PURCHASES,
     SimulatedShop,
     count_summaries,

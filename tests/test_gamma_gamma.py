@@ -10,7 +10,7 @@ from unittest import mock
 
 from queries.forecast import gamma_gamma, newton
 from queries.forecast.gamma_gamma import fit_spending
-from tests.customers import (
+from tests.customer_samples import (
     SimulatedShop,
     list_values,
     read_cdnow_sample,

@@ -10,7 +10,7 @@ from typing import Any
 
 from queries.forecast.histories import PurchaseHistory, collect_histories
 from queries.forecast.holdout import build_holdout, count_holdout_days
-from tests.customers import find_cdnow
+from tests.customer_samples import find_cdnow
 from tests.forecast_shop import known_sources, ordinal
 
 

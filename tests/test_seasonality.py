@@ -25,7 +25,7 @@ from queries.forecast.seasonality import (
     has_measurable_seasons,
     measure_seasonal_factors,
 )
-from tests.customers import make_purchase_model
+from tests.customer_samples import make_purchase_model
 
 # A quiet summer and a busy end; the mean over the days of a year is 1.
 SEASONS = (0.9, 0.9, 1.0, 1.0, 0.9, 0.8, 0.6, 0.6, 0.9, 1.1, 1.5, 1.8)

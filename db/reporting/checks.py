@@ -148,17 +148,17 @@ def read_query(path: Path) -> Query:
         raise DataError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from error
     return Query(
         name=path.stem,
-        header=read_header(sql),
+        header=read_sql_header(sql),
         sql=sql,
         file=f"db/{path.parent.name}/{path.name}",
         sha256=hashlib.sha256(data).hexdigest(),
     )
 
 
-def read_header(sql: str) -> dict[str, str]:
+def read_sql_header(sql: str) -> dict[str, str]:
     r"""Return the lines `-- Word: text` of *sql* as word → text.
 
-    >>> read_header("-- Title: Users without an order\n-- Severity: info\nSELECT 1;")
+    >>> read_sql_header("-- Title: Users without an order\n-- Severity: info\nSELECT 1;")
     {'Title': 'Users without an order', 'Severity': 'info'}
     """
     return dict(re.findall(r"^-- ([A-Z][a-z]+): (.+)$", sql, flags=re.MULTILINE))
