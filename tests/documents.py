@@ -47,8 +47,8 @@ _EXCERPT = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def render_document(text: str, run: Callable[[str], str], folder: Path) -> str:
     """Return *text* with fresh output of its commands and fresh first lines of its files.
 
-    *run* returns the output of a command.  A block ```` ```csv users.csv ```` keeps its number
-    of lines and gets the first lines of that file in *folder*.
+    *run* returns the output of a command.  A block ```` ```csv users.csv ```` keeps its
+    number of lines and gets the first lines of that file in *folder*.
     """
 
     def renew_console(block: re.Match[str]) -> str:
