@@ -7,13 +7,21 @@ import importlib
 import importlib.util
 import json
 import unittest
+from array import array
 from collections import Counter
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 from queries import cohort_query
 from queries.cohort_query import QUERY_PATH
+from queries.customer_values import (
+    ALL_COHORTS,
+    MeasuredSpreads,
+    SpreadKey,
+    measure_spreads,
+)
+from queries.uncertainty import describe_spread
 from tests.query_cases import NAMES, QueryCase, find_clv
 from tests.recount import COLUMNS, recount_cohorts
 from tests.shop import Row, create_shop
@@ -439,6 +447,38 @@ class IndependentComputation(QueryCase):
         ):
             self.run_query("--query", wrong)
         self.assertFalse(self.out_dir.exists())
+
+
+class CustomerSpreads(unittest.TestCase):
+    """Spreads that do not belong to the cells stop the run."""
+
+    CELL: ClassVar[dict[str, Any]] = {
+        "cohort": "2024-01",
+        "months_since": 3,
+        "is_complete": 1,
+        "cum_net_cents": 30,
+    }
+
+    def test_values_that_add_up_to_the_cell_give_its_spread(self) -> None:
+        values = {("all", "2024-01"): [array("q", [10, 20])] * 4}
+        spreads = measure_spreads(values, [self.CELL], grain="month")
+        self.assertEqual(set(spreads), {("2024-01", 3), (ALL_COHORTS, 3)})
+
+    def test_values_that_do_not_add_up_to_the_cell_stop_the_run(self) -> None:
+        values = {("all", "2024-01"): [array("q", [10, 21])] * 4}
+        with self.assertRaisesRegex(RuntimeError, "do not add up to"):
+            measure_spreads(values, [self.CELL], grain="month")
+
+    def test_spreads_of_other_cohorts_stop_the_run(self) -> None:
+        spread = describe_spread([10, 20])
+        for cohorts in (["2024-02"], ["2024-01", "2024-02"], []):
+            keys: list[SpreadKey] = [("month", 3, None, cohort) for cohort in cohorts]
+            with (
+                self.subTest(cohorts),
+                self.assertRaisesRegex(RuntimeError, "complete cells differ"),
+            ):
+                measured = MeasuredSpreads(dict.fromkeys(keys, spread))
+                measure_spreads(measured, [self.CELL], grain="month")
 
 
 class ExamplesInTheTests(unittest.TestCase):

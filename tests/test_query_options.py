@@ -501,8 +501,7 @@ class Segments(OptionsCase):
             added.update({name: cell[name] for name in ADDED})
         for cell in document["cells"]:
             cohort = cell["cohort"]
-            # In a month that some customers of a quarter have not reached, a segment may have
-            # no cell.
+            # A segment may have no cell in a month that not all customers have reached.
             names = ADDED if cell["is_observed"] else ("net_cents", "order_count")
             added = sums[cohort, cell["months_since"]]
             self.assertEqual(

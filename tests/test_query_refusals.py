@@ -52,6 +52,28 @@ class UnusableDatabase(RefusalCase):
             connection.commit()
         self.assert_refused("the sum of its amounts overflows 64-bit integers")
 
+    def test_line_whose_total_is_wrong_is_refused(self) -> None:
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            connection.execute(
+                "UPDATE order_items SET line_total_cents = 999 WHERE order_item_id = 5"
+            )
+            connection.execute(
+                "UPDATE order_items SET line_total_cents = 1 WHERE order_item_id = 6"
+            )
+            connection.commit()
+        self.assert_refused("the total of order_item_id 5 is not quantity x price")
+
+    def test_full_disk_of_temporary_files_is_named(self) -> None:
+        full = sqlite3.OperationalError("database or disk is full")
+        with mock.patch("queries.reading.run_cohort_query", side_effect=full):
+            self.assert_refused("has no space for the temporary tables", "SQLITE_TMPDIR")
+
+    def test_overflow_within_the_query_is_refused(self) -> None:
+        overflow = sqlite3.OperationalError("integer overflow")
+        with mock.patch("queries.reading.run_cohort_query", side_effect=overflow):
+            self.assert_refused("the sum of its amounts overflows 64-bit integers")
+
     def test_refund_whose_product_overflows_is_refused(self) -> None:
         with closing(sqlite3.connect(self.database)) as connection:
             connection.execute("UPDATE payments SET amount_cents = 1 << 52")
@@ -245,6 +267,7 @@ class WrongOption(RefusalCase):
             (["--by", "channel"], "has no CTE customer_segments"),
             (["--as-of", "2024-03-01"], "has no CTE as_of_dates"),
             (["--valid-status", "paid"], "has no CTE valid_statuses"),
+            (["--forecast"], "has no CTE order_totals"),
         ):
             with self.subTest(arguments):
                 self.assert_refused(
