@@ -52,7 +52,7 @@ class ServerCase(unittest.TestCase):
         self.addCleanup(self.server.server_close)
         # The log of refused requests is not part of the tests' output.
         silence = mock.patch.object(server.PageRequestHandler, "log_message")
-        silence.start()
+        self.log = silence.start()
         self.addCleanup(silence.stop)
         thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
         thread.start()
@@ -240,7 +240,27 @@ class OtherFiles(ServerCase):
     def test_malformed_request_is_refused_in_plain_text(self) -> None:
         answer = self.send(b"GET / HTTP/1.1\r\n" + b"X-More: <b>\r\n" * 200 + b"\r\n")
         self.assertEqual(answer.status, 431)
+        self.assertIn(b"100 headers", answer.body)
         self.assertEqual(answer.headers["Content-Type"], "text/plain; charset=utf-8")
+
+
+class Log(ServerCase):
+    """Only refusals are logged."""
+
+    def test_served_page_is_not_logged(self) -> None:
+        self.request("/frontend/")
+        self.request("/")
+        self.log.assert_not_called()
+
+    def test_every_refusal_is_logged(self) -> None:
+        for request, status in {
+            b"GET /nothing HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % self.port: 404,
+            b"GET / two HTTP/1.1\r\n\r\n": 400,
+        }.items():
+            with self.subTest(status=status):
+                self.log.reset_mock()
+                self.assertEqual(self.send(request).status, status)
+                self.log.assert_called_once()
 
 
 class Protection(ServerCase):
@@ -400,6 +420,12 @@ class Refusals(unittest.TestCase):
             ),
             "port 80 cannot be opened: Operation not permitted. Choose one above 1023.",
         )
+
+    def test_denied_access_means_a_port_in_use_on_windows_only(self) -> None:
+        denied = PermissionError(errno.EACCES, "Permission denied")
+        self.assertIs(server.is_port_taken(denied), os.name == "nt")
+        self.assertTrue(server.is_port_taken(OSError(errno.EADDRINUSE, "in use")))
+        self.assertFalse(server.is_port_taken(UnicodeError("label too long")))
 
     def test_unusable_address_is_explained_with_its_option(self) -> None:
         for error, reason in (
