@@ -168,6 +168,18 @@ class AQuote(FaultCase):
         self.assertTrue(fault.startswith("users.csv:3:3: E_QUOTES text follows"), fault)
         self.assertTrue(fault.endswith("; line 4 was skipped"), fault)
 
+    def test_lines_skipped_before_a_complete_row_may_hide_other_rows(self) -> None:
+        self.edit("users", swap_bytes(b"Bob Brown,GB,Leeds", b'"Bob"x,"G\nB\nLeeds'))
+        first, *others = self.list_faults()
+        self.assertTrue(first.startswith("users.csv:3:3: E_QUOTES text follows"), first)
+        self.assertTrue(
+            first.endswith(
+                "; lines 4 to 5 were skipped; references to users.csv were not checked"
+            ),
+            first,
+        )
+        self.assertEqual(others, [])
+
     def test_stray_quotes_take_linear_time(self) -> None:
         header = b"payment_id,order_id,kind,method,status,amount_cents,processed_at\n"
         for line in (b'"a"b,"c\n', b'""x,"y\n1,"\n', b'1,"\n', b'"""",""x\n'):
@@ -214,6 +226,20 @@ class AFieldThatIsTooLong(FaultCase):
                 self.edit("users", swap_bytes(b"Bob Brown,GB,Leeds", text))
                 (fault,) = self.list_faults()
                 self.assertTrue(fault.startswith(f"users.csv:{line}:5: E_TOO_LONG"), fault)
+
+    def test_line_longer_than_all_its_fields_is_named_and_the_next_row_is_checked(
+        self,
+    ) -> None:
+        most = 7 * (131_072 * 4 + 3) + 5
+        self.edit("users", swap_bytes(b"Leeds", b"x," * (most // 2)))
+        self.edit("users", swap_bytes(b"Null,SE", b"Null,x"))
+        first, second = self.list_faults()
+        self.assertEqual(
+            first,
+            f"users.csv:3: E_TOO_LONG a line is longer than {most:,} bytes, more than its"
+            " fields may hold; references to users.csv were not checked",
+        )
+        self.assertTrue(second.startswith("users.csv:5:4: E_RULE country_code is 'x'"))
 
     def test_open_quote_that_exceeds_the_limit_is_named_with_the_limit(self) -> None:
         # The quote opens in line 3, and no line closes it within the limit of a field.

@@ -536,6 +536,21 @@ class AnOwnSchema(ShopCase):
                 )
                 self.assertEqual(faults, [f"t.csv:5:2: E_DUPLICATE {message}"])
 
+    def test_duplicate_of_an_expression_without_a_column_has_no_field(self) -> None:
+        tables = (
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, mail TEXT NOT NULL) STRICT;"
+            " CREATE UNIQUE INDEX t_mail_idx ON t (LENGTH('xx'), mail);"
+        )
+        self.assertEqual(
+            self.refuse(tables, t="id,mail\n1,a\n2,a\n"),
+            [
+                (
+                    "t.csv:3: E_DUPLICATE LENGTH('xx') '2', mail 'a' is already in line 2,"
+                    " expected it once"
+                )
+            ],
+        )
+
     def test_key_of_several_columns_shared_by_rejected_rows_is_named(self) -> None:
         tables = (
             "CREATE TABLE t (a INTEGER NOT NULL, b INTEGER NOT NULL, c TEXT NOT NULL,"

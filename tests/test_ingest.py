@@ -330,7 +330,13 @@ class ASchema(LoadCase):
                 ),
                 "a FOREIGN KEY of c has several columns",
             ),
-            (f"CREATE TABLE t (a {key}) STRICT;", "no such table: submission_meta"),
+            (
+                f"CREATE TABLE t (a {key}) STRICT;",
+                (
+                    "is not usable: no such table: submission_meta; the database was left"
+                    " as it is. Correct it, or omit --schema."
+                ),
+            ),
         ):
             with self.subTest(fault):
                 schema.write_text(text, encoding="utf-8")

@@ -263,6 +263,26 @@ class TheForm(LoadCase):
         marked = b"\xef\xbb\xbf" + start + b"".join(rows)
         self.assertEqual(self.read_form(marked), "UTF-8, BOM")
 
+    def test_line_end_divided_between_two_blocks_is_one_line_end(self) -> None:
+        header = ",".join(read_contract().tables[0].column_names) + "\r\n"
+        row = "{0},{0}@example.com,{1},SE,Lund,email,2024-01-01T00:00:00Z\r\n"
+        text = header
+        number = 0
+        while len(text) < BUFFER_BYTES - 500:
+            number += 1
+            text += row.format(number, "A B")
+        # The CR is the last byte of the first block.
+        missing = BUFFER_BYTES + 1 - len(text) - len(row.format(number + 1, ""))
+        text += row.format(number + 1, "x" * missing)
+        self.assertEqual(text[BUFFER_BYTES - 1 : BUFFER_BYTES + 1], "\r\n")
+        text += row.format(number + 2, "A B")
+        for table in read_contract().tables[1:]:
+            path = self.folder / f"{table.name}.csv"
+            path.write_text(",".join(table.column_names) + "\n", encoding="utf-8")
+        self.assertEqual(self.read_form(text.encode()), "UTF-8, CRLF")
+        mixed = text.encode() + row.format(number + 3, "A B").encode().replace(b"\r", b"")
+        self.assertEqual(self.read_form(mixed), "UTF-8, mixed line ends")
+
 
 class AWarning(LoadCase):
     """What is allowed, but probably not intended, gives a warning."""
