@@ -445,8 +445,8 @@ def render_checks(checks: Sequence[Row]) -> str:
     return (
         "## Checks\n\n"
         "A check lists the rows that break a rule. Its SQL is `db/checks/<check>.sql`;"
-        " three checks are built in. An *error* must never occur, a *warning* is possible but"
-        " suspicious, an *info* is not a fault.\n\n" + render_table(columns, rows)
+        " three checks are built in. An *error* must never occur, a *warning* is possible"
+        " but suspicious, an *info* is not a fault.\n\n" + render_table(columns, rows)
     )
 
 

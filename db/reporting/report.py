@@ -104,14 +104,14 @@ def report_database(database: Path, out_dir: Path | None = None) -> Report:
     """Write `report.json` and `report.md` about *database* atomically; return the report.
 
     They are written to *out_dir*, or to the project's root with a copy of the JSON where
-    the page reads it.  Raise `DataError` if *database* is missing, locked, or was not made by
-    a load.
+    the page reads it.  Raise `DataError` if *database* is missing, locked, or was not made
+    by a load.
     """
     return publish_report(read_report(database), out_dir)
 
 
 def publish_report(document: Report, out_dir: Path | None) -> Report:
-    """Write *document* as JSON and Markdown, atomically; return it as read from the JSON."""
+    """Write *document* as JSON and Markdown, atomically; return it as the JSON has it."""
     text = render_json(document)
     report: Report = json.loads(text)
     folder = PROJECT_ROOT if out_dir is None else out_dir
