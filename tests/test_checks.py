@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
 import random
@@ -20,14 +19,10 @@ from typing import Any, NamedTuple
 from db.reporting.checks import (
     CHECKS_DIR,
     SAMPLE_ROWS,
-    THRESHOLDS,
     TRENDS_DIR,
     Query,
     Row,
-    Thresholds,
     read_queries,
-    read_sql_header,
-    read_thresholds,
 )
 from db.reporting.report import LoadedDatabase, derive_verdict, run_checks
 from tests.shop import create_shop, record_provenance, seal_provenance
@@ -35,7 +30,6 @@ from tests.support import ShopCase, sample_shop, skip_or_fail
 from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, read_contract
 from utils.database import read_provenance
 from utils.digest import table_digest
-from utils.helpers import DataError
 
 # What the checks of severity `info` find in the sound shop: the rug, and Zoë.
 SOUND_FACTS = {"coverage_products_never_sold": 1, "coverage_users_without_orders": 1}
@@ -798,45 +792,6 @@ class BrokenShop(CheckCase):
                     self.assertEqual([row[0] for row in check["sample"]], [table.name])
 
 
-class SeverityThresholds(unittest.TestCase):
-    """The severity of a check sets its thresholds, unless its header states them."""
-
-    def read(self, *lines: str) -> Thresholds:
-        """Return the thresholds of a warning whose header also has *lines*."""
-        sql = "\n".join(["-- Severity: warning", *lines, "SELECT 1;"])
-        header = read_sql_header(sql)
-        return read_thresholds(Query("stem", header, sql, "db/checks/stem.sql", ""))
-
-    def test_thresholds_follow_the_severity_without_header_lines(self) -> None:
-        for severity, statuses in (
-            ("error", ("pass", "fail", "fail")),
-            ("warning", ("pass", "warn", "warn")),
-            ("info", ("pass", "info", "info")),
-        ):
-            thresholds = THRESHOLDS[severity]
-            found = tuple(thresholds.find_status(count) for count in (0, 1, None))
-            self.assertEqual(found, statuses, severity)
-
-    def test_thresholds_in_the_header_replace_those_of_the_severity(self) -> None:
-        thresholds = self.read("-- Warns: above 10 rows", "-- Fails: above 100 rows")
-        self.assertEqual(
-            [thresholds.find_status(count) for count in (0, 10, 11, 100, 101, None)],
-            ["pass", "pass", "warn", "warn", "fail", "fail"],
-        )
-        self.assertEqual(self.read("-- Fails: above 5 rows").find_status(6), "fail")
-
-    def test_unknown_severity_is_refused(self) -> None:
-        header = {"Severity": "grave"}
-        with self.assertRaises(DataError) as caught:
-            read_thresholds(Query("stem", header, "", "db/checks/stem.sql", ""))
-        self.assertIn("stem.sql: '-- Severity: grave'", str(caught.exception))
-
-    def test_threshold_without_a_number_is_refused(self) -> None:
-        with self.assertRaises(DataError) as caught:
-            self.read("-- Warns: above ten rows")
-        self.assertIn("db/checks/stem.sql: '-- Warns: above ten", str(caught.exception))
-
-
 class SchemaRules(CheckCase):
     """Every rule that `schema.sql` states for a row is also a check of the report."""
 
@@ -962,65 +917,3 @@ class LoadedShop(ShopCase):
         self.assertEqual(checks["causality_nothing_after_as_of"]["count"], 0)
         self.assertEqual(checks["causality_nothing_after_window_end"]["count"], 1)
         self.assertEqual(checks["causality_nothing_after_window_end"]["status"], "fail")
-
-
-class SqlFiles(unittest.TestCase):
-    """A check or a trend is one SQL file with a header that describes it."""
-
-    def test_every_file_states_its_question_title_and_key_or_grain(self) -> None:
-        for folder, words in [
-            (CHECKS_DIR, {"Question", "Key", "Title", "Severity"}),
-            (TRENDS_DIR, {"Question", "Grain", "Title"}),
-        ]:
-            for query in read_queries(folder):
-                with self.subTest(query.name):
-                    self.assertLessEqual(words, set(query.header))
-                    self.assertTrue(query.header["Question"].endswith("?"))
-
-    def test_crlf_line_ends_change_the_digest_and_nothing_else(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            for query in read_queries(CHECKS_DIR):
-                data = query.sql.replace("\n", "\r\n").encode()
-                Path(folder, f"{query.name}.sql").write_bytes(data)
-            for query, copy in zip(
-                read_queries(CHECKS_DIR), read_queries(Path(folder)), strict=True
-            ):
-                data = Path(folder, f"{query.name}.sql").read_bytes()
-                self.assertEqual(copy.sha256, hashlib.sha256(data).hexdigest())
-                self.assertEqual((copy.header, copy.sql), (query.header, query.sql))
-
-    def test_every_severity_is_error_warning_or_info(self) -> None:
-        for query in read_queries(CHECKS_DIR):
-            with self.subTest(query.name):
-                self.assertIn(query.header["Severity"], ("error", "warning", "info"))
-
-    def test_rows_are_ordered_by_the_key(self) -> None:
-        for query in read_queries(CHECKS_DIR):
-            with self.subTest(query.name):
-                clause = query.sql.rstrip().removesuffix(";").rpartition("ORDER BY")[2]
-                columns = [name.strip().rpartition(".")[2] for name in clause.split(",")]
-                self.assertEqual(columns[: len(query.key)], query.key)
-
-    def test_no_file_uses_a_function_that_only_sqlite_has(self) -> None:
-        sqlite_only = re.compile(
-            r"(?i)\b(date|datetime|strftime|julianday|unixepoch|glob|ifnull|iif|printf|rowid"
-            r"|group_concat|total|typeof|instr|pragma|now|current_\w+)\b\s*\(?",
-        )
-        for query in read_queries(CHECKS_DIR) + read_queries(TRENDS_DIR):
-            code = re.sub(r"--.*|'[^']*'", "", query.sql)
-            with self.subTest(query.name):
-                self.assertEqual(sqlite_only.findall(code), [])
-
-    def test_countries_and_channels_differ_in_the_column_alone(self) -> None:
-        # Two files, so that each trend has one digest and one grain: they stay equal.
-        bodies = [
-            re.sub("--.*\n", "", (TRENDS_DIR / f"{name}.sql").read_text(encoding="utf-8"))
-            for name in ("countries", "channels")
-        ]
-        countries = bodies[0].replace("country_code", "acquisition_channel")
-        self.assertEqual(countries.replace("country_", "channel_"), bodies[1])
-
-    def test_no_range_of_characters_depends_on_a_collation(self) -> None:
-        for query in read_queries(CHECKS_DIR) + read_queries(TRENDS_DIR):
-            with self.subTest(query.name):
-                self.assertNotRegex(query.sql, r"BETWEEN '([A-Za-z]|\d)'")

@@ -13,7 +13,6 @@ from pathlib import Path
 from unittest import mock
 
 import ingest
-from db.reporting import checks as checks_module
 from db.reporting import report as report_module
 from db.reporting.checks import BUILT_IN_CHECKS
 from db.reporting.markdown import render_markdown
@@ -311,46 +310,6 @@ class RowsOfACheck(ReportCase):
         self.assertIn(
             "no check 'duplicate_mail'; did you mean duplicate_email?", result.stderr
         )
-
-
-class InvalidCheckFile(ReportCase):
-    """A check file that is not usable is named with what is wrong."""
-
-    HEAD = "-- Key: user_id.\n-- Title: Mine\n-- Severity: error\n"
-
-    def test_invalid_check_file_is_named_with_what_is_wrong(self) -> None:
-        path = self.make_shop()
-        checks = self.folder / "checks"
-        checks.mkdir()
-        for text, words in (
-            ("-- Severity: error\nSELECT 1;", "no '-- Title: …' line"),
-            ("-- Title: Mine\nSELECT 1;", "no '-- Severity: …' line"),
-            ("-- Title: Mine\n-- Severity: error\nSELECT 1;", "no '-- Key: …' line"),
-            (self.HEAD.replace("error", "grave"), "'-- Severity: grave', expected error"),
-            (f"{self.HEAD}SELEKT 1;", 'near "SELEKT": syntax error. Correct its SQL'),
-            (
-                f"{self.HEAD}SELECT none FROM users;",
-                "no such column: none. Correct its SQL",
-            ),
-            (f"{self.HEAD}DELETE FROM users;", "attempt to write a readonly database"),
-            (f"{self.HEAD}SELECT 1; SELECT 2;", "one statement at a time"),
-            (self.HEAD, "returns no rows, expected one SELECT"),
-            ("\udcff", "is not UTF-8 text"),
-        ):
-            for arguments in (["--report", "--out-dir", self.folder], ["--rows", "mine"]):
-                with (
-                    self.subTest(text, arguments=arguments),
-                    mock.patch.object(checks_module, "CHECKS_DIR", checks),
-                ):
-                    (checks / "mine.sql").write_bytes(
-                        text.encode("utf-8", "surrogateescape")
-                    )
-                    result = call(ingest.main, *arguments, "--database", path)
-                    self.assertEqual((result.status, result.stdout), (1, ""))
-                    self.assertRegex(
-                        result.stderr, r"\Aingest: error: \S*checks/mine.sql: .*\n\Z"
-                    )
-                    self.assertIn(words, result.stderr)
 
 
 class UnreadableDatabase(ReportCase):

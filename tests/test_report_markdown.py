@@ -9,7 +9,8 @@ from contextlib import closing
 from typing import Any
 
 from db.reporting.checks import TRENDS_DIR
-from db.reporting.markdown import escape, render_markdown, render_plot, render_summary
+from db.reporting.markdown import escape, render_markdown, render_summary
+from db.reporting.plots import render_plot
 from db.reporting.report import read_report
 from tests.report_case import CHECK_COUNT, ReportCase
 from tests.shop import ORDERS, PAYMENTS, PRODUCTS, USERS
