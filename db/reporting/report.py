@@ -94,8 +94,8 @@ class LoadedDatabase(NamedTuple):
     digests: Mapping[str, str]
 
     @property
-    def has_other_schema(self) -> bool:
-        """Return whether the data were loaded under another schema than *contract*."""
+    def has_different_schema(self) -> bool:
+        """Return whether the data were loaded under a schema other than *contract*."""
         recorded = self.provenance.get("schema.sql", {}).get("sha256")
         return recorded not in (None, self.contract.sha256)
 
@@ -198,7 +198,7 @@ def run_checks(loaded: LoadedDatabase) -> list[Row]:
 
 def run_check(check: Check, loaded: LoadedDatabase) -> Findings:
     """Return what *check* finds; the rows are counted one by one, in constant memory."""
-    if check.name == SCHEMA_CHECK and loaded.has_other_schema:
+    if check.name == SCHEMA_CHECK and loaded.has_different_schema:
         note = "the data were loaded under another schema than db/schema.sql"
         return Findings(check.key, None, [], note=note, is_applicable=False)
     try:
