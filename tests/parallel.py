@@ -26,6 +26,9 @@ TESTS_DIR = Path(__file__).resolve().parent
 # Started first: one of these classes can take longer than all the others together.
 SLOWEST_MODULES = ("tests.test_engines", "tests.test_engine_failures")
 
+# Run after the others, one class at a time: a browser's speed is measured.
+LONE_MODULES = ("tests.test_page",)
+
 
 class WorkerError(Exception):
     """An exception in a worker's test; its text is the traceback from there."""
@@ -126,25 +129,29 @@ class ParallelSuite(unittest.TestSuite):
                 initializer=load_classes,
                 initargs=(folder, unittest.defaultTestLoader.testNamePatterns),
             )
-            order = sorted(range(len(classes)), key=lambda index: is_fast(classes[index]))
             try:
-                futures = [
-                    executor.submit(run_class, index, classes[index][0].id())
-                    for index in order
-                ]
-                for future in as_completed(futures):
-                    for event in future.result():
-                        event.replay(result)
-                    if result.shouldStop:
-                        break
+                for batch in plan_batches(classes):
+                    futures = [
+                        executor.submit(run_class, index, classes[index][0].id())
+                        for index in batch
+                    ]
+                    for future in as_completed(futures):
+                        for event in future.result():
+                            event.replay(result)
+                        if result.shouldStop:
+                            return result
             finally:
                 executor.shutdown(cancel_futures=True)
         return result
 
 
-def is_fast(tests: Sequence[unittest.TestCase]) -> bool:
-    """Return whether the class of *tests* is in none of the slowest modules."""
-    return type(tests[0]).__module__ not in SLOWEST_MODULES
+def plan_batches(classes: Sequence[Sequence[unittest.TestCase]]) -> list[list[int]]:
+    """Return the numbers of *classes* that run together, one batch after the other."""
+    modules = [type(tests[0]).__module__ for tests in classes]
+    together = [index for index, name in enumerate(modules) if name not in LONE_MODULES]
+    together.sort(key=lambda index: modules[index] not in SLOWEST_MODULES)
+    alone = [[index] for index, name in enumerate(modules) if name in LONE_MODULES]
+    return [together, *alone]
 
 
 def split_by_class(suite: unittest.TestSuite) -> list[list[unittest.TestCase]]:

@@ -96,6 +96,21 @@ class TheClasses(unittest.TestCase):
         classes = parallel.split_by_class(unittest.TestSuite([make_suite()]))
         self.assertEqual([len(tests) for tests in classes], [5, 1])
 
+    def test_slowest_classes_start_first_and_lone_ones_run_last(self) -> None:
+        classes = parallel.split_by_class(make_suite())
+        name = type(self).__module__
+        for constant, batches in (
+            ("SLOWEST_MODULES", [[0, 1]]),
+            ("LONE_MODULES", [[], [0], [1]]),
+        ):
+            with mock.patch.object(parallel, constant, (name,)):
+                self.assertEqual(parallel.plan_batches(classes), batches)
+
+    def test_named_modules_exist(self) -> None:
+        for name in (*parallel.SLOWEST_MODULES, *parallel.LONE_MODULES):
+            path = parallel.TESTS_DIR.parent / f"{name.replace('.', '/')}.py"
+            self.assertTrue(path.exists(), name)
+
     def test_worker_with_other_classes_is_an_error(self) -> None:
         classes = parallel.split_by_class(make_suite())
         with (
