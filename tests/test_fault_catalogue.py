@@ -87,6 +87,15 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         ],
     ),
     (
+        "4 column twice, others between",
+        "payments",
+        swap_bytes(b",status,", b",kind,"),
+        [
+            "payments.csv:1:5: E_HEADER column 'kind' appears twice",
+            "payments.csv:1: E_HEADER column status is missing",
+        ],
+    ),
+    (
         "4 column in another case",
         "payments",
         swap_bytes(b",method,", b",Method,"),
