@@ -14,9 +14,10 @@ from tests.support import (
 )
 from utils.contract import read_contract
 from utils.engines.content import read_content, read_contents
-from utils.engines.dialects import DIALECTS, join_hadoop_paths
+from utils.engines.dialects import DIALECTS, DUCKDB, join_hadoop_paths
 from utils.engines.files import find_table, find_tables
 from utils.engines.process import (
+    require_64_bits,
     select_error_lines,
 )
 from utils.engines.proofs import list_rules, translate_rule
@@ -190,6 +191,12 @@ class Dialects(unittest.TestCase):
 
     def test_each_engine_of_the_command_line_has_a_dialect(self) -> None:
         self.assertEqual(tuple(DIALECTS), ENGINE_NAMES)
+
+    def test_integer_beyond_64_bits_is_refused(self) -> None:
+        require_64_bits(DUCKDB, "sums", [2**63 - 1, None, "text"])
+        for value in (2**63, -(2**63) - 1):
+            with self.assertRaisesRegex(DataError, "overflow 64-bit integers"):
+                require_64_bits(DUCKDB, "sums", [1, value])
 
     def test_hadoop_path_joins_several_files_and_refuses_patterns(self) -> None:
         skip_on_windows("the paths are POSIX")
