@@ -554,11 +554,14 @@ class AStoppedRun(ShopCase):
         return found
 
 
-class TheReadme(CommandCase):
-    """The README's examples of generate_data.py work."""
+class TheReadmes(CommandCase):
+    """The examples of generate_data.py in the READMEs work."""
 
-    def test_examples_of_the_readme_run(self) -> None:
-        text = (ROOT / "README.md").read_text(encoding="utf-8")
+    def test_examples_of_the_readmes_run(self) -> None:
+        text = "\n".join(
+            (ROOT / folder / "README.md").read_text(encoding="utf-8")
+            for folder in (".", "data_generation")
+        )
         examples = re.findall(
             r"^    python generate_data\.py ([^&|\n]*)$", text, re.MULTILINE
         )
