@@ -1,4 +1,4 @@
--- The contract: what the five CSV files hold and which rules each row follows.
+-- The contract: what the five CSV files hold and which rules each row obeys.
 --
 -- This file alone states tables, columns, types and rules.  The generator takes its
 -- headers and manifest from it, the loader its columns and checks, the tests their names.
