@@ -98,7 +98,7 @@ class PublishedFigures(unittest.TestCase):
         self.assertAlmostEqual(found, by_sheet, delta=0.0001)
 
 
-class AFit(unittest.TestCase):
+class FittedModel(unittest.TestCase):
     """The fit recovers known parameters and does not depend on the form of its input."""
 
     def test_fit_recovers_the_parameters_of_simulated_customers(self) -> None:

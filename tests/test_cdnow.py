@@ -235,7 +235,7 @@ class RealPurchases(unittest.TestCase):
         self.assertEqual(report["kpis"]["net_cents"], 250_031_563)
 
 
-class TheConverter(ShopCase):
+class PurchaseFileConversion(ShopCase):
     """The converter turns a purchase into an order with one item and one payment."""
 
     LINES = (

@@ -91,7 +91,7 @@ class CrashCase(ShopCase):
     """A test with a database loaded before, and files for another one."""
 
     def setUp(self) -> None:
-        """Make the old database, and know the new one."""
+        """Make the old database, and compute the new one."""
         skip_on_windows("Windows has no fork")
         super().setUp()
         self.copy_sample()
@@ -157,7 +157,7 @@ class CrashCase(ShopCase):
         return state
 
     def recover(self) -> None:
-        """Ingest once more, which must work and clear up."""
+        """Check that another ingest succeeds and removes what was left."""
         result = self.ingest()
         self.assertEqual(result.status, 0, result.stderr)
         self.assertEqual(self.database.read_bytes(), self.new)
@@ -207,7 +207,7 @@ def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-class TheSteps(CrashCase):
+class IngestSteps(CrashCase):
     """The sweeps try what a load does: every kind of step in their lists occurs in one."""
 
     def test_each_kind_of_step_occurs_in_a_load(self) -> None:
@@ -236,7 +236,7 @@ class TheSteps(CrashCase):
                 self.assertEqual(names - found, set())
 
 
-class AKill(CrashCase):
+class KilledIngest(CrashCase):
     """SIGKILL at the k-th step."""
 
     def sweep(self) -> int:
@@ -273,8 +273,8 @@ class AKill(CrashCase):
         self.report_points("SIGKILL of two processes")
 
 
-class ASecondProcess(CrashCase):
-    """Its end is reported, and the old database stays."""
+class ConcurrentProcess(CrashCase):
+    """The end of a second process is reported, and the old database stays."""
 
     def setUp(self) -> None:
         """Let two processes share any load."""
@@ -322,7 +322,7 @@ class ASecondProcess(CrashCase):
                 self.assertEqual(self.find_state(), "old")
 
 
-class ASignal(CrashCase):
+class SignalAtEachStep(CrashCase):
     """SIGINT, SIGTERM and SIGHUP at the k-th step."""
 
     def test_signal_ends_the_run_with_its_status_and_leaves_no_files(self) -> None:
@@ -365,7 +365,7 @@ class ASignal(CrashCase):
                 self.find_state()
 
 
-class ARefusal(CrashCase):
+class RefusedSystemCall(CrashCase):
     """The k-th call that the system may refuse is refused."""
 
     def test_call_that_the_system_refuses_gives_one_line(self) -> None:
@@ -412,7 +412,7 @@ class ARefusal(CrashCase):
             self.assertIn("is the new database, but its folder", result.stderr)
 
 
-class AFullDisk(CrashCase):
+class FullDisk(CrashCase):
     """The k-th page no longer fits on the disk."""
 
     def test_full_disk_keeps_the_old_database_and_is_reported(self) -> None:
@@ -437,8 +437,8 @@ class AFullDisk(CrashCase):
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-class AnOldDatabase(CrashCase):
-    """What it left beside it neither damages the new database nor is lost."""
+class ReplacedDatabase(CrashCase):
+    """Files beside the old database do not damage the new one and are not lost."""
 
     def die_writing(self, mode: str) -> None:
         """Let a process change the old database and be killed in the midst of it."""
@@ -509,8 +509,8 @@ class AnOldDatabase(CrashCase):
                 self.assertEqual(found, damaged if result.status else self.new)
 
 
-class ADatabaseOfOtherOrigin(CrashCase):
-    """A database with anything that no load made is not replaced."""
+class ForeignDatabase(CrashCase):
+    """A database with content that no load made is not replaced."""
 
     def make(self, script: str, *, mode: str = "DELETE") -> bytes:
         """Put a database made by *script* in the old one's place; return its bytes."""
@@ -521,7 +521,7 @@ class ADatabaseOfOtherOrigin(CrashCase):
         return self.database.read_bytes()
 
     def refuse(self, words: str) -> None:
-        """See that neither a load nor a check takes it, and that it stays as it is."""
+        """Check that a load and a check both refuse it and leave it unchanged."""
         before = self.database.read_bytes()
         for step in ("--ingest", "--check"):
             result = call(
@@ -617,8 +617,8 @@ class ADatabaseOfOtherOrigin(CrashCase):
         self.assertTrue(self.database.is_symlink() and other.is_symlink())
 
 
-class ARefusedSwap(CrashCase):
-    """It is reported with a remedy, and the old database keeps its journal mode."""
+class RefusedSwap(CrashCase):
+    """A refused swap is reported with a remedy, and the old database stays as it was."""
 
     def refuse(self, code: int) -> str:
         """Refuse the swap; return stderr."""
@@ -674,7 +674,7 @@ class ARefusedSwap(CrashCase):
                 self.refuse_to_keep(paths, is_copied=name == "copy2")
 
     def refuse_to_keep(self, paths: list[Path], *, is_copied: bool) -> None:
-        """Let the second of *paths* not get a second name, nor a copy."""
+        """Refuse a link or a copy of the second of *paths*."""
         make_link = os.link
 
         def link(source: Path, target: Path) -> None:
@@ -701,8 +701,8 @@ class ARefusedSwap(CrashCase):
         self.assertEqual([path.read_bytes() for path in paths], [b"old"] * 3)
 
 
-class AFolderWithoutPermission(ShopCase):
-    """It is named with a remedy by the loader and by the report."""
+class ReadOnlyFolder(ShopCase):
+    """A read-only folder is named with a remedy by the loader and by the report."""
 
     def test_folder_without_permission_gives_one_line(self) -> None:
         self.copy_sample()
@@ -724,7 +724,7 @@ class AFolderWithoutPermission(ShopCase):
                 )
 
 
-class AClosedStream(ShopCase):
+class ClosedStream(ShopCase):
     """A stream that is closed or full does not affect the other one."""
 
     def test_closed_stream_is_skipped_and_the_other_gets_no_errors(self) -> None:
@@ -786,7 +786,7 @@ class MissingMemory(CrashCase):
         self.assertEqual(self.find_state(), "old")
 
 
-class SeveralIngests(CrashCase):
+class ConcurrentIngests(CrashCase):
     """One of several ingests runs; the others report it and do nothing."""
 
     def test_parallel_ingests_never_mix_and_never_disturb_a_reader(self) -> None:
@@ -878,7 +878,7 @@ class SeveralIngests(CrashCase):
         self.assertEqual(self.find_state(), "old")
 
 
-class ALeftover(CrashCase):
+class LeftoverFiles(CrashCase):
     """Files of a crashed run are removed by the next one; other files stay."""
 
     def test_files_of_a_crashed_run_are_removed(self) -> None:

@@ -22,8 +22,8 @@ from tests.support import CORPORA_DIR, IN_CI, ShopCase, skip
 from utils.contract import read_contract
 
 
-class AChangedByte(FaultCase):
-    """Whatever byte changes: it is rejected at its line, or stored as it is."""
+class ChangedByte(FaultCase):
+    """A changed byte is rejected at its line, or stored as it is."""
 
     def test_changed_byte_is_rejected_at_its_line_or_stored_as_it_is(self) -> None:
         chance = random.Random(11)  # noqa: S311
@@ -127,7 +127,7 @@ class BadBytes(FaultCase):
         self.assertIn("more such bytes in this row are not listed", last)
 
 
-class AQuote(FaultCase):
+class Quotes(FaultCase):
     """A quote in the wrong place hides its own row and no other."""
 
     def test_open_quote_does_not_hide_the_rows_after_it(self) -> None:
@@ -215,8 +215,8 @@ def iterate_records(file: io.BytesIO) -> Iterator[Record | None]:
             return
 
 
-class AFieldThatIsTooLong(FaultCase):
-    """Its number is right, however the other fields are quoted."""
+class FieldLength(FaultCase):
+    """The number of a field that is too long is right, however others are quoted."""
 
     def test_long_field_after_a_quoted_comma_or_line_break_has_its_number(self) -> None:
         for name, line in ((b'"Brown, Bob"', 3), (b'"Bob\nBrown"', 4)):
@@ -337,8 +337,8 @@ REFUSED = {
 }
 
 
-class OtherPeoplesFiles(ShopCase):
-    """CSV files that others wrote: the right cells, or the right fault."""
+class ForeignCsvFiles(ShopCase):
+    """CSV files of other programs give the right cells, or the right fault."""
 
     def read(self, path: Path) -> tuple[list[dict[str, str]], Faults]:
         """Return the rows of *path* as they are stored, or its faults.

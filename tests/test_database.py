@@ -47,8 +47,8 @@ class DatabaseCase(ShopCase):
             self.assertIn(word, str(caught.exception))
 
 
-class AFileThatIsNoDatabase(DatabaseCase):
-    """It is named, with the command that makes one."""
+class InvalidDatabase(DatabaseCase):
+    """An invalid database is named, with the command that makes a valid one."""
 
     def test_missing_file_is_named_and_not_created(self) -> None:
         path = self.folder / "none.db"
@@ -74,8 +74,8 @@ class AFileThatIsNoDatabase(DatabaseCase):
         )
 
 
-class ADatabaseWithOtherTables(DatabaseCase):
-    """What differs from the schema is named."""
+class DatabaseWithOtherTables(DatabaseCase):
+    """Each difference from the schema is named."""
 
     def test_missing_table_and_missing_column_are_named(self) -> None:
         self.change("DROP TABLE payments; ALTER TABLE users RENAME COLUMN city TO town;")
@@ -132,7 +132,7 @@ class ADatabaseWithOtherTables(DatabaseCase):
         self.assertEqual(rows, [(None,)])
 
 
-class ADatabaseInUse(DatabaseCase):
+class DatabaseInUse(DatabaseCase):
     """A program that writes, or a load that replaces the file, never mixes two states."""
 
     def test_log_that_the_folder_does_not_allow_is_named(self) -> None:
@@ -174,8 +174,8 @@ class ADatabaseInUse(DatabaseCase):
         self.assert_replacement_is_noticed(lambda: os.utime(self.database, (1, 1)))
 
 
-class AReadOnlyConnection(DatabaseCase):
-    """Reading changes nothing."""
+class ReadOnlyConnection(DatabaseCase):
+    """A read-only connection changes nothing."""
 
     def test_statement_that_writes_is_rejected(self) -> None:
         before = self.database.read_bytes()

@@ -44,8 +44,8 @@ def list_files(folder: Path) -> set[str]:
     }
 
 
-class ANewUser(ShopCase):
-    """Follows the documents in a fresh copy of the project."""
+class FirstRun(ShopCase):
+    """The commands of the documents work in a fresh copy of the project."""
 
     def test_commands_print_what_the_documents_show(self) -> None:
         shown = read_documents()
@@ -75,8 +75,8 @@ class ANewUser(ShopCase):
                 )
 
 
-class TheDocuments(unittest.TestCase):
-    """Name what exists."""
+class Documents(unittest.TestCase):
+    """The documents name only what exists."""
 
     def test_documents_link_only_to_files_that_exist(self) -> None:
         for name, text in list_documents().items():

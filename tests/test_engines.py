@@ -39,7 +39,7 @@ from utils.engines.process import open_engine
 README = ROOT / "utils" / "engines" / "README.md"
 
 
-class OnDuckDB(EngineCase):
+class DuckDbAnswers(EngineCase):
     """DuckDB gives the same results, byte for byte, and finds the same faults."""
 
     engine = "duckdb"
@@ -166,7 +166,7 @@ class OnDuckDB(EngineCase):
         self.assertEqual(of_sqlite, self.run_query(self.engine, *truth))
 
 
-class TheReadme(EngineCase):
+class EnginesReadme(EngineCase):
     """The commands of the engines' README work as printed."""
 
     engine = "spark"
@@ -206,7 +206,7 @@ class TheReadme(EngineCase):
         self.assertEqual((finished.returncode, finished.stderr), (0, b""), finished)
 
 
-class OnSpark(EngineCase):
+class SparkAnswers(EngineCase):
     """Spark gives the same results, computed by several executors."""
 
     engine = "spark"

@@ -634,7 +634,7 @@ class CatalogueCase(FaultCase):
         return faults
 
 
-class TheCatalogue(CatalogueCase):
+class FaultCatalogue(CatalogueCase):
     """A load prints exactly the expected faults and changes nothing."""
 
     def test_each_entry_gives_its_faults_and_no_others(self) -> None:
@@ -646,7 +646,7 @@ class TheCatalogue(CatalogueCase):
                     self.assertEqual(line[: len(beginning)], beginning)
 
 
-class TheRules(CatalogueCase):
+class SchemaRules(CatalogueCase):
     """Each CHECK of the schema is named with the column that its name begins with."""
 
     def test_each_broken_rule_is_named_with_its_column(self) -> None:

@@ -18,8 +18,8 @@ from utils.contract import SCHEMA_PATH, read_contract
 from utils.helpers import DataError
 
 
-class EveryFault(FaultCase):
-    """One run names all of them."""
+class FaultReport(FaultCase):
+    """One run reports every fault."""
 
     def test_one_row_with_eight_faults_lists_all_of_them(self) -> None:
         self.edit("orders", set_line(3, b"2,x,2024-02-30T00:00:00Z,Paid,-1,0,,01,x"))
@@ -88,7 +88,7 @@ class EveryFault(FaultCase):
         self.assertEqual(lines, [2, 501, 502, 2751, 3001])
 
 
-class TheReadme(ShopCase):
+class LoadingReadme(ShopCase):
     """The faults in the README are those of the code."""
 
     def test_faults_in_the_readme_are_what_a_load_prints(self) -> None:
@@ -119,7 +119,7 @@ class TheReadme(ShopCase):
         self.assertGreater(len(codes), 15)
 
 
-class TheErrorsFile(FaultCase):
+class ErrorsFile(FaultCase):
     """`--errors` writes every fault for programs."""
 
     def test_errors_file_has_one_object_per_line(self) -> None:
@@ -292,7 +292,7 @@ class TheErrorsFile(FaultCase):
         self.assertEqual(entry["expected"], "amount_cents >= 0")
 
 
-class TheCheckOption(FaultCase):
+class CheckOption(FaultCase):
     """`--check` does everything except replacing the database."""
 
     def check(self, *expected: str) -> int:
@@ -326,7 +326,7 @@ class TheCheckOption(FaultCase):
                 self.assertEqual(result.status, 2)
 
 
-class ADuplicate(FaultCase):
+class DuplicateKeys(FaultCase):
     """Rows that share a key are reported with the line of the first one."""
 
     def test_key_shared_by_two_rejected_rows_is_reported(self) -> None:
@@ -366,8 +366,8 @@ class ADuplicate(FaultCase):
         )
 
 
-class AHeader(FaultCase):
-    """A header that determines its columns hides no row; others name what they hide."""
+class Headers(FaultCase):
+    """With a usable header all rows are checked; otherwise the unchecked ones are named."""
 
     def test_rows_are_checked_after_a_misspelt_column_name(self) -> None:
         self.edit("users", swap_bytes(b",city,", b",City,"))
@@ -423,8 +423,8 @@ class AHeader(FaultCase):
         )
 
 
-class AnUnreadableParent(FaultCase):
-    """Its children are checked if its key is known; else its message says they are not."""
+class UnreadableParent(FaultCase):
+    """Children of an unreadable row are checked if its key is known, else reported."""
 
     def test_unreadable_row_with_a_known_key_hides_no_orphan(self) -> None:
         self.edit("users", swap_bytes(b"Leeds", b'"Lee"ds'))
@@ -439,7 +439,7 @@ class AnUnreadableParent(FaultCase):
         self.assertTrue(fault.endswith("; references to users.csv were not checked"), fault)
 
 
-class TheOrder(FaultCase):
+class FaultOrder(FaultCase):
     """The faults are listed in the order of the lines."""
 
     def test_faults_of_a_file_are_listed_in_order_of_lines(self) -> None:
@@ -453,7 +453,7 @@ class TheOrder(FaultCase):
         )
 
 
-class AnOwnSchema(ShopCase):
+class CustomSchema(ShopCase):
     """The rules of another schema mean in the diagnosis what they mean in the database."""
 
     def refuse(self, tables: str, **texts: str) -> list[str]:

@@ -47,7 +47,7 @@ from utils.helpers import DataError
 MID_QUARTER = "2025-08-17"
 
 
-class TheForecast(ShopCase):
+class ShopForecast(ShopCase):
     """The forecast of a shop adds up, is marked, and equals a second computation."""
 
     def test_forecast_equals_that_of_the_csv_files_without_sql(self) -> None:
@@ -237,7 +237,7 @@ class TheForecast(ShopCase):
         self.assertEqual(text, run_known().files["query_result.json"])
 
 
-class OverSeeds(unittest.TestCase):
+class ErrorsOverSeeds(unittest.TestCase):
     """The forecast is near the expectation of the truth, and seasons improve the holdout.
 
     Measured on the seeds 1 to 40 at 3,000 users: the 95 % interval of a year, 12 to 17 % on
@@ -318,7 +318,7 @@ class DaysAhead(unittest.TestCase):
             self.assertLessEqual(ahead, MAX_DAYS_AHEAD)
 
 
-class TheKeptShare(unittest.TestCase):
+class KeptShare(unittest.TestCase):
     """The kept share is what was not refunded, of months that ended two months ago."""
 
     # The goods of tests/shop.py after discounts, and refunds by the month of the order.

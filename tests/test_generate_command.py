@@ -56,7 +56,7 @@ class CommandCase(ShopCase):
             self.assertEqual(os.listdir(self.folder), before)
 
 
-class TheCommand(CommandCase):
+class GenerateCommand(CommandCase):
     """The command line of generate_data.py."""
 
     def test_missing_action_prints_help_and_exits_2(self) -> None:
@@ -196,7 +196,7 @@ class TheCommand(CommandCase):
             self.assertEqual(hash_folder(self.folder), before)
 
 
-class AChoice(CommandCase):
+class GenerateOptions(CommandCase):
     """A shop can have fewer tables, parts, a later end, or its ground truth."""
 
     def read(self, folder: str, name: str) -> str:
@@ -447,7 +447,7 @@ class Verification(CommandCase):
                 self.assertIn(words, result.stderr)
 
 
-class AStoppedRun(ShopCase):
+class StoppedRun(ShopCase):
     """A stopped run of several processes leaves no incomplete file and no process."""
 
     def setUp(self) -> None:
@@ -554,7 +554,7 @@ class AStoppedRun(ShopCase):
         return found
 
 
-class TheReadmes(CommandCase):
+class GeneratorReadmes(CommandCase):
     """The examples of generate_data.py in the READMEs work."""
 
     def test_examples_of_the_readmes_run(self) -> None:

@@ -87,7 +87,7 @@ def read_rows(folder: Path, table: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-class TheSameSeed(ShopCase):
+class Reproducibility(ShopCase):
     """The same seed gives the same bytes in every environment."""
 
     def test_same_seed_gives_the_published_checksums(self) -> None:
@@ -162,7 +162,7 @@ class TheSameSeed(ShopCase):
             self.assertEqual(draw("a", "b", 1, 100)[:9], draw("a", "b", 1, 9))
 
 
-class TheOutputPath(unittest.TestCase):
+class GeneratorSource(unittest.TestCase):
     """The generator's code uses nothing that differs between platforms or runs."""
 
     MODULES = frozenset({"random", "uuid", "secrets", "time", "math", "locale", "numpy"})
@@ -259,7 +259,7 @@ class TheOutputPath(unittest.TestCase):
         self.assertEqual(self.find_faults("any.py", "struct.unpack(f'<{n}I', x)"), [])
 
 
-class TheTables(unittest.TestCase):
+class ProbabilityTables(unittest.TestCase):
     """Distributions made without floats follow their formulas."""
 
     def quantile_error(
@@ -354,7 +354,7 @@ def simpson(function: Callable[[float], float], top: float, steps: int = 400) ->
     return (function(0.0) + inner + function(top)) * width / 3
 
 
-class TheCalendar(unittest.TestCase):
+class DemandTime(unittest.TestCase):
     """Demand time depends on the demand of the day and never decreases."""
 
     def test_year_of_demand_time_is_about_a_year(self) -> None:
@@ -406,7 +406,7 @@ class TheCalendar(unittest.TestCase):
             )
 
 
-class TheWords(unittest.TestCase):
+class TextValues(unittest.TestCase):
     """Rows are joined with commas without quoting, so no text may need quotes."""
 
     def all_words(self) -> Iterator[str]:
@@ -448,7 +448,7 @@ class TheWords(unittest.TestCase):
             self.assertEqual(len(set(texts)), len(country.cities) * len(catalog.CHANNELS))
 
 
-class AGeneratedShop(ShopCase):
+class GeneratedShop(ShopCase):
     """The five files agree with the contract, the manifest and one another."""
 
     def test_files_have_the_headers_of_the_contract(self) -> None:
@@ -549,7 +549,7 @@ class AGeneratedShop(ShopCase):
         self.assertEqual(len(lines), len(set(lines)))
 
 
-class AnOrderLifecycle(unittest.TestCase):
+class OrderLifecycle(unittest.TestCase):
     """Payments and statuses are consistent for every lifecycle and all random bits."""
 
     EXTREMES = (0, 2**64 - 1, 0x5555555555555555, 0xFFFF0000FFFF0000)
@@ -629,7 +629,7 @@ class AnOrderLifecycle(unittest.TestCase):
                 self.assertEqual(seen[0], 0)
 
 
-class ABasket(unittest.TestCase):
+class Baskets(unittest.TestCase):
     """A basket has distinct products that are on sale, near the order's budget."""
 
     def make_products(self, count: int, category: int = 0) -> list[catalog.Product]:
@@ -697,7 +697,7 @@ class ABasket(unittest.TestCase):
         self.assertEqual(len({sums[0], weeks[0][0], weeks[1][0]}), 3)
 
 
-class APurchase(unittest.TestCase):
+class Purchases(unittest.TestCase):
     """Purchase times follow the customer's hidden rate and dropout."""
 
     def sign_up(self, dropout: int, end_day: int = 700) -> customers.PurchaseSchedule:
@@ -756,7 +756,7 @@ class APurchase(unittest.TestCase):
         )
 
 
-class TheMoney(unittest.TestCase):
+class Money(unittest.TestCase):
     """Sums are those of the contract, to the cent."""
 
     def test_money_adds_up_for_every_coupon_and_country(self) -> None:
@@ -823,7 +823,7 @@ def count_share(rows: list[dict[str, str]], column: str) -> float:
     return sum(row[column] != "0" for row in rows) / len(rows)
 
 
-class ACustomerBase(unittest.TestCase):
+class CustomerBase(unittest.TestCase):
     """A shop shows growth, repeat purchases, dropout, seasons and hours."""
 
     folder: Path
@@ -912,7 +912,7 @@ class ACustomerBase(unittest.TestCase):
         self.assertGreater(sold[swim, "06"], 2 * sold[swim, "12"])
 
 
-class AnEdgeOfScale(ShopCase):
+class ScaleLimits(ShopCase):
     """Small shops and unusual windows can be made and loaded."""
 
     def test_few_users_and_short_windows_can_be_loaded(self) -> None:

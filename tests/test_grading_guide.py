@@ -33,8 +33,8 @@ def read_commands() -> Iterator[str]:
             yield command
 
 
-class TheGradingGuide(ShopCase):
-    """Runs as printed, in a copy of the project."""
+class GradingGuide(ShopCase):
+    """The commands of the grading guide work as printed, in a copy of the project."""
 
     def test_every_command_succeeds_and_prints_what_the_guide_expects(self) -> None:
         skip_on_windows("the grading guide's commands are those of a POSIX shell")

@@ -30,7 +30,7 @@ from utils.contract import SCHEMA_PATH, read_contract
 from utils.rules import read_rules
 
 
-class TheManifest(LoadCase):
+class Manifest(LoadCase):
     """A manifest is compared with the files and does not change what is loaded."""
 
     def test_changed_file_is_loaded_recorded_and_named_in_a_warning(self) -> None:
@@ -81,8 +81,8 @@ class TheManifest(LoadCase):
         return str(value)
 
 
-class AMissingFile(LoadCase):
-    """A file that is missing, or changes, is named, and the old database stays."""
+class MissingFile(LoadCase):
+    """A missing or changing file is named, and the old database stays."""
 
     def setUp(self) -> None:
         """Load a sound database first: the one that must stay."""
@@ -91,7 +91,7 @@ class AMissingFile(LoadCase):
         self.before = self.database.read_bytes()
 
     def refuse(self, *expected: str) -> str:
-        """Also see that the old database is untouched and nothing lies about."""
+        """Also check that the old database is unchanged and no other file is left."""
         beside = set(os.listdir(self.folder))
         errors = super().refuse(*expected)
         self.assertNotIn("Traceback", errors)
@@ -131,7 +131,7 @@ class AMissingFile(LoadCase):
         )
 
 
-class ATarget(LoadCase):
+class TargetDatabase(LoadCase):
     """The old database is replaced atomically, or stays."""
 
     def test_target_that_is_no_database_is_not_replaced(self) -> None:
@@ -282,7 +282,7 @@ class ATarget(LoadCase):
         self.assertEqual(self.database.read_bytes(), before)
 
 
-class ASchema(LoadCase):
+class SchemaFile(LoadCase):
     """The schema is an input like the others."""
 
     def test_missing_or_invalid_schema_is_named(self) -> None:
@@ -404,7 +404,7 @@ class ASchema(LoadCase):
                 self.assertIsNotNone(find_named_column(rule, table.column_names), rule)
 
 
-class TheCommand(ShopCase):
+class IngestCommand(ShopCase):
     """The command line of ingest.py."""
 
     def test_without_an_action_prints_help_and_exits_2(self) -> None:

@@ -167,8 +167,8 @@ OUTPUTS = (
 )
 
 
-class AHostileReader(ShopCase):
-    """Independent questions in SQL find no wrong row, over several seeds."""
+class IntegrityQuestions(ShopCase):
+    """Independent SQL queries find no wrong row, over several seeds."""
 
     def test_hostile_questions_find_no_wrong_row(self) -> None:
         for seed in (1, 42, 2**64 - 1):
@@ -196,8 +196,8 @@ class AHostileReader(ShopCase):
         self.assertEqual(report["verdict"]["status"], "pass", report["verdict"])
 
 
-class AChangedCell(ShopCase):
-    """The next step of the path finds it, whatever the column."""
+class ChangedCell(ShopCase):
+    """A changed cell of any column is found by the next step."""
 
     def test_changed_cell_of_a_file_is_rejected_or_gives_a_warning(self) -> None:
         warned_only = set()
@@ -248,7 +248,7 @@ def _change(at: int, line: str) -> str:
     return ",".join(cells)
 
 
-class TheResults(unittest.TestCase):
+class RecordedResults(unittest.TestCase):
     """Report and query result identify the database that they are made from."""
 
     def test_report_and_query_result_name_the_database_they_read(self) -> None:
@@ -278,8 +278,8 @@ class TheResults(unittest.TestCase):
         self.assertEqual({row["month"]: row["net_cents"] for row in trend}, months)
 
 
-class TheCompletePath(ShopCase):
-    """It gives the same bytes in every environment, in real processes."""
+class CompleteChain(ShopCase):
+    """All steps give the same bytes in every environment, in real processes."""
 
     def run_path(self, folder: Path, cwd: Path, env: dict[str, str]) -> dict[str, str]:
         """Run the four commands into *folder*; return the SHA-256 of each output."""
@@ -320,8 +320,8 @@ class TheCompletePath(ShopCase):
         return folder
 
 
-class TheScripts(unittest.TestCase):
-    """Answer --help, and refuse unknown options, the way command lines do."""
+class ScriptMessages(unittest.TestCase):
+    """Every script prints its --help and refuses unknown options."""
 
     def test_help_exits_0_and_a_wrong_option_exits_2(self) -> None:
         for script in (generate_data, ingest, run_query):

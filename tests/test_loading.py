@@ -25,7 +25,7 @@ def end_at_once(*_arguments: object) -> None:
     os._exit(1)
 
 
-class ALoadedDatabase(LoadCase):
+class LoadedDatabase(LoadCase):
     """The result of a successful load."""
 
     def test_database_holds_every_cell_of_the_files(self) -> None:
@@ -197,7 +197,7 @@ class ALoadedDatabase(LoadCase):
         )
 
 
-class TheSplit(ShopCase):
+class SplitFiles(ShopCase):
     """Large files are split between two processes by the sizes of the files alone."""
 
     def split(self, *sizes: int) -> tuple[list[str], list[str]]:
@@ -249,7 +249,7 @@ class TheSplit(ShopCase):
                 self.assertEqual(self.split(*sizes), (own, others))
 
 
-class TheForm(LoadCase):
+class ValueFormats(LoadCase):
     """The form of a file is recorded from all of its blocks."""
 
     def read_form(self, data: bytes) -> str:
@@ -298,7 +298,7 @@ class TheForm(LoadCase):
         self.assertEqual(self.read_form(mixed), "UTF-8, mixed line ends")
 
 
-class AWarning(LoadCase):
+class Warnings(LoadCase):
     """What is allowed, but probably not intended, gives a warning."""
 
     def warn(self) -> list[str]:

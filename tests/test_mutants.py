@@ -21,8 +21,8 @@ def find(values: list["int"], limit: int = 10) -> int | None:
 '''
 
 
-class TheChanges(unittest.TestCase):
-    """Of a module."""
+class Mutations(unittest.TestCase):
+    """The mutations of a module."""
 
     def test_changes_are_those_of_each_statement(self) -> None:
         statements = PythonSource("find.py", SOURCE).find_statements()

@@ -58,8 +58,8 @@ def summarize(result: unittest.TestResult) -> dict[str, object]:
     }
 
 
-class ARecordedRun(unittest.TestCase):
-    """Is replayed as it was."""
+class RecordedRun(unittest.TestCase):
+    """A recorded run is replayed as it was."""
 
     def test_replay_reports_every_outcome(self) -> None:
         direct = unittest.TestResult()
@@ -89,8 +89,8 @@ class ARecordedRun(unittest.TestCase):
         self.assertEqual(printed, [".FEsFFE"] * 2)
 
 
-class TheClasses(unittest.TestCase):
-    """Are the tasks of the workers."""
+class ClassDistribution(unittest.TestCase):
+    """The test classes are the tasks of the workers."""
 
     def test_each_test_is_in_one_class(self) -> None:
         classes = parallel.split_by_class(unittest.TestSuite([make_suite()]))

@@ -158,7 +158,7 @@ class JoinedParts(ShopCase):
         self.assertIn("--join-parts reads the plan from the manifest", result.stderr)
 
 
-class TheSparkJob(ShopCase):
+class SparkJob(ShopCase):
     """The Spark job makes all parts on several executors, with the bytes of one machine."""
 
     def setUp(self) -> None:
@@ -247,7 +247,7 @@ class TheSparkJob(ShopCase):
                 self.assertEqual(*csv)
 
 
-class TheSparkJobAlone(ShopCase):
+class SparkJobRefusals(ShopCase):
     """The Spark job reports errors in one line, also without Spark."""
 
     def run_job(self, *arguments: str) -> subprocess.CompletedProcess[str]:

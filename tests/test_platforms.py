@@ -162,7 +162,7 @@ class WithoutPosix(ShopCase):
         self.assertIn("\\u0142ód\\u017a \\u2713", result.stderr)
 
 
-class TheSourceText(unittest.TestCase):
+class SourceText(unittest.TestCase):
     """The source names an encoding wherever it opens a file."""
 
     def test_no_file_is_opened_with_a_default_encoding(self) -> None:
@@ -181,7 +181,7 @@ class TheSourceText(unittest.TestCase):
         self.assertEqual((finished.returncode, finished.stderr), (0, ""))
 
 
-class OnWebAssembly(ShopCase):
+class WebAssemblyRun(ShopCase):
     """CPython 3.14 in WebAssembly (32-bit, musl, no processes) gives the same bytes."""
 
     def test_webassembly_gives_the_same_bytes(self) -> None:

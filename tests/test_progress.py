@@ -40,7 +40,7 @@ class Terminal(io.StringIO):
         return "".join(shown).rstrip()
 
 
-class TheProgressBar(unittest.TestCase):
+class ProgressBarDisplay(unittest.TestCase):
     """The progress bar is one line on a terminal while the work runs."""
 
     def setUp(self) -> None:
@@ -129,7 +129,7 @@ class TheProgressBar(unittest.TestCase):
             self.assertEqual(measure_columns(self.terminal), 33)
 
 
-class TheBarOfARun(ShopCase):
+class ProgressOfARun(ShopCase):
     """The bar is shown on a terminal only, and is gone when something is printed."""
 
     def run_on(self, stderr: io.StringIO, *arguments: object) -> Result:

@@ -199,7 +199,7 @@ def create_shop_without_orders(path: Path) -> None:
 
 
 class Files(QueryCase):
-    """The files are written where the user wants them, and nowhere else."""
+    """The files are written to the given folder, and nowhere else."""
 
     def setUp(self) -> None:
         """Create the small shop under a path that needs quoting in a URI."""
@@ -263,7 +263,7 @@ class Files(QueryCase):
 
 
 class SegmentNames(OptionsCase):
-    """The name of a segment harms neither a spreadsheet nor a terminal."""
+    """The name of a segment is safe in a spreadsheet and in a terminal."""
 
     def create_categories(self, *names: str) -> None:
         """Create a shop with one customer for each category in *names*."""
@@ -502,8 +502,8 @@ class TerminalTable(OptionsCase):
                     table = lines[find_line(lines, "cohort ") :]
                     self.assertLessEqual(max(map(len, table)), width)
                     # As many of the 24 months as fit, with 5 columns each.
-                    room = min(24, (width - len("cohort    size")) // 5)
-                    self.assertEqual(len(table[0].split()), 2 + room)
+                    shown = min(24, (width - len("cohort    size")) // 5)
+                    self.assertEqual(len(table[0].split()), 2 + shown)
 
     def test_retention_table_has_the_cohorts_of_every_grain_and_segment(self) -> None:
         database = sample_shop() / "shop.db"

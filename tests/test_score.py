@@ -23,7 +23,7 @@ from tests.support import ShopCase, call
 from utils.helpers import DataError
 
 
-class TheScore(unittest.TestCase):
+class ForecastScore(unittest.TestCase):
     """The score compares forecast and truth, customer by customer."""
 
     def score(self, *, is_by_quarter: bool = False) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class TheScore(unittest.TestCase):
         )
 
 
-class AWrongTruth(ShopCase):
+class WrongGroundTruth(ShopCase):
     """A truth of another shop or day is refused in one line, and old results stay."""
 
     def setUp(self) -> None:

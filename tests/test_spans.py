@@ -141,7 +141,7 @@ class SharedWork(SpanCase):
             self.assertEqual(list(self.folder.iterdir()), [])
 
 
-class ALaterEnd(SpanCase):
+class ExtendedWindow(SpanCase):
     """A later end of the window appends to the files, and changes only young orders."""
 
     def test_later_end_appends_and_changes_only_the_status_of_young_orders(self) -> None:
@@ -184,7 +184,7 @@ class ALaterEnd(SpanCase):
         self.assertTrue(1.2 < sum(signups[366:]) / 3650 < 2)
 
 
-class AStream(SpanCase):
+class RandomStreams(SpanCase):
     """A random stream changes only the tables that depend on it."""
 
     MONEY = ("orders", "order_items", "payments")
@@ -270,7 +270,7 @@ class AStream(SpanCase):
         self.assertEqual(set(self.seen) - self.REACH.keys() - others, set())
 
 
-class APlan(unittest.TestCase):
+class PlannedSpans(unittest.TestCase):
     """A plan is refused for every reason, and cut into spans of days."""
 
     def test_every_unusable_plan_is_refused(self) -> None:

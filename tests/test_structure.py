@@ -1,4 +1,4 @@
-"""The structure of the project holds: names, imports, doctests, words."""
+"""Rules of the project's structure: names, imports, doctests, words."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def iterate_imports(name: str) -> Iterator[str]:
 
 
 class Imports(unittest.TestCase):
-    """Point down: scripts to packages, packages to utils, all to the standard library."""
+    """Scripts import packages, packages import utils, all import the standard library."""
 
     def test_packages_import_only_themselves_and_utils(self) -> None:
         for name in list_modules():
@@ -116,7 +116,7 @@ class Imports(unittest.TestCase):
 
 
 class Names(unittest.TestCase):
-    """Have one meaning each."""
+    """Each public name has one meaning."""
 
     def test_no_two_modules_share_a_file_name(self) -> None:
         paths = defaultdict(list)
@@ -147,7 +147,7 @@ class Names(unittest.TestCase):
 
 
 class Doctests(unittest.TestCase):
-    """Run with the suite."""
+    """Every doctest runs with the suite."""
 
     def test_every_module_with_a_doctest_is_in_the_suite(self) -> None:
         written = {
@@ -164,7 +164,7 @@ class Doctests(unittest.TestCase):
 
 
 class Words(unittest.TestCase):
-    """Are plain English."""
+    """All text is plain English."""
 
     def test_no_file_uses_the_former_private_language(self) -> None:
         hits = []

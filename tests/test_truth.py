@@ -34,7 +34,7 @@ def read_rows(path: Path) -> Rows:
         return list(csv.DictReader(file))
 
 
-class AKnownShop(unittest.TestCase):
+class GroundTruth(unittest.TestCase):
     """The truth of a shop agrees with what that shop does."""
 
     folder: Path
@@ -196,7 +196,7 @@ class AKnownShop(unittest.TestCase):
             self.assertEqual(int(found), channel.buyer_per_mille)
 
 
-class TheTruth(ShopCase):
+class GroundTruthFiles(ShopCase):
     """The truth can be written for any shop and by any number of workers."""
 
     def test_number_of_workers_changes_no_byte_of_the_truth(self) -> None:
@@ -221,7 +221,7 @@ class TheTruth(ShopCase):
                 self.assertGreaterEqual(len(rows), users)
 
 
-class AnExpectation(unittest.TestCase):
+class ExpectedOrders(unittest.TestCase):
     """Expected orders follow their formulas, computed here with floats."""
 
     def test_expected_orders_of_a_known_customer_follow_the_formula(self) -> None:

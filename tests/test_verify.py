@@ -151,7 +151,7 @@ class UnchangedFiles(VerifyCase):
         self.assertEqual(after, before)
 
 
-class OneChangedCell(VerifyCase):
+class ChangedCell(VerifyCase):
     """A single cell, anywhere, is found and named."""
 
     def test_changed_cell_fails_its_table_and_the_report_only(self) -> None:
@@ -323,7 +323,7 @@ class OneChangedCell(VerifyCase):
             path.write_text(sound, encoding="utf-8", newline="\n")
 
 
-class TheRules(VerifyCase):
+class RuleVerification(VerifyCase):
     """A database whose rules are not the schema's is found, and the object named."""
 
     def test_removed_added_and_weakened_rules_are_named(self) -> None:
@@ -359,7 +359,7 @@ class TheRules(VerifyCase):
         self.assertTrue(any("query" in name for name in failed), failed)
 
 
-class AManipulatedDatabase(VerifyCase):
+class ManipulatedDatabase(VerifyCase):
     """Cells that no rule would accept: one line each time, and never a traceback."""
 
     def test_manipulated_database_is_refused_by_readers_and_verified_to_the_end(
@@ -412,8 +412,8 @@ class AManipulatedDatabase(VerifyCase):
         )
 
 
-class AMissingFile(VerifyCase):
-    """It is named, with the command that makes it."""
+class MissingFile(VerifyCase):
+    """A missing file is named, with the command that makes it."""
 
     def test_missing_result_is_named_with_the_command_that_makes_it(self) -> None:
         for name, remedy in (
@@ -521,8 +521,8 @@ class AMissingFile(VerifyCase):
         self.assertIn("the rules have changed since the load", result.stdout)
 
 
-class AReport(VerifyCase):
-    """A failure is reported for what was changed, and for nothing else."""
+class ReportVerification(VerifyCase):
+    """Only the changed file of a report is reported as failed."""
 
     def test_report_of_an_older_database_still_matches_its_page(self) -> None:
         self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
@@ -560,7 +560,7 @@ class AReport(VerifyCase):
         self.assertIn("report.json -> report.md", self.find_failed())
 
 
-class ThePage(VerifyCase):
+class PageVerification(VerifyCase):
     """Without --out-dir the copies for the page are verified too."""
 
     def setUp(self) -> None:
