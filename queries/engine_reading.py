@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from queries.cohort_cells import QueryRows
-from queries.cohort_query import CUSTOMERS_CTE, CohortQuery
 from queries.customer_values import ALL_COHORTS, MeasuredSpreads, SpreadKey
 from queries.forecast.histories import collect_histories
 from queries.forecast.score import read_truth
 from queries.options import VALID_STATUSES, Options, require_day, require_statuses
+from queries.query_file import CUSTOMERS_CTE, CohortQuery
 from queries.reading import (
     DAYS_PATH,
     VALUES_PATH,

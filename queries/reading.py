@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from queries.cohort_cells import QueryRows
-from queries.cohort_query import CUSTOMERS_CTE, CohortQuery
 from queries.customer_values import MeasuredSpreads, ValueArrays, collect_values
 from queries.forecast.histories import PurchaseHistory, collect_histories
 from queries.forecast.score import GroundTruth, read_truth
 from queries.options import require_options
+from queries.query_file import CUSTOMERS_CTE, CohortQuery
 from queries.reconciliation import Totals, sum_tables
 from queries.sql_text import find_parts, replace_body, replace_select
 from utils.contract import PROVENANCE_TABLE

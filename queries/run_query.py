@@ -15,7 +15,6 @@ from queries.cohort_cells import (
     read_cells,
     split_segments,
 )
-from queries.cohort_query import CohortQuery, name_file, read_cohort_query
 from queries.cohorts import summarize_cells
 from queries.customer_values import measure_spreads
 from queries.engine_reading import read_engine
@@ -23,6 +22,7 @@ from queries.forecast.forecast import add_cumulative_values, forecast_cohorts
 from queries.forecast.score import score_forecast
 from queries.options import Options
 from queries.output import write_result
+from queries.query_file import CohortQuery, name_file, read_cohort_query
 from queries.reading import (
     DAYS_PATH,
     VALUES_PATH,

@@ -13,9 +13,9 @@ from unittest import mock
 
 import ingest
 import run_query
-from queries.cohort_query import read_cohort_query
 from queries.engine_reading import read_engine
 from queries.options import Options
+from queries.query_file import read_cohort_query
 from queries.reading import read_database
 from tests.documents import copy_project, render_document, run_command
 from tests.engine_cases import (

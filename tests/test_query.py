@@ -13,14 +13,14 @@ from datetime import date, timedelta
 from typing import Any, ClassVar
 from unittest import mock
 
-from queries import cohort_query
-from queries.cohort_query import QUERY_PATH
+from queries import query_file
 from queries.customer_values import (
     ALL_COHORTS,
     MeasuredSpreads,
     SpreadKey,
     measure_spreads,
 )
+from queries.query_file import QUERY_PATH
 from queries.uncertainty import describe_spread
 from tests.query_cases import NAMES, QueryCase, find_clv
 from tests.recount import COLUMNS, recount_cohorts
@@ -428,7 +428,7 @@ class IndependentComputation(QueryCase):
         create_shop(self.database)
         own = self.folder / "own.sql"
         own.write_bytes(QUERY_PATH.read_bytes())
-        with mock.patch.object(cohort_query, "QUERY_PATH", own):
+        with mock.patch.object(query_file, "QUERY_PATH", own):
             self.assertEqual(self.read_document()["query"]["file"], "own.sql")
 
     def test_default_query_that_does_not_reconcile_writes_nothing(self) -> None:
@@ -442,7 +442,7 @@ class IndependentComputation(QueryCase):
         )
         wrong.write_text(sql, encoding="utf-8")
         with (
-            mock.patch.object(cohort_query, "QUERY_PATH", wrong),
+            mock.patch.object(query_file, "QUERY_PATH", wrong),
             self.assertRaisesRegex(RuntimeError, "net of all cells, in cents"),
         ):
             self.run_query("--query", wrong)

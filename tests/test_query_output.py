@@ -18,9 +18,9 @@ from unittest import mock
 import run_query
 from queries import output
 from queries import run_query as query
-from queries.cohort_query import QUERY_PATH
 from queries.forecast.score import GroundTruth
 from queries.options import Options
+from queries.query_file import QUERY_PATH
 from queries.reading import VALUES_PATH
 from queries.summary import render_result
 from tests.query_cases import (

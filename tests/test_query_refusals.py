@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
-from queries.cohort_query import QUERY_PATH
+from queries.query_file import QUERY_PATH
 from queries.sql_text import find_parts
 from tests.query_cases import RefusalCase
 from utils.contract import PROVENANCE_TABLE

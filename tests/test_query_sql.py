@@ -14,8 +14,8 @@ from contextlib import closing
 from typing import Any
 
 from db.reporting.checks import TRENDS_DIR
-from queries.cohort_query import QUERY_PATH
 from queries.options import Options, apply_options
+from queries.query_file import QUERY_PATH
 from queries.reading import DAYS_PATH, VALUES_PATH
 from queries.sql_text import find_parts, replace_body, replace_select
 from tests.query_cases import QueryCase

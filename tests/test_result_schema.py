@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import run_query
-from queries.cohort_query import QUERY_PATH
+from queries.query_file import QUERY_PATH
 from queries.run_query import SCHEMA_VERSION
 from tests.shop import create_empty_shop, create_shop
 from tests.support import ShopCase, sample_shop, skip_or_fail

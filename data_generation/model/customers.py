@@ -53,7 +53,7 @@ RATE_SCALE_TICKS = 4414 * 7 * DAY_TICKS // 1000
 DROPOUT_A, DROPOUT_B = "0.793", "2.426"
 
 # Gamma-Gamma for CDNOW: q 3.74; a customer's mean spending is proportional to
-# 1 ÷ Gamma(q), whose mean is 1 ÷ (q − 1).
+# 1 ÷ Gamma(q), whose mean is 1 ÷ (q − 1).  The shape p of one order is in `baskets`.
 SPEND_Q = "3.74"
 SPEND_Q_MINUS_1_PER_CENT = 274
 

@@ -190,12 +190,4 @@ def find_orphans(
         (parent, key.parent_column),
     )
     for value, line, offset in orphans:
-        shown = value if isinstance(value, int) else quote_value(value)
-        yield messages.describe_orphan(
-            line,
-            column,
-            f"{column} {shown} is not in {parent}.csv",
-            offset=offset,
-            value=str(value),
-            parent=f"{key.parent_column} of {parent}.csv",
-        )
+        yield messages.describe_orphan(line, key, value, offset=offset)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from db.loading.cells import is_blank
 from db.loading.faults import Fault, quote_value
 from db.loading.records import BadBytes, Record, UnreadableRecord
+from utils.contract import ForeignKey
 from utils.rules import Rule
 
 
@@ -225,17 +226,19 @@ class FaultMessages:
         )
 
     def describe_orphan(
-        self, line: int, column: str, message: str, *, offset: int, value: str, parent: str
+        self, line: int, key: ForeignKey, value: int | str, *, offset: int
     ) -> Fault:
-        """Return the fault that the row in *line* refers to no row of *parent*."""
+        """Return the fault that *value* of *key*, in *line*, refers to no row."""
+        shown = value if isinstance(value, int) else quote_value(value)
+        parent = f"{key.parent_table}.csv"
         return self._build(
             line,
-            self.header.index(column) + 1,
+            self.header.index(key.column) + 1,
             "E_REFERENCE",
-            message,
+            f"{key.column} {shown} is not in {parent}",
             offset=offset,
-            value=value,
-            expected=f"a {parent}",
+            value=str(value),
+            expected=f"a {key.parent_column} of {parent}",
         )
 
 
