@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -205,7 +205,9 @@ class Assortment:
             if len(on_sale) != self._on_sale[number]:
                 self._on_sale[number] = len(on_sale)
                 start = number * CATEGORY_SIZE
-                self._tables.choices[start : start + CATEGORY_SIZE] = _list_choices(on_sale)
+                self._tables.choices[start : start + CATEGORY_SIZE] = _list_choices(
+                    tuple(on_sale)
+                )
         starts = [
             CATEGORY_SIZE * number
             for number in apportion(
@@ -241,8 +243,12 @@ class Assortment:
         return priced
 
 
+# A promotion recurs, and the spans of one process have the same weeks.
+@lru_cache(maxsize=4096)
 def price_product(product: Product, per_cent: int) -> PricedChoices:
     r"""Return the choices of *product*, one for each quantity, at *per_cent* off.
+
+    The lists are shared: do not change them.
 
     >>> product = Product(7, "", "", 0, "", 1299, 0, 0, 0)
     >>> price_product(product, 10).texts[1]
@@ -260,8 +266,13 @@ def price_product(product: Product, per_cent: int) -> PricedChoices:
     return choices
 
 
-def _list_choices(on_sale: Sequence[tuple[int, Product]]) -> list[int]:
-    """Return the choices of one category, ROW of them for each price class."""
+# The spans of one process have the same products; so have several shops of one seed.
+@lru_cache(maxsize=128)
+def _list_choices(on_sale: tuple[tuple[int, Product], ...]) -> list[int]:
+    """Return the choices of one category, ROW of them for each price class.
+
+    The list is shared: do not change it.
+    """
     budgets = level_cents()
     choices = [
         (
