@@ -123,16 +123,16 @@ def generate_shop(
     written to; the files of an earlier run then remain unchanged.
     """
     contract = read_contract()
-    wanted = [table for table in contract.tables if not tables or table.name in tables]
-    names = [part.name_file(table.name) for table in wanted]
+    chosen = [table for table in contract.tables if not tables or table.name in tables]
+    names = [part.name_file(table.name) for table in chosen]
     names.append(MANIFEST_NAME + part.suffix)
     with open_atomically([out_dir / name for name in names]) as opened:
         files = {
             table.name: TableFile(name, file)
-            for table, name, file in zip(wanted, names, opened, strict=False)
+            for table, name, file in zip(chosen, names, opened, strict=False)
         }
         if part.number == 1:
-            for table in wanted:
+            for table in chosen:
                 files[table.name].write_header(table.column_names)
         with _without_garbage_collection():
             _fill_files(plan, files, part, workers, on_progress, out_dir)
@@ -258,7 +258,7 @@ def _make_days(
 
 
 class FileVerdict(NamedTuple):
-    """Whether a file is exactly what its seed makes; *text* says it in words."""
+    """Whether a file is exactly what its seed makes; *text* states it in words."""
 
     path: str
     is_exact: bool

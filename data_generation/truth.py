@@ -120,7 +120,7 @@ def write_truth(
 
 
 def _describe(plan: Plan, written: Sequence[FileEntry]) -> dict[str, Any]:
-    """Return the manifest of the truth; its paths are relative to its own folder."""
+    """Return the manifest of the ground truth; its paths are relative to its own folder."""
     return {
         **describe_origin(plan, f"The truth about a synthetic shop: seed {plan.seed}"),
         "horizon_days": HORIZON_DAYS,

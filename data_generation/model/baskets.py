@@ -40,7 +40,7 @@ SPEND_P_PER_CENT = 625
 MEAN_ORDER_CENTS = 8000
 NOISE_BITS = 12
 
-# Number of distinct products that a customer wants, 1 to 6; the budget bounds it.
+# Number of distinct products that a customer intends to buy, 1 to 6; the budget bounds it.
 LINE_COUNT_WEIGHTS = (500, 240, 130, 70, 35, 25)
 MOST_LINES = len(LINE_COUNT_WEIGHTS)
 # Levels that a line's budget is below its order's: 16 × log2 of the line count 0 to 7.
@@ -120,14 +120,14 @@ class BasketTables(NamedTuple):
 def build_basket_tables() -> BasketTables:
     """Return the tables of budgets, line counts and price classes."""
     bounds, shift = list_level_bounds(), ZERO_NOISE - ZERO_LEVEL - 1
-    wanted = bytes(count + 1 for count in apportion(LINE_COUNT_WEIGHTS, 256))
+    intended = bytes(count + 1 for count in apportion(LINE_COUNT_WEIGHTS, 256))
     return BasketTables(
         noise=[
             bisect_right(bounds, value * 100 // SPEND_P_PER_CENT) + shift
             for value in sample_quantiles(gamma(SPEND_P), NOISE_BITS)
         ],
         line_counts=[
-            wanted.translate(
+            intended.translate(
                 bytes(_count_lines(cents, count) for count in range(MOST_LINES + 1)).ljust(
                     256
                 )
@@ -149,11 +149,11 @@ def level_cents() -> list[int]:
     return [MEAN_ORDER_CENTS * step // UNIT for step in steps]
 
 
-def _count_lines(cents: int, wanted: int) -> int:
-    """Return how many lines a budget of *cents* allows if *wanted* are wanted."""
+def _count_lines(cents: int, intended: int) -> int:
+    """Return how many lines a budget of *cents* allows for an order of *intended* lines."""
     most = 1 + cents // LEAST_CENTS_PER_LINE
     least = min(cents // MOST_CENTS_PER_LINE, MOST_LINES)
-    return max(least, min(wanted, most))
+    return max(least, min(intended, most))
 
 
 def _find_class(level: int) -> int:

@@ -152,7 +152,7 @@ def gamma(shape: str) -> Quantiles:
     with localcontext() as context:
         context.prec = PRECISION
         alpha = Decimal(shape)
-        # Above 40 lies less than one word of the shapes in use.
+        # Above 40 there is less than one word of the shapes in use.
         points = [40 * (Decimal(step) / 288) ** 4 for step in range(1, 289)]
         totals = [_incomplete_gamma(alpha, point) for point in points]
         return _tabulate(points, totals)
