@@ -190,7 +190,7 @@ def find_option_conflict(args: argparse.Namespace) -> str | None:
 
 def run_ingest(args: argparse.Namespace) -> None:
     """Load the files that *args* name and print what was loaded."""
-    # Imported here so that --help and a mistyped option respond without delay.
+    # Imported here so that --help and usage errors appear without delay.
     from db.ingest import ingest_folder
     from db.loading.faults import MOST_FAULTS
     from utils.progress import open_progress_bar

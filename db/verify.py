@@ -220,10 +220,10 @@ def find_row_difference(
         if not row or _rank(table, row) > _rank(table, other):
             return f"{_name_row(table, other)} is missing; it is"
         cells = zip(table.column_names, row, other, strict=True)
-        column, cell, wanted = next(
+        column, cell, counterpart = next(
             (column, *both) for column, *both in cells if repr(both[0]) != repr(both[1])
         )
-        where = describe_difference(cell, wanted, "and")
+        where = describe_difference(cell, counterpart, "and")
         return f"{_name_row(table, row)}: {column} {where}"
     return "the rows differ from those"
 

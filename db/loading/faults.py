@@ -122,8 +122,7 @@ def quote_value(value: str) -> str:
 def require_writable(path: Path, taken: Iterable[Path]) -> None:
     """Raise `DataError` if *path* cannot take the faults, or would destroy something.
 
-    It may neither be one of the files *taken*, under any name, nor anything else than a
-    regular file or a stream.
+    It must be a regular file or a stream, and none of the files *taken*, under any name.
     """
     try:
         real = Path(os.path.realpath(path))

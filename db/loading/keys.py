@@ -101,10 +101,10 @@ def find_duplicates(scratch: ScratchTable, messages: FaultMessages) -> Iterator[
         keys = [f"{scratch.stem}key{at}" for at in range(len(unique.terms))]
         shared = _collect_shared(scratch, unique, number, keys)
         names = ", ".join(["line", "byte", *keys])
-        alike = " AND ".join(f"earlier.{key} = shared.{key}" for key in keys)
+        has_same_keys = " AND ".join(f"earlier.{key} = shared.{key}" for key in keys)
         rows = scratch.connection.execute(
             f"WITH later AS (SELECT {names}, (SELECT MIN(earlier.line)"
-            f" FROM rejected.{shared} AS earlier WHERE {alike}) AS earliest"
+            f" FROM rejected.{shared} AS earlier WHERE {has_same_keys}) AS earliest"
             f" FROM rejected.{shared} AS shared)"
             f" SELECT line, byte, earliest, {', '.join(keys)} FROM later"
             " WHERE earliest < line ORDER BY line"

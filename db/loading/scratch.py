@@ -1,7 +1,7 @@
 """The scratch database of a diagnosis: accepted rows and rejected rows of each table.
 
 It has the tables, unique indexes and rules of the contract, so that a rule is stated once,
-in the schema.  Beside each table lies one of the same name and columns in the attached
+in the schema.  Each table has a second one of the same name and columns in the attached
 database `rejected`, without rules, for the rows that break one.
 """
 

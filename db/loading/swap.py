@@ -84,7 +84,7 @@ class _TargetLock:
 
     def acquire(self) -> None:
         """Create the folder, lock it, then remove what crashed runs left."""
-        # No signal may come between the creation of a thing and the record of it.
+        # No signal may arrive between the creation of a file and the record of it.
         with block_signals():
             self._made = _make_folders(self._target.parent)
             try:
@@ -191,17 +191,17 @@ def require_replaceable(target: Path, contract: Contract | None = None) -> None:
 
     It may be replaced if loads made all that is in it; *contract*, by default that of
     `db/schema.sql`, defines what this load will make.  The database is not opened if a
-    journal or log lies beside it; `lock_database` repeats the check.
+    journal or log is beside it; `lock_database` repeats the check.
     """
     try:
         if not _require_file(target) or any(map(os.path.lexists, _list_logs(target))):
             return
         with closing(create_empty_database(contract or read_contract())) as model:
-            ours = list_objects(model)
+            new_objects = list_objects(model)
         # Immutable: nothing is locked, recovered or created beside it.
         uri = read_only_uri(target) + "&immutable=1"
         with closing(sqlite3.connect(uri, uri=True)) as connection:
-            _require_only_loaded(connection, target, ours)
+            _require_only_loaded(connection, target, new_objects)
     except OSError as error:
         raise DataError(
             f"{target}: cannot be read: {error.strerror or error}. Allow reading it"
@@ -212,7 +212,7 @@ def require_replaceable(target: Path, contract: Contract | None = None) -> None:
 
 
 def _list_logs(target: Path) -> list[Path]:
-    """Return the journal and the log that may lie beside *target*."""
+    """Return the journal and the log that may be beside *target*."""
     return [target.with_name(target.name + suffix) for suffix in ("-journal", "-wal")]
 
 
@@ -251,24 +251,24 @@ def _require_file(target: Path) -> bool:
 
 
 @contextmanager
-def lock_database(target: Path, ours: Sequence[SchemaObject]) -> Iterator[None]:
+def lock_database(target: Path, new_objects: Sequence[SchemaObject]) -> Iterator[None]:
     """Lock the old database *target* against other writers while the block runs.
 
     SQLite first applies a journal or log that a crashed program left beside it: beside a
     new file it would destroy the new one.  Windows cannot rename over an open file, so
-    there the lock ends where the block begins.  *ours* lists what will be in the new
+    there the lock ends where the block begins.  *new_objects* lists what will be in the new
     database.  Raise `DataError` if *target* is in use, is no database, or holds what no
     load made.
     """
     try:
-        _require_replaceable_content(target, ours)
+        _require_replaceable_content(target, new_objects)
         with _restore_wal_mode(target):
             connection = sqlite3.connect(target, isolation_level=None, timeout=LOCK_TIMEOUT)
             with closing(connection):
                 if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
                     connection.execute("PRAGMA journal_mode = DELETE")
                 connection.execute("BEGIN IMMEDIATE")
-                _require_only_loaded(connection, target, ours)
+                _require_only_loaded(connection, target, new_objects)
                 if not IS_WINDOWS:
                     yield
             if IS_WINDOWS:
@@ -282,7 +282,7 @@ def lock_database(target: Path, ours: Sequence[SchemaObject]) -> Iterator[None]:
         raise _explain_damage(target, error) from error
 
 
-def _require_replaceable_content(target: Path, ours: Sequence[SchemaObject]) -> None:
+def _require_replaceable_content(target: Path, new_objects: Sequence[SchemaObject]) -> None:
     """Raise `DataError` if *target* may not be replaced, before anything changes it.
 
     To apply a log to a database that the loader did not make would change its file.
@@ -290,7 +290,7 @@ def _require_replaceable_content(target: Path, ours: Sequence[SchemaObject]) -> 
     uri = read_only_uri(target)
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT)) as connection:
-            _require_only_loaded(connection, target, ours)
+            _require_only_loaded(connection, target, new_objects)
     except sqlite3.OperationalError as error:
         # A crashed program left half a transaction; the next writer rolls it back.
         if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
@@ -329,15 +329,15 @@ def _explain_damage(target: Path, error: sqlite3.Error) -> DataError:
 
 
 def _require_only_loaded(
-    connection: sqlite3.Connection, target: Path, ours: Sequence[SchemaObject]
+    connection: sqlite3.Connection, target: Path, new_objects: Sequence[SchemaObject]
 ) -> None:
-    """Raise `DataError` if the database holds what no load made and *ours* does not list.
+    """Raise `DataError` if the database holds what no load made, except *new_objects*.
 
     Indexes do not count: no data is lost with them.
     """
     recorded = _list_loaded_tables(connection)
     names = {("table", name) for name in recorded}
-    names |= {(each.kind, each.name) for each in ours if each.kind != "table"}
+    names |= {(each.kind, each.name) for each in new_objects if each.kind != "table"}
     found = [each for each in list_objects(connection) if each.kind != "index"]
     foreign = [each for each in found if (each.kind, each.name) not in names]
     if foreign and not recorded and foreign[0].kind == "table":
@@ -382,8 +382,8 @@ def publish_database(partial: Path, target: Path) -> None:
         if _require_file(target):
             _copy_owner_and_mode(partial, target)
             with closing(sqlite3.connect(partial)) as connection:
-                ours = list_objects(connection)
-            with lock_database(target, ours):
+                new_objects = list_objects(connection)
+            with lock_database(target, new_objects):
                 os.replace(partial, target)
         else:
             os.replace(partial, target)
