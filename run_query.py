@@ -154,7 +154,7 @@ def find_option_conflict(args: argparse.Namespace) -> str | None:
 
 def run_query(args: argparse.Namespace) -> None:
     """Run the query as *args* request, write the results and print their summary."""
-    # Imported here so that --help and a mistyped option are answered at once.
+    # Imported here so that --help and usage errors appear without delay.
     from queries.options import Options
     from queries.summary import render_result, render_score
 

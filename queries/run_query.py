@@ -125,7 +125,7 @@ def compute_result(
 
 
 def require_default_orders(options: Options, truth_dir: Path | None) -> None:
-    """Raise `DataError` if the truth does not apply to the orders that *options* choose."""
+    """Raise `DataError` if the ground truth does not apply to the orders of *options*."""
     if truth_dir is not None and options.valid_statuses:
         raise DataError(
             "--score compares with the value of the default orders, which --valid-status"

@@ -187,7 +187,7 @@ def _render_exclusions(reconciliation: Mapping[str, Any], width: int) -> list[st
         excluded.append(f"{count_noun(user_count, 'user')} without a valid order")
     if not excluded:
         return []
-    text = _escape_line(f"Left out: {', '.join(excluded)}.")
+    text = _escape_line(f"Excluded: {', '.join(excluded)}.")
     return textwrap.wrap(text, width, subsequent_indent="  ")
 
 

@@ -363,7 +363,7 @@ class Script(QueryCase):
                 "",
                 # Orders 4 and 8, order 6, user 4.
                 (
-                    "Left out: 2 orders (status cancelled), 1 order (status pending),"
+                    "Excluded: 2 orders (status cancelled), 1 order (status pending),"
                     " 1 user without"
                 ),
                 "  a valid order.",
@@ -540,7 +540,7 @@ class TerminalTable(OptionsCase):
         # Orders 7 and 8, order 4, order 6, user 4.
         text = " ".join(self.run_query("--as-of", "2024-03-10").stdout.split())
         self.assertIn(
-            "Left out: 2 orders (after the as-of day), 1 order (status cancelled),"
+            "Excluded: 2 orders (after the as-of day), 1 order (status cancelled),"
             " 1 order (status pending), 1 user without a valid order.",
             text,
         )

@@ -98,7 +98,7 @@ def fit_spending(values: Iterable[tuple[int, float]], *, money_unit: str) -> Spe
 
 
 def _check_values(customers_by_value: Mapping[tuple[int, float], int]) -> None:
-    """Raise `DataError` unless enough repeat customers spent more than nothing."""
+    """Raise `DataError` unless enough repeat customers spent more than zero."""
     count = sum(customers_by_value.values())
     if any(frequency < 1 for frequency, _ in customers_by_value):
         raise ValueError("a customer without a repeat purchase has no mean value")

@@ -26,7 +26,7 @@ DECILES = 10
 
 _MAKE = "Make it with: python generate_data.py --generate --truth"
 
-# Facts of the shop that its truth must share, as the manifest and the database name them.
+# Facts of the shop that its ground truth must share, named as in manifest and database.
 _SHARED = ("seed", "users", "window_start", "window_end", "format_version")
 
 
@@ -38,14 +38,14 @@ class Truth(NamedTuple):
 
 
 class GroundTruth(NamedTuple):
-    """The truth of each user, by user id, and how many days it covers."""
+    """The ground truth of each user, by user id, and how many days it covers."""
 
     days: int
     truths: dict[int, Truth]
 
 
 class ScoredCustomer(NamedTuple):
-    """One customer: the cohort, the forecast and the truth."""
+    """One customer: the cohort, the forecast and the ground truth."""
 
     cohort: str
     forecast_cents: float
@@ -84,7 +84,7 @@ def _read_manifest(path: Path) -> Manifest:
 def _require_same_shop(
     folder: Path, manifest: Manifest, generator: Mapping[str, str], as_of: str
 ) -> None:
-    """Raise `DataError` unless the truth is that of the database, from *as_of* on."""
+    """Raise `DataError` unless the ground truth is of the database, from *as_of* on."""
     stated = read_generator(manifest.document)
     for name in _SHARED:
         if str(stated.get(name)) != generator.get(name):

@@ -78,9 +78,10 @@ def has_measurable_seasons(starts: Mapping[int, int], until: int) -> bool:
 
     *starts* counts customers by the day of their first purchase.  The days do if there is
     a year of them and each calendar month has customers of different ages: new ones, or
-    observations in more than one year.  If nobody new came since spring, a quiet autumn may
-    be the season or the age.  On the year 1997 of CDNOW, the forecast of the following half
-    year is 13 % too high with seasonal factors and 3 % too low without.
+    observations in more than one year.  Without new customers since spring, few purchases
+    in autumn may be due to the season or to the age.  On the year 1997 of CDNOW, the
+    forecast of the following half year is 13 % too high with seasonal factors and 3 % too
+    low without.
     """
     first = min(starts)
     months = {date.fromordinal(day).month for day in starts}
