@@ -1499,7 +1499,7 @@ function renderProvenance(section, report, query) {
 	);
 }
 
-// Shows notices, { text, commands }; the commands stand apart, ready to copy.
+// Shows notices, { text, commands }; the commands are apart, ready to copy.
 function showNotices(notices) {
 	find("#notices").replaceChildren(
 		...notices.map(({ text, commands }) =>

@@ -81,7 +81,7 @@ class HashingReader(io.RawIOBase):
 
     @property
     def has_uniform_line_ends(self) -> bool:
-        """Return whether all lines end alike, and no CR is anywhere else."""
+        """Return whether all lines have the same ending, and no other place has a CR."""
         return self._returns == self._pairs and self._pairs in (0, self._line_feeds)
 
     def list_deviations(self) -> list[str]:

@@ -25,7 +25,7 @@ DATABASE_PATH = PROJECT_ROOT / "db" / "ecommerce.db"
 # The page reads its two JSON files from here, also on a plain static host.
 PUBLISHED_DIR = PROJECT_ROOT / "frontend" / "data"
 
-# The values of --engine besides sqlite.  They stand here because every start of a script
+# The values of --engine besides sqlite.  They are here because every start of a script
 # needs them, and importing utils.engines takes longer.
 ENGINE_NAMES = ("duckdb", "spark")
 
@@ -81,7 +81,7 @@ def suggest_fix(error: OSError) -> str:
 
 
 def shorten_path(path: Path) -> str:
-    """Return *path* relative to the working directory if it lies below it."""
+    """Return *path* relative to the working directory if it is below it."""
     with suppress(ValueError, OSError):
         return path.resolve().relative_to(Path.cwd().resolve()).as_posix()
     return str(path)

@@ -23,7 +23,7 @@ _LOWER = "translate(x, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz
 class CsvSource(NamedTuple):
     """The CSV files of one table; *columns* in their order.
 
-    *paths* and *headerless_paths* are absolute and lie below *folder*.
+    *paths* and *headerless_paths* are absolute and below *folder*.
     """
 
     columns: Sequence[str]
