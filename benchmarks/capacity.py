@@ -30,7 +30,7 @@ from benchmarks.compare_generators import (  # noqa: E402
     parse_count,
     run_process,
 )
-from benchmarks.compare_loaders import say  # noqa: E402
+from benchmarks.compare_loaders import print_line  # noqa: E402
 from utils.contract import read_contract  # noqa: E402
 
 TABLES = [table.name for table in read_contract().tables]
@@ -213,17 +213,17 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
     args = build_parser().parse_args(argv)
-    say(describe_machine())
+    print_line(describe_machine())
     for users in args.users:
         with tempfile.TemporaryDirectory(dir=args.scratch) as name:
             folder, scratch = Path(name, "shop"), Path(name, "scratch")
             note(f"{users:,} users")
             made = measure_generation(users, folder, scratch)
-            say(f"\n{render_generation(made)}")
+            print_line(f"\n{render_generation(made)}")
             if args.engines:
-                say(f"\n{measure_engines(folder, scratch, args.engines)}")
+                print_line(f"\n{measure_engines(folder, scratch, args.engines)}")
     if args.plan:
-        say(f"\n{extrapolate(made, args.plan, args.parts)}")
+        print_line(f"\n{extrapolate(made, args.plan, args.parts)}")
     return 0
 
 

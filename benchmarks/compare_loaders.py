@@ -65,7 +65,7 @@ class Loader(NamedTuple):
     command: Callable[[Path], list[str]]
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a line of the result."""
     sys.stdout.write(text + "\n")
 
@@ -222,11 +222,11 @@ def compare(users: int, rounds: int, scratch: Path) -> bool:
     python = environment / "bin" / "python"
     rows = generate(users, scratch)
     usages = run_rounds(list_loaders(scratch, scratch, python), rounds, scratch)
-    say(f"{describe_machine()}; {users:,} users, {rows:,} rows, {rounds} rounds\n")
-    say(render_table(usages, rows))
+    print_line(f"{describe_machine()}; {users:,} users, {rows:,} rows, {rounds} rounds\n")
+    print_line(render_table(usages, rows))
     ratio = find_ratio(usages, "sqlite3 shell")
     peak = max(run.peak_bytes for run in usages["ours"])
-    say(f"\nours ÷ sqlite3 shell: {ratio:.2f}, at most {MOST_RATIO}")
+    print_line(f"\nours ÷ sqlite3 shell: {ratio:.2f}, at most {MOST_RATIO}")
     return ratio <= MOST_RATIO and peak <= MOST_PEAK_BYTES
 
 
@@ -234,7 +234,7 @@ def measure_faults(users: int, scratch: Path) -> bool:
     """Print the cost of the diagnosis; return whether the targets are reached."""
     rows = generate(users, scratch)
     load = measure_ingest(scratch, status=0)
-    say(
+    print_line(
         f"load of {rows:,} rows: {load.wall_seconds:.1f} s, {load.peak_bytes / MIB:.0f} MiB"
     )
     path = scratch / "order_items.csv"
@@ -245,7 +245,7 @@ def measure_faults(users: int, scratch: Path) -> bool:
         file.write(b"x")
     one = measure_ingest(scratch, status=1)
     ratio = one.wall_seconds / load.wall_seconds
-    say(
+    print_line(
         f"one fault: {one.wall_seconds:.1f} s, {ratio:.1f} times the load,"
         f" {one.peak_bytes / MIB:.0f} MiB"
     )
@@ -260,7 +260,7 @@ def measure_faults(users: int, scratch: Path) -> bool:
         file.writelines(b"%d%s" % (number, line) for number in range(1, FAULTY_ROWS + 1))
     all_rows = measure_ingest(scratch, status=1)
     written = (scratch / "errors.jsonl").stat().st_size / MIB
-    say(
+    print_line(
         f"a fault in each of {FAULTY_ROWS:,} rows: {all_rows.wall_seconds:.1f} s,"
         f" {all_rows.peak_bytes / MIB:.0f} MiB, {written:.0f} MiB of JSON Lines"
     )

@@ -41,7 +41,7 @@ from benchmarks.compare_generators import (  # noqa: E402
     prepare_environment,
     run_process,
 )
-from benchmarks.compare_loaders import generate, measure_ingest, say  # noqa: E402
+from benchmarks.compare_loaders import generate, measure_ingest, print_line  # noqa: E402
 
 QUERY = ROOT / "queries" / "join_query.sql"
 OURS = "cohort query"
@@ -152,11 +152,13 @@ def compare(users: int, rounds: int, folder: Path) -> bool:
     orders = count_lines(folder / "orders.csv") - 1
     commands = list_commands(folder, environment / "bin" / "python")
     usages = run_rounds(commands, rounds, folder)
-    say(f"{describe_machine()}; {users:,} users, {orders:,} orders, {rounds} rounds\n")
-    say(render_table(usages))
+    print_line(
+        f"{describe_machine()}; {users:,} users, {orders:,} orders, {rounds} rounds\n"
+    )
+    print_line(render_table(usages))
     ratio = statistics.median(find_ratios(usages, OURS))
     peak = max(run.peak_bytes for run in usages["run_query.py"])
-    say(f"\n{OURS} ÷ {PEER}: {ratio:.2f}, at most {MOST_RATIO}")
+    print_line(f"\n{OURS} ÷ {PEER}: {ratio:.2f}, at most {MOST_RATIO}")
     return ratio <= MOST_RATIO and peak <= MOST_PEAK_BYTES
 
 

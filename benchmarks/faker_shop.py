@@ -4,7 +4,7 @@ The columns are those of db/schema.sql; orders per user, items per order and pay
 order have about the generator's means.  Every drawn value comes from a provider of Faker,
 because that is the purpose of the library; sums are plain Python.  Names are drawn without
 Faker's weights, as its documentation recommends for speed.  This script does less than the
-generator: rows are not in time order, and all customers, seasons and products are alike.
+generator: rows are not in time order, and customers, seasons and products do not differ.
 """
 
 from __future__ import annotations

@@ -320,7 +320,7 @@ def list_files(root: Path, patterns: Sequence[str]) -> list[str]:
         text=True,
         check=True,
     )
-    wanted = patterns or ["*.py"]
+    chosen = patterns or ["*.py"]
     return [
         name
         for name in sorted(listed.stdout.split())
@@ -328,7 +328,7 @@ def list_files(root: Path, patterns: Sequence[str]) -> list[str]:
         and not any(fnmatch.fnmatch(name, omitted) for omitted in OMITTED)
         and any(
             fnmatch.fnmatch(name, pattern) or name.startswith(f"{pattern.rstrip('/')}/")
-            for pattern in wanted
+            for pattern in chosen
         )
     ]
 
@@ -341,7 +341,7 @@ def find_statements(path: str, source: bytes) -> list[list[Change]]:
 
 
 def is_valid(change: Change, source: bytes) -> bool:
-    """Return whether the changed *source* is Python, if it was, and means another thing."""
+    """Return whether the changed *source* is still Python and has another meaning."""
     if not change.path.endswith(".py"):
         return True
     try:
@@ -567,7 +567,7 @@ def measure_unchanged(experiment: Experiment, root: Path) -> float:
 
 
 def run_experiment(experiment: Experiment, changes: Sequence[Change], jobs: int) -> None:
-    """Judge *changes* with *jobs* workers, each in a clone of its own."""
+    """Test *changes* with *jobs* workers, each in a clone of its own."""
     with tempfile.TemporaryDirectory() as folder:
         roots = [clone(make_folder(Path(folder), str(job))) for job in range(jobs)]
         limit = 30 + 4 * measure_unchanged(experiment, roots[0])

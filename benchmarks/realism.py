@@ -380,9 +380,9 @@ def _order_value_rows(shop: Shop, histories: Iterable[Sequence[Order]]) -> list[
         mean(
             order.value_cents
             for order in shop.valid_orders
-            if (order.order_id in firsts) is wanted
+            if (order.order_id in firsts) is is_first
         )
-        for wanted in (True, False)
+        for is_first in (True, False)
     )
     return [
         Row(
