@@ -189,7 +189,7 @@ def load_classes(folder: str, patterns: list[str] | None) -> None:
 def run_class(index: int, first_test_id: str) -> list[Event]:
     """In a worker: run the tests of class number *index*; return what they reported.
 
-    *first_test_id* proves that parent and worker number the classes alike.
+    *first_test_id* proves that parent and worker number the classes in the same way.
     """
     tests = _classes[index]
     if tests[0].id() != first_test_id:

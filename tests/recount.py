@@ -359,7 +359,7 @@ def list_values(
 
 
 def is_by(instant: str, day: date) -> bool:
-    """Return whether *instant* lies before the end of *day*.
+    """Return whether *instant* is before the end of *day*.
 
     >>> is_by("2024-02-29T23:59:59Z", date(2024, 2, 29))
     True
@@ -380,7 +380,7 @@ def first_day_of(month: str) -> date:
 
 @cache
 def name_cohort(month: date, grain: str) -> str:
-    """Return the name of the month or the quarter that *month* lies in.
+    """Return the name of the month or the quarter that contains *month*.
 
     >>> name_cohort(date(2024, 10, 1), "month"), name_cohort(date(2024, 10, 1), "quarter")
     ('2024-10', '2024-Q4')
@@ -402,7 +402,7 @@ def last_month_of(cohort: str) -> date:
 
 @cache
 def months_between(month: date, later: date) -> int:
-    """Return how many months *later* lies after *month*.
+    """Return how many months *later* is after *month*.
 
     >>> months_between(date(2023, 11, 1), date(2024, 2, 29))
     3

@@ -1,4 +1,4 @@
-"""What the tests of the report share: reports on the shop that is worked out by hand."""
+"""What the tests of the report share: reports on the shop computed by hand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ReportCase(ShopCase):
     """A test of the report on a shop in the temporary folder `self.folder`."""
 
     def make_shop(self, **rows: Any) -> Path:
-        """Create the shop worked out by hand, with *rows* instead of its own."""
+        """Create the shop computed by hand, with *rows* instead of its own."""
         self.database.unlink(missing_ok=True)
         return create_shop(self.database, **rows)
 
@@ -43,6 +43,6 @@ class ReportCase(ShopCase):
 
 @cache
 def _sound_report() -> str:
-    """Return the report on the shop worked out by hand, as JSON."""
+    """Return the report on the shop computed by hand, as JSON."""
     with tempfile.TemporaryDirectory() as folder:
         return json.dumps(read_report(create_shop(Path(folder, "shop.db"))))

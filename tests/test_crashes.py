@@ -1,4 +1,4 @@
-"""Whatever ends an ingest, the database is the old one or the new one.
+"""However an ingest ends, the database is the old one or the new one.
 
 The sweeps let an ingest fail at its first step, then at its second, and so on to the end.
 A step is a call into the system or into SQLite.  By default every few steps are tried, in
@@ -277,7 +277,7 @@ class ConcurrentProcess(CrashCase):
     """The end of a second process is reported, and the old database stays."""
 
     def setUp(self) -> None:
-        """Let two processes share any load."""
+        """Divide every load between two processes."""
         super().setUp()
         for name, value in (("BYTES_FOR_TWO", 0), ("count_processors", lambda: 2)):
             patched = mock.patch.object(second_process, name, value)
@@ -433,7 +433,7 @@ class FullDisk(CrashCase):
 
     @staticmethod
     def limit(size: int) -> None:
-        """Let no file of this process grow beyond *size* bytes."""
+        """Limit every file of this process to *size* bytes."""
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
@@ -441,7 +441,7 @@ class ReplacedDatabase(CrashCase):
     """Files beside the old database do not damage the new one and are not lost."""
 
     def die_writing(self, mode: str) -> None:
-        """Let a process change the old database and be killed in the midst of it."""
+        """Change the old database in a process that is killed during the change."""
         self.restore()
 
         def write() -> None:
@@ -795,7 +795,7 @@ class ConcurrentIngests(CrashCase):
                 self.race(count, seconds=4.0 if IN_CI else 0.4)
 
     def race(self, count: int, seconds: float) -> None:
-        """Let *count* processes ingest two data sets in turn while this one reads."""
+        """Read while *count* processes ingest two data sets in turn."""
         other = self.folder / "other"
         other.mkdir()
         for path in [*sample_shop().glob("*.csv"), sample_shop() / "datapackage.json"]:
@@ -803,12 +803,12 @@ class ConcurrentIngests(CrashCase):
         self.restore()
         end = time.monotonic() + seconds
         work = partial(self.ingest_until, end, [self.folder, other])
-        with self.fork(count, work) as ask:
+        with self.fork(count, work) as wait_for_statuses:
             reads = 0
             while time.monotonic() < end:
                 self.read()
                 reads += 1
-            statuses = ask()
+            statuses = wait_for_statuses()
         shutil.rmtree(other)
         self.assertEqual(set(statuses), {0})
         self.assertGreater(reads, 10)

@@ -116,9 +116,9 @@ class FailingEngine(FilesCase):
         # The script is the last argument; its first separator precedes the first answer.
         self.replace_engines_by_python(
             "import re, sys; script = open(sys.argv[-1]).read();"
-            ' print(re.search("@@[0-9a-f]* version", script)[0]); print("no JSON at all")'
+            ' print(re.search("@@[0-9a-f]* version", script)[0]); print("no JSON here")'
         )
-        self.assert_reported("'no JSON at all' is not a row")
+        self.assert_reported("'no JSON here' is not a row")
 
     def test_overflow_of_64_bits_is_reported(self) -> None:
         self.replace_engines("echo '[ARITHMETIC_OVERFLOW] long overflow' >&2; exit 1")

@@ -671,8 +671,8 @@ class Baskets(unittest.TestCase):
         for level in (92, 104, 116):
             lines = baskets.fill_baskets(Streams(3), "x", [level] * 900, [1] * 900, tables)
             paid = mean(priced.cents[line] for line in lines)
-            wanted = baskets.level_cents()[level]
-            self.assertTrue(0.75 < paid / wanted < 1.35, (level, paid, wanted))
+            budget = baskets.level_cents()[level]
+            self.assertTrue(0.75 < paid / budget < 1.35, (level, paid, budget))
 
     def test_product_is_sold_from_the_month_after_its_launch(self) -> None:
         late = self.make_products(8)

@@ -399,7 +399,7 @@ class EarlierDay(OptionsCase):
         later: str,
         earlier: str,
     ) -> None:
-        """Fail unless one diagonal lies between the cells of the two days."""
+        """Fail unless one diagonal is between the cells of the two days."""
         gone = [new[key] for key in new.keys() - old.keys()]
         self.assertEqual(old.keys() - new.keys(), set())
         # The diagonal is the last month of every cohort.  A cohort whose first order is

@@ -1,4 +1,4 @@
-"""The figures of the report: worked out by hand, and computed again in plain Python."""
+"""The figures of the report: computed by hand, and computed again in plain Python."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ORDER_COLUMNS = {
 
 
 class Figures(ReportCase):
-    """The trends of the small shop, worked out by hand in `shop.py`."""
+    """The trends of the small shop, computed by hand in `shop.py`."""
 
     def test_revenue_by_month_equals_the_figures_worked_out_by_hand(self) -> None:
         columns = (

@@ -37,7 +37,8 @@ UNPLAIN_WORDS = re.compile(
     r"(?<![.\w])(?:roads?|tell|tells|telling|told|mend|mends|mended|mending|reckon\w*|wholly"
     r"|obey\w*|foretell\w*|foretold|(?:leave|leaves|leaving|left) away|for want of"
     r"|may be given again|what no shop knows|where chance starts|same shop goes on"
-    r"|hung up|link by link)\b",
+    r"|hung up|link by link|wants|wanted|asks|loose|loosely|rooms?|hoped|stands?|lies"
+    r"|at all|says?|said|moments?)\b",
     re.IGNORECASE,
 )
 

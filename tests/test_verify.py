@@ -564,7 +564,7 @@ class PageVerification(VerifyCase):
     """Without --out-dir the copies for the page are verified too."""
 
     def setUp(self) -> None:
-        """Let the project be the folder."""
+        """Use the folder as the project's root."""
         super().setUp()
         self.page = self.folder / "page"
         for module in (

@@ -71,7 +71,7 @@ async function saveEveryPanel(folder, names) {
 	const devtools = await browser.target().createCDPSession();
 	const behaviour = { behavior: "allow", downloadPath: folder };
 	await devtools.send("Browser.setDownloadBehavior", behaviour);
-	// The browser asks after ten downloads of one page, so two pages share them.
+	// Chromium prompts after ten downloads of one page, so two pages share them.
 	for (const [from, to] of [
 		[0, 6],
 		[6, 99],
