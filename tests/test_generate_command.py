@@ -310,7 +310,7 @@ class GenerateOptions(CommandCase):
             self.refuse("--generate", "--part", text, words="argument --part: ")
             self.refuse("--generate", "--part", text, words="1 <= K <= N <= 9999")
 
-    def test_truth_option_writes_the_truth_beside_the_data(self) -> None:
+    def test_truth_option_writes_the_ground_truth_beside_the_data(self) -> None:
         plain = ("--generate", "--users", 40, "--end", "2024-06-30")
         self.succeed(generate_data.main, *plain, "--out-dir", self.folder / "plain")
         result = self.succeed(
@@ -324,7 +324,7 @@ class GenerateOptions(CommandCase):
                 path.read_bytes(), (self.folder / "known" / path.name).read_bytes()
             )
 
-    def test_truth_of_a_part_is_refused(self) -> None:
+    def test_ground_truth_of_a_part_is_refused(self) -> None:
         self.refuse("--generate", "--truth", "--part", "1/2", words="omit --part")
 
     def test_verify_refuses_options_of_the_plan(self) -> None:

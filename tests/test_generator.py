@@ -733,11 +733,11 @@ class Purchases(unittest.TestCase):
         self.assertGreater(correlation(days[:-1], days[1:]), -0.02)
         self.assertLess(correlation(days[:-1], days[1:]), 0.02)
 
-    def test_customers_leave_with_their_dropout_probability(self) -> None:
+    def test_customers_drop_out_with_their_probability(self) -> None:
         signups = self.sign_up(dropout=65536 // 4)
         left = [tick for tick in signups.departures if tick > 0]
         never = signups.departures.count(-1)
-        # Four repeat purchases on average: within 700 days all customers leave.
+        # Four repeat purchases on average: within 700 days all customers drop out.
         self.assertEqual(len(left) + never, 400)
         repeats = sum(purchase & 1 for purchase in signups.purchases)
         self.assertAlmostEqual(repeats / len(left), 4, delta=0.6)

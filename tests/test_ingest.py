@@ -407,7 +407,7 @@ class SchemaFile(LoadCase):
 class IngestCommand(ShopCase):
     """The command line of ingest.py."""
 
-    def test_without_an_action_prints_help_and_exits_2(self) -> None:
+    def test_missing_action_prints_help_and_exits_2(self) -> None:
         result = call(ingest.main)
         self.assertEqual(result.status, 2)
         self.assertIn("--ingest", result.stderr)

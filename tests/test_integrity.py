@@ -20,7 +20,7 @@ from utils.contract import read_contract
 
 # The questions of a reader who trusts nothing, written independently of db/checks.  Each
 # question returns the rows that prove the data wrong.
-HOSTILE_QUESTIONS = {
+INTEGRITY_QUESTIONS = {
     "an order without a user": """
         SELECT order_id FROM orders WHERE user_id NOT IN (SELECT user_id FROM users)""",
     "an item of no order": """
@@ -170,16 +170,16 @@ OUTPUTS = (
 class IntegrityQuestions(ShopCase):
     """Independent SQL queries find no wrong row, over several seeds."""
 
-    def test_hostile_questions_find_no_wrong_row(self) -> None:
+    def test_integrity_questions_find_no_wrong_row(self) -> None:
         for seed in (1, 42, 2**64 - 1):
             self.generate("--seed", seed, "--users", 400)
             self.assertEqual(self.ingest().status, 0)
-            for name, sql in HOSTILE_QUESTIONS.items():
+            for name, sql in INTEGRITY_QUESTIONS.items():
                 with self.subTest(name, seed=seed):
                     self.assertEqual(self.query(sql), [])
 
-    def test_each_hostile_question_finds_its_change(self) -> None:
-        self.assertEqual(set(BREAKS), set(HOSTILE_QUESTIONS))
+    def test_each_integrity_question_finds_its_change(self) -> None:
+        self.assertEqual(set(BREAKS), set(INTEGRITY_QUESTIONS))
         for name, change in BREAKS.items():
             with self.subTest(name):
                 shutil.copy(sample_shop() / "shop.db", self.database)
@@ -188,7 +188,7 @@ class IntegrityQuestions(ShopCase):
                     connection.execute("DROP INDEX users_email_idx")
                     connection.execute(change)
                     connection.commit()
-                self.assertNotEqual(self.query(HOSTILE_QUESTIONS[name]), [])
+                self.assertNotEqual(self.query(INTEGRITY_QUESTIONS[name]), [])
 
     def test_report_finds_no_error_in_generated_data(self) -> None:
         report = json.loads((sample_shop() / "report.json").read_text(encoding="utf-8"))

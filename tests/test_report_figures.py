@@ -47,7 +47,7 @@ ORDER_COLUMNS = {
 class Figures(ReportCase):
     """The trends of the small shop, computed by hand in `shop.py`."""
 
-    def test_revenue_by_month_equals_the_figures_worked_out_by_hand(self) -> None:
+    def test_revenue_by_month_equals_the_figures_computed_by_hand(self) -> None:
         columns = (
             "month",
             "gross_cents",
@@ -74,7 +74,7 @@ class Figures(ReportCase):
             [dict(zip(columns, row, strict=True)) for row in expected],
         )
 
-    def test_key_figures_equal_those_worked_out_by_hand(self) -> None:
+    def test_key_figures_equal_those_computed_by_hand(self) -> None:
         self.assertEqual(
             self.report_shop()["kpis"],
             {

@@ -37,7 +37,7 @@ class ForecastScore(unittest.TestCase):
             is_by_quarter=is_by_quarter,
         )
 
-    def test_truth_is_summed_by_cohort(self) -> None:
+    def test_ground_truth_is_summed_by_cohort(self) -> None:
         sources = known_sources()
         expected: Counter[str] = Counter()
         realised: Counter[str] = Counter()
@@ -64,7 +64,7 @@ class ForecastScore(unittest.TestCase):
             self.assertAlmostEqual(record["forecast_net_cents"], net, delta=1)
             self.assertEqual(record["customer_count"], cohort["cohort_size"])
 
-    def test_errors_are_shares_of_the_truth(self) -> None:
+    def test_errors_are_shares_of_the_ground_truth(self) -> None:
         score = self.score()
         for record in (score["total"], *score["cohorts"], *score["deciles"]):
             for kind in ("expected", "realised"):
@@ -165,7 +165,7 @@ class WrongGroundTruth(ShopCase):
         document = json.loads((known_shop() / "truth" / path.name).read_bytes())
         path.write_text(json.dumps(document | facts), encoding="utf-8")
 
-    def test_truth_of_another_shop_is_refused(self) -> None:
+    def test_ground_truth_of_another_shop_is_refused(self) -> None:
         for name, value in (
             ("seed", SEED + 1),
             ("users", USERS + 1),
@@ -180,14 +180,14 @@ class WrongGroundTruth(ShopCase):
         self.edit_manifest(window="2024")
         self.refuse("window_start is None")
 
-    def test_truth_of_another_day_is_refused(self) -> None:
+    def test_ground_truth_of_another_day_is_refused(self) -> None:
         self.refuse(
             "starts after 2025-12-31, the forecast after 2025-08-17",
             "Omit --as-of or --score",
             options=("--as-of", "2025-08-17"),
         )
 
-    def test_missing_truth_is_refused(self) -> None:
+    def test_missing_ground_truth_is_refused(self) -> None:
         (self.truth / "users.csv").unlink()
         self.refuse("users.csv: cannot be read", "python generate_data.py")
         shutil.rmtree(self.truth)
@@ -206,7 +206,7 @@ class WrongGroundTruth(ShopCase):
                 self.edit_manifest(horizon_days=days)
                 self.refuse(f"horizon_days is {days!r}, expected 1 to 366")
 
-    def test_incomplete_or_changed_truth_is_refused(self) -> None:
+    def test_incomplete_or_changed_ground_truth_is_refused(self) -> None:
         path = self.truth / "users.csv"
         whole = path.read_bytes()
         for broken in (
@@ -229,7 +229,7 @@ class WrongGroundTruth(ShopCase):
                 self.edit_manifest(resources=resources)
                 self.refuse("users.csv: is not the file that datapackage.json lists")
 
-    def test_truth_without_a_customer_is_refused(self) -> None:
+    def test_ground_truth_without_a_customer_is_refused(self) -> None:
         sources = known_sources()
         last = max(sources.histories)
         truths = {user: truth for user, truth in sources.truths.items() if user != last}

@@ -76,14 +76,16 @@ class GroundTruth(unittest.TestCase):
             by_user.setdefault(row["user_id"], []).append(row)
         return by_user
 
-    def test_truth_changes_no_byte_of_the_data_and_leaves_no_other_file(self) -> None:
+    def test_ground_truth_changes_no_byte_of_the_data_and_leaves_no_other_file(
+        self,
+    ) -> None:
         self.assertEqual(self.changed, [])
         self.assertEqual(
             sorted(path.name for path in (self.folder / "truth").iterdir()),
             ["curves.csv", "datapackage.json", "products.csv", "users.csv"],
         )
 
-    def test_manifest_of_the_truth_describes_its_files(self) -> None:
+    def test_manifest_of_the_ground_truth_describes_its_files(self) -> None:
         folder = self.folder / "truth"
         manifest = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))
         self.assertEqual((manifest["seed"], manifest["horizon_days"]), (3, 365))
@@ -93,16 +95,16 @@ class GroundTruth(unittest.TestCase):
             fields = [field["name"] for field in resource["schema"]["fields"]]
             self.assertEqual(list(rows[0]), fields)
 
-    def test_no_column_of_the_data_contains_the_truth(self) -> None:
+    def test_no_column_of_the_data_contains_the_ground_truth(self) -> None:
         for table in read_contract().tables:
             names = {name for name, _ in truth.COLUMNS["users"]} - {"user_id"}
             self.assertFalse(names & set(table.column_names))
 
-    def test_truth_lists_every_user_once(self) -> None:
+    def test_ground_truth_lists_every_user_once(self) -> None:
         ids = [int(row["user_id"]) for row in self.users]
         self.assertEqual(ids, list(range(1, 4001)))
 
-    def test_truth_agrees_on_non_buyers_and_departures(self) -> None:
+    def test_ground_truth_agrees_on_non_buyers_and_departures(self) -> None:
         by_user = self.later_orders()
         left_count = 0
         for user in self.users:
@@ -199,7 +201,7 @@ class GroundTruth(unittest.TestCase):
 class GroundTruthFiles(ShopCase):
     """The truth can be written for any shop and by any number of workers."""
 
-    def test_number_of_workers_changes_no_byte_of_the_truth(self) -> None:
+    def test_number_of_workers_changes_no_byte_of_the_ground_truth(self) -> None:
         end = date(2024, 3, 31)
         plan = PLAN._replace(users=300, end=end, until=end)
         truth.write_truth(plan, self.folder)
@@ -208,7 +210,7 @@ class GroundTruthFiles(ShopCase):
             truth.write_truth(plan, self.folder, workers=2)
         self.assertEqual(read_tree(self.folder), alone)
 
-    def test_truth_of_the_smallest_shops_can_be_written(self) -> None:
+    def test_ground_truth_of_the_smallest_shops_can_be_written(self) -> None:
         leap_day = date(2024, 2, 29)
         for users in (0, 1, 2) if IN_CI else (1,):
             for plan in (
