@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -142,13 +141,7 @@ def read_queries(folder: Path) -> list[Query]:
 
 def read_query(path: Path) -> Query:
     """Return the SQL file at *path*; raise `DataError` if it is not UTF-8."""
-    return _parse_query(path, path.read_bytes())
-
-
-# A report reads each file twice, and a verification makes a report.
-@lru_cache(maxsize=128)
-def _parse_query(path: Path, data: bytes) -> Query:
-    """Return the SQL file at *path* with the content *data*."""
+    data = path.read_bytes()
     try:
         sql = data.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
