@@ -12,9 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-import unittest
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import run_query
@@ -46,7 +44,6 @@ from tests.support import (
 )
 from utils.contract import PROVENANCE_TABLE
 from utils.database import open_database
-from utils.helpers import render_json
 
 RATIOS = (
     "retention",
@@ -544,30 +541,6 @@ class TerminalTable(OptionsCase):
             " 1 order (status pending), 1 user without a valid order.",
             text,
         )
-
-
-class JsonText(unittest.TestCase):
-    """The faster encoder writes the bytes of the standard library's."""
-
-    def test_text_is_that_of_json_dumps(self) -> None:
-        cells: list[Any] = [None, True, -2, 10**30, 0.1, 1e300, 'é",\n [\u2028', {}, [], ()]
-        documents = [
-            *cells,
-            cells,
-            {'a "key"\n': cells, "": {"b": 1, "c": [1, 2]}, "d": (1, "x")},
-            [[cells, [[1], []]], {"a": {"b": {"c": cells}}, "d": 1}],
-            json.loads((sample_shop() / "query_result.json").read_bytes()),
-            json.loads((sample_shop() / "report.json").read_bytes()),
-        ]
-        for document in documents:
-            expected = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
-            self.assertEqual(render_json(document), f"{expected}\n")
-
-    def test_nan_and_infinity_are_refused_at_any_depth(self) -> None:
-        for number in (float("nan"), float("inf")):
-            for document in (number, [number], {"a": [[], {"b": number}]}, [[], number]):
-                with self.subTest(document=document), self.assertRaises(ValueError):
-                    render_json(document)
 
 
 class FakeTerminal(io.StringIO):

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -99,41 +98,7 @@ def render_files(files: Iterable[tuple[str, int, str]]) -> str:
 
 def render_json(document: Any) -> str:
     """Return *document* as JSON, equal for equal documents; refuse NaN and infinity."""
-    return _render_value(document, "\n") + "\n"
-
-
-def _render_value(value: Any, line_break: str) -> str:
-    """Return *value* as `json.dumps` does with `indent=1`, after *line_break*.
-
-    Before Python 3.14 the fast encoder of `json` does not indent.  Here it writes each
-    innermost dict or list at once: a line break is part of its separator (0.4 × the time).
-    """
-    inner = f"{line_break} "
-    if not isinstance(value, (dict, list, tuple)):
-        return _make_encoder(inner).encode(value)
-    is_object = isinstance(value, dict)
-    opening, closing = "{}" if is_object else "[]"
-    if not value:
-        return opening + closing
-    items = value.values() if isinstance(value, dict) else value
-    if not any(isinstance(item, (dict, list, tuple)) for item in items):
-        body = _make_encoder(inner).encode(value)[1:-1]
-    elif isinstance(value, dict):
-        encode = _make_encoder(inner).encode
-        body = f",{inner}".join(
-            f"{encode(key)}: {_render_value(item, inner)}" for key, item in value.items()
-        )
-    else:
-        body = f",{inner}".join(_render_value(item, inner) for item in value)
-    return f"{opening}{inner}{body}{line_break}{closing}"
-
-
-@cache
-def _make_encoder(line_break: str) -> json.JSONEncoder:
-    """Return the encoder of a dict or list whose items are separated by *line_break*."""
-    return json.JSONEncoder(
-        ensure_ascii=False, allow_nan=False, separators=(f",{line_break}", ": ")
-    )
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
 def report_error(program: str, error: Exception | str) -> None:
