@@ -7,7 +7,6 @@ import sqlite3
 import unittest
 from contextlib import closing
 from typing import Any
-from unittest import mock
 
 from db.reporting.checks import TRENDS_DIR
 from db.reporting.markdown import escape, render_markdown, render_summary
@@ -38,13 +37,6 @@ HOSTILE_WORDS = [
 
 class Markdown(ReportCase):
     """`report.md` is readable, and no value in the data breaks its tables."""
-
-    def test_fast_path_of_a_plain_cell_changes_no_text(self) -> None:
-        pieces = [*map(chr, range(256)), "–", "…", "\u202e", "www.a", "WWW.", "9.5", "a_b"]
-        texts = [f"{first}{second}" for first in pieces for second in ("", "1", ".", "_")]
-        fast = [escape(text) for text in texts]
-        with mock.patch("db.reporting.markdown._PLAIN_CELL", re.compile("(?!)")):
-            self.assertEqual([escape(text) for text in texts], fast)
 
     def test_verdict_comes_first(self) -> None:
         lines = render_markdown(self.report_shop()).splitlines()

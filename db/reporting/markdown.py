@@ -25,9 +25,6 @@ Row = Mapping[str, Any]
 # A space at which a browser does not break the line.
 NO_BREAK = "\u00a0"
 
-# Most cells: none of these characters is ever escaped.  A dot is, but only after "www".
-_PLAIN_CELL = re.compile("[0-9A-VX-Za-vx-z ,.%\u00a0–-]*")
-
 # A longer text is cut in a cell, or in a wide cell; a longer table is cut too.
 CELL_CHARACTERS = 60
 WIDE_CHARACTERS = 160
@@ -494,8 +491,6 @@ def escape(value: object, *, width: int = WIDE_CHARACTERS) -> str:
     text = NO_FIGURE if value is None else str(value)
     if len(text) > width:
         text = text[: width - 1] + "…"
-    if _PLAIN_CELL.fullmatch(text):
-        return text
     # Control characters, also those that change the writing direction, become escapes.
     text = "".join(
         letter if letter.isprintable() or letter == NO_BREAK else ascii(letter)[1:-1]
