@@ -409,8 +409,10 @@ function addRows(section, name, rows, formats, table = rows) {
 	section.append(makeFold("Show the numbers", table, formats, caption));
 }
 
-// Draws a panel. One that cannot be drawn shows the reason and does not affect the others.
-function drawPanel(section, render) {
+// Draws a panel in a task of its own, so that the page answers between two panels.
+// A panel that cannot be drawn shows the reason and does not affect the others.
+async function drawPanel(section, render) {
+	await new Promise((resolve) => setTimeout(resolve));
 	try {
 		section.hidden = render(section) === false;
 	} catch (error) {
@@ -1228,7 +1230,7 @@ function makeAverageCell(mean, { column }, format, formats) {
 
 // ---- Panels of report.json
 
-function renderReport(report) {
+async function renderReport(report) {
 	const formats = makeFormats(report.currency);
 	const { trends = {} } = report;
 	const panels = [
@@ -1237,23 +1239,22 @@ function renderReport(report) {
 		...findAll("[data-trend]").map((section) => [section, section.dataset.trend, renderTopRows]),
 	];
 	showVerdict(report.verdict);
-	drawPanel(find("#kpis dl[data-file=report]"), (list) =>
+	await drawPanel(find("#kpis dl[data-file=report]"), (list) =>
 		renderCards(list, reportCards(report, formats)),
 	);
 	for (const [section, name, render] of panels) {
-		drawPanel(section, () => renderTrend(section, name, trends[name], render, formats));
+		await drawPanel(section, () => renderTrend(section, name, trends[name], render, formats));
 	}
 	const others = { ...trends };
 	for (const [, name] of panels) delete others[name];
-	drawPanel(find("#more"), (section) => renderOtherTrends(section, others, formats));
-	drawPanel(find("#checks"), (section) => renderChecks(section, report, formats));
+	await drawPanel(find("#more"), (section) => renderOtherTrends(section, others, formats));
+	await drawPanel(find("#checks"), (section) => renderChecks(section, report, formats));
 }
 
 function showVerdict({ status } = {}) {
 	const badge = find("#verdict");
 	badge.dataset.status = status;
 	badge.textContent = VERDICTS[status] ?? "Data not checked";
-	badge.hidden = false;
 }
 
 function renderCards(list, cards) {
@@ -1360,7 +1361,7 @@ function renderChecks(section, { checks = [], verdict }, formats) {
 
 // ---- Panels of query_result.json
 
-function renderQuery(query) {
+async function renderQuery(query) {
 	const { cohorts = [], cells = [], average = [], summary = {}, forecast, currency } = query;
 	const formats = makeFormats(currency);
 	const view = { cohorts, average, summary, forecast, rows: groupCells(cohorts, cells) };
@@ -1370,12 +1371,12 @@ function renderQuery(query) {
 		scale: Object.keys(SCALES),
 	});
 	if (query.options?.cohort === "quarter") find("#cohorts span").textContent = "quarter";
-	drawPanel(find("#kpis dl[data-file=query]"), (list) =>
+	await drawPanel(find("#kpis dl[data-file=query]"), (list) =>
 		renderCards(list, queryCards(view, formats)),
 	);
-	drawPanel(find("#clv"), (section) => renderClv(section, view, formats));
-	drawPanel(find("#curves"), (section) => renderCurves(section, view, selection, formats));
-	drawPanel(find("#cohorts"), (section) =>
+	await drawPanel(find("#clv"), (section) => renderClv(section, view, formats));
+	await drawPanel(find("#curves"), (section) => renderCurves(section, view, selection, formats));
+	await drawPanel(find("#cohorts"), (section) =>
 		renderCohorts(section, view, { selection, formats, currency }),
 	);
 }
@@ -1526,7 +1527,7 @@ async function showFile(kind, render) {
 	try {
 		const { document, fault, command } = await fetchDocument(file);
 		if (document) {
-			render(document);
+			await render(document);
 			if (isEmpty(document)) {
 				add(
 					"is empty: the database contains no valid order. Load data with",
@@ -1574,7 +1575,7 @@ async function showResults() {
 	const days = new Set([report?.as_of, query?.as_of].filter(Boolean));
 	if (days.size) find("#as-of").textContent = `As of ${[...days].map(date).join(" and ")}`;
 	if (report || query) {
-		drawPanel(find("#provenance"), (section) => renderProvenance(section, report, query));
+		await drawPanel(find("#provenance"), (section) => renderProvenance(section, report, query));
 	}
 	showNotices([...notices, ...others, ...makeSharedNotices(report, query)]);
 }

@@ -21,7 +21,7 @@ EXPECTED = {
     "filecmp": "'products.csv', 'datapackage.json'], [], [])",
     "--verify": "exactly what this seed makes",
     "cmp -": "the same",
-    "--score": "orecast beside the",
+    "--score": "forecast and ground truth",
 }
 
 
