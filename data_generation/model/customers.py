@@ -288,6 +288,8 @@ def _add_purchases(
         traits.dropouts,
         strict=False,
     ):
+        # The low 16 bits decide whether the user ever buys, and whether at once; the high
+        # bits decide when.
         chance = visit & 65535
         if chance >= buyer:
             add_departure(-1)
@@ -307,9 +309,12 @@ def _add_purchases(
                 add_purchase(tick << TIME_SHIFT | user << 1 | 1)
                 index += 1
                 if index == stop:
+                    # The words are used up.  The customer's own stream gives more: it is
+                    # drawn again from its start, twice as long each time.
                     index = 0 if source is words else stop
                     stop = 2 * index or MORE_GAP_WORDS
                     source = streams.draw("orders", "ordered_at", f"{day}/{rank}", stop)
+                # The low 16 bits decide on the dropout, the high bits on the next purchase.
                 word = source[index]
                 if word & 65535 < leaves:
                     left_at = tick

@@ -140,6 +140,17 @@ def final_statuses() -> list[str]:
     return statuses
 
 
+# The 64 random bits of an order, called *chance* in the functions below:
+#
+#     bits     decide
+#     0-15     how long a bank transfer takes
+#     16-23    when the order is cancelled, or when it is shipped: never both
+#     24-31    how long the delivery takes
+#     32-47    when the goods are returned
+#     48-55    how much a gift card pays
+#     56-63    when a failed payment is tried again
+
+
 def list_payments(
     code: int, second: int, pay_delay: int, chance: int, total: int, last_share: int
 ) -> list[tuple[int, str]]:
