@@ -24,7 +24,7 @@ from data_generation.plan import (
     Plan,
     find_plan_error,
 )
-from utils.arguments import day_of_years, whole_number
+from utils.arguments import CommandLineParser, day_of_years, whole_number
 from utils.helpers import (
     PROJECT_ROOT,
     DataError,
@@ -84,7 +84,7 @@ def parse_tables(text: str) -> tuple[str, ...]:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this script."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLineParser(
         prog="generate_data.py",
         description="Make a synthetic shop: users, products, orders, order_items and"
         " payments as CSV files, and their manifest datapackage.json.",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from utils.arguments import engine_options, whole_number
+from utils.arguments import CommandLineParser, engine_options, whole_number
 from utils.contract import SCHEMA_PATH
 from utils.helpers import (
     DATABASE_PATH,
@@ -17,6 +17,7 @@ from utils.helpers import (
     PUBLISHED_DIR,
     DataError,
     escape_controls,
+    escape_line,
     print_safely,
     render_files,
     report_error,
@@ -27,7 +28,7 @@ from utils.signals import raise_on_signals, report_interruption
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this script."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLineParser(
         prog="ingest.py",
         description="Load users, products, orders, order_items and payments from CSV files"
         " into SQLite, all or nothing, and report on what was loaded.",
@@ -271,12 +272,13 @@ def print_rows(database: Path, check: str) -> None:
 
     from db.reporting.report import list_rows
 
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
     for row in list_rows(database, check):
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(row)
         text = line.getvalue()
-        # A terminal executes control characters; a file or a pipe gets the cells unchanged.
-        print_safely(escape_controls(text) if sys.stdout.isatty() else text)
+        # A file or a pipe gets the cells unchanged.
+        print_safely(text, escape=escape_controls if is_terminal else str)
 
 
 def run_verification(args: argparse.Namespace) -> bool:
@@ -297,7 +299,8 @@ def run_verification(args: argparse.Namespace) -> bool:
         count += 1
         failed += bool(verification.fault)
         if verification.fault:
-            print_safely(f"  failed  {verification.name}: {verification.fault}")
+            fault = escape_line(verification.fault)
+            print_safely(f"  failed  {verification.name}: {fault}")
         elif not args.quiet:
             print_safely(f"  passed  {verification.name}")
     if failed:

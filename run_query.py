@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.arguments import day, engine_options, names
+from utils.arguments import CommandLineParser, day, engine_options, names
 from utils.helpers import (
     DATABASE_PATH,
     PROJECT_ROOT,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this script."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLineParser(
         prog="run_query.py",
         description="Run the cohort query on the database, which is opened read-only."
         " Write query_result.csv (the rows of the query) and query_result.json (with the"
@@ -156,7 +156,7 @@ def run_query(args: argparse.Namespace) -> None:
     """Run the query as *args* request, write the results and print their summary."""
     # Imported here so that --help and usage errors appear without delay.
     from queries.options import Options
-    from queries.summary import render_result, render_score
+    from queries.summary import escape_between_colours, render_result, render_score
 
     options = Options(
         args.cohort,
@@ -167,7 +167,10 @@ def run_query(args: argparse.Namespace) -> None:
     )
     outcome = query_source(args, options)
     width = shutil.get_terminal_size().columns
-    print_safely(render_result(outcome.document, width=width, has_colour=has_colour()))
+    print_safely(
+        render_result(outcome.document, width=width, has_colour=has_colour()),
+        escape=escape_between_colours,
+    )
     if outcome.score:
         print_safely("")
         print_safely(render_score(outcome.score, outcome.document["currency"]))

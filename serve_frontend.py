@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from utils.arguments import whole_number
+from utils.arguments import CommandLineParser, whole_number
 from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
 
 
@@ -26,7 +26,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             for note in startup_notes(server):
                 print_safely(f"serve_frontend: {note}", file=sys.stderr)
             print_safely(f"🔌 Server running at {server.url}")
-            sys.stdout.flush()
             if args.open:
                 open_browser(server.url)
             server.serve_forever()
@@ -50,7 +49,7 @@ def open_browser(url: str) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLineParser(
         prog="serve_frontend.py",
         description="Serve the dashboard and the results that it shows; stop with Ctrl-C.",
     )

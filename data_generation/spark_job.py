@@ -35,7 +35,11 @@ from data_generation.plan import (  # noqa: E402
     Plan,
     find_plan_error,
 )
-from utils.arguments import day_of_years, whole_number  # noqa: E402
+from utils.arguments import (  # noqa: E402
+    CommandLineParser,
+    day_of_years,
+    whole_number,
+)
 from utils.contract import MANIFEST_NAME, read_contract  # noqa: E402
 from utils.helpers import (  # noqa: E402
     DataError,
@@ -54,7 +58,7 @@ ARCHIVED = ("data_generation/**/*.py", "utils/**/*.py", "db/schema.sql")
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this script."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLineParser(
         prog="spark_job.py",
         description="Make all parts of a shop in parallel on Spark's executors: one folder"
         " per table, one file per part, and datapackage.json.",

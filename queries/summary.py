@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -16,7 +17,7 @@ from utils.formats import (
     format_percent,
     format_whole_percent,
 )
-from utils.helpers import escape_controls
+from utils.helpers import escape_controls, escape_line
 
 _MAX_ROWS = 12
 _MIN_WIDTH = 40
@@ -36,6 +37,7 @@ _SHADES = [
     )
 ]
 _PLAIN = "\x1b[0m"
+_COLOUR = re.compile(f"({'|'.join(map(re.escape, [*_SHADES, _PLAIN]))})")
 
 
 def render_result(
@@ -63,6 +65,14 @@ def render_result(
         _render_forecast(document, width),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
+
+
+def escape_between_colours(text: str) -> str:
+    """Return *text* with all control characters escaped, except those of our own shades."""
+    return "".join(
+        part if _COLOUR.fullmatch(part) else escape_controls(part)
+        for part in _COLOUR.split(text)
+    )
 
 
 def _render_clv(summary: Mapping[str, Any], currency: str | None, width: int) -> list[str]:
@@ -95,7 +105,7 @@ def _render_segments(document: Mapping[str, Any]) -> list[str]:
     if not segments:
         return []
     by = document["options"]["by"]
-    names = [_escape_line(record["segment"]) for record in segments]
+    names = [escape_line(record["segment"]) for record in segments]
     name_width = max(len(by), *map(len, names))
     heads = "".join(f"{f'{months} months':>13}" for months in CLV_MONTHS)
     lines = [f"CLV by {by}, net per customer", f"{by:<{name_width}}  customers{heads}"]
@@ -187,7 +197,7 @@ def _render_exclusions(reconciliation: Mapping[str, Any], width: int) -> list[st
         excluded.append(f"{count_noun(user_count, 'user')} without a valid order")
     if not excluded:
         return []
-    text = _escape_line(f"Excluded: {', '.join(excluded)}.")
+    text = escape_line(f"Excluded: {', '.join(excluded)}.")
     return textwrap.wrap(text, width, subsequent_indent="  ")
 
 
@@ -291,8 +301,3 @@ def _format_error(share: float | None) -> str:
     ('+9.0%', '-')
     """
     return "-" if share is None else format_percent(share, sign="+")
-
-
-def _escape_line(text: str) -> str:
-    """Return *text* on one line, with characters that control a terminal escaped."""
-    return escape_controls(text).replace("\n", "\\n")

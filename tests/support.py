@@ -56,6 +56,14 @@ def call(main: Callable[[Sequence[str]], int], *arguments: object) -> Result:
     return Result(status, stdout.getvalue(), stderr.getvalue())
 
 
+class FakeTerminal(io.StringIO):
+    """A stream that reports that it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Return True."""
+        return True
+
+
 def run_script(
     script: str, *arguments: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None
 ) -> Result:

@@ -36,6 +36,7 @@ from tests.recount import COLUMNS
 from tests.shop import create_empty_shop, create_shop
 from tests.support import (
     ROOT,
+    FakeTerminal,
     call,
     refuse_to_replace,
     run_script,
@@ -541,11 +542,3 @@ class TerminalTable(OptionsCase):
             " 1 order (status pending), 1 user without a valid order.",
             text,
         )
-
-
-class FakeTerminal(io.StringIO):
-    """A stream that reports that it is a terminal."""
-
-    def isatty(self) -> bool:
-        """Return True."""
-        return True

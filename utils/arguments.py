@@ -1,15 +1,24 @@
-"""What the scripts' command lines share: types of values, and the engine options."""
+"""What the scripts' command lines share: parser, types of values, the engine options."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 from datetime import date
+from typing import NoReturn
 
-from utils.helpers import ENGINE_NAMES
+from utils.helpers import ENGINE_NAMES, escape_line
 
 # An error message quotes at most this many characters of a value.
 _QUOTED = 30
+
+
+class CommandLineParser(argparse.ArgumentParser):
+    """A parser whose errors contain nothing that controls a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and *message*, which may quote an argument; end with status 2."""
+        super().error(escape_line(message))
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

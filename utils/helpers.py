@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -103,7 +103,7 @@ def render_json(document: Any) -> str:
 
 def report_error(program: str, error: Exception | str) -> None:
     """Print *error* on stderr in the form that all four scripts use."""
-    print_safely(f"{program}: error: {escape_controls(str(error))}", file=sys.stderr)
+    print_safely(f"{program}: error: {error}", file=sys.stderr)
 
 
 def escape_controls(text: str) -> str:
@@ -120,23 +120,40 @@ def escape_controls(text: str) -> str:
     )
 
 
+def escape_line(text: str) -> str:
+    r"""Return *text* on one line, with its control characters and line ends escaped.
+
+    >>> escape_line("a\x1b]0;b\n")
+    'a\\x1b]0;b\\n'
+    """
+    return escape_controls(text).replace("\n", "\\n")
+
+
 # A default that means "whatever sys.stdout is at the time of the call".
 _STDOUT: Any = object()
 
 
-def print_safely(text: str, *, file: IO[str] | None = _STDOUT) -> None:
-    """Print *text*; characters that the encoding of *file* lacks are escaped.
+def print_safely(
+    text: str,
+    *,
+    file: IO[str] | None = _STDOUT,
+    escape: Callable[[str], str] = escape_controls,
+) -> None:
+    """Print *text*, escaped by *escape* and where the encoding of *file* has no character.
 
-    A Windows console may use cp1252, a container ASCII, and the reader of a pipe may have
-    closed it: none of these ends a run.  Raise `DataError` if standard output cannot be
-    written for another reason.
+    Every line of the scripts is printed here, because a terminal executes the control
+    characters in any text from outside: a cell, a path, a key of a JSON file, the name of
+    a table.  A Windows console may use cp1252, a container ASCII, and the reader of a pipe
+    may have closed it: none of these ends a run.  Raise `DataError` if standard output
+    cannot be written for another reason.
     """
     stream = sys.stdout if file is _STDOUT else file
     if stream is None:  # closed before the start, or a Windows program without a console
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+        encoded = escape(text).encode(encoding, "backslashreplace")
+        print(encoded.decode(encoding), file=stream)
         stream.flush()
     except OSError as error:
         # Later output is discarded: at exit, Python would otherwise flush and fail again.
