@@ -7,7 +7,6 @@ them to scratch files, which are appended in the order of the tasks.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,8 +18,7 @@ from utils.processes import WorkerPool, add_progress, open_workers
 # An additional process saves more time than its start costs from about so many users on.
 USERS_PER_WORKER = 20_000
 
-# Windows cannot wait for more than 61 processes.
-MOST_WORKERS = 61 if sys.platform == "win32" else 1024
+MOST_WORKERS = 1024
 
 # Takes a table's name and lines of its file.
 Write = Callable[[str, Sequence[str]], None]

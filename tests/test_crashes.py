@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, redirect_stdout, suppress
 from functools import partial
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -43,6 +43,7 @@ from utils.atomic_files import write_atomically
 from utils.contract import SCHEMA_PATH, read_contract
 from utils.database import create_empty_database, list_objects
 from utils.helpers import DataError, print_safely
+from utils.processes import add_progress
 
 if sys.platform != "win32":
     import resource
@@ -118,6 +119,9 @@ class CrashCase(ShopCase):
             status = 99
             with suppress(BaseException):
                 sys.stdout = sys.stderr = os.fdopen(writing, "w", encoding="utf-8")
+                # The parent may ignore them, as under nohup.
+                signal.signal(signal.SIGHUP, signal.SIG_DFL)
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 prepare()
                 status = ingest.main(self.arguments())
                 sys.setprofile(None)
@@ -200,6 +204,23 @@ def act_at_step(
 
     sys.setprofile(watch)
     return steps
+
+
+def act_at_line(number: int, act: Callable[[], None], code: CodeType) -> None:
+    """Call *act* before the line *number*, counted from 1, that executes of *code*."""
+    lines = 0
+
+    def watch(frame: FrameType, event: str, _value: object) -> Any:
+        nonlocal lines
+        if frame.f_code is not code:
+            return None
+        if event == "line":
+            lines += 1
+            if lines == number:
+                act()
+        return watch
+
+    sys.settrace(watch)
 
 
 def send(number: int) -> None:
@@ -305,6 +326,32 @@ class ConcurrentProcess(CrashCase):
             number += 1 if IN_CI else 5
         self.assertGreater(number, 15)
         self.assertEqual(self.find_state(), "new")
+
+    def test_second_process_killed_while_it_reports_progress_does_not_hang_the_load(
+        self,
+    ) -> None:
+        def prepare(number: int) -> None:
+            signal.alarm(60)
+            kill = partial(send, signal.SIGKILL)
+            act_at_line(number, kill, add_progress.__code__)
+
+        for number in range(1, 9):
+            self.restore()
+            ending = self.run_apart(partial(prepare, number))
+            with self.subTest(line=number):
+                self.assertEqual(ending.status, 1)
+                self.assertIn("the second process of the load was ended", ending.stderr)
+                self.assertEqual(self.find_state(), "old")
+
+    def test_fault_in_the_second_process_keeps_its_traceback(self) -> None:
+        self.restore()
+        with (
+            mock.patch.object(second_process, "create_indexes", {}),
+            self.assertRaises(TypeError) as caught,
+        ):
+            self.ingest()
+        self.assertIn("in load_shard", "".join(caught.exception.__notes__))
+        self.assertEqual(self.find_state(), "old")
 
     def test_second_process_that_gets_sighup_at_its_start_prints_nothing(self) -> None:
         def close_terminal() -> None:

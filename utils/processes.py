@@ -7,15 +7,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from utils.signals import block_signals, unblock_signals
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ProcessPoolExecutor
-    from multiprocessing.sharedctypes import SynchronizedArray
+    from concurrent.futures import Future, ThreadPoolExecutor
+    from ctypes import Array
+    from multiprocessing.connection import Connection
 
 # Seconds between two readings of the workers' progress.
 POLL_SECONDS = 0.1
@@ -30,6 +33,48 @@ def count_processors() -> int:
     return os.cpu_count() or 1
 
 
+class _Worker:
+    """A worker process with a pipe and counts of its own.
+
+    Nothing is shared by several workers, so nothing has a lock: a worker that the system
+    kills would hold it for ever.
+    """
+
+    def __init__(self, count_number: int) -> None:
+        # Imported here because WebAssembly does not have it.
+        import multiprocessing
+
+        self.counts = multiprocessing.RawArray("Q", count_number)
+        self._pipe, end = multiprocessing.Pipe()
+        self.process = multiprocessing.Process(
+            target=_run_worker, args=(end, self.counts), daemon=True
+        )
+        self.process.start()
+        # The pipe ends with the worker only if no other process has its end open.
+        end.close()
+
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Return what *function* returns in the worker, or raise what it raises.
+
+        Raise `BrokenExecutor` if the worker has ended.
+        """
+        from concurrent.futures import BrokenExecutor
+
+        try:
+            self._pipe.send((function, arguments))
+            value, error = self._pipe.recv()
+        except (EOFError, OSError) as end:
+            raise BrokenExecutor("a worker process was ended by the system") from end
+        if error is not None:
+            raise error
+        return value
+
+    def close(self) -> None:
+        """Wait for the end of the process, then close its pipe."""
+        self.process.join()
+        self._pipe.close()
+
+
 class WorkerPool:
     """Worker processes that report progress as counts, each time what is new.
 
@@ -38,18 +83,24 @@ class WorkerPool:
 
     def __init__(
         self,
-        pool: ProcessPoolExecutor,
-        counts: SynchronizedArray[int],
+        workers: Sequence[_Worker],
+        threads: ThreadPoolExecutor,
         on_progress: Callable[..., None],
     ) -> None:
-        self._pool = pool
-        self._counts = counts
-        self._reported = [0] * len(counts)
+        self._workers = workers
+        self._idle: SimpleQueue[_Worker] = SimpleQueue()
+        for worker in workers:
+            self._idle.put(worker)
+        # Each thread waits for one worker at a time.
+        self._threads = threads
+        self._reported = self._sum_counts()
         self._on_progress = on_progress
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Let a worker call *function* with *arguments*."""
-        return self._pool.submit(function, *arguments)
+        # A new thread inherits the block, so the main thread gets all signals.
+        with block_signals():
+            return self._threads.submit(self._call, function, arguments)
 
     def wait(self, future: Future[Any]) -> Any:
         """Return the result of *future*, reporting progress until it is there.
@@ -61,13 +112,29 @@ class WorkerPool:
         is_done = False
         while not is_done:
             is_done = bool(wait([future], timeout=POLL_SECONDS).done)
-            with self._counts.get_lock():
-                counts = self._counts[:]
+            counts = self._sum_counts()
             self._on_progress(
                 *(new - old for new, old in zip(counts, self._reported, strict=True))
             )
             self._reported = counts
         return future.result()
+
+    def _sum_counts(self) -> list[int]:
+        all_counts = zip(*(worker.counts for worker in self._workers), strict=True)
+        return [sum(counts) for counts in all_counts]
+
+    def _call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        from concurrent.futures import BrokenExecutor
+
+        worker = self._idle.get()
+        try:
+            return worker.call(function, arguments)
+        except BrokenExecutor:
+            # The others would work for a run that has failed.
+            _terminate(self._workers)
+            raise
+        finally:
+            self._idle.put(worker)
 
 
 @contextmanager
@@ -78,46 +145,62 @@ def open_workers(
 
     When the block ends, also by an error, no worker is left.
     """
-    # Imported here because WebAssembly has neither module.
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
+    # Rejected: ProcessPoolExecutor, whose queues have locks that a worker can die with.
+    from concurrent.futures import ThreadPoolExecutor
 
-    class Pool(ProcessPoolExecutor):
-        """A pool whose workers start with signals blocked, until their handlers are set."""
+    workers: list[_Worker] = []
+    threads = ThreadPoolExecutor(process_count)
+    try:
+        # Workers start with signals blocked, until their own handlers are set.
+        with block_signals():
+            workers.extend(_Worker(count_number) for _ in range(process_count))
+        yield WorkerPool(workers, threads, on_progress)
+    finally:
+        _terminate(workers)
+        threads.shutdown(cancel_futures=True)
+        for worker in workers:
+            worker.close()
 
-        def submit(
-            self, function: Callable[..., Any], /, *args: Any, **options: Any
-        ) -> Future[Any]:
-            """Submit a call; this starts the workers."""
-            with block_signals():
-                return super().submit(function, *args, **options)
 
-    counts = multiprocessing.Array("Q", count_number)
-    others = multiprocessing.active_children()
-    with Pool(process_count, initializer=_start_worker, initargs=(counts,)) as pool:
-        try:
-            yield WorkerPool(pool, counts, on_progress)
-        except BaseException:
-            # Nothing waits for their results.
-            for process in multiprocessing.active_children():
-                if process not in others:
-                    process.terminate()
-            raise
+def _terminate(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        worker.process.terminate()
 
 
 # In a worker, the one array that it adds its progress to.
-_counts: list[SynchronizedArray[int]] = []
+_counts: list[Array[Any]] = []
 
 
 def add_progress(*new: int) -> None:
     """Add *new* to the counts of the pool; for a function that a worker runs."""
     (counts,) = _counts
-    with counts.get_lock():
-        for index, count in enumerate(new):
-            counts[index] += count
+    for index, count in enumerate(new):
+        counts[index] += count
 
 
-def _start_worker(counts: SynchronizedArray[int]) -> None:
+def _run_worker(pipe: Connection, counts: Array[Any]) -> None:
+    """Answer each call that comes through *pipe* with a result or an exception."""
+    _start_worker(counts)
+    # The pipe ends with the parent.
+    with suppress(EOFError, OSError):
+        while True:
+            function, arguments = pipe.recv()
+            pipe.send(_call(function, arguments))
+
+
+def _call(
+    function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[Any, Exception | None]:
+    """Return the result of *function* and None, or None and the exception."""
+    try:
+        return function(*arguments), None
+    except Exception as error:  # noqa: BLE001 - the parent raises it
+        # A pickled exception has no traceback.
+        error.add_note(traceback.format_exc())
+        return None, error
+
+
+def _start_worker(counts: Array[Any]) -> None:
     # The handlers of the parent clean up its files; a worker only ends.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # A signal that our parent ignores (nohup) stays ignored.
