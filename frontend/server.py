@@ -23,7 +23,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from utils.helpers import DataError
+from utils.helpers import DataError, print_safely
 
 DEFAULT_PORT = 8000
 PORTS_TO_TRY = 20
@@ -123,6 +123,9 @@ class PageRequestHandler(http.server.BaseHTTPRequestHandler):
 
     server: DashboardServer
     timeout = 30  # seconds; otherwise an idle connection keeps its thread for ever
+    # With the library's HTTP/0.9, the answer to a malformed request line has no status line
+    # and no headers.
+    default_request_version = "HTTP/1.0"
 
     def do_GET(self) -> None:
         """Answer with a file, a redirect, or the reason for a refusal."""
@@ -201,6 +204,12 @@ class PageRequestHandler(http.server.BaseHTTPRequestHandler):
         """Log only refusals."""
         if isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST:
             super().log_request(int(code), size)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's
+        """Print a line on stderr; a closed stderr must not prevent the answer."""
+        time = self.log_date_time_string()
+        line = f"{self.address_string()} - - [{time}] {format % args}"
+        print_safely(line, file=sys.stderr)
 
 
 def read_plain_file(path: Path) -> bytes:
@@ -287,7 +296,8 @@ def open_server(results_dir: Path, *, host: str, port: int | None) -> DashboardS
     for candidate in range(first, last + 1):
         try:
             server = DashboardServer((host, candidate), results_dir)
-        except (OSError, UnicodeError) as error:
+        # `bind` raises TypeError for a name that has no encoding.
+        except (OSError, UnicodeError, TypeError) as error:
             if is_port_taken(error) and candidate < last:
                 continue
             raise DataError(explain_refusal(error, host, first, last)) from error

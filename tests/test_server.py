@@ -243,9 +243,36 @@ class OtherFiles(ServerCase):
         self.assertIn(b"100 headers", answer.body)
         self.assertEqual(answer.headers["Content-Type"], "text/plain; charset=utf-8")
 
+    def test_unknown_http_version_is_refused_with_status_and_headers(self) -> None:
+        for line, status in {
+            b"GET / HTTP/9.9": 505,
+            b"GET / HTTP/x": 400,
+            b"GET / FTP/1.0": 400,
+            b"GET /frontend/": 421,  # HTTP/0.9, which has no Host header
+            b"nonsense": 400,
+        }.items():
+            with self.subTest(line=line):
+                answer = self.send(line + b"\r\n\r\n")
+                self.assertEqual(answer.status, status)
+                self.assertEqual(answer.headers["X-Content-Type-Options"], "nosniff")
+
 
 class Log(ServerCase):
     """Only refusals are logged."""
+
+    def test_refusal_is_answered_if_stderr_is_closed(self) -> None:
+        mock.patch.stopall()
+        with mock.patch.object(sys, "stderr", None):
+            self.assertEqual(self.request("/nothing").status, 404)
+
+    def test_control_characters_of_a_request_are_escaped_in_the_log(self) -> None:
+        mock.patch.stopall()
+        with mock.patch.object(sys, "stderr", io.StringIO()) as stderr:
+            self.request(b"/\x1b]0;b\x07\x9b31m")
+        self.assertRegex(
+            stderr.getvalue(),
+            r'127\.0\.0\.1 - - \[.*\] "GET /\\x1b\]0;b\\x07\\x9b31m HTTP/1.1" 404 -\n',
+        )
 
     def test_served_page_is_not_logged(self) -> None:
         self.request("/frontend/")
@@ -553,7 +580,7 @@ class WrongUsage(unittest.TestCase):
         self.assertIn("no-such-folder: no such folder.", result.stderr)
 
     def test_foreign_address_is_reported_in_one_line(self) -> None:
-        for host in ("192.0.2.1", "x" * 70):
+        for host in ("192.0.2.1", "x" * 70, "a..b", "[::1]", "\udcff", "\u202e"):
             with self.subTest(host=host):
                 result = call(serve_frontend.main, "--port=0", "--host", host)
                 self.assertEqual(result.status, 1)
