@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,8 +73,12 @@ def _read_sql(path: Path) -> tuple[bytes, str]:
 
 
 def name_file(path: Path) -> str:
-    """Return *path* relative to the project, or only its name: the same on any machine."""
+    """Return *path* relative to the project, or only its name: the same on any machine.
+
+    Bytes of a name that is not UTF-8, which JSON cannot contain, are escaped.
+    """
     try:
-        return path.resolve().relative_to(PROJECT_ROOT).as_posix()
+        name = path.resolve().relative_to(PROJECT_ROOT).as_posix()
     except ValueError:
-        return path.name
+        name = path.name
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

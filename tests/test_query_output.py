@@ -41,6 +41,7 @@ from tests.support import (
     refuse_to_replace,
     run_script,
     sample_shop,
+    skip,
     skip_on_windows,
 )
 from utils.contract import PROVENANCE_TABLE
@@ -148,6 +149,16 @@ class Document(QueryCase):
                 },
             },
         )
+
+    def test_query_whose_file_name_is_not_utf_8_is_named_in_the_result(self) -> None:
+        create_shop(self.database)
+        own = self.folder / os.fsdecode(b"own \xff.sql")
+        try:
+            shutil.copy(QUERY_PATH, own)
+        except OSError:
+            skip("this file system has UTF-8 names only")
+        document = self.read_document("--query", own)
+        self.assertEqual(document["query"]["file"], "own \\xff.sql")
 
     def test_another_process_time_zone_and_folder_give_the_same_bytes(self) -> None:
         first = [self.read(name) for name in ("query_result.csv", "query_result.json")]
