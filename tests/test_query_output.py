@@ -151,7 +151,6 @@ class Document(QueryCase):
         )
 
     def test_query_whose_file_name_is_not_utf_8_is_named_in_the_result(self) -> None:
-        create_shop(self.database)
         own = self.folder / os.fsdecode(b"own \xff.sql")
         try:
             shutil.copy(QUERY_PATH, own)
