@@ -344,9 +344,12 @@ class ForeignCsvFiles(ShopCase):
     def read(self, path: Path) -> tuple[list[dict[str, str]], Faults]:
         """Return the rows of *path* as they are stored, or its faults.
 
-        The schema has the columns of the file's header if SQLite takes them, all optional.
+        The schema has the columns of the file's header if SQLite takes them, all optional,
+        or the words of a header without a comma.
         """
         header = next(csv.reader([_first_line(path)]), [])
+        if len(header) == 1:
+            header = re.findall(r"[A-Za-z]\w*", header[0], re.ASCII)
         is_plain = all(re.fullmatch(r"\w+", name, re.ASCII) for name in header)
         columns = header if is_plain and len(set(header)) == len(header) > 0 else ["a"]
         schema = self.folder / "schema.sql"

@@ -18,9 +18,10 @@ from db.loading.messages import FaultMessages
 from db.loading.records import RecordReader, find_other_encoding
 from db.loading.rows import RowChecker, add_unchecked
 from db.loading.scratch import ScratchTable, open_scratch
+from db.loading.signatures import find_signature
 from utils.contract import Contract, Table
 
-# The first bytes of a file, which show its encoding.
+# The first bytes of a file, which show its format and its encoding.
 _HEAD_BYTES = 4096
 
 
@@ -93,9 +94,9 @@ class _FileDiagnosis:
     def find_faults(self) -> Iterator[Fault]:
         """Yield the faults of the file's form, cells, rules and unique values."""
         with open(self._path, "rb") as file:
-            encoding = find_other_encoding(file.read(_HEAD_BYTES))
-            if encoding is not None:
-                yield self._describe_unread(self.messages.describe_encoding(encoding))
+            fault = self._check_format(file.read(_HEAD_BYTES))
+            if fault is not None:
+                yield self._describe_unread(fault)
                 return
             file.seek(0)
             reader = RecordReader(file, len(self.table.columns))
@@ -114,6 +115,14 @@ class _FileDiagnosis:
         yield from find_duplicates(self.rows, self.messages)
         for column in sorted(self._referred):
             self.rows.index_rejected(column)
+
+    def _check_format(self, head: bytes) -> Fault | None:
+        """Return the fault that a file beginning with *head* is not CSV in UTF-8, if so."""
+        signature = find_signature(head)
+        if signature is not None:
+            return self.messages.describe_format(signature)
+        encoding = find_other_encoding(head)
+        return self.messages.describe_encoding(encoding) if encoding else None
 
     def _describe_unread(self, fault: Fault) -> Fault:
         """Return *fault*, which hides all rows, with what was therefore not checked."""

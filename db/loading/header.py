@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from db.loading.cells import is_blank
@@ -12,6 +13,12 @@ from db.loading.faults import Fault
 from db.loading.messages import FaultMessages
 from db.loading.records import Record, RecordReader, UnreadableRecord
 from utils.contract import Table
+
+# Lines before the header, such as a title, among which it is searched.
+_MOST_FOREIGN_LINES = 20
+
+# Names at least this similar are a probable pair, by the ratio of `difflib`.
+_LEAST_RATIO = 0.5
 
 _DELIMITERS = {
     ";": "semicolons",
@@ -36,7 +43,7 @@ class Header(NamedTuple):
 
 
 def read_header(reader: RecordReader, table: Table, messages: FaultMessages) -> Header:
-    """Read the header of *table* from *reader*, with the blank lines before it."""
+    """Read the header of *table* from *reader*, with the lines before it."""
     faults: list[Fault] = []
     try:
         record = next(reader, None)
@@ -51,67 +58,145 @@ def read_header(reader: RecordReader, table: Table, messages: FaultMessages) -> 
         return Header([], [messages.describe_empty_file()])
     if reader.bad_bytes:
         return Header([], [*faults, *map(messages.describe_bad_bytes, reader.bad_bytes)])
-    delimiter = find_delimiter(record.cells)
+    fault = check_form(record, table, messages)
+    if fault is not None:
+        return Header([], [*faults, fault])
+    columns, fault = match_columns(record, table, messages)
+    if not columns and not any(name in table.column_names for name in record.cells):
+        later = _find_later_header(reader, table)
+        if later is not None:
+            faults.append(messages.describe_foreign_lines(record, later.line))
+            columns, fault = match_columns(later, table, messages)
+    return Header(columns, [*faults, *([fault] if fault else [])])
+
+
+def check_form(record: Record, table: Table, messages: FaultMessages) -> Fault | None:
+    """Return the fault that the first *record* shows of the complete file, if any."""
+    cells = record.cells
+    if cells[0].lower().startswith("sep="):
+        finding = "the first line sets a separator for Excel, remove it"
+        return messages.describe_delimiter(record, finding)
+    if len(cells) == 1 and _count_columns(cells[0].split(","), table) > 1:
+        return messages.describe_quoted_lines(record)
+    delimiter = find_delimiter(cells, table)
     if delimiter is not None:
-        return Header([], [*faults, messages.describe_delimiter(record, delimiter)])
-    columns, name_faults = match_columns(record, table, messages)
-    return Header(columns, [*faults, *name_faults])
+        return messages.describe_delimiter(record, f"columns look separated by {delimiter}")
+    if _is_row(cells, table):
+        return messages.describe_missing_header(record, table.column_names)
+    return None
+
+
+def _is_row(cells: Sequence[str], table: Table) -> bool:
+    """Return whether *cells* have a number in each column of integers, and no name."""
+    if len(cells) != len(table.columns):
+        return False
+    numbers = [
+        cell
+        for column, cell in zip(table.columns, cells, strict=True)
+        if column.type == "INTEGER"
+    ]
+    return bool(numbers) and all(re.fullmatch(r"\W*\d[\d\W]*", each) for each in numbers)
+
+
+def _find_later_header(reader: RecordReader, table: Table) -> Record | None:
+    """Return the first record of the next lines that has every name of *table*, if any."""
+    try:
+        return next(
+            (
+                record
+                for record in islice(reader, _MOST_FOREIGN_LINES)
+                if not reader.bad_bytes and {*table.column_names} <= {*record.cells}
+            ),
+            None,
+        )
+    except UnreadableRecord:
+        return None
+
+
+# ---- Names -------------------------------------------------------------------------------
 
 
 def match_columns(
     record: Record, table: Table, messages: FaultMessages
-) -> tuple[list[str], list[Fault]]:
-    """Return the columns that the names in *record* mean, and the faults of the names.
+) -> tuple[list[str], Fault | None]:
+    """Return the columns that the names in *record* mean, and the fault of the names.
 
     There are no columns unless the names mean each column of *table* once.
     """
     expected = table.column_names
+    unknown = [name for name in record.cells if name not in expected]
     missing = [name for name in expected if name not in record.cells]
-    columns = []
-    faults = []
-    for field, name in enumerate(record.cells, start=1):
-        if name not in expected:
-            nearest, is_certain = find_nearest(name, missing)
-            if nearest is not None:
-                missing.remove(nearest)
-            columns.append(nearest if nearest is not None and is_certain else name)
-            faults.append(messages.describe_unknown_column(record, field, nearest))
-        else:
-            columns.append(name)
-            if name in record.cells[: field - 1]:
-                faults.append(messages.describe_repeated_column(record, field))
-    if missing:
-        faults.append(messages.describe_missing_columns(record, missing, expected))
-    return columns if sorted(columns) == sorted(expected) else [], faults
+    repeated = sorted({name for name in record.cells if record.cells.count(name) > 1})
+    if not (unknown or missing or repeated):
+        return record.cells, None
+    pairs = pair_names(unknown, missing)
+    fault = messages.describe_names(record, expected, pairs, repeated)
+    columns = [
+        pairs[name] if name in pairs and is_certain(name, missing) else name
+        for name in record.cells
+    ]
+    return columns if sorted(columns) == sorted(expected) else [], fault
 
 
-def find_delimiter(header: Sequence[str]) -> str | None:
-    """Return what shows that the delimiter of *header* is not a comma, or None."""
-    if header[0].lower().startswith("sep="):
-        return "the first line sets a separator for Excel, remove it"
-    if len(header) > 1:
-        return None
-    found = _list_delimiters(header[0])
-    return next((f"columns look separated by {name}" for name in found), None)
+def pair_names(unknown: Sequence[str], missing: Sequence[str]) -> dict[str, str]:
+    """Return the *missing* column that each of the *unknown* names probably means.
 
+    The most similar pairs come first; a name or a column is in one pair at most.
 
-def _list_delimiters(text: str) -> Iterator[str]:
-    """Yield the delimiters that divide *text* into two cells or more."""
-    for character, name in _DELIMITERS.items():
-        if len([part for part in text.split(character) if part.strip()]) > 1:
-            yield name
-
-
-def find_nearest(name: str, missing: Sequence[str]) -> tuple[str | None, bool]:
-    """Return the *missing* column that *name* probably means, and whether that is certain.
-
-    It is certain if no other missing column is similar.
-
-    >>> find_nearest("Total cents", ["total_cents", "subtotal_cents"])
-    ('total_cents', True)
+    >>> pair_names(["Total", "Sub-Total", "note"], ["total_cents", "subtotal_cents"])
+    {'Sub-Total': 'subtotal_cents', 'Total': 'total_cents'}
     """
-    plain = re.sub(r"[\s-]+", "_", name.strip()).lower()
-    nearest = difflib.get_close_matches(plain, missing, n=2)
-    if not nearest:
-        return None, False
-    return nearest[0], nearest[0] == plain or len(nearest) == 1
+    ratios = [
+        (-difflib.SequenceMatcher(None, normalize_name(name), column).ratio(), name, column)
+        for name in unknown
+        for column in missing
+    ]
+    pairs: dict[str, str] = {}
+    for ratio, name, column in sorted(ratios):
+        is_free = name not in pairs and column not in pairs.values()
+        if -ratio >= _LEAST_RATIO and is_free:
+            pairs[name] = column
+    return pairs
+
+
+def is_certain(name: str, missing: Sequence[str]) -> bool:
+    """Return whether *name* means one of the *missing* columns and no other is similar.
+
+    >>> is_certain("Total cents", ["total_cents", "subtotal_cents"])
+    True
+    """
+    plain = normalize_name(name)
+    return plain in missing or len(difflib.get_close_matches(plain, missing, n=2)) == 1
+
+
+def normalize_name(name: str) -> str:
+    """Return *name* in the form of a column's name.
+
+    >>> normalize_name(' "Order ID" ')
+    'order_id'
+    """
+    return re.sub(r"[\s-]+", "_", name.strip("\"' \t")).lower()
+
+
+# ---- Delimiters --------------------------------------------------------------------------
+
+
+def find_delimiter(cells: Sequence[str], table: Table) -> str | None:
+    """Return the delimiter that divides the only one of *cells* into names of *table*."""
+    if len(cells) > 1:
+        return None
+    for delimiter, name in _iterate_delimiters(cells[0]):
+        pieces = cells[0].split(delimiter)
+        if _count_columns(pieces, table) >= min(2, len(table.columns)):
+            return name
+    return None
+
+
+def _iterate_delimiters(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the delimiters in *text* and their names."""
+    return ((each, name) for each, name in _DELIMITERS.items() if each in text)
+
+
+def _count_columns(names: Sequence[str], table: Table) -> int:
+    """Return how many of *names* are columns of *table*."""
+    return len({*map(normalize_name, names)} & {*table.column_names})

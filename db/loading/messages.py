@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from db.loading.cells import is_blank
 from db.loading.faults import Fault, quote_value
 from db.loading.records import BadBytes, Record, UnreadableRecord
+from db.loading.signatures import Signature
 from utils.contract import ForeignKey
 from utils.rules import Rule
 
@@ -33,6 +34,17 @@ class FaultMessages:
         return Fault(self.file, line, field, code, message, column, offset, value, expected)
 
     # ---- The file and its header ---------------------------------------------------------
+
+    def describe_format(self, signature: Signature) -> Fault:
+        """Return the fault that the file is not CSV but what *signature* names."""
+        return self._build(
+            1,
+            0,
+            "E_FORMAT",
+            f"the file looks like {signature.name}, expected CSV; {signature.remedy}",
+            offset=0,
+            expected="CSV",
+        )
 
     def describe_encoding(self, encoding: str) -> Fault:
         """Return the fault that the file is in another *encoding*."""
@@ -71,39 +83,86 @@ class FaultMessages:
             expected="commas",
         )
 
-    def describe_unknown_column(
-        self, record: Record, field: int, nearest: str | None
-    ) -> Fault:
-        """Return the fault that no column has the name in *field* of the header."""
-        name = record.cells[field - 1]
-        hint = f"; did you mean {nearest}?" if nearest else ""
-        message = f"column {quote_value(name)} is not expected{hint}"
-        if not name.strip():
-            message = f"column {field} has no name"
+    def describe_quoted_lines(self, record: Record) -> Fault:
+        """Return the fault that the header *record* is in quotes as one field."""
         return self._build(
-            record.line, field, "E_HEADER", message, offset=record.offset, value=name
+            record.line,
+            0,
+            "E_QUOTES",
+            "the complete line is in quotes, which makes it one field; remove the quotes"
+            " around the lines",
+            offset=record.offset,
+            expected="columns separated by commas",
         )
 
-    def describe_repeated_column(self, record: Record, field: int) -> Fault:
-        """Return the fault that the name in *field* of the header appears before it."""
-        name = record.cells[field - 1]
-        message = f"column {quote_value(name)} appears twice"
-        return self._build(
-            record.line, field, "E_HEADER", message, offset=record.offset, value=name
-        )
-
-    def describe_missing_columns(
-        self, record: Record, missing: Sequence[str], expected: Sequence[str]
-    ) -> Fault:
-        """Return the fault that the header *record* lacks the *missing* columns."""
-        subject, verb = ("column", "is") if len(missing) == 1 else ("columns", "are")
+    def describe_missing_header(self, record: Record, expected: Sequence[str]) -> Fault:
+        """Return the fault that the first *record* is a row."""
         return self._build(
             record.line,
             0,
             "E_HEADER",
-            f"{subject} {', '.join(missing)} {verb} missing",
+            f"the first line is a row, expected the header {','.join(expected)}",
             offset=record.offset,
-            expected=", ".join(expected),
+            expected=",".join(expected),
+        )
+
+    def describe_foreign_lines(self, record: Record, header_line: int) -> Fault:
+        """Return the fault that *record* is before the header, in *header_line*."""
+        is_comment = record.cells[0].startswith(("#", "//", "--"))
+        return self._build(
+            record.line,
+            0,
+            "E_HEADER",
+            f"the header is in line {header_line}; remove the"
+            f" {'comment' if is_comment else 'lines'} before it",
+            offset=record.offset,
+            expected="the header",
+        )
+
+    def describe_names(
+        self,
+        record: Record,
+        expected: Sequence[str],
+        pairs: Mapping[str, str],
+        repeated: Sequence[str],
+    ) -> Fault:
+        """Return the fault that the names of *record* are not the *expected* ones.
+
+        *pairs* are the names that probably mean an expected one; *repeated* appear twice.
+        """
+        names = record.cells
+        fields = [at for at, name in enumerate(names, start=1) if name not in expected]
+        unnamed = [str(at) for at in fields if not names[at - 1].strip()]
+        renamed = [
+            f"{quote_value(name)} to {pairs[name]}" for name in names if name in pairs
+        ]
+        missing = [
+            name for name in expected if name not in names and name not in pairs.values()
+        ]
+        unexpected = [
+            quote_value(names[at - 1])
+            for at in fields
+            if names[at - 1].strip() and names[at - 1] not in pairs
+        ]
+        matched = len({*names} & {*expected})
+        parts = [
+            f"{matched} of {len(expected)} columns match",
+            *([f"perhaps rename {', '.join(renamed)}"] if renamed else []),
+            *([f"missing: {', '.join(missing)}"] if missing else []),
+            *([f"appears twice: {', '.join(map(repr, repeated))}"] if repeated else []),
+            *([f"without a name: field {', '.join(unnamed)}"] if unnamed else []),
+            *([f"not expected: {', '.join(unexpected)}"] if unexpected else []),
+        ]
+        if unexpected and not missing:
+            parts.append("remove it, or declare it in a schema of your own for --schema")
+        return self._build(
+            record.line,
+            fields[0] if len(fields) == 1 else 0,
+            "E_HEADER",
+            "; ".join(parts),
+            offset=record.offset,
+            value=names[fields[0] - 1] if len(fields) == 1 else None,
+            expected=",".join(expected),
         )
 
     # ---- Bytes and records ---------------------------------------------------------------

@@ -1,0 +1,144 @@
+"""Files of other programs: a workbook, an archive, a page; each is named in one line."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import sqlite3
+import zipfile
+from contextlib import closing
+
+from tests.fault_case import FaultCase, put, set_line, swap_bytes
+
+UNCHECKED = "; its rows were not checked; references to users.csv were not checked"
+
+
+def zip_up(*names: str) -> bytes:
+    """Return a ZIP archive with empty files of these *names*."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    return data.getvalue()
+
+
+class Containers(FaultCase):
+    """A file that is not CSV has one fault, which names the format and the next step."""
+
+    def expect(self, data: bytes, *words: str) -> None:
+        """Replace users.csv by *data*; fail unless its only fault has all *words*."""
+        (self.folder / "users.csv").write_bytes(data)
+        (fault,) = self.list_faults()
+        self.assertTrue(fault.startswith("users.csv:1: E_FORMAT the file looks like "))
+        self.assertTrue(fault.endswith(UNCHECKED), fault)
+        for word in words:
+            self.assertIn(word, fault)
+
+    def test_workbook_renamed_to_csv_is_named(self) -> None:
+        for names in (
+            ("[Content_Types].xml", "xl/workbook.xml"),
+            ("docProps/app.xml", "xl/workbook.xml"),
+        ):
+            with self.subTest(names):
+                self.expect(zip_up(*names), "an Excel workbook", "save its sheet as CSV")
+        self.expect(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "(.xls)")
+
+    def test_archive_renamed_to_csv_is_named(self) -> None:
+        data = (self.folder / "users.csv").read_bytes()
+        self.expect(zip_up("users.csv"), "a ZIP archive, expected CSV; unpack it")
+        self.expect(gzip.compress(data), "a gzip file, expected CSV; decompress it")
+        self.expect(bz2.compress(data), "a bzip2 file")
+        self.expect(lzma.compress(data), "an xz file")
+
+    def test_database_parquet_file_or_document_renamed_to_csv_is_named(self) -> None:
+        path = self.folder / "some.db"
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE users (a)")
+        self.expect(path.read_bytes(), "an SQLite database", "export the table as CSV")
+        self.expect(b"PAR1\x15\x04\x15\x00" + bytes(40) + b"PAR1", "a Parquet file")
+        self.expect(b"%PDF-1.7\n", "a PDF document")
+        self.expect(b'[{"user_id": 1}]', "a JSON document")
+
+    def test_page_saved_instead_of_the_download_is_named(self) -> None:
+        for page in (
+            b"<!DOCTYPE html>\n<html><body>Sign in</body></html>\n",
+            b"\xef\xbb\xbf\r\n <HTML lang=en>",
+        ):
+            with self.subTest(page):
+                self.expect(page, "an HTML page", "download the CSV file again")
+
+
+class FirstLines(FaultCase):
+    """Lines before the header are named, and the rows after it are checked."""
+
+    def test_comment_before_the_header_is_named_and_rows_are_checked(self) -> None:
+        self.edit("users", swap_bytes(b"Null,SE", b"Null,x"))
+        self.edit("users", put(b"# exported 2025-03-04\n", at=0))
+        first, second = self.list_faults()
+        self.assertEqual(
+            first,
+            "users.csv:1: E_HEADER the header is in line 2; remove the comment before it",
+        )
+        self.assertTrue(second.startswith("users.csv:6:4: E_RULE country_code is 'x'"))
+
+    def test_title_before_the_header_is_named(self) -> None:
+        self.edit("users", put(b"All our users,,,,,,\n2025,,,,,,\n\n", at=0))
+        self.assertEqual(
+            self.list_faults(),
+            ["users.csv:1: E_HEADER the header is in line 4; remove the lines before it"],
+        )
+
+    def test_file_without_a_header_is_named(self) -> None:
+        self.edit("payments", lambda data: data.partition(b"\n")[2])
+        (fault,) = self.list_faults()
+        self.assertTrue(
+            fault.startswith(
+                "payments.csv:1: E_HEADER the first line is a row, expected the header"
+                " payment_id,order_id,kind,"
+            ),
+            fault,
+        )
+
+    def test_words_of_a_sentence_are_not_columns_separated_by_blanks(self) -> None:
+        (self.folder / "users.csv").write_bytes(b"Your export is being made\n")
+        (fault,) = self.list_faults()
+        self.assertIn("E_HEADER 0 of 7 columns match", fault)
+
+    def test_line_in_quotes_is_named_as_one_fault(self) -> None:
+        self.edit(
+            "users",
+            lambda data: b"".join(b'"%s"\n' % line for line in data.splitlines()),
+        )
+        (fault,) = self.list_faults()
+        self.assertEqual(
+            fault,
+            "users.csv:1: E_QUOTES the complete line is in quotes, which makes it one"
+            " field; remove the quotes around the lines" + UNCHECKED,
+        )
+
+
+class Names(FaultCase):
+    """The header has one fault: what matches, what is missing, and probable pairs."""
+
+    def test_names_of_a_shop_platform_get_the_probable_columns_in_one_line(self) -> None:
+        names = "Order ID,Customer ID,Created at,Status,Subtotal,Discounts,Shipping,Taxes"
+        self.edit("orders", set_line(1, f"{names},Total".encode()))
+        (fault,) = self.list_faults()
+        self.assertIn(
+            "orders.csv:1: E_HEADER 0 of 9 columns match; perhaps rename 'Order ID' to"
+            " order_id, 'Customer ID' to user_id, 'Created at' to ordered_at, 'Status' to"
+            " status, 'Subtotal' to subtotal_cents, 'Discounts' to discount_cents,"
+            " 'Shipping' to shipping_cents, 'Taxes' to tax_cents, 'Total' to total_cents;",
+            fault,
+        )
+
+    def test_extra_column_has_a_next_step(self) -> None:
+        self.edit("users", swap_bytes(b"signed_up_at\n", b"signed_up_at,phone\n"))
+        (fault,) = self.list_faults()
+        self.assertIn(
+            "7 of 7 columns match; not expected: 'phone'; remove it, or declare it in a"
+            " schema of your own for --schema",
+            fault,
+        )
