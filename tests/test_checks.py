@@ -24,12 +24,10 @@ from db.reporting.checks import (
     Row,
     read_queries,
 )
-from db.reporting.report import LoadedDatabase, derive_verdict, run_checks
+from db.reporting.report import derive_verdict, read_loaded, run_checks
 from tests.shop import create_shop, record_provenance, seal_provenance
 from tests.support import ShopCase, sample_shop, skip_or_fail
 from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, read_contract
-from utils.database import read_provenance
-from utils.digest import table_digest
 
 # What the checks of severity `info` find in the sound shop: the rug, and Zoë.
 SOUND_FACTS = {"coverage_products_never_sold": 1, "coverage_users_without_orders": 1}
@@ -568,11 +566,7 @@ class CheckCase(unittest.TestCase):
 
 def check_shop(connection: sqlite3.Connection) -> dict[str, Row]:
     """Return what the checks find in the database of *connection*, by check."""
-    contract = read_contract()
-    digests = {table.name: table_digest(connection, table) for table in contract.tables}
-    loaded = LoadedDatabase(connection, contract, read_provenance(connection), digests)
-    checks = run_checks(loaded)
-    return {check["check"]: check for check in checks}
+    return {check["check"]: check for check in run_checks(read_loaded(connection))}
 
 
 def list_keys(check: Row) -> list[Any]:

@@ -16,6 +16,8 @@ from unittest import mock
 import ingest
 import run_query
 from db import verify as verify_module
+from db.reporting import checks as checks_module
+from db.reporting import report as report_module
 from tests.support import IN_CI, Result, ShopCase, call, sample_shop
 from utils.contract import SCHEMA_PATH, Table, read_contract
 from utils.digest import dataset_digest, provenance_digest, table_digest
@@ -48,6 +50,42 @@ REBUILD = """
 """
 
 
+# One more column of users, and one more table.
+COLUMN = """\
+    takes_newsletter INTEGER NOT NULL
+    CONSTRAINT takes_newsletter_is_0_or_1 CHECK (takes_newsletter IN (0, 1)),
+"""
+TABLE = """
+CREATE TABLE visits (
+    visit_id INTEGER NOT NULL PRIMARY KEY,
+    user_id INTEGER NOT NULL REFERENCES users (user_id),
+    page TEXT NOT NULL
+) STRICT;
+"""
+
+CHECK_OF_COLUMN = """\
+-- Question: which users have no choice of the newsletter?
+-- Key: user_id.
+-- Title: Every user takes the newsletter or not
+-- Severity: error
+SELECT users.user_id
+FROM users
+WHERE users.takes_newsletter NOT IN (0, 1)
+ORDER BY users.user_id;
+"""
+TREND_OF_COLUMN = """\
+-- Question: how many users take the newsletter?
+-- Grain: one row per choice.
+-- Title: Users by newsletter
+SELECT
+    users.takes_newsletter,
+    COUNT(*) AS user_count
+FROM users
+GROUP BY users.takes_newsletter
+ORDER BY users.takes_newsletter;
+"""
+
+
 class VerifyCase(ShopCase):
     """A test with the sample shop, with its database, report and query result."""
 
@@ -56,7 +94,7 @@ class VerifyCase(ShopCase):
         super().setUp()
         shutil.copytree(sample_shop(), self.folder, dirs_exist_ok=True)
 
-    def verify(self) -> Result:
+    def verify(self, *arguments: object) -> Result:
         """Verify the folder."""
         return call(
             ingest.main,
@@ -67,6 +105,7 @@ class VerifyCase(ShopCase):
             self.database,
             "--out-dir",
             self.folder,
+            *arguments,
         )
 
     def report(self, *arguments: object) -> Result:
@@ -521,6 +560,110 @@ class MissingFile(VerifyCase):
         self.assertIn("the rules have changed since the load", result.stdout)
 
 
+class AddedColumns(VerifyCase):
+    """A schema with more columns and tables needs no option after the load."""
+
+    def setUp(self) -> None:
+        """Load the sample shop with one more column and one more table."""
+        super().setUp()
+        self.schema = self.folder / "schema.sql"
+        text = SCHEMA_PATH.read_text(encoding="utf-8")
+        text = text.replace(
+            "    city TEXT NOT NULL,\n", f"    city TEXT NOT NULL,\n{COLUMN}"
+        )
+        self.schema.write_text(text + TABLE, encoding="utf-8")
+        (self.folder / "datapackage.json").unlink()
+        users = (self.folder / "users.csv").read_text(encoding="utf-8").splitlines()
+        lines = [f"{line},{n % 2}" for n, line in enumerate(users[1:])]
+        self.write("users.csv", f"{users[0]},takes_newsletter", *lines)
+        self.write("visits.csv", "visit_id,user_id,page", "1,1,home", "2,1,cart")
+        self.load()
+
+    def write(self, name: str, *lines: str) -> None:
+        """Write *lines* to the file *name* of the shop."""
+        text = "".join(f"{line}\n" for line in lines)
+        (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+    def load(self) -> None:
+        """Load the shop under the schema with more columns, then report and query."""
+        place = ("--data-dir", self.folder, "--database", self.database)
+        loaded = call(ingest.main, "--ingest", *place, "--schema", self.schema)
+        self.assertEqual((loaded.status, loaded.stderr), (0, ""))
+        self.assertEqual(self.report("--strict").status, 0)
+        queried = call(
+            run_query.main, "--database", self.database, "--out-dir", self.folder
+        )
+        self.assertEqual((queried.status, queried.stderr), (0, ""))
+
+    def test_report_of_a_schema_with_one_more_column_is_sound(self) -> None:
+        report = json.loads((self.folder / "report.json").read_bytes())
+        self.assertEqual(report["verdict"]["text"].split(".")[0], "Sound")
+        self.assertEqual(report["tables"][-1], {"table": "visits", "rows": 2})
+        self.assertEqual(
+            report["dataset"]["content_sha256"],
+            report["provenance"]["dataset"]["content_sha256"],
+        )
+
+    def test_verification_passes_with_and_without_the_option(self) -> None:
+        self.assertEqual(self.find_failed(), {})
+        result = self.verify("--schema", self.schema)
+        self.assertEqual((result.status, result.stderr), (0, ""))
+        self.assertIn("  passed  visits.csv -> visits\n", result.stdout)
+
+    def test_edited_cell_of_an_added_column_is_found(self) -> None:
+        self.change("UPDATE users SET takes_newsletter = 1 WHERE user_id = 1")
+        failed = self.find_failed()
+        self.assertIn("user_id 1: takes_newsletter is", failed["users.csv -> users"])
+        self.assertIn("files_content_as_loaded", self.report("--strict").stderr)
+
+    def test_edited_cell_of_an_added_table_is_found(self) -> None:
+        self.change("UPDATE visits SET page = 'home' WHERE visit_id = 2")
+        self.assertIn("visit_id 2: page is", self.find_failed()["visits.csv -> visits"])
+        self.assertIn("files_content_as_loaded", self.report("--strict").stderr)
+
+    def test_rule_that_the_other_schema_lacks_is_named(self) -> None:
+        text = self.schema.read_text(encoding="utf-8")
+        for old, new, missing in (
+            ("CHECK (price_cents >= 0)", "CHECK (1)", "CHECK price_cents_is_not_negative"),
+            (" REFERENCES products (product_id)", "", "the reference of order_items."),
+            (
+                "CREATE INDEX orders_user_id_idx ON orders (user_id);",
+                "",
+                "index orders_user_id_idx",
+            ),
+        ):
+            with self.subTest(missing):
+                self.assertIn(old, text)
+                self.schema.write_text(text.replace(old, new), encoding="utf-8")
+                self.load()
+                fault = self.find_failed()["schema.sql -> database"]
+                self.assertTrue(fault.startswith(missing), fault)
+                self.assertIn("is missing or different", fault)
+
+    def test_added_check_and_trend_of_the_added_column_are_reported(self) -> None:
+        folders = {}
+        for name, text in (("checks", CHECK_OF_COLUMN), ("trends", TREND_OF_COLUMN)):
+            folders[name] = self.folder / name
+            shutil.copytree(SCHEMA_PATH.parent / name, folders[name])
+            (folders[name] / "values_newsletter.sql").write_text(text, encoding="utf-8")
+        with (
+            mock.patch.object(checks_module, "CHECKS_DIR", folders["checks"]),
+            mock.patch.object(checks_module, "TRENDS_DIR", folders["trends"]),
+            mock.patch.object(report_module, "TRENDS_DIR", folders["trends"]),
+        ):
+            self.assertEqual(self.report("--strict").status, 0)
+            self.assertEqual(self.find_failed(), {})
+        page = (self.folder / "report.md").read_text(encoding="utf-8")
+        self.assertIn("| Every user takes the newsletter or not |", page)
+        self.assertIn("## Users by newsletter", page)
+
+    def test_column_renamed_to_a_keyword_is_named(self) -> None:
+        self.manipulate('ALTER TABLE visits RENAME COLUMN page TO "select"')
+        result = self.report()
+        self.assertEqual(result.status, 1)
+        self.assertIn("column name 'select' in visits is a keyword of SQL", result.stderr)
+
+
 class ReportVerification(VerifyCase):
     """Only the changed file of a report is reported as failed."""
 
@@ -581,10 +724,12 @@ class PageVerification(VerifyCase):
         for main, step in ((ingest.main, ["--report"]), (run_query.main, [])):
             self.succeed(main, *step, "--database", self.database)
 
-    def verify(self) -> Result:
+    def verify(self, *arguments: object) -> Result:
         """Verify up to the copies that the page reads."""
         return call(
-            ingest.main, "--verify", "--data-dir", self.folder, "--database", self.database
+            ingest.main,
+            *("--verify", "--data-dir", self.folder, "--database", self.database),
+            *arguments,
         )
 
     def test_copies_of_the_page_pass(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from functools import lru_cache
 from itertools import pairwise
@@ -233,6 +234,41 @@ def _find_unsupported_clause(statement: str) -> str | None:
                 " CHECK (…): messages contain the name"
             )
     return None
+
+
+def describe_stored_contract(
+    connection: sqlite3.Connection, table_names: Collection[str], sha256: str
+) -> Contract:
+    """Return the contract of a database: its own tables, of those called *table_names*.
+
+    *sha256* is the digest of the schema under which they were loaded.  Raise `DataError` if
+    a name was changed to one that no schema may have.
+    """
+    stored = _describe(connection, sha256)
+    tables = tuple(table for table in stored.tables if table.name in table_names)
+    for table in tables:
+        problem = _find_unsupported_name(connection, table)
+        if problem is not None:
+            raise DataError(
+                f"the database: {problem}. Load the files again: python ingest.py --ingest"
+            )
+    return stored._replace(
+        tables=tuple(
+            table._replace(key=table.key or tuple(table.column_names)) for table in tables
+        ),
+        table_statements=_read_statements(connection, [table.name for table in tables]),
+        index_statements=(),
+    )
+
+
+def _read_statements(
+    connection: sqlite3.Connection, table_names: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the statements that create the tables called *table_names*."""
+    statement = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?"
+    return tuple(
+        connection.execute(statement, (name,)).fetchone()[0] for name in table_names
+    )
 
 
 def _describe(connection: sqlite3.Connection, sha256: str) -> Contract:

@@ -13,8 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from utils.contract import PROVENANCE_TABLE, Contract, read_contract
+from utils.contract import (
+    PROVENANCE_TABLE,
+    Contract,
+    describe_stored_contract,
+    read_contract,
+)
 from utils.helpers import DataError, hash_file, identify_file
+from utils.rules import read_rules
 
 REMEDY = "Make it with 'python ingest.py --ingest', or name another with --database."
 LOAD_AGAIN = "Load the files again: python ingest.py --ingest"
@@ -253,6 +259,52 @@ def _describe_columns(
         'SELECT name, type, "notnull", pk FROM pragma_table_info(?)', (table,)
     )
     return {name: (kind, bool(required), bool(key)) for name, kind, required, key in rows}
+
+
+def find_loaded_contract(
+    connection: sqlite3.Connection, contract: Contract, provenance: Provenance
+) -> Contract:
+    """Return the contract under which the rows of the database were loaded.
+
+    That is *contract*, unless the load recorded another schema: then the database itself
+    states its tables and columns, which may be more than those of *contract*.
+    """
+    recorded = provenance.get("schema.sql", {}).get("sha256")
+    if recorded in (None, contract.sha256):
+        return contract
+    names = {table.name for table in contract.tables}
+    names |= {subject for subject, facts in provenance.items() if "content_sha256" in facts}
+    return describe_stored_contract(connection, names, recorded)
+
+
+def find_missing_rules(connection: sqlite3.Connection, contract: Contract) -> list[str]:
+    """Return the columns, rules and indexes of *contract* that the database lacks."""
+    with closing(create_empty_database(contract)) as model:
+        expected = _list_rules(model, contract)
+    missing = expected - _list_rules(connection, contract)
+    return sorted({name for name, _ in missing})
+
+
+def _list_rules(connection: sqlite3.Connection, contract: Contract) -> set[tuple[str, str]]:
+    """Return the names of what the tables of *contract* have, each with its meaning."""
+    found = list_objects(connection)
+    rules = {
+        (f"index {each.name}", each.sql or "") for each in found if each.kind == "index"
+    }
+    for table in contract.tables:
+        for name, properties in _describe_columns(connection, table.name).items():
+            rules.add((f"{table.name}.{name}", repr(properties)))
+        references = connection.execute(
+            'SELECT "from", "table" FROM pragma_foreign_key_list(?)', (table.name,)
+        )
+        rules |= {
+            (f"the reference of {table.name}.{column}", to) for column, to in references
+        }
+        sql = next(
+            each.sql for each in found if (each.kind, each.name) == ("table", table.name)
+        )
+        rules |= {(f"CHECK {rule.name}", rule.expression) for rule in read_rules(sql or "")}
+    return rules
 
 
 def create_empty_database(contract: Contract) -> sqlite3.Connection:

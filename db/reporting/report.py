@@ -40,6 +40,7 @@ from utils.database import (
     find_as_of,
     find_currency,
     find_inexact_refund,
+    find_loaded_contract,
     find_schema_differences,
     open_database,
     read_provenance,
@@ -86,7 +87,10 @@ Report = dict[str, Any]
 
 
 class LoadedDatabase(NamedTuple):
-    """An open database, and the digests of its tables as they are now."""
+    """An open database, and the digests of its tables as they are now.
+
+    *contract* is the one under which the rows were loaded.
+    """
 
     connection: sqlite3.Connection
     contract: Contract
@@ -95,9 +99,8 @@ class LoadedDatabase(NamedTuple):
 
     @property
     def has_different_schema(self) -> bool:
-        """Return whether the data were loaded under a schema other than *contract*."""
-        recorded = self.provenance.get("schema.sql", {}).get("sha256")
-        return recorded not in (None, self.contract.sha256)
+        """Return whether the data were loaded under another schema than ours."""
+        return self.contract.sha256 != read_contract().sha256
 
 
 def report_database(database: Path, out_dir: Path | None = None) -> Report:
@@ -125,24 +128,31 @@ def publish_report(document: Report, out_dir: Path | None) -> Report:
 def read_report(database: Path) -> Report:
     """Return the report on the file *database*, which is opened read-only."""
     with open_database(database) as connection:
-        return build_report(connection, read_contract(), file=describe_file(database))
+        return build_report(connection, file=describe_file(database))
 
 
-def build_report(
-    connection: sqlite3.Connection, contract: Contract, *, file: Mapping[str, Any]
-) -> Report:
+def build_report(connection: sqlite3.Connection, *, file: Mapping[str, Any]) -> Report:
     """Return the report on the database of *connection*; *file* is its size and digest."""
-    provenance = read_provenance(connection)
-    as_of = find_as_of(provenance)
-    digests = {table.name: table_digest(connection, table) for table in contract.tables}
+    loaded = read_loaded(connection)
     return assemble_report(
-        provenance,
+        loaded.provenance,
         source=file,
-        checks=run_checks(LoadedDatabase(connection, contract, provenance, digests)),
-        trends=run_trends(connection, as_of),
-        tables=count_rows(connection, contract),
-        content_sha256=dataset_digest(digests),
+        checks=run_checks(loaded),
+        trends=run_trends(connection, find_as_of(loaded.provenance)),
+        tables=count_rows(connection, loaded.contract),
+        content_sha256=dataset_digest(loaded.digests),
     )
+
+
+def read_loaded(
+    connection: sqlite3.Connection, *, has_digests: bool = True
+) -> LoadedDatabase:
+    """Return the database of *connection*, with the digests of its tables if requested."""
+    provenance = read_provenance(connection)
+    contract = find_loaded_contract(connection, read_contract(), provenance)
+    tables = contract.tables if has_digests else ()
+    digests = {table.name: table_digest(connection, table) for table in tables}
+    return LoadedDatabase(connection, contract, provenance, digests)
 
 
 def assemble_report(
@@ -239,14 +249,8 @@ def list_rows(database: Path, name: str) -> Iterator[Sequence[Any]]:
         )
     check = checks[name]
     with open_database(database, allow_damage=True) as connection:
-        contract = read_contract()
-        digests = {}
-        if check.query is None:
-            digests = {
-                table.name: table_digest(connection, table) for table in contract.tables
-            }
-        loaded = LoadedDatabase(connection, contract, read_provenance(connection), digests)
         try:
+            loaded = read_loaded(connection, has_digests=check.query is None)
             columns, rows = open_rows(check, loaded)
             yield columns
             yield from rows
