@@ -119,6 +119,43 @@ class FirstLines(FaultCase):
         )
 
 
+class ForeignLines(FaultCase):
+    """A line that is no row has one fault with its cause."""
+
+    def test_repeated_header_of_joined_files_is_one_fault(self) -> None:
+        self.edit("users", lambda data: data + data.splitlines(keepends=True)[0] * 2)
+        message = "E_HEADER the header is repeated, as in joined files, remove it"
+        self.assertEqual(
+            self.list_faults(), [f"users.csv:6: {message}", f"users.csv:7: {message}"]
+        )
+
+    def test_lines_of_commas_are_one_fault_each(self) -> None:
+        for commas in (b",,,,,,\n", b", ,,,,,\n", b",,,,,,,,\n"):
+            with self.subTest(commas):
+                self.write_all()
+                self.edit("users", lambda data, commas=commas: data + commas * 2)  # type: ignore[misc]
+                message = "E_BLANK_LINE the line has commas and no value, remove it"
+                self.assertEqual(
+                    self.list_faults(),
+                    [f"users.csv:6: {message}", f"users.csv:7: {message}"],
+                )
+
+    def test_row_in_quotes_or_with_another_delimiter_has_its_cause(self) -> None:
+        row = b"5,eve@example.com,Eve,GB,Leeds,social,2024-01-01T00:00:00Z"
+        for line, cause in (
+            (b'"%s"' % row, "the complete line is in quotes, remove them"),
+            (row.replace(b",", b";"), "columns look separated by semicolons"),
+        ):
+            with self.subTest(line):
+                self.write_all()
+                self.edit("users", lambda data, line=line: data + line)  # type: ignore[misc]
+                (fault,) = self.list_faults()
+                self.assertIn(
+                    f"users.csv:6: E_FIELDS 1 field, expected 7 as in the header; {cause}",
+                    fault,
+                )
+
+
 class Names(FaultCase):
     """The header has one fault: what matches, what is missing, and probable pairs."""
 

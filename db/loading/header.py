@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from db.loading.cells import is_blank
 from db.loading.faults import Fault
-from db.loading.messages import FaultMessages
+from db.loading.messages import DELIMITERS, FaultMessages
 from db.loading.records import Record, RecordReader, UnreadableRecord
 from utils.contract import Table
 
@@ -19,17 +19,6 @@ _MOST_FOREIGN_LINES = 20
 
 # Names at least this similar are a probable pair, by the ratio of `difflib`.
 _LEAST_RATIO = 0.5
-
-_DELIMITERS = {
-    ";": "semicolons",
-    "\t": "tabs",
-    "|": "bars",
-    "^": "carets",
-    "=": "equals signs",
-    "\x1f": "unit separators",
-    ":": "colons",
-    " ": "blanks",
-}
 
 
 class Header(NamedTuple):
@@ -194,7 +183,7 @@ def find_delimiter(cells: Sequence[str], table: Table) -> str | None:
 
 def _iterate_delimiters(text: str) -> Iterator[tuple[str, str]]:
     """Yield the delimiters in *text* and their names."""
-    return ((each, name) for each, name in _DELIMITERS.items() if each in text)
+    return ((each, name) for each, name in DELIMITERS.items() if each in text)
 
 
 def _count_columns(names: Sequence[str], table: Table) -> int:

@@ -11,6 +11,18 @@ from db.loading.signatures import Signature
 from utils.contract import ForeignKey
 from utils.rules import Rule
 
+# Characters besides the comma with which other programs separate columns.
+DELIMITERS = {
+    ";": "semicolons",
+    "\t": "tabs",
+    "|": "bars",
+    "^": "carets",
+    "=": "equals signs",
+    "\x1f": "unit separators",
+    ":": "colons",
+    " ": "blanks",
+}
+
 
 class FaultMessages:
     """Builds the faults of one *file*; *header* names its columns once they are known."""
@@ -194,26 +206,50 @@ class FaultMessages:
             error.line, error.field, error.code, error.message, offset=error.offset
         )
 
+    def describe_line(self, record: Record) -> Fault | None:
+        """Return the fault of the complete line of *record*, if it is no row."""
+        if is_blank(record):
+            return self._describe_removable(record, "E_BLANK_LINE", "the line is blank")
+        if record.cells == list(self.header):
+            problem = "the header is repeated, as in joined files"
+            return self._describe_removable(record, "E_HEADER", problem)
+        if len(record.cells) > 1 and not any(map(str.strip, record.cells)):
+            problem = "the line has commas and no value"
+            return self._describe_removable(record, "E_BLANK_LINE", problem)
+        return None
+
+    def _describe_removable(self, record: Record, code: str, problem: str) -> Fault:
+        message = f"{problem}, remove it"
+        return self._build(record.line, 0, code, message, offset=record.offset)
+
     def describe_width(self, record: Record) -> Fault:
         """Return the fault that *record* has another number of fields than the header."""
-        if is_blank(record):
-            message = "the line is blank, remove it"
-            return self._build(
-                record.line, 0, "E_BLANK_LINE", message, offset=record.offset
-            )
+        fault = self.describe_line(record)
+        if fault is not None:
+            return fault
         count = len(record.cells)
         noun = "field" if count == 1 else "fields"
-        hint = ""
-        if record.cells == ["\x1a"]:
-            hint = "; it is a Ctrl-Z, which old programs write at the end, remove it"
+        hint = self._explain_single_field(record.cells[0]) if count == 1 else ""
         return self._build(
             record.line,
             0,
             "E_FIELDS",
-            f"{count} {noun}, expected {len(self.header)} as in the header{hint}",
+            f"{count} {noun}, expected {len(self.header)} as in the header"
+            + (f"; {hint}" if hint else ""),
             offset=record.offset,
             expected=str(len(self.header)),
         )
+
+    def _explain_single_field(self, cell: str) -> str:
+        """Return why a row is the one field *cell*, or ''."""
+        if cell == "\x1a":
+            return "it is a Ctrl-Z, which old programs write at the end, remove it"
+        if cell.count(",") == len(self.header) - 1:
+            return "the complete line is in quotes, remove them"
+        for delimiter, name in DELIMITERS.items():
+            if cell.count(delimiter) == len(self.header) - 1:
+                return f"columns look separated by {name}, expected commas"
+        return ""
 
     # ---- Cells and rules -----------------------------------------------------------------
 

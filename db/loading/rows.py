@@ -87,8 +87,9 @@ class RowChecker:
         self, record: Record, *, has_bad_bytes: bool = False
     ) -> Iterator[Fault]:
         """Store *record* if it is valid, else yield all that is wrong with it."""
-        if len(record.cells) != len(self._scratch.header):
-            yield self._messages.describe_width(record)
+        line_fault = self._describe_line(record)
+        if line_fault is not None:
+            yield line_fault
             self._guess(record.cells)
             return
         values: dict[str, Value] = {}
@@ -103,6 +104,15 @@ class RowChecker:
             self._guess(record.cells)
         else:
             yield from self._accept(record)
+
+    def _describe_line(self, record: Record) -> Fault | None:
+        """Return the one fault of the complete line of *record*, if it is no row."""
+        columns, cells = self._scratch.columns, record.cells
+        if len(cells) != len(columns):
+            return self._messages.describe_width(record)
+        if not any(map(check_cell, columns, cells)):
+            return None
+        return self._messages.describe_line(record)
 
     def _check_cells(self, record: Record, values: dict[str, Value]) -> Iterator[Fault]:
         """Yield the faults of the cells; put the value of each valid one into *values*."""
