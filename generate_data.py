@@ -15,8 +15,6 @@ from data_generation.plan import (
     DEFAULT_SEED,
     DEFAULT_START,
     DEFAULT_USERS,
-    FIRST_YEAR,
-    LAST_YEAR,
     MOST_PARTS,
     MOST_USERS,
     WHOLE,
@@ -33,6 +31,7 @@ from utils.helpers import (
     report_error,
     shorten_path,
 )
+from utils.months import FIRST_YEAR, LAST_YEAR
 from utils.signals import raise_on_signals, report_interruption
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from data_generation.model.seasons import DAY_TICKS, Calendar
 from data_generation.model.streams import LARGEST_SEED
+from utils.months import FIRST_YEAR, LAST_YEAR, MOST_DAYS
 
 DEFAULT_SEED = 42
 DEFAULT_USERS = 5_000
@@ -18,8 +19,6 @@ DEFAULT_END = date(2025, 12, 31)
 
 # A purchase stores its user's id in 27 bits; a window that ends later has more users.
 MOST_USERS = 100_000_000
-FIRST_YEAR, LAST_YEAR = 1900, 9000
-MOST_DAYS = 36_525
 MOST_PARTS = 9_999
 
 

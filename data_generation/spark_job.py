@@ -28,8 +28,6 @@ from data_generation.plan import (  # noqa: E402
     DEFAULT_SEED,
     DEFAULT_START,
     DEFAULT_USERS,
-    FIRST_YEAR,
-    LAST_YEAR,
     MOST_PARTS,
     MOST_USERS,
     Plan,
@@ -48,6 +46,7 @@ from utils.helpers import (  # noqa: E402
     render_json,
     report_error,
 )
+from utils.months import FIRST_YEAR, LAST_YEAR  # noqa: E402
 
 ARCHIVE = "shop"
 CHUNK_CHARACTERS = 1 << 20

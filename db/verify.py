@@ -40,6 +40,7 @@ from utils.verification import (
     compare_text,
     describe_difference,
     read_json,
+    read_result,
     shorten_value,
 )
 
@@ -317,6 +318,6 @@ def _read_made_from(path: Path) -> tuple[list[str], list[str]]:
     """Return the text of the report at *path* and of its `report.md`, if it is a report."""
     try:
         page = render_markdown(read_json(path))
-        return [path.read_bytes().decode("utf-8")], [page]
+        return [read_result(path)], [page]
     except (OSError, *_NOT_A_REPORT):
         return [], []

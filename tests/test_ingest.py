@@ -49,28 +49,83 @@ class Manifest(LoadCase):
         as_of = self.query("SELECT value FROM submission_meta WHERE property = 'as_of'")
         self.assertEqual(as_of, [(last[0][:10],)])
 
-    def test_manifest_with_values_of_other_types_is_ignored(self) -> None:
-        manifest = {"seed": [1], "window": "always", "resources": [None, {"path": "x"}]}
-        (self.folder / "datapackage.json").write_text(
-            json.dumps(manifest), encoding="utf-8"
-        )
+    def test_values_of_a_manifest_that_have_no_meaning_are_named(self) -> None:
+        for name, value, words in (
+            ("seed", [1], "seed is [1], expected an integer from 0 to "),
+            ("seed", 1.0, "seed is 1.0, expected an integer"),
+            ("users", True, "users is True, expected an integer"),
+            ("users", 2**64, "users is 18446744073709551616, expected an integer from 0"),
+            ("currency", "Euro", "currency is 'Euro', expected an ISO 4217 code such as"),
+            ("window", "always", "window is 'always', expected an object"),
+            ("resources", {}, "resources is {}, expected a list"),
+            ("resources", [None], "resources[0] is None, expected an object"),
+            ("resources", [{"path": 5}], "resources[0].path is 5, expected a text"),
+            ("resources", [{"path": ["a", 5]}], "resources[0].path[1] is 5, expected"),
+            ("resources", [{}] * 10_001, "resources has 10001 entries, expected 0 to"),
+        ):
+            with self.subTest(words):
+                self.write_manifest({name: value})
+                self.refuse(f"datapackage.json: {words}", "Correct the manifest")
+
+    def test_manifest_of_another_program_is_ignored_where_it_is_not_ours(self) -> None:
+        self.write_manifest({"license": [7], "seed": None, "resources": [{"path": "x"}]})
         self.load()
         self.assertEqual(self.compare("users.csv"), "unlisted")
 
     def test_manifest_with_an_impossible_day_is_rejected(self) -> None:
         for day in ("2025-13-45", "2026-02-31", "tomorrow", "٢٠٢٥-١٢-٣١", 7):
             with self.subTest(day):
-                manifest = {"window": {"start": "2024-01-01", "end": day}}
-                text = json.dumps(manifest)
-                (self.folder / "datapackage.json").write_text(text, encoding="utf-8")
-                self.refuse(f"datapackage.json: window_end is {day!r}, expected a day")
+                self.write_manifest({"window": {"start": "2024-01-01", "end": day}})
+                self.refuse(f"datapackage.json: window.end is {day!r}, expected a day")
+
+    def test_window_too_long_for_tables_by_month_is_refused(self) -> None:
+        for start, end, words in (
+            ("2024-01-01", "9999-12-31", "window.end is '9999-12-31', expected a day as"),
+            ("0001-01-01", "2024-12-31", "window.start is '0001-01-01', expected a day"),
+            ("2024-01-01", "2950-01-01", "window is 2024-01-01 to 2950-01-01, expected"),
+            ("2024-01-02", "2024-01-01", "window is 2024-01-02 to 2024-01-01, expected"),
+        ):
+            with self.subTest(end):
+                self.write_manifest({"window": {"start": start, "end": end}})
+                self.refuse(f"datapackage.json: {words}", "Correct the manifest")
+
+    def test_byte_order_mark_before_a_manifest_is_accepted(self) -> None:
+        path = self.folder / "datapackage.json"
+        path.write_text('{"currency": "EUR"}', encoding="utf-8-sig")
+        self.load()
+        currency = self.query(
+            "SELECT value FROM submission_meta WHERE property = 'currency'"
+        )
+        self.assertEqual(currency, [("EUR",)])
 
     def test_manifest_that_is_not_json_is_named(self) -> None:
-        for text in ("{", "[]", "\udcff", '{"seed": "\\ud800"}', "[" * 100_000):
+        for text in (
+            "{",
+            "[]",
+            "\udcff",
+            '{"seed": "\\ud800"}',
+            '{"other": 1e999}',
+            '{"other": NaN}',
+            f'{{"other": {"9" * 5000}}}',
+            f'{{"other": {"[" * 60}{"]" * 60}}}',
+            "[" * 100_000,
+        ):
             with self.subTest(text[:20]):
                 data = text.encode("utf-8", "surrogateescape")
                 (self.folder / "datapackage.json").write_bytes(data)
                 self.refuse("datapackage.json: ", "Correct the manifest")
+
+    def test_pipe_in_place_of_a_manifest_is_refused_without_waiting(self) -> None:
+        skip_on_windows("pipes that have a name in a folder")
+        path = self.folder / "datapackage.json"
+        path.unlink()
+        os.mkfifo(path)
+        self.refuse("datapackage.json: cannot be read: it is not a regular file")
+
+    def write_manifest(self, document: object) -> None:
+        """Write *document* as the manifest."""
+        path = self.folder / "datapackage.json"
+        path.write_text(json.dumps(document), encoding="utf-8")
 
     def compare(self, name: str) -> str:
         """Return the comparison recorded for the file *name*."""

@@ -18,7 +18,7 @@ import run_query
 from db import verify as verify_module
 from db.reporting import checks as checks_module
 from db.reporting import report as report_module
-from tests.support import IN_CI, Result, ShopCase, call, sample_shop
+from tests.support import IN_CI, Result, ShopCase, call, sample_shop, skip_on_windows
 from utils.contract import SCHEMA_PATH, Table, read_contract
 from utils.digest import dataset_digest, provenance_digest, table_digest
 from utils.verification import find_json_difference, find_line_difference
@@ -493,6 +493,39 @@ class MissingFile(VerifyCase):
                 "orders.csv is not a file",
             ),
         )
+
+    def test_pipe_in_place_of_a_file_is_named_without_waiting(self) -> None:
+        skip_on_windows("pipes that have a name in a folder")
+        for name in (*RESULTS, "datapackage.json"):
+            with self.subTest(name):
+                path = self.folder / name
+                kept = path.read_bytes()
+                path.unlink()
+                os.mkfifo(path)
+                failed = self.find_failed()
+                self.assertTrue(
+                    any("it is not a regular file" in fault for fault in failed.values())
+                )
+                path.unlink()
+                path.write_bytes(kept)
+
+    def test_manifest_that_states_nothing_can_be_verified(self) -> None:
+        (self.folder / "datapackage.json").write_text("{}", encoding="utf-8")
+        self.assertEqual(self.ingest().status, 0)
+        for main, action in ((ingest.main, ["--report"]), (run_query.main, [])):
+            call(main, *action, "--database", self.database, "--out-dir", self.folder)
+        self.assertEqual(self.find_failed(), {})
+
+    def test_values_nested_too_deeply_to_compare_are_a_changed_line(self) -> None:
+        for name in ("report.json", "query_result.json"):
+            with self.subTest(name):
+                path = self.folder / name
+                kept = path.read_bytes()
+                deep = "[" * 600 + "]" * 600
+                path.write_bytes(kept.replace(b"{", f'{{"deep": {deep},'.encode(), 1))
+                (fault,) = self.find_failed().values()
+                self.assertIn("line 1 is ", fault)
+                path.write_bytes(kept)
 
     def test_unreadable_file_is_named(self) -> None:
         refused = PermissionError(13, "Permission denied")

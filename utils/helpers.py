@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,6 +32,10 @@ PUBLISHED_DIR = PROJECT_ROOT / "frontend" / "data"
 ENGINE_NAMES = ("duckdb", "spark")
 
 
+# A document that a command reads has at most this many levels of lists and objects.
+MOST_LEVELS = 50
+
+
 class DataError(Exception):
     """An error that the user can fix; the text names place, fault and next step."""
 
@@ -42,9 +49,35 @@ def hash_files(paths: Iterable[Path]) -> str:
     """Return the SHA-256 of the files at *paths* joined in order."""
     digest = hashlib.sha256()
     for path in paths:
-        with open(path, "rb") as file:
+        with open_regular_file(path) as file:
             hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
+
+
+def open_regular_file(path: Path) -> BufferedReader:
+    """Open the file at *path* to read its bytes.
+
+    Raise `OSError` if it is a folder, a device or a pipe: reading one may never end.
+    """
+    file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - the caller's
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return file
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Without this flag, opening a pipe waits until another program writes to it.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_regular_file(path: Path, most_bytes: int) -> bytes:
+    """Return the bytes of the file at *path*; raise `OSError` if it has too many."""
+    with open_regular_file(path) as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {most_bytes:,} bytes", str(path))
+    return data
 
 
 def identify_file(path: Path) -> tuple[int, ...]:
@@ -99,6 +132,42 @@ def render_files(files: Iterable[tuple[str, int, str]]) -> str:
 def render_json(document: Any) -> str:
     """Return *document* as JSON, equal for equal documents; refuse NaN and infinity."""
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def parse_json(text: str) -> Any:
+    """Return the JSON document in *text*.
+
+    Raise `ValueError` for invalid JSON, for what UTF-8 or arithmetic cannot hold (half of a
+    character, NaN, infinity), and for more than `MOST_LEVELS` levels.
+    """
+    too_deep = f"it has more than {MOST_LEVELS} levels"
+    try:
+        document = json.loads(text, parse_float=_parse_finite, parse_constant=_parse_finite)
+    except RecursionError as error:
+        raise ValueError(too_deep) from error
+    level = [document]
+    for _ in range(MOST_LEVELS + 1):
+        level = [inner for outer in level for inner in _list_inner(outer)]
+    if level:
+        raise ValueError(too_deep)
+    if "\\ud" in text.lower():
+        # An escaped half of a character is the only way to what UTF-8 cannot encode.
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    return document
+
+
+def _parse_finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:30]} is not a finite number")
+    return number
+
+
+def _list_inner(value: Any) -> Iterable[Any]:
+    """Return the values directly in *value*, a list or an object."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def report_error(program: str, error: Exception | str) -> None:

@@ -48,7 +48,7 @@ def collect_file_facts(
         facts[file.name, "manifest"] = compare_with_manifest(
             manifest, file.name, file.sha256
         )
-    if manifest.document:
+    if manifest.sha256 is not None:
         facts[MANIFEST_NAME, "sha256"] = manifest.sha256
     generator = read_generator(manifest.document)
     return facts | {("generator", name): value for name, value in generator.items()}

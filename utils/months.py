@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from datetime import date
 
+# The years of the days that a manifest states.  A window of more days is a mistake, and its
+# tables by month would be too large.
+FIRST_YEAR, LAST_YEAR = 1900, 9000
+MOST_DAYS = 36_525
+
 
 def is_month(text: str) -> bool:
     """Return whether *text* is a month, written YYYY-MM.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from utils.helpers import parse_json, read_regular_file
+
+# A larger result is not read: it would not fit into the memory of a small machine.
+MOST_RESULT_BYTES = 1 << 28
 
 # A value in a message is cut to this many characters.
 MAX_VALUE_CHARACTERS = 60
@@ -25,7 +29,7 @@ def compare_text(name: str, path: Path, *expected: str, remedy: str) -> Verifica
     If not, the fault is its first difference from the first of them; *remedy* is added.
     """
     try:
-        found = path.read_bytes().decode("utf-8")
+        found = read_result(path)
     except FileNotFoundError:
         return Verification(name, f"{path.name} is missing. {remedy}")
     except UnicodeDecodeError:
@@ -42,11 +46,16 @@ def compare_text(name: str, path: Path, *expected: str, remedy: str) -> Verifica
     )
 
 
+def read_result(path: Path) -> str:
+    """Return the text of the file *path*; raise `OSError` or `UnicodeDecodeError`."""
+    return read_regular_file(path, MOST_RESULT_BYTES).decode("utf-8")
+
+
 def read_json(path: Path) -> Any:
     """Return the JSON document in the file *path*, or None if it cannot be read."""
     try:
-        return json.loads(path.read_bytes().decode("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return parse_json(read_result(path))
+    except (OSError, ValueError):
         return None
 
 
@@ -55,7 +64,7 @@ def read_texts(*paths: Path) -> list[str]:
     texts = []
     for path in paths:
         try:
-            texts.append(path.read_bytes().decode("utf-8"))
+            texts.append(read_result(path))
         except (OSError, UnicodeDecodeError):
             continue
     return texts
@@ -83,8 +92,8 @@ def find_json_difference(found: str, expected: str) -> str | None:
     If only the database's digest differs, either file may have been changed.
     """
     try:
-        documents = json.loads(found), json.loads(expected)
-    except (ValueError, RecursionError):
+        documents = parse_json(found), parse_json(expected)
+    except ValueError:
         return None
     places = list(islice(_find_differences("", *documents), 2))
     if not places:
