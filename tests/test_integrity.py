@@ -15,7 +15,7 @@ from pathlib import Path
 import generate_data
 import ingest
 import run_query
-from tests.support import ShopCase, call, run_script, sample_shop
+from tests.support import IN_CI, ShopCase, call, run_script, sample_shop
 from utils.contract import read_contract
 
 # The questions of a reader who trusts nothing, written independently of db/checks.  Each
@@ -216,7 +216,7 @@ class ChangedCell(ShopCase):
 
     def test_changed_cell_of_the_database_fails_the_report(self) -> None:
         for table in read_contract().tables:
-            for column in table.columns:
+            for column in table.columns if IN_CI else table.columns[::4]:
                 with self.subTest(table=table.name, column=column.name):
                     shutil.copy(sample_shop() / "shop.db", self.database)
                     self.set_cell(table.name, column.name, column.type)
