@@ -77,13 +77,15 @@ def escape_between_colours(text: str) -> str:
 
 def _render_clv(summary: Mapping[str, Any], currency: str | None, width: int) -> list[str]:
     lines = ["CLV: net per customer so far, of the cohorts old enough"]
-    for clv in summary["clv"]:
+    amounts = [_format_amount(clv["cents"], currency) for clv in summary["clv"]]
+    amount_width = max(14, *map(len, amounts))
+    for clv, amount in zip(summary["clv"], amounts, strict=True):
         head = f"  {clv['months']:>2} months   "
         if clv["cents"] is None:
             lines.append(f"{head}no cohort is old enough")
             continue
-        money = _format_amount(clv["cents"], currency)
-        line = f"{head}{money:>14}   {count_noun(clv['cohort_count'], 'cohort')}"
+        count = count_noun(clv["cohort_count"], "cohort")
+        line = f"{head}{amount:>{amount_width}}   {count}"
         lines.append(line + _render_spread(clv, width - len(line)))
     return lines
 
@@ -105,19 +107,18 @@ def _render_segments(document: Mapping[str, Any]) -> list[str]:
     if not segments:
         return []
     by = document["options"]["by"]
-    names = [escape_line(record["segment"]) for record in segments]
-    name_width = max(len(by), *map(len, names))
-    heads = "".join(f"{f'{months} months':>13}" for months in CLV_MONTHS)
-    lines = [f"CLV by {by}, net per customer", f"{by:<{name_width}}  customers{heads}"]
-    for name, record in zip(names, segments, strict=True):
+    rows = [[by, "customers", *(f"{months} months" for months in CLV_MONTHS)]]
+    for record in segments:
         summary = record["summary"]
         values = [clv["cents"] for clv in summary["clv"]]
         texts = ["-" if cents is None else format_money(cents) for cents in values]
-        lines.append(
-            f"{name:<{name_width}}  {summary['customer_count']:>9,}"
-            + "".join(f"{text:>13}" for text in texts)
+        rows.append(
+            [escape_line(record["segment"]), f"{summary['customer_count']:,}", *texts]
         )
-    return lines
+    return [
+        f"CLV by {by}, net per customer",
+        *_align_columns(rows, (0, 11, *(13 for _ in CLV_MONTHS))),
+    ]
 
 
 # ---- Retention ---------------------------------------------------------------------------
@@ -211,29 +212,34 @@ def _render_forecast(document: Mapping[str, Any], width: int) -> list[str]:
         return []
     if "refused" in forecast:
         return textwrap.wrap(f"No forecast: {forecast['refused']}", width)
+    total = forecast["total"]
     lines = ["FORECAST, not fact: net of the customers so far, with 95% intervals"]
-    for horizon in forecast["total"]:
+    currency = document["currency"]
+    amounts = [_format_amount(one["net_cents"]["forecast"], currency) for one in total]
+    amount_width = max(18, *map(len, amounts))
+    for horizon, amount in zip(total, amounts, strict=True):
         net = horizon["net_cents"]
         spread = ""
         if net["low"] is not None:
             spread = f"   {format_money(net['low'])} to {format_money(net['high'])}"
-        money = _format_amount(net["forecast"], document["currency"])
-        lines.append(f"  next {horizon['months']:>2} months {money:>18}{spread}")
+        lines.append(
+            f"  next {horizon['months']:>2} months {amount:>{amount_width}}{spread}"
+        )
     lines += ["", *_render_forecast_table(forecast), "", *_render_holdout(forecast, width)]
     return lines
 
 
 def _render_forecast_table(forecast: Mapping[str, Any]) -> list[str]:
     """Return the forecast per customer of the latest cohorts, one line each."""
-    heads = "".join(f"{f'{months} months':>13}" for months in HORIZON_MONTHS)
-    lines = ["FORECAST net per customer", f"cohort       size{heads}"]
+    rows = [["cohort", "size", *(f"{months} months" for months in HORIZON_MONTHS)]]
     for cohort in forecast["cohorts"][-_MAX_ROWS:]:
-        values = "".join(
-            f"{format_money(horizon['net_per_customer_cents']):>13}"
+        values = [
+            format_money(horizon["net_per_customer_cents"])
             for horizon in cohort["horizons"]
-        )
-        lines.append(f"{cohort['cohort']:<8}{cohort['cohort_size']:>9,}{values}")
-    return lines
+        ]
+        rows.append([cohort["cohort"], f"{cohort['cohort_size']:,}", *values])
+    widths = (8, 9, *(13 for _ in HORIZON_MONTHS))
+    return ["FORECAST net per customer", *_align_columns(rows, widths)]
 
 
 def _render_holdout(forecast: Mapping[str, Any], width: int) -> list[str]:
@@ -256,11 +262,7 @@ def _render_holdout(forecast: Mapping[str, Any], width: int) -> list[str]:
 def render_score(score: Mapping[str, Any], currency: str | None) -> str:
     """Return the forecast beside the ground truth: in total, by cohort and by decile."""
     unit = f", {currency}" if currency else ""
-    names = ("forecast", "expected", "realised")
-    heads = "".join(f"{name:>15}" for name in names)
-    head = f"{'':<9}{'customers':>10}{heads}{'error':>8}"
-    rows = [("all", score["total"])]
-    rows += [(record["cohort"], record) for record in score["cohorts"]]
+    cohorts = [(record["cohort"], record) for record in score["cohorts"]]
     deciles = [(f"{record['decile']}", record) for record in score["deciles"]]
     error = _format_error(score["cohort_error"]).lstrip("+")
     return "\n".join(
@@ -268,26 +270,48 @@ def render_score(score: Mapping[str, Any], currency: str | None) -> str:
             f"SCORE: net of the next {score['days']} days{unit}, forecast and ground truth",
             "Expected follows from the hidden rates; realised is one random outcome. The",
             f"error is relative to expected; summed over the cohorts it is {error}.",
-            head,
-            *(_render_score_row(name, record) for name, record in rows),
+            *_render_score_rows([("all", score["total"]), *cohorts]),
             "",
             "By tenths of the customers, those with the highest forecast first",
-            head,
-            *(_render_score_row(name, record) for name, record in deciles),
+            *_render_score_rows(deciles),
         ]
     )
 
 
-def _render_score_row(name: str, record: Mapping[str, Any]) -> str:
-    money = "".join(
-        f"{format_money(record[f'{kind}_net_cents']):>15}"
-        for kind in ("forecast", "expected", "realised")
-    )
-    error = _format_error(record["error_to_expected"])
-    return f"{name:<9}{record['customer_count']:>10,}{money}{error:>8}"
+def _render_score_rows(records: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    kinds = ("forecast", "expected", "realised")
+    rows = [["", "customers", *kinds, "error"]]
+    for name, record in records:
+        amounts = [format_money(record[f"{kind}_net_cents"]) for kind in kinds]
+        error = _format_error(record["error_to_expected"])
+        rows.append([name, f"{record['customer_count']:,}", *amounts, error])
+    return _align_columns(rows, (8, 11, 15, 15, 15, 8))
 
 
 # ---- Texts -------------------------------------------------------------------------------
+
+
+def _align_columns(rows: Sequence[Sequence[str]], least: Sequence[int]) -> list[str]:
+    """Return a line for each of *rows*: the first text to the left, others to the right.
+
+    A column is as wide as *least* states, and wider where its content, with two blanks
+    before it, needs more.
+
+    >>> _align_columns([["", "size"], ["2024-01", "1,000,000"]], [7, 9])
+    ['              size', '2024-01  1,000,000']
+    """
+    lengths = (max(map(len, column)) for column in zip(*rows, strict=True))
+    widths = [
+        max(width, length if at == 0 else length + 2)
+        for at, (width, length) in enumerate(zip(least, lengths, strict=True))
+    ]
+    return [
+        "".join(
+            f"{text:{'>' if at else '<'}{width}}"
+            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
 
 
 def _format_amount(cents: float, currency: str | None) -> str:

@@ -543,6 +543,34 @@ class TerminalTable(OptionsCase):
             ],
         )
 
+    def test_amounts_of_many_digits_do_not_run_together(self) -> None:
+        document = json.loads((sample_shop() / "query_result.json").read_bytes())
+        amount = 10**13
+        summary = document["summary"]
+        for clv in summary["clv"]:
+            clv |= {"cents": amount, "low_cents": None, "median_cents": None}
+        document["options"]["by"] = "channel"
+        document["segments"] = [{"segment": "email", "summary": summary}]
+        horizons = [
+            {"months": months, "net_per_customer_cents": amount} for months in (3, 6, 12)
+        ]
+        net = {"forecast": amount, "low": amount, "high": amount}
+        document["forecast"] = {
+            "total": [{"months": months, "net_cents": net} for months in (3, 6, 12)],
+            "cohorts": [{"cohort": "2024-01", "cohort_size": 10**9, "horizons": horizons}],
+            "holdout": {"refused": "too short."},
+        }
+        text = render_result(document, width=80)
+        shown = "100,000,000,000.00"
+        for line in text.split("\n"):
+            # Blanks surround each amount.
+            self.assertEqual(line.count("100,000,000"), line.split().count(shown), line)
+        self.assertEqual(text.count(shown), 4 + 4 + 3 * 3 + 3)
+        for start in ("channel ", "cohort       "):
+            lines = text.split("\n")
+            at = find_line(lines, start)
+            self.assertEqual(len(lines[at]), len(lines[at + 1]))
+
     def test_excluded_orders_are_counted_by_reason(self) -> None:
         create_shop(self.database)
         # Orders 7 and 8, order 4, order 6, user 4.
