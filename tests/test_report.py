@@ -92,6 +92,13 @@ class ReportFiles(ReportCase):
             one, two = (self.folder / name / file for name in ("one", "two"))
             self.assertEqual(one.read_bytes(), two.read_bytes())
 
+    def test_no_definition_repeats_the_name_of_its_figure(self) -> None:
+        report = self.report_shop()
+        for key, definition in report["definitions"].items():
+            with self.subTest(key):
+                self.assertNotIn(": ", definition)
+        self.assertEqual(report["definitions"]["net_cents"], "gross − discount − refund")
+
     def test_report_json_has_the_documented_keys(self) -> None:
         report = self.report_shop()
         self.assertEqual(

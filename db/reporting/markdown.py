@@ -78,7 +78,7 @@ KPI_NAMES = {
     "refund_cents": "Refunds",
     "order_count": "Valid orders",
     "placed_count": "Orders placed",
-    "aov_cents": "AOV",
+    "aov_cents": "Average order value (AOV)",
     "user_count": "Users",
     "customer_count": "Customers",
     "repeat_customer_count": "Repeat customers",

@@ -64,10 +64,10 @@ DEFINITIONS = {
     "discount_cents": "discounts on lines and on orders",
     "refund_cents": "paid back for goods, in the month of the payment;"
     " without the shares of shipping and tax",
-    "net_cents": "net revenue: gross − discount − refund",
-    "order_count": "valid orders: paid and not cancelled, including those returned later",
+    "net_cents": "gross − discount − refund",
+    "order_count": "paid and not cancelled, including those returned later",
     "placed_count": "orders of any status",
-    "aov_cents": "average order value: net revenue ÷ valid orders",
+    "aov_cents": "net revenue ÷ valid orders",
     "user_count": "all users who signed up",
     "customer_count": "users with a valid order",
     "repeat_customer_count": "customers with two valid orders or more",
