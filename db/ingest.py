@@ -20,6 +20,7 @@ from db.loading.faults import (
     open_fault_file,
     require_writable,
 )
+from db.loading.inputs import require_files
 from db.loading.loader import (
     LoadedFile,
     OnRead,
@@ -100,7 +101,7 @@ def ingest_folder(
     if errors_path is not None:
         taken = [schema_path, *_list_inputs(contract, data_dir), *_list_outputs(target)]
         require_writable(errors_path, taken)
-    _require_files(contract, data_dir)
+    require_files(contract, data_dir)
     require_replaceable(target, contract)
     manifest = read_manifest(data_dir / MANIFEST_NAME)
     load = _Load(contract, schema_path, data_dir, manifest, target, is_check, on_progress)
@@ -131,26 +132,6 @@ def _list_outputs(target: Path) -> list[Path]:
     names = [f"{target.name}{suffix}" for suffix in ("", "-journal", "-wal", "-shm")]
     beside = [target.with_name(name) for name in (*names, f".{target.name}.lock")]
     return [*beside, *name_partials(target)]
-
-
-def _require_files(contract: Contract, data_dir: Path) -> None:
-    """Raise `DataError` naming every file of *contract* that *data_dir* lacks."""
-    if data_dir.exists() and not data_dir.is_dir():
-        raise DataError(
-            f"{data_dir}: not a folder. Name the files' folder with --data-dir."
-        )
-    lacking = [path for path in _list_csv_files(contract, data_dir) if not path.is_file()]
-    missing = [path.name for path in lacking if not path.exists()]
-    problems = [f"{path.name} is not a file" for path in lacking if path.exists()]
-    remedy = "Replace it with the CSV file."
-    if missing:
-        problems.append(f"missing {', '.join(missing)}")
-        remedy = (
-            "Make them with 'python generate_data.py --generate', or name their folder with"
-            " --data-dir."
-        )
-    if problems:
-        raise DataError(f"{data_dir}: {', '.join(problems)}. {remedy}")
 
 
 # ---- The run -----------------------------------------------------------------------------

@@ -1,0 +1,141 @@
+"""The files of an input folder: which of them are missing, and what is there instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from db.loading.faults import quote_value
+from db.loading.header import normalize_name, pair_names
+from db.loading.signatures import find_signature
+from utils.contract import Contract, Table
+from utils.helpers import PROJECT_ROOT, DataError
+
+# Other files of the folder that are listed, and bytes of each that are read.
+_MOST_OTHERS = 10
+_HEAD_BYTES = 4096
+
+# Ends of the names of files that may hold a table.
+_ENDS = re.compile(
+    r"(?:\.(?:csv|tsv|txt|gz|bz2|xz|zst|zip|7z|rar|xlsx?|ods|parquet))+$", re.IGNORECASE
+)
+
+# Of a table's columns, the share that a header must resemble to be called that table's.
+_LEAST_SHARE = 0.5
+
+
+class OtherFile(NamedTuple):
+    """A file that is none of the contract; *table* is the missing one it probably holds."""
+
+    name: str
+    description: str
+    table: Table | None
+
+
+def require_files(contract: Contract, data_dir: Path) -> None:
+    """Raise `DataError` naming every CSV file of *contract* that *data_dir* lacks.
+
+    The message also lists the files that are there instead, and what is needed.
+    """
+    if not data_dir.is_dir():
+        problem = "not a folder" if data_dir.exists() else "no such folder"
+        raise DataError(f"{data_dir}: {problem}. Name the files' folder with --data-dir.")
+    paths = {table: data_dir / f"{table.name}.csv" for table in contract.tables}
+    missing = [table for table, path in paths.items() if not path.exists()]
+    problems = [
+        f"{path.name} is not a file"
+        for path in paths.values()
+        if path.exists() and not path.is_file()
+    ]
+    if missing:
+        problems.append(f"missing {', '.join(paths[table].name for table in missing)}")
+    if not problems:
+        return
+    what = f"{data_dir}: {', '.join(problems)}"
+    if not missing:
+        raise DataError(f"{what}. Replace it with the CSV file.")
+    if any(data_dir.glob("*.csv.part-*")):
+        raise DataError(
+            f"{what}; it contains parts of files. Join the parts of each file in order, as"
+            " 'cat users.csv.part-* > users.csv' does, or name another folder with"
+            " --data-dir."
+        )
+    others = list_others(data_dir, missing, {path.name for path in paths.values()})
+    is_new = len(missing) == len(paths) and not any(other.table for other in others)
+    if is_new and data_dir.resolve() == PROJECT_ROOT:
+        raise DataError(
+            f"{what}. Make them with 'python generate_data.py --generate', or name their"
+            " folder with --data-dir."
+        )
+    needed = [f"{paths[table].name}: {','.join(table.column_names)}" for table in missing]
+    raise DataError(
+        "\n".join(
+            [
+                f"{what}. Put them there, or name their folder with --data-dir.",
+                *_describe_others(others),
+                "Needed, with these columns:",
+                *(f"  {line}" for line in needed),
+            ]
+        )
+    )
+
+
+def list_others(
+    data_dir: Path, missing: Sequence[Table], known: set[str]
+) -> list[OtherFile]:
+    """Return the files in *data_dir* that may hold a table, without those called *known*.
+
+    Those that probably hold one of the *missing* tables come first.
+    """
+    others = [
+        _describe_file(path, missing)
+        for path in sorted(data_dir.iterdir())
+        if path.name not in known and _ENDS.search(path.name) and path.is_file()
+    ]
+    return sorted(others, key=lambda other: other.table is None)
+
+
+def _describe_others(others: Sequence[OtherFile]) -> list[str]:
+    """Return the lines that list *others*."""
+    if not others:
+        return ["The folder has no other CSV file."]
+    lines = [f"  {other.name}: {other.description}" for other in others[:_MOST_OTHERS]]
+    more = len(others) - len(lines)
+    return ["Found instead:", *lines, *([f"  … and {more:,} more"] if more else [])]
+
+
+def _describe_file(path: Path, missing: Sequence[Table]) -> OtherFile:
+    """Return what the file *path* is, and which of the *missing* tables it may hold."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        return OtherFile(quote_value(path.name), f"cannot be read: {error.strerror}", None)
+    stem = normalize_name(_ENDS.sub("", path.name))
+    line = (head.decode("utf-8-sig", "replace").splitlines() or [""])[0]
+    table = _find_table(stem, line, missing)
+    signature = find_signature(head)
+    if signature is not None:
+        description = f"{signature.name}; {signature.remedy}"
+    else:
+        description = f"begins {quote_value(line)}" if line else "is empty"
+    if table is not None and signature is None:
+        verb = "rename it to" if stem == table.name else "perhaps rename it to"
+        description += f"; {verb} {table.name}.csv"
+    return OtherFile(quote_value(path.name), description, table)
+
+
+def _find_table(stem: str, line: str, missing: Sequence[Table]) -> Table | None:
+    """Return the *missing* table whose name is in *stem* or whose columns are in *line*."""
+    named = [table for table in missing if table.name in stem]
+    if named:
+        return max(named, key=lambda table: len(table.name))
+    names = [name for name in re.split(r"[,;\t|]", line) if name.strip()]
+    shares = {
+        table: len(pair_names(names, table.column_names)) / len(table.columns)
+        for table in missing
+    }
+    table = max(missing, key=lambda table: shares[table])
+    return table if shares[table] >= _LEAST_SHARE else None

@@ -1,0 +1,112 @@
+"""A folder without our files: what is missing, what is there instead, what is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest import mock
+
+import ingest
+from tests.support import ShopCase, call
+from tests.test_foreign_files import zip_up
+
+
+class InputFolder(ShopCase):
+    """A folder that lacks files is described in terms of what it has."""
+
+    def list_lines(self, data_dir: Path | None = None) -> list[str]:
+        """Return the lines of the error, after the path, when the folder is loaded."""
+        data_dir = self.folder / "data" if data_dir is None else data_dir
+        result = call(
+            ingest.main, "--check", "--data-dir", data_dir, "--database", self.database
+        )
+        self.assertEqual((result.status, result.stdout), (1, ""), result)
+        prefix = f"ingest: error: {data_dir}: "
+        self.assertTrue(result.stderr.startswith(prefix), result.stderr)
+        return result.stderr.removeprefix(prefix).splitlines()
+
+    def put_files(self, **contents: str) -> None:
+        """Write *contents* to files of the folder; `__` in a name is a dot."""
+        folder = self.folder / "data"
+        folder.mkdir(exist_ok=True)
+        for name, text in contents.items():
+            (folder / name.replace("__", ".")).write_text(text, encoding="utf-8")
+
+    def test_missing_folder_is_named(self) -> None:
+        self.assertEqual(
+            self.list_lines(),
+            ["no such folder. Name the files' folder with --data-dir."],
+        )
+
+    def test_export_of_another_shop_is_listed_with_its_columns_and_ours(self) -> None:
+        self.put_files(
+            customers__csv="id;name;email\n",
+            Users__csv="user_id,email,name\n",
+            export__txt="Order ID,Customer ID,Ordered at,Status,Sub total,Total\n",
+        )
+        first, *lines = self.list_lines()
+        self.assertEqual(
+            first,
+            "missing users.csv, products.csv, orders.csv, order_items.csv, payments.csv."
+            " Put them there, or name their folder with --data-dir.",
+        )
+        self.assertEqual(
+            lines[:6],
+            [
+                "Found instead:",
+                ("  'Users.csv': begins 'user_id,email,full_name'; rename it to users.csv"),
+                (
+                    "  'export.txt': begins 'Order ID,Customer ID,Ordered at,Status,S'…;"
+                    " perhaps rename it to orders.csv"
+                ),
+                "  'customers.csv': begins 'id;name;email'",
+                "Needed, with these columns:",
+                (
+                    "  users.csv: user_id,email,full_name,country_code,city,"
+                    "acquisition_channel,signed_up_at"
+                ),
+            ],
+        )
+        self.assertEqual(len(lines), 10)
+        self.assertNotIn("generate_data.py", "".join(lines))
+
+    def test_file_with_a_second_ending_and_an_archive_are_named(self) -> None:
+        self.copy_sample()
+        self.put_files(users__csv__txt="user_id,email\n")
+        for name in ("products", "orders", "order_items"):
+            (self.folder / f"{name}.csv").rename(self.folder / "data" / f"{name}.csv")
+        archive = self.folder / "data" / "payments.zip"
+        archive.write_bytes(zip_up("payments.csv"))
+        lines = self.list_lines()
+        self.assertIn("missing users.csv, payments.csv. Put them there", lines[0])
+        self.assertEqual(
+            lines[1:4],
+            [
+                "Found instead:",
+                "  'payments.zip': a ZIP archive; unpack it",
+                "  'users.csv.txt': begins 'user_id,email'; rename it to users.csv",
+            ],
+        )
+        self.assertEqual(len(lines), 7)
+
+    def test_generator_is_proposed_only_in_a_project_root_without_files(self) -> None:
+        self.put_files(note__txt="hello\n")
+        root = self.folder / "data"
+        with mock.patch("db.loading.inputs.PROJECT_ROOT", root.resolve()):
+            (line,) = self.list_lines()
+            self.assertIn("Make them with 'python generate_data.py --generate'", line)
+            self.put_files(Users__csv="user_id,email\n")
+            self.assertNotIn("generate_data.py", "".join(self.list_lines()))
+
+    def test_parts_are_named_with_the_command_that_joins_them(self) -> None:
+        self.put_files(**{"users.csv.part-1-of-2": ""})
+        (line,) = self.list_lines()
+        self.assertIn(
+            "it contains parts of files. Join the parts of each file in order", line
+        )
+
+    def test_odd_names_and_many_files_stay_one_line_each(self) -> None:
+        self.put_files(**{f"a{number:02}.csv": "" for number in range(20)})
+        (self.folder / "data" / "a\n\x1b[31m.csv").write_text("x\ny", encoding="utf-8")
+        lines = self.list_lines()
+        self.assertIn(r"  'a\n\x1b[31m.csv': begins 'x'", lines)
+        self.assertEqual(lines[12], "  … and 11 more")
