@@ -53,7 +53,7 @@ class InputFolder(ShopCase):
             lines[:6],
             [
                 "Found instead:",
-                ("  'Users.csv': begins 'user_id,email,full_name'; rename it to users.csv"),
+                ("  'Users.csv': begins 'user_id,email,name'; rename it to users.csv"),
                 (
                     "  'export.txt': begins 'Order ID,Customer ID,Ordered at,Status,S'…;"
                     " perhaps rename it to orders.csv"
