@@ -22,12 +22,13 @@ from queries.reading import (
     VALUES_PATH,
     QueryData,
     require_events_by_as_of,
+    require_years,
 )
 from queries.reconciliation import (
     END_OF_DAY,
     EXCLUDED_SQL,
-    LAST_ORDER_SQL,
     LINES_SQL,
+    ORDER_TIMES_SQL,
     ORDERS_SQL,
     USERS_SQL,
     RefundShare,
@@ -119,6 +120,7 @@ def read_engine(
     rows = session.script.rows
     totals = _read_totals(session, as_of or "")
     require_events_by_as_of(provenance, totals, data_dir)
+    require_years(as_of, totals, data_dir)
     return QueryData(
         provenance,
         as_of,
@@ -175,7 +177,7 @@ def _add_totals_queries(session: Session, options: Options) -> None:
     for name, sql in (
         ("orders", ORDERS_SQL),
         ("lines", LINES_SQL),
-        ("last_order", LAST_ORDER_SQL),
+        ("order_times", ORDER_TIMES_SQL),
         ("users", USERS_SQL),
         ("excluded", EXCLUDED_SQL),
         ("refunds", _REFUNDS_SQL),
@@ -219,7 +221,7 @@ def _read_totals(session: Session, as_of: str) -> Totals:
     sums = TableSums(
         rows["orders"][0],
         rows["lines"][0],
-        rows["last_order"][0],
+        rows["order_times"][0],
         rows["users"][0],
         rows["excluded"],
     )

@@ -25,6 +25,7 @@ from utils.database import (
     read_provenance,
 )
 from utils.helpers import DataError
+from utils.months import YEARS, is_outside_years
 
 _FOLDER = Path(__file__).resolve().parent
 VALUES_PATH = _FOLDER / "customer_values.sql"
@@ -78,6 +79,7 @@ def read_database(
         truth = read_truth(truth_dir, provenance, as_of or "") if truth_dir else None
         totals = _sum_tables(connection, database, query, as_of)
         require_events_by_as_of(provenance, totals, database)
+        require_years(as_of, totals, database)
         try:
             rows, values = run_cohort_query(connection, query)
             histories = (
@@ -215,3 +217,16 @@ def require_events_by_as_of(provenance: Provenance, totals: Totals, source: Path
         f" or refund is of {totals.last_event_at}."
         " Load the data again: python ingest.py --ingest"
     )
+
+
+def require_years(as_of: str | None, totals: Totals, source: Path) -> None:
+    """Raise `DataError` if the cells of *source* would begin or end outside `YEARS`."""
+    for name, text in (
+        ("the first order", totals.first_order_at),
+        ("the as-of day", as_of),
+    ):
+        if text and is_outside_years(text):
+            raise DataError(
+                f"{source}: {name} is of {text[:10]}, expected a day of {YEARS}. Correct"
+                " the data and load them again: python ingest.py --ingest"
+            )

@@ -25,8 +25,10 @@ ORDERS_SQL = """
     WHERE orders.ordered_at <= :end AND orders.status IN ({statuses})
 """
 
-LAST_ORDER_SQL = """
-    SELECT MAX(orders.ordered_at)
+ORDER_TIMES_SQL = """
+    SELECT
+        MIN(orders.ordered_at),
+        MAX(orders.ordered_at)
     FROM orders
     WHERE orders.status IN ({statuses})
 """
@@ -81,8 +83,8 @@ class Totals(NamedTuple):
     """The totals of all valid orders until the as-of day.
 
     *refunds* are by month: the cents refunded in it, and the cents refunded of its orders.
-    *excluded* lists (reason, order count, cents).  *last_event_at* is of the valid orders
-    and their refunds, even if it is after the as-of day.
+    *excluded* lists (reason, order count, cents).  *first_order_at* is of the valid orders,
+    *last_event_at* of these and their refunds, even if it is after the as-of day.
     """
 
     order_count: int
@@ -93,6 +95,7 @@ class Totals(NamedTuple):
     refund_cents: int
     refunds: dict[str, tuple[int, int]]
     excluded: list[tuple[str, int, int]]
+    first_order_at: str | None
     last_event_at: str | None
 
 
@@ -101,7 +104,7 @@ class TableSums(NamedTuple):
 
     orders: tuple[int, int, int]
     lines: tuple[int, int]
-    last_order: tuple[str | None]
+    order_times: tuple[str | None, str | None]
     users: tuple[int]
     excluded: list[tuple[str, int, int]]
 
@@ -131,7 +134,7 @@ def sum_tables(connection: sqlite3.Connection, options: Options, as_of: str) -> 
     sums = TableSums(
         execute(ORDERS_SQL).fetchone(),
         execute(LINES_SQL).fetchone(),
-        execute(LAST_ORDER_SQL).fetchone(),
+        execute(ORDER_TIMES_SQL).fetchone(),
         execute(USERS_SQL).fetchone(),
         execute(EXCLUDED_SQL).fetchall(),
     )
@@ -150,7 +153,7 @@ def compute_totals(sums: TableSums, refunds: Iterable[RefundShare], end: str) ->
     """Return the totals of *sums* and of those *refunds* that count by *end*."""
     order_count, buyer_count, discount_cents = sums.orders
     unit_count, lines_cents = sums.lines
-    (last_event_at,) = sums.last_order
+    first_order_at, last_event_at = sums.order_times
     (user_count,) = sums.users
     paid_out: dict[str, int] = {}
     of_orders: dict[str, int] = {}
@@ -172,6 +175,7 @@ def compute_totals(sums: TableSums, refunds: Iterable[RefundShare], end: str) ->
             for month in sorted(paid_out | of_orders)
         },
         excluded=sums.excluded,
+        first_order_at=first_order_at,
         last_event_at=last_event_at,
     )
 

@@ -244,6 +244,13 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "database_matches_schema",
         "processed_at_is_a_utc_instant",
     ),
+    "an event of a year that is not counted": (
+        lambda folder: set_cell(
+            folder, "payments", 9, "processed_at", "2950-01-03T00:00:00Z"
+        ),
+        "database_is_intact",
+        "2950-01-03",
+    ),
 }
 
 

@@ -28,6 +28,7 @@ from db.reporting.report import derive_verdict, read_loaded, run_checks
 from tests.shop import create_shop, record_provenance, seal_provenance
 from tests.support import ShopCase, sample_shop, skip_or_fail
 from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, read_contract
+from utils.months import FIRST_YEAR, LAST_YEAR
 
 # What the checks of severity `info` find in the sound shop: the rug, and Zoë.
 SOUND_FACTS = {"coverage_products_never_sold": 1, "coverage_users_without_orders": 1}
@@ -822,15 +823,13 @@ class SchemaRules(CheckCase):
 
 
 def is_timestamp(text: str) -> bool:
-    """Return whether *text* is a time of Python's calendar in the required format."""
+    """Return whether *text* is a time of Python's calendar, in format and years of ours."""
     form = "%Y-%m-%dT%H:%M:%SZ"
-    # Python starts with the year 1; SQLite has a year 0, which is a leap year like 2000.
-    text = re.sub("^0000", "2000", text)
     try:
         instant = datetime.strptime(text, form).replace(tzinfo=UTC)
     except ValueError:
         return False
-    return instant.strftime(form).rjust(20, "0") == text
+    return instant.strftime(form) == text and FIRST_YEAR <= instant.year <= LAST_YEAR
 
 
 def mistype(chance: random.Random, text: str) -> str:

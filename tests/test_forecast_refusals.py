@@ -154,10 +154,3 @@ class NoForecast(ShopCase):
             "2024-09-30",
         )
         self.refuse("does not fit these customers", "Load more")
-
-    def test_data_at_the_end_of_the_calendar_are_refused(self) -> None:
-        self.create(
-            [*spread_purchases(users=60, repeats=3, first="9999-01-01", gap_days=20)],
-            "9999-12-31",
-        )
-        self.refuse("end on 9999-12-31", "366 days before 9999-12-31")

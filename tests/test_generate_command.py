@@ -437,7 +437,7 @@ class Verification(CommandCase):
             ('"users": 2,', '"users": 2.0,', "plan: seed or users is not an integer"),
             ('"users_by": "2025', '"users_by": "2023', "is before start 2024-01-01"),
             ('"end": "2025', '"end": "2023', "is before end 2025-12-31"),
-            ('"end": "2025', '"end": "2225', "at most 100 years"),
+            ('"end": "2025', '"end": "2125', "at most 100 years"),
         ):
             with self.subTest(new):
                 self.assertIn(old, text)

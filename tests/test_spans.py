@@ -20,6 +20,7 @@ from data_generation.spans import build_shop
 from tests.support import IN_CI, ShopCase
 from utils.contract import MANIFEST_NAME, read_contract
 from utils.helpers import DataError
+from utils.months import FIRST_YEAR, LAST_YEAR
 
 TABLES = [table.name for table in read_contract().tables]
 
@@ -274,7 +275,7 @@ class PlannedSpans(unittest.TestCase):
     """A plan is refused for every reason, and cut into spans of days."""
 
     def test_every_unusable_plan_is_refused(self) -> None:
-        first, last = date(1900, 1, 1), date(9000, 12, 31)
+        first, last = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)
         for plan in (
             PLAN,
             Plan(0, 0, first, first, first),

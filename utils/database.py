@@ -37,6 +37,8 @@ EVENTS = (
     ("payments", "processed_at"),
 )
 
+EVENT_COLUMNS = frozenset(column for _, column in EVENTS)
+
 # All of `submission_meta`, as subject → property → value.
 Provenance = Mapping[str, Mapping[str, str]]
 

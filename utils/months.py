@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date
 
-# The years of the days that a manifest states.  A window of more days is a mistake, and its
-# tables by month would be too large.
-FIRST_YEAR, LAST_YEAR = 1900, 9000
+# The years of events and of the last day.  A later year is a typing error, which would add
+# a cell per month; the cohort query has steps for 9,999 months, these years have 3,600.
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+YEARS = f"the years {FIRST_YEAR} to {LAST_YEAR}"
+
+# The days of the longest window that a manifest may state, 100 years.
 MOST_DAYS = 36_525
+
+
+def is_outside_years(text: str) -> bool:
+    """Return whether *text* begins with a year, YYYY-, outside `YEARS`.
+
+    >>> is_outside_years("2950-01-03"), is_outside_years("2025-01-03")
+    (True, False)
+    """
+    is_dated = re.match(r"[0-9]{4}-", text) is not None
+    return is_dated and not FIRST_YEAR <= int(text[:4]) <= LAST_YEAR
+
+
+def has_outside_years(texts: Sequence[str]) -> bool:
+    """Return whether one of *texts* begins with a year outside `YEARS`.
+
+    >>> has_outside_years(["2025-01-03", "0000-01-03"]), has_outside_years(["3/1/2025"])
+    (True, False)
+    """
+    # Years of four digits sort as texts, so mostly the first and the last are enough.
+    are_within = f"{FIRST_YEAR}-" <= min(texts) and max(texts) < f"{LAST_YEAR + 1}-"
+    return not are_within and any(map(is_outside_years, texts))
 
 
 def is_month(text: str) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from utils.helpers import DataError, parse_json, read_regular_file
-from utils.months import FIRST_YEAR, LAST_YEAR, MOST_DAYS
+from utils.months import FIRST_YEAR, LAST_YEAR, MOST_DAYS, YEARS
 from utils.verification import shorten_value
 
 # A joined manifest of 9,999 parts of each table has 12 MB.
@@ -141,8 +141,7 @@ def _find_day_faults(place: str, value: Any) -> Iterator[str]:
     except (TypeError, ValueError):
         is_usable = False
     if not is_usable:
-        years = f"of the years {FIRST_YEAR} to {LAST_YEAR}"
-        yield _describe(place, value, f"a day as YYYY-MM-DD {years}")
+        yield _describe(place, value, f"a day as YYYY-MM-DD of {YEARS}")
 
 
 def _find_window_faults(place: str, value: Any) -> Iterator[str]:

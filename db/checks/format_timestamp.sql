@@ -1,7 +1,8 @@
 -- Question: which timestamps are not in the calendar, or not in the required format?
 -- Key: table_name, row_id.
--- Title: Every timestamp is a UTC time of the calendar, as YYYY-MM-DDTHH:MM:SSZ
+-- Title: Every timestamp is a UTC time as YYYY-MM-DDTHH:MM:SSZ, events of 1900 to 2199
 -- Severity: error
+-- The loader accepts only events of these years; a product may be launched in any year.
 -- Each part is checked alone, because the engines' date functions accept different texts.
 -- Digits are replaced one by one, because the range from '0' to '9' depends on the collation.
 WITH timestamps AS (
@@ -68,6 +69,10 @@ SELECT
 FROM parts
 WHERE
     parts.year_number IS NULL
+    OR (
+        parts.table_name <> 'products'
+        AND (parts.year_number < 1900 OR parts.year_number > 2199)
+    )
     OR parts.month_text NOT BETWEEN '01' AND '12'
     OR parts.day_text NOT BETWEEN '01' AND '31'
     OR parts.hour_text > '23'

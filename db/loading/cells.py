@@ -6,6 +6,8 @@ import re
 
 from db.loading.records import Record
 from utils.contract import Column
+from utils.database import EVENT_COLUMNS
+from utils.months import YEARS, is_outside_years
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
@@ -18,6 +20,8 @@ def check_cell(column: Column, cell: str) -> tuple[str, str] | None:
     """Return code and expectation if *cell* is not a canonical value of *column*."""
     if cell == "":
         return ("E_MISSING", "a value") if column.is_required else None
+    if column.name in EVENT_COLUMNS and is_outside_years(cell):
+        return "E_RANGE", f"an instant of {YEARS}"
     if column.type != "INTEGER":
         return None
     if not _INTEGER.fullmatch(cell):

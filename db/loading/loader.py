@@ -26,7 +26,9 @@ from utils.csv_bytes import (
     describe_form,
     max_line_bytes,
 )
+from utils.database import EVENT_COLUMNS
 from utils.digest import table_digest
+from utils.months import has_outside_years
 
 # Rows proved and inserted in one step: few enough to stay in the processor's cache (5,000
 # take a third longer).
@@ -164,9 +166,10 @@ def prove_canonical(
 ) -> list[tuple[str, ...]]:
     """Return the cells of *rows* by column.
 
-    Raise `RejectedInput` unless every row has *columns*, no required cell is empty and
-    integers are canonical.  One pattern runs over a complete column, with line breaks
-    between the cells; a cell that contains a line break changes their number.
+    Raise `RejectedInput` unless every row has *columns*, no required cell is empty,
+    integers are canonical and events are within the years of the data.  One pattern runs
+    over a complete column, with line breaks between the cells; a cell that contains a line
+    break changes their number.
     """
     try:
         cells_by_column = list(zip(*rows, strict=True))
@@ -182,6 +185,8 @@ def prove_canonical(
                 raise RejectedInput("a cell that is not a canonical integer")
         elif column.is_required and "" in cells:
             raise RejectedInput("an empty cell where a value belongs")
+        elif column.name in EVENT_COLUMNS and has_outside_years(cells):
+            raise RejectedInput("an event outside the years of the data")
     return cells_by_column
 
 

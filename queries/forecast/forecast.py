@@ -62,7 +62,9 @@ def forecast_cohorts(
     *refunds* are by month: the cents refunded in it, and the cents refunded of its orders.
     Raise `DataError` where the data do not support a model.
     """
-    until = require_year_ahead(as_of)
+    if not as_of:
+        raise DataError("There are no orders to forecast from, expected some. Load orders.")
+    until = parse_day(as_of)
     fit = fit_models(histories, until, until + MAX_DAYS_AHEAD)
     kept_share = compute_kept_share(histories, refunds, as_of)
     groups: dict[str, list[Customer]] = {_ALL: []}
@@ -89,20 +91,6 @@ def forecast_cohorts(
         "holdout": build_holdout(histories, until),
     }
     return CohortForecast(document, fit, kept_share)
-
-
-def require_year_ahead(as_of: str) -> int:
-    """Return *as_of* as an ordinal; raise `DataError` where no year can follow it."""
-    if not as_of:
-        raise DataError("There are no orders to forecast from, expected some. Load orders.")
-    until = parse_day(as_of)
-    if until + MAX_DAYS_AHEAD > date.max.toordinal():
-        raise DataError(
-            f"The data end on {as_of}, expected a day at least {MAX_DAYS_AHEAD} days before"
-            f" {date.max}, the last day of the calendar. Fix the dates, or choose an"
-            " earlier day with --as-of."
-        )
-    return until
 
 
 def forecast_horizons(

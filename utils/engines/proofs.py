@@ -14,10 +14,11 @@ from functools import partial
 from typing import NamedTuple
 
 from utils.contract import Column, Contract, Table, split_sql
-from utils.database import create_empty_database
+from utils.database import EVENT_COLUMNS, create_empty_database
 from utils.engines.content import FINGERPRINT_DIGITS, TableContent
 from utils.engines.dialects import Dialect, match_text
 from utils.engines.process import Script
+from utils.months import FIRST_YEAR, LAST_YEAR, YEARS
 from utils.rules import Rule, read_rules
 
 # The names of the queries.
@@ -102,6 +103,8 @@ def _count_invalid_cells(
             f" OR CAST(TRY_CAST({name} AS BIGINT) AS {dialect.text_type}) <> {name}"
             f" OR ({name} IS NOT NULL AND TRY_CAST({name} AS BIGINT) IS NULL)"
         )
+    if name in EVENT_COLUMNS:
+        is_invalid += f" OR {name} < '{FIRST_YEAR}-' OR {name} >= '{LAST_YEAR + 1}-'"
     key = " || ', ' || ".join(f"COALESCE({each}, '?')" for each in table.key)
     label = dialect.quote(f"{' and '.join(table.key)} ")
     quote = dialect.quote("'")
@@ -231,7 +234,8 @@ def find_invalid_cells(script: Script, contract: Contract) -> list[FailedProof]:
         (row,) = script.rows[_CELLS + table.name]
         for column, count, example in zip(table.columns, row[2::2], row[3::2], strict=True):
             if count:
-                place = f"{column.type} in {column.name}"
+                years = f" of {YEARS}" if column.name in EVENT_COLUMNS else ""
+                place = f"{column.type}{years} in {column.name}"
                 failures.append(
                     FailedProof("without a valid", table.name, place, count, example)
                 )
