@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -10,9 +9,13 @@ from typing import Any, NamedTuple
 
 from data_generation.model.catalog import CURRENCY
 from data_generation.model.streams import FORMAT_VERSION
-from data_generation.plan import Plan, find_plan_error
-from utils.contract import Contract, Table
+from data_generation.plan import Part, Plan, find_plan_error
+from utils.contract import Contract, Table, read_contract
 from utils.helpers import DataError
+from utils.shapes import PACKAGE, read_document
+
+# Names of tables that a message lists.
+MOST_NAMED = 10
 
 
 class FileEntry(NamedTuple):
@@ -108,7 +111,10 @@ def _field_type(name: str, declared: str) -> str:
 
 
 class TableEntry(NamedTuple):
-    """A table as a manifest lists it: its files in order, and all of them together."""
+    """A table as a manifest lists it: its files in order, and all of them together.
+
+    The SHA-256 is empty if the manifest lists none, as after `--no-whole-hash`.
+    """
 
     paths: tuple[str, ...]
     bytes: int
@@ -116,48 +122,73 @@ class TableEntry(NamedTuple):
     sha256: str
 
 
-def read_package(path: Path) -> tuple[Plan, dict[str, TableEntry]]:
-    """Return the plan that the manifest at *path* states, and the tables it lists.
+class Package(NamedTuple):
+    """What a manifest states: the plan, the tables by name, and its part, if it has one."""
+
+    plan: Plan
+    tables: dict[str, TableEntry]
+    part: Part | None
+
+
+_ADVICE = "Make the files with --generate, or name their folder with --out-dir."
+
+
+def read_package(path: Path) -> Package:
+    """Return what the manifest at *path* states.
 
     Raise `DataError` if it is no manifest of this generator and this format version.
     """
-    advice = "Make the files with --generate, or name their folder with --out-dir."
-    try:
-        document = json.loads(path.read_bytes())
-        version = document["format_version"]
-        plan = _parse_plan(document)
-        tables = {file["name"]: _parse_table(file) for file in document["resources"]}
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}. {advice}") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: is not a manifest of this generator. {advice}") from error
+    fault = "is not a manifest of this generator: "
+    document = read_document(path, PACKAGE, fault=fault, remedy=_ADVICE).content
+    version = document["format_version"]
     if version != FORMAT_VERSION:
         raise DataError(
-            f"{path}: format_version is {version!r}, expected {FORMAT_VERSION}."
+            f"{path}: format_version is {version}, expected {FORMAT_VERSION}."
             " Verify with the version of the project that made the files."
         )
-    is_whole = type(plan.seed) is type(plan.users) is int
-    error_text = find_plan_error(plan) if is_whole else "seed or users is not an integer"
+    package = _parse_package(document)
+    error_text = find_plan_error(package.plan)
     if error_text:
-        raise DataError(f"{path}: does not state a usable plan: {error_text}. {advice}")
-    return plan, tables
+        raise DataError(f"{path}: does not state a usable plan: {error_text}. {_ADVICE}")
+    names = [resource["name"] for resource in document["resources"]]
+    error_text = _find_table_error(names)
+    if error_text:
+        raise DataError(f"{path}: {fault}{error_text}. {_ADVICE}")
+    return package
 
 
-def _parse_plan(document: dict[str, Any]) -> Plan:
-    return Plan(
+def _parse_package(document: Mapping[str, Any]) -> Package:
+    """Return what *document*, which has the shape `PACKAGE`, states."""
+    plan = Plan(
         document["seed"],
         document["users"],
         date.fromisoformat(document["window"]["start"]),
         date.fromisoformat(document["users_by"]),
         date.fromisoformat(document["window"]["end"]),
     )
+    tables = {
+        resource["name"]: _parse_table(resource) for resource in document["resources"]
+    }
+    part = document.get("part")
+    return Package(plan, tables, part and Part(part["number"], part["total"]))
 
 
-def _parse_table(resource: dict[str, Any]) -> TableEntry:
+def _parse_table(resource: Mapping[str, Any]) -> TableEntry:
     path = resource["path"]
     return TableEntry(
         tuple(path) if isinstance(path, list) else (path,),
         resource["bytes"],
         resource["rows"],
-        resource["hash"].removeprefix("sha256:"),
+        (resource.get("hash") or "").removeprefix("sha256:"),
+    )
+
+
+def _find_table_error(names: Sequence[str]) -> str | None:
+    """Return why *names* are not the tables of a package, in words; None if they are."""
+    known = [table.name for table in read_contract().tables]
+    if sorted(names) == sorted(name for name in known if name in names):
+        return None
+    return (
+        f"resources list {', '.join(names[:MOST_NAMED])}, expected each of"
+        f" {', '.join(known)} once at most"
     )

@@ -2,8 +2,8 @@
 
 Each part has a manifest of its own with its plan and its number.  The manifest of all parts
 is written only if no part is missing, all belong to one plan, and their files have the
-hashes that their manifests list.  The files are read once, in order, for the hash of all
-together.
+bytes, the rows and the hashes that their manifests list.  The files are read once, in
+order, for the hash of all together.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_generation.datapackage import FileEntry, describe_package, read_package
+from data_generation.datapackage import (
+    FileEntry,
+    TableEntry,
+    describe_package,
+    read_package,
+)
 from data_generation.plan import Part, Plan
 from utils.atomic_files import write_atomically
 from utils.contract import MANIFEST_NAME, read_contract
-from utils.helpers import DataError, render_json
+from utils.helpers import DataError, open_regular_file, render_json
 
 BLOCK_BYTES = 1 << 20
 
@@ -59,7 +64,8 @@ def find_total(folder: Path) -> int:
     totals = sorted(
         int(found[1])
         for path in folder.glob(f"{MANIFEST_NAME}.part-*")
-        if (found := re.fullmatch(r"part-\d+-of-(\d{1,4})", path.suffix[1:]))
+        if (found := re.fullmatch(r"part-[0-9]+-of-([0-9]{1,4})", path.suffix[1:]))
+        and int(found[1]) > 1
     )
     if not totals:
         raise DataError(
@@ -74,14 +80,13 @@ def find_total(folder: Path) -> int:
 
 def read_parts(folder: Path, total: int) -> tuple[Plan, list[dict[str, FileEntry]]]:
     """Return the plan of all parts in *folder*, and the files of each by table."""
-    paths = [
-        folder / (MANIFEST_NAME + Part(number, total).suffix)
-        for number in range(1, total + 1)
-    ]
+    parts = [Part(number, total) for number in range(1, total + 1)]
+    paths = [folder / (MANIFEST_NAME + part.suffix) for part in parts]
     _refuse_missing(folder, paths)
     packages = [read_package(path) for path in paths]
-    first_plan, first_tables = packages[0]
-    for path, (plan, tables) in zip(paths, packages, strict=True):
+    first_plan, first_tables, _ = packages[0]
+    for path, part, (plan, tables, stated) in zip(paths, parts, packages, strict=True):
+        _refuse_other_part(path, part, tables, stated)
         if plan != first_plan:
             raise DataError(
                 f"{path}: belongs to another shop than part 1. Keep the parts of one shop."
@@ -96,8 +101,29 @@ def read_parts(folder: Path, total: int) -> tuple[Plan, list[dict[str, FileEntry
             name: FileEntry(table.paths[0], table.bytes, table.rows, table.sha256)
             for name, table in tables.items()
         }
-        for _, tables in packages
+        for _, tables, _ in packages
     ]
+
+
+def _refuse_other_part(
+    path: Path, part: Part, tables: Mapping[str, TableEntry], stated: Part | None
+) -> None:
+    """Raise `DataError` unless the manifest at *path* states *part* and lists its files."""
+    if stated == part:
+        others = (
+            entry.paths[0]
+            for table, entry in tables.items()
+            if entry.paths != (part.name_file(table),)
+        )
+        found = next(others, "")
+    else:
+        found = f"part {stated.number} of {stated.total}" if stated else "no part"
+    if found:
+        raise DataError(
+            f"{path}: lists {found}, expected part {part.number} of {part.total}. Make it"
+            f" again with --generate --part {part.number}/{part.total} and the same"
+            " options."
+        )
 
 
 def _refuse_missing(folder: Path, paths: Sequence[Path]) -> None:
@@ -141,18 +167,28 @@ def describe_parts(
 def join_table(name: str, parts: Iterable[tuple[FileEntry, Iterable[bytes]]]) -> FileEntry:
     """Return the file *name* that *parts* in order make, each given with blocks of bytes.
 
-    Raise `DataError` if the bytes of a part do not have its SHA-256.
+    Raise `DataError` if a part does not have its SHA-256, its bytes or its rows.
     """
     joined_hash = hashlib.sha256()
     size = rows = 0
-    for part, blocks in parts:
+    for at, (part, blocks) in enumerate(parts):
         part_hash = hashlib.sha256()
+        part_bytes = lines = 0
         for block in blocks:
             part_hash.update(block)
             joined_hash.update(block)
+            part_bytes += len(block)
+            lines += block.count(b"\n")
         if part_hash.hexdigest() != part.sha256:
             raise DataError(
                 f"{part.path}: differs from its manifest. Make that part again."
+            )
+        # Only the first part has a header.
+        listed_lines = part.rows + (at == 0)
+        if (part_bytes, lines) != (part.bytes, listed_lines):
+            raise DataError(
+                f"{part.path}: has {part_bytes} bytes and {lines} lines, its manifest"
+                f" lists {part.bytes} and {listed_lines}. Make that part again."
             )
         size += part.bytes
         rows += part.rows
@@ -160,10 +196,14 @@ def join_table(name: str, parts: Iterable[tuple[FileEntry, Iterable[bytes]]]) ->
 
 
 def read_blocks(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of the file at *path*; raise `DataError` if it does not exist."""
+    """Yield the bytes of the file at *path*; raise `DataError` if it cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with open_regular_file(path) as file:
             while block := file.read(BLOCK_BYTES):
                 yield block
     except FileNotFoundError as error:
         raise DataError(f"{path}: is missing. Make that part again.") from error
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read: {error.strerror or error}. Make that part again."
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -412,9 +413,11 @@ class Verification(CommandCase):
     def test_missing_or_foreign_manifest_is_refused_with_a_remedy(self) -> None:
         for text, words in (
             (None, "cannot be read"),
-            ("{}", "is not a manifest"),
-            ("[1]", "is not a manifest"),
-            ("no JSON", "is not a manifest"),
+            ("{}", "is not a manifest of this generator: seed is missing"),
+            ("[1]", "is not a manifest of this generator: the document is [1]"),
+            ("no JSON", "is not valid JSON"),
+            ("[" * 100_000, "is not valid JSON: it has more than 50 levels"),
+            ('["\\ud800"]', "is not valid JSON: it contains half of a character"),
         ):
             with self.subTest(text):
                 if text is not None:
@@ -431,10 +434,13 @@ class Verification(CommandCase):
         for old, new, words in (
             ('"format_version": 2', '"format_version": 1', "format_version is 1"),
             ('"format_version": 2', '"format_version": 999', "format_version is 999"),
-            ('"seed": 42', '"seed": "42"', "plan: seed or users is not an integer"),
-            ('"seed": 42', '"seed": -42', "does not state a usable plan: seed -42"),
-            ('"users": 2,', '"users": -2,', "does not state a usable plan: -2 users"),
-            ('"users": 2,', '"users": 2.0,', "plan: seed or users is not an integer"),
+            ('"seed": 42', '"seed": "42"', "generator: seed is '42', expected an integer"),
+            ('"seed": 42', '"seed": -42', "seed is -42, expected an integer from 0"),
+            ('"users": 2,', '"users": -2,', "users is -2, expected an integer from 0"),
+            ('"users": 2,', '"users": 2.0,', "users is 2.0, expected an integer"),
+            ('"users": 2,', '"users": 200000000,', "usable plan: 200000000 users"),
+            ('"users": 2,', '"users": 20,', "users has 2 rows, its plan 20 users"),
+            ('"users": 2,', '"users": 1,', "users has 2 rows, its plan 1 users"),
             ('"users_by": "2025', '"users_by": "2023', "is before start 2024-01-01"),
             ('"end": "2025', '"end": "2023', "is before end 2025-12-31"),
             ('"end": "2025', '"end": "2125', "at most 100 years"),
@@ -445,6 +451,79 @@ class Verification(CommandCase):
                 result = self.verify()
                 self.assertEqual((result.status, result.stdout), (1, ""))
                 self.assertIn(words, result.stderr)
+
+    def test_manifest_never_names_a_file_outside_its_folder(self) -> None:
+        self.generate("--users", 2)
+        for path in (
+            "/dev/zero",
+            "../users.csv",
+            "a/../../users.csv",
+            ".hidden",
+            "C:users.csv",
+            "\\\\host\\users.csv",
+            "\x1b]0;title\x07.csv",
+            "\0",
+            "",
+            5,
+            [],
+            ["users.csv", ".."],
+        ):
+            with self.subTest(path):
+                self.edit_first_resource(path=path)
+                self.refuse_manifest("resources[0].path", "expected ")
+
+    def test_unusable_list_of_tables_is_refused(self) -> None:
+        self.generate("--users", 2)
+        for facts, words in (
+            ({"name": "customers"}, "resources list customers, products, orders, "),
+            ({"name": "orders"}, "resources list orders, products, orders, "),
+            ({"name": None}, "resources[0].name is None, expected the name of a table"),
+            ({"rows": -1}, "resources[0].rows is -1, expected an integer from 0 to "),
+            ({"bytes": "9"}, "resources[0].bytes is '9', expected an integer"),
+            ({"hash": "sha256:"}, "resources[0].hash is 'sha256:', expected sha256: and"),
+        ):
+            with self.subTest(words):
+                kept = (self.folder / MANIFEST_NAME).read_bytes()
+                self.edit_first_resource(**facts)
+                self.refuse_manifest(words)
+                (self.folder / MANIFEST_NAME).write_bytes(kept)
+        self.edit_manifest(resources=[])
+        self.refuse_manifest("resources has 0 entries, expected 1 to ")
+
+    def test_pipe_or_folder_in_place_of_a_file_is_named_without_waiting(self) -> None:
+        skip_on_windows("pipes that have a name in a folder")
+        self.generate("--users", 2)
+        for make in (os.mkfifo, os.mkdir):
+            with self.subTest(make.__name__):
+                path = self.folder / "users.csv"
+                path.rename(self.folder / "kept")
+                make(path)
+                self.assertRegex(self.verify().stdout, r"users\.csv +cannot be read: ")
+                os.rmdir(path) if path.is_dir() else path.unlink()
+                (self.folder / "kept").rename(path)
+        (self.folder / MANIFEST_NAME).unlink()
+        os.mkfifo(self.folder / MANIFEST_NAME)
+        self.refuse_manifest("cannot be read: it is not a regular file")
+
+    def edit_first_resource(self, **facts: object) -> None:
+        """Replace *facts* of the first file that the manifest lists."""
+        resources = json.loads((self.folder / MANIFEST_NAME).read_bytes())["resources"]
+        resources[0] = {**resources[0], "name": "users", "path": "users.csv"} | facts
+        self.edit_manifest(resources=resources)
+
+    def edit_manifest(self, **facts: object) -> None:
+        """Replace *facts* of the manifest."""
+        path = self.folder / MANIFEST_NAME
+        document = json.loads(path.read_bytes()) | facts
+        path.write_text(json.dumps(document), encoding="utf-8")
+
+    def refuse_manifest(self, *words: str) -> None:
+        """Fail unless the verification is refused in one line with *words*."""
+        result = self.verify()
+        self.assertEqual((result.status, result.stdout), (1, ""), result)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        for word in (f"{MANIFEST_NAME}: ", *words):
+            self.assertIn(word, result.stderr)
 
 
 class StoppedRun(ShopCase):

@@ -124,6 +124,54 @@ class JoinedParts(ShopCase):
         path.write_bytes(path.read_bytes() + b"\n")
         self.refuse("users.csv.part-1-of-3: differs from its manifest")
 
+    def test_exchanged_parts_are_refused(self) -> None:
+        names = [f"{MANIFEST_NAME}.part-{number}-of-3" for number in (2, 3)]
+        first, second = ((self.parts / name).read_bytes() for name in names)
+        (self.parts / names[0]).write_bytes(second)
+        (self.parts / names[1]).write_bytes(first)
+        self.refuse(f"{names[0]}: lists part 3 of 3, expected part 2 of 3", "--part 2/3")
+
+    def test_part_that_lists_files_of_another_part_is_refused(self) -> None:
+        self.edit_part(2, path="users.csv.part-3-of-3")
+        self.refuse(".part-2-of-3: lists users.csv.part-3-of-3, expected part 2 of 3")
+
+    def test_bytes_and_rows_that_a_part_does_not_have_are_refused(self) -> None:
+        for number in (1, 2, 3):
+            for facts, words in (
+                ({"bytes": 5}, "its manifest lists 5 and "),
+                ({"rows": 70_000}, "and 70001" if number == 1 else "and 70000"),
+            ):
+                with self.subTest(number, facts=facts):
+                    path = self.parts / f"{MANIFEST_NAME}.part-{number}-of-3"
+                    kept = path.read_bytes()
+                    self.edit_part(number, **facts)
+                    self.refuse(f"error: users.csv.part-{number}-of-3: has ", words)
+                    path.write_bytes(kept)
+
+    def test_manifest_of_a_part_without_a_needed_value_is_named(self) -> None:
+        for name in ("path", "bytes", "rows"):
+            with self.subTest(name):
+                self.edit_part(3, **{name: None})
+                self.refuse(f"{MANIFEST_NAME}.part-3-of-3: ")
+                make_part(self.parts, 3)
+        path = self.parts / f"{MANIFEST_NAME}.part-1-of-3"
+        path.write_text(json.dumps(read_json(path) | {"part": None}), encoding="utf-8")
+        self.refuse(f"{MANIFEST_NAME}.part-1-of-3: lists no part, expected part 1 of 3")
+
+    def test_number_of_parts_that_cannot_be_is_ignored(self) -> None:
+        for path in self.parts.iterdir():
+            path.unlink()
+        for total in (0, 1):
+            (self.parts / f"{MANIFEST_NAME}.part-1-of-{total}").touch()
+        self.refuse("contains no datapackage.json.part-K-of-N")
+
+    def edit_part(self, number: int, **facts: object) -> None:
+        """Replace *facts* of the users in the manifest of part *number*."""
+        path = self.parts / f"{MANIFEST_NAME}.part-{number}-of-3"
+        document = read_json(path)
+        document["resources"][0] |= facts
+        path.write_text(json.dumps(document), encoding="utf-8")
+
     def test_parts_of_two_shops_are_refused(self) -> None:
         make_part(self.parts, 2, *USERS, "--seed", 43)
         self.refuse(f"{MANIFEST_NAME}.part-2-of-3: belongs to another shop than part 1")

@@ -152,7 +152,10 @@ def parse_json(text: str) -> Any:
         raise ValueError(too_deep)
     if "\\ud" in text.lower():
         # An escaped half of a character is the only way to what UTF-8 cannot encode.
-        json.dumps(document, ensure_ascii=False).encode("utf-8")
+        try:
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError("it contains half of a character") from error
     return document
 
 

@@ -38,8 +38,8 @@ class Document(NamedTuple):
 def read_document(path: Path, shape: Shape, *, remedy: str, fault: str = "") -> Document:
     """Return the document in the file *path*, which has the *shape*.
 
-    Raise `DataError` with the first reason why it cannot be used: after *fault*, a sentence
-    without its end, and before *remedy*.
+    Raise `DataError` with the reason why it cannot be used, which ends with *remedy*; a
+    value of another shape is named after *fault*.
     """
     try:
         data = read_regular_file(path, MOST_BYTES)
@@ -48,7 +48,7 @@ def read_document(path: Path, shape: Shape, *, remedy: str, fault: str = "") -> 
         reason = f"cannot be read: {error.strerror or error}"
         raise DataError(f"{path}: {reason}. {remedy}") from error
     except ValueError as error:
-        reason = f"{fault}is not valid JSON: {error}"
+        reason = f"is not valid JSON: {error}"
         raise DataError(f"{path}: {reason}. {remedy}") from error
     reason = next(shape("", content), "")
     if reason:
