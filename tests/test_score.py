@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import unittest
 from collections import Counter
@@ -19,7 +21,7 @@ from tests.forecast_shop import (
     known_sources,
     run_known,
 )
-from tests.support import ShopCase, call
+from tests.support import ShopCase, call, skip_on_windows
 from utils.helpers import DataError
 
 
@@ -222,6 +224,34 @@ class WrongGroundTruth(ShopCase):
             with self.subTest(len(broken)):
                 path.write_bytes(broken)
                 self.refuse("users.csv: ", "python generate_data.py")
+
+    def test_cell_that_is_no_amount_is_named_before_anything_is_written(self) -> None:
+        lines = (self.truth / "users.csv").read_text(encoding="utf-8").split("\n")
+        name = "realised_value_cents_365d"
+        for cell in ("9" * 40, "1" + "0" * 16, "1e99", "nan", "1_0", "٣", "", "9" * 5000):
+            with self.subTest(cell[:20]):
+                changed = [*lines[:2], f"{lines[2].rpartition(',')[0]},{cell}", *lines[3:]]
+                self.write_users("\n".join(changed))
+                self.refuse(f"users.csv: line 3: {name} is ", "expected an integer from")
+        self.write_users("\n".join(line.rpartition(",")[0] for line in lines))
+        self.refuse(f"users.csv: line 2: {name} is None, expected an integer from")
+        self.write_users("\n".join(["0" + line for line in lines]))
+        self.refuse("users.csv: line 2: user_id is None, expected an integer from 1 to")
+
+    def test_pipe_in_place_of_a_ground_truth_is_refused_without_waiting(self) -> None:
+        skip_on_windows("pipes that have a name in a folder")
+        for name in ("users.csv", "datapackage.json"):
+            with self.subTest(name):
+                (self.truth / name).unlink()
+                os.mkfifo(self.truth / name)
+                self.refuse(f"{name}: cannot be read: it is not a regular file")
+
+    def write_users(self, text: str) -> None:
+        """Write *text* as the users of the truth, and its hash into the manifest."""
+        data = text.encode("utf-8")
+        (self.truth / "users.csv").write_bytes(data)
+        listed = {"path": "users.csv", "hash": f"sha256:{hashlib.sha256(data).hexdigest()}"}
+        self.edit_manifest(resources=[listed])
 
     def test_manifest_without_the_file_is_refused(self) -> None:
         for resources in (None, [], [{"path": "users.csv"}]):

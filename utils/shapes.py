@@ -189,6 +189,15 @@ MANIFEST = record(
     },
 )
 
+# The columns that --score reads of the users in the ground truth, whose cells are integers.
+# The sums of all users are exact in every figure that is printed.
+_CENTS = integer(-(10**15), 10**15)
+TRUTH_COLUMNS = {
+    "user_id": integer(1, 2**63 - 1),
+    "expected_value_cents_365d": _CENTS,
+    "realised_value_cents_365d": _CENTS,
+}
+
 # What --verify and --join-parts read of the manifest that the generator wrote.
 PACKAGE = record(
     {

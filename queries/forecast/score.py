@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -13,13 +15,14 @@ from queries.forecast.forecast import MAX_DAYS_AHEAD, CohortForecast
 from queries.forecast.histories import PurchaseHistory, name_cohort, parse_day
 from utils.contract import MANIFEST_NAME
 from utils.database import Provenance
-from utils.helpers import DataError, hash_file
+from utils.helpers import DataError, hash_file, open_regular_file
 from utils.manifest import (
     Manifest,
     compare_with_manifest,
     read_generator,
     read_manifest,
 )
+from utils.shapes import TRUTH_COLUMNS
 
 USERS_NAME = "users.csv"
 DECILES = 10
@@ -67,12 +70,14 @@ def read_truth(folder: Path, provenance: Provenance, as_of: str) -> GroundTruth:
         )
     path = folder / USERS_NAME
     try:
-        truths = _read_users(path)
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read: {error!r}. {_MAKE}") from error
-    if compare_with_manifest(manifest, USERS_NAME, hash_file(path)) != "matches":
-        raise DataError(f"{path}: is not the file that {MANIFEST_NAME} lists. {_MAKE}")
-    return GroundTruth(days, truths)
+        if compare_with_manifest(manifest, USERS_NAME, hash_file(path)) != "matches":
+            raise DataError(f"{path}: is not the file that {MANIFEST_NAME} lists. {_MAKE}")
+        return GroundTruth(days, _read_users(path))
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(f"{path}: cannot be read: {reason}. {_MAKE}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: is not a CSV file in UTF-8: {error}. {_MAKE}") from error
 
 
 def _read_manifest(path: Path) -> Manifest:
@@ -101,14 +106,28 @@ def _require_same_shop(
 
 
 def _read_users(path: Path) -> dict[int, Truth]:
-    with open(path, encoding="utf-8", newline="") as file:
-        return {
-            int(record["user_id"]): Truth(
-                int(record["expected_value_cents_365d"]),
-                int(record["realised_value_cents_365d"]),
-            )
-            for record in csv.DictReader(file)
-        }
+    """Return the truths in the file *path* by user id; raise `DataError` for a bad cell."""
+    truths = {}
+    with (
+        open_regular_file(path) as data,
+        io.TextIOWrapper(data, encoding="utf-8", newline="") as file,
+    ):
+        reader = csv.DictReader(file)
+        for record in reader:
+            cells = {name: _parse_integer(record.get(name)) for name in TRUTH_COLUMNS}
+            for name, shape in TRUTH_COLUMNS.items():
+                for fault in shape(name, cells[name]):
+                    where = f"{path}: line {reader.line_num}"
+                    raise DataError(f"{where}: {fault}. {_MAKE}")
+            user_id, *cents = cells.values()
+            truths[user_id] = Truth(*cents)
+    return truths
+
+
+def _parse_integer(cell: Any) -> Any:
+    """Return *cell* as an integer if it is written as one, else unchanged."""
+    is_integer = isinstance(cell, str) and re.fullmatch("-?[0-9]{1,19}", cell)
+    return int(cell) if is_integer else cell
 
 
 def score_forecast(
