@@ -82,6 +82,17 @@ class SqlFiles(unittest.TestCase):
         countries = bodies[0].replace("country_code", "acquisition_channel")
         self.assertEqual(countries.replace("country_", "channel_"), bodies[1])
 
+    def test_both_checks_of_the_payments_define_rounding_alike(self) -> None:
+        # Two files, because a check has one severity: an error and a warning.
+        exact, rounded = (
+            (CHECKS_DIR / f"{name}.sql").read_text(encoding="utf-8")
+            for name in ("payments_match_order_status", "payments_differ_by_rounding")
+        )
+        bodies = [
+            text[text.index("WITH") : text.rindex("WHERE")] for text in (exact, rounded)
+        ]
+        self.assertEqual(*bodies)
+
     def test_no_range_of_characters_depends_on_a_collation(self) -> None:
         for query in read_queries(CHECKS_DIR) + read_queries(TRENDS_DIR):
             with self.subTest(query.name):

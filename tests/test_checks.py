@@ -71,6 +71,39 @@ ADD_FAILED_CHARGE = (
 )
 
 
+# The checks that do not apply to a shop without payments.
+NEED_PAYMENTS = (
+    "causality_charge_before_refund",
+    "causality_order_before_payment",
+    "orphan_payment_of_no_order",
+    "payments_differ_by_rounding",
+    "payments_match_order_status",
+    "payments_refund_within_charges",
+    "values_payment_kind_and_status",
+)
+
+
+def add_cohorts(*sizes: int) -> str:
+    """Return the SQL that adds a cohort of each of *sizes*, from January 2023 on."""
+    months = [month for month, size in enumerate(sizes, 1) for _ in range(size)]
+    template = """
+        INSERT INTO users
+        VALUES ({key}, '{key}@example.com', 'A B', 'SE', 'Lund', 'email', '{at}');
+        INSERT INTO orders VALUES ({key}, {key}, '{at}', 'paid', 1000, 0, 0, 0, 1000);
+        INSERT INTO order_items VALUES ({key}, {key}, 5, 1, 1000, 0, 1000);
+        INSERT INTO payments
+        VALUES ({key}, {key}, 'charge', 'card', 'succeeded', 1000, '{at}');
+    """
+    product = """
+        INSERT INTO products
+        VALUES (5, 'SKU-5', 'Bowl', 'home', 'Lux', 1000, 400, '2022-12-01T00:00:00Z');
+    """
+    return product + "".join(
+        template.format(key=key, at=f"2023-{month:02}-15T00:00:00Z")
+        for key, month in enumerate(months, 101)
+    )
+
+
 class Break(NamedTuple):
     """One row broken by *sql*: the check finds *keys*, and the checks *also* fail.
 
@@ -145,8 +178,25 @@ BREAKS: dict[str, list[Break]] = {
             (5,),
         ),
     ],
-    "coverage_orders_without_items": [
+    "cohort_first_is_too_large": [
+        # Followed by the sound shop's cohorts of two and one.
+        Break(add_cohorts(20, 1, 1, 1, 1), ("2023-01",)),
+        # The median of 1, 2, 10, 10, 12 and 40 is 10, and 21 is more than twice as much.
+        Break(add_cohorts(21, 40, 10, 12, 10), ("2023-01",)),
+    ],
+    "coverage_orders_without_goods": [
         Break("DELETE FROM order_items WHERE order_item_id = 10", (8,)),
+        Break(
+            "INSERT INTO orders VALUES"
+            " (9, 1, '2024-03-14T00:00:00Z', 'paid', 0, 0, 500, 100, 600);"
+            "INSERT INTO payments VALUES"
+            " (14, 9, 'charge', 'card', 'succeeded', 600, '2024-03-14T00:00:00Z')",
+            (9,),
+        ),
+    ],
+    "coverage_orders_without_items": [
+        Break("DELETE FROM order_items WHERE order_id = 7", (7,)),
+        Break("DELETE FROM order_items WHERE order_id = 6", (6,)),
     ],
     "coverage_products_never_sold": [
         Break(
@@ -315,28 +365,36 @@ BREAKS: dict[str, list[Break]] = {
             (14,),
         ),
     ],
+    "payments_differ_by_rounding": [
+        Break("UPDATE payments SET amount_cents = 1595 WHERE payment_id = 10", (5,)),
+        Break("UPDATE payments SET amount_cents = 5994 WHERE payment_id = 2", (2,)),
+        Break("UPDATE payments SET amount_cents = 2405 WHERE payment_id = 6", (4,)),
+    ],
     "payments_match_order_status": [
         Break("DELETE FROM payments WHERE payment_id = 6", (4,)),
         Break("UPDATE payments SET status = 'failed' WHERE payment_id = 6", (4,)),
         Break("UPDATE payments SET amount_cents = 2000 WHERE payment_id IN (5, 6)", (4,)),
-        Break("UPDATE payments SET amount_cents = 1599 WHERE payment_id = 10", (5,)),
+        Break("UPDATE payments SET amount_cents = 1594 WHERE payment_id = 10", (5,)),
         Break("UPDATE orders SET status = 'delivered' WHERE order_id = 6", (6,)),
         Break("UPDATE orders SET status = 'shipped' WHERE order_id = 3", (3,)),
         Break("DELETE FROM payments WHERE payment_id = 3", (2,)),
         Break("UPDATE payments SET amount_cents = 6000 WHERE payment_id = 3", (2,)),
-        Break("UPDATE payments SET amount_cents = 5999 WHERE payment_id = 2", (2,)),
+        Break("UPDATE payments SET amount_cents = 5993 WHERE payment_id = 2", (2,)),
         Break("UPDATE payments SET status = 'succeeded' WHERE payment_id = 12", (6,)),
         Break("DELETE FROM payments WHERE payment_id = 11", (3,)),
     ],
+    "payments_not_supplied": [
+        Break("DELETE FROM payments", ("payments.csv",), also=NEED_PAYMENTS),
+    ],
     "payments_refund_within_charges": [
         Break(
-            "UPDATE payments SET amount_cents = 6001 WHERE payment_id = 3",
+            "UPDATE payments SET amount_cents = 6007 WHERE payment_id = 3",
             (2,),
             also=("payments_match_order_status",),
         ),
         # The failed charge of 6000 is not added to the charge of 6000.
         Break(
-            "UPDATE payments SET amount_cents = 6001"
+            "UPDATE payments SET amount_cents = 6007"
             f" WHERE payment_id = 3; {ADD_FAILED_CHARGE}",
             (2,),
             also=("payments_match_order_status",),
@@ -496,17 +554,32 @@ BROKEN_CONSTRAINTS = {
     ),
 }
 
-# Whether the sums of charges and refunds match the status of an order of 1200 cents.
-PAYMENT_RULES: dict[str, Callable[[int, int], bool]] = {
-    "pending": lambda charged, refunded: (charged, refunded) == (0, 0),
+# By how much the charges and the refunds of an order differ from what its status means for
+# an order of so many cents; None where they do not match it.
+PAYMENT_RULES: dict[str, Callable[[int, int, int], tuple[int, int] | None]] = {
+    "pending": lambda _, charged, refunded: (charged, refunded),
     **dict.fromkeys(
         ("paid", "shipped", "delivered"),
-        lambda charged, refunded: (charged, refunded) == (1200, 0),
+        lambda total, charged, refunded: (charged - total, refunded),
     ),
-    "partially_returned": lambda charged, refunded: charged == 1200 and 0 < refunded < 1200,
-    "returned": lambda charged, refunded: (charged, refunded) == (1200, 1200),
-    "cancelled": lambda charged, refunded: charged == refunded and charged in (0, 1200),
+    "partially_returned": lambda total, charged, refunded: (
+        (charged - total, 0) if 0 < refunded < total else None
+    ),
+    "returned": lambda total, charged, refunded: (charged - total, refunded - total),
+    "cancelled": lambda total, charged, refunded: (
+        min(charged, charged - total, key=abs),
+        refunded - charged,
+    ),
 }
+
+
+def judge_payments(status: str, total: int, charged: int, refunded: int) -> str:
+    """Return the check that finds an order with these payments, or ''."""
+    differences = PAYMENT_RULES[status](total, charged, refunded)
+    if differences is None or max(map(abs, differences)) > max(5, total // 1000):
+        return "payments_match_order_status"
+    return "payments_differ_by_rounding" if any(differences) else ""
+
 
 TIMESTAMPS = [
     "2024-02-29T23:59:59Z",
@@ -565,6 +638,12 @@ class CheckCase(unittest.TestCase):
             yield connection
 
 
+def list_sums(total: int, rounding: int) -> list[int]:
+    """Return sums of payments around 0 and *total*, within and beyond *rounding*."""
+    around = (-rounding - 1, -rounding, -1, 0, 1, rounding, rounding + 1)
+    return [near + step for near in (0, total) for step in around if near + step >= 0]
+
+
 def check_shop(connection: sqlite3.Connection) -> dict[str, Row]:
     """Return what the checks find in the database of *connection*, by check."""
     return {check["check"]: check for check in run_checks(read_loaded(connection))}
@@ -606,6 +685,15 @@ class SoundShop(CheckCase):
             f"{ADD_FAILED_CHARGE}; INSERT INTO payments VALUES"
             " (15, 2, 'refund', 'card', 'failed', 9000, '2024-01-20T20:15:02Z')"
         )
+
+    def test_first_cohort_of_twice_the_median_breaks_no_rule(self) -> None:
+        self.assert_nothing_found(add_cohorts(20, 40, 10, 12, 10))
+
+    def test_large_first_cohort_before_five_others_breaks_no_rule(self) -> None:
+        self.assert_nothing_found(add_cohorts(30, 1, 1, 1))
+
+    def test_first_cohort_that_chance_may_double_breaks_no_rule(self) -> None:
+        self.assert_nothing_found(add_cohorts(19, 1, 1, 1, 1))
 
     def assert_nothing_found(self, sql: str) -> None:
         """Fail unless the shop after *sql* is still sound."""
@@ -683,14 +771,18 @@ class BrokenShop(CheckCase):
                     self.assertEqual(check["sample"], [[table.name, key]])
 
     def test_payments_of_every_status_are_found_unless_they_match_it(self) -> None:
-        sums = (0, 1, 1199, 1200, 1201)
-        cases = list(product(PAYMENT_RULES, sums, sums))
+        cases: list[tuple[str, int, int, int]] = [
+            (status, total, charged, refunded)
+            for total, rounding in ((1200, 5), (5999, 5), (6000, 6), (123_456, 123))
+            for sums in [list_sums(total, rounding)]
+            for status, charged, refunded in product(PAYMENT_RULES, sums, sums)
+        ]
         with self.open_broken(Break("DELETE FROM orders; DELETE FROM payments")) as shop:
-            for order_id, (status, charged, refunded) in enumerate(cases, 1):
+            for order_id, (status, total, charged, refunded) in enumerate(cases, 1):
                 shop.execute(
                     "INSERT INTO orders VALUES (?, 1, '2024-01-10T09:00:00Z', ?,"
-                    " 1000, 0, 0, 200, 1200)",
-                    (order_id, status),
+                    " ?, 0, 0, 200, ?)",
+                    (order_id, status, total - 200, total),
                 )
                 shop.executemany(
                     "INSERT INTO payments (order_id, kind, method, status, amount_cents,"
@@ -702,18 +794,15 @@ class BrokenShop(CheckCase):
                         (order_id, "refund", "failed", 1200),
                     ],
                 )
-            (sql,) = (
-                query.sql
+            found = {
+                row[0]: query.name
                 for query in read_queries(CHECKS_DIR)
-                if query.name == "payments_match_order_status"
-            )
-            found = [row[0] for row in shop.execute(sql)]
-        expected = [
-            order_id
-            for order_id, (status, charged, refunded) in enumerate(cases, 1)
-            if not PAYMENT_RULES[status](charged, refunded)
-        ]
-        self.assertEqual(found, expected)
+                if query.name
+                in ("payments_match_order_status", "payments_differ_by_rounding")
+                for row in shop.execute(query.sql)
+            }
+        expected = {n: judge_payments(*case) for n, case in enumerate(cases, 1)}
+        self.assertEqual(found, {n: check for n, check in expected.items() if check})
 
     def test_text_that_starts_a_formula_is_found_in_every_text_column(self) -> None:
         for table in ("products", "users"):

@@ -105,6 +105,14 @@ class DuckDbAnswers(EngineCase):
         self.assert_same_query(self.folder, self.folder, "--by", "channel")
         self.assert_same_report(self.folder, self.folder)
 
+    def test_shop_without_payments_gives_the_same_results(self) -> None:
+        self.copy_sample()
+        path = self.folder / "payments.csv"
+        path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+        (self.folder / "datapackage.json").unlink()
+        self.assertEqual(self.ingest().status, 0)
+        self.assert_same_report(self.folder, self.folder)
+
     def test_file_that_changes_during_the_run_is_refused(self) -> None:
         self.copy_sample()
         path = self.folder / "users.csv"

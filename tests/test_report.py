@@ -14,12 +14,19 @@ from unittest import mock
 
 import ingest
 from db.reporting import report as report_module
-from db.reporting.checks import BUILT_IN_CHECKS
+from db.reporting.checks import (
+    BUILT_IN_CHECKS,
+    THRESHOLDS,
+    Check,
+    Query,
+    find_not_applicable,
+)
 from db.reporting.markdown import render_markdown
 from db.reporting.report import read_report, report_database
 from tests.report_case import CHECK_COUNT, ReportCase
-from tests.shop import USERS, Row, create_shop, seal_provenance
+from tests.shop import PAYMENTS, USERS, Row, create_shop, seal_provenance
 from tests.support import ROOT, call, refuse_to_replace
+from tests.test_checks import NEED_PAYMENTS
 from utils.contract import read_contract
 from utils.digest import table_digest
 from utils.helpers import DataError, hash_file
@@ -210,8 +217,8 @@ class Strict(ReportCase):
     """With `--strict` a pipeline stops on a report with a failed check."""
 
     def break_shop(self) -> Path:
-        """Return a shop with an error (no payment of any order) and sample rows enough."""
-        path = self.make_shop(payments=[])
+        """Return a shop with an error (one order has payments) and sample rows enough."""
+        path = self.make_shop(payments=PAYMENTS[:1])
         self.assertEqual(read_report(path)["verdict"]["status"], "fail")
         return path
 
@@ -267,11 +274,45 @@ class Strict(ReportCase):
         self.assertIn("failed checks: database_matches_schema", result.stderr)
 
 
+class PaymentsNotSupplied(ReportCase):
+    """A payments file with a header and no rows is no fault of each order."""
+
+    def test_header_only_payments_make_one_warning_and_no_error(self) -> None:
+        report = self.report_shop(payments=[])
+        self.assertEqual(
+            report["verdict"]["text"], f"Sound. {CHECK_COUNT} checks, 0 errors, 1 warning."
+        )
+        (warning,) = [each for each in report["checks"] if each["status"] == "warn"]
+        self.assertEqual(
+            (warning["check"], warning["sample"]),
+            ("payments_not_supplied", [["payments.csv", 8, 0]]),
+        )
+
+    def test_checks_that_need_payments_are_not_applicable_in_words(self) -> None:
+        report = self.report_shop(payments=[])
+        without_count = {
+            check["check"]: (check["status"], check["note"])
+            for check in report["checks"]
+            if check["count"] is None
+        }
+        note = "not applicable: payments.csv has no rows"
+        self.assertEqual(without_count, dict.fromkeys(NEED_PAYMENTS, ("info", note)))
+        self.assertEqual(render_markdown(report).count(f"| {note} |"), len(NEED_PAYMENTS))
+
+    def test_needed_table_that_does_not_exist_is_named(self) -> None:
+        query = Query("mine", {"Needs": "refunds."}, "", "db/checks/mine.sql", "")
+        check = Check("mine", "Mine", "error", THRESHOLDS["error"], ["order_id"], query)
+        with self.assertRaisesRegex(
+            DataError, r"mine.sql: '-- Needs: refunds', expected one of users, orders\."
+        ):
+            find_not_applicable(check, {"users": 4, "orders": 8})
+
+
 class RowsOfACheck(ReportCase):
     """`--rows CHECK` prints every row that breaks the rule, as CSV."""
 
     def test_rows_prints_every_row_of_every_check(self) -> None:
-        path = self.make_shop(payments=[])
+        path = self.make_shop(payments=PAYMENTS[:1])
         report = read_report(path)
         for check in report["checks"]:
             with self.subTest(check["check"]):

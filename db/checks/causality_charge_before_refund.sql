@@ -2,6 +2,7 @@
 -- Key: payment_id.
 -- Title: No refund comes before the first charge of its order
 -- Severity: error
+-- Needs: payments.
 -- payments_refund_within_charges finds the refunds of an order without a charge.
 WITH refunds AS (
     SELECT

@@ -2,6 +2,7 @@
 -- Key: payment_id.
 -- Title: No payment is processed before its order is placed
 -- Severity: error
+-- Needs: payments.
 SELECT
     payments.payment_id,
     payments.order_id,

@@ -1,8 +1,16 @@
--- Question: which orders were refunded more than they were charged?
+-- Question: which orders were refunded more than they were charged, beyond rounding?
 -- Key: order_id.
 -- Title: No order is refunded more than it was charged
 -- Severity: error
-WITH refunded_orders AS (
+-- Needs: payments.
+-- Rounding is defined in payments_match_order_status; here it is a part of the charges.
+WITH tolerances AS (
+    SELECT
+        5 AS minor_units,
+        1000 AS parts
+),
+
+refunded_orders AS (
     SELECT DISTINCT payments.order_id
     FROM payments
     WHERE
@@ -31,5 +39,10 @@ SELECT
     paid_sums.charged_cents,
     paid_sums.refunded_cents
 FROM paid_sums
-WHERE paid_sums.refunded_cents > paid_sums.charged_cents
+CROSS JOIN tolerances
+WHERE
+    paid_sums.refunded_cents - paid_sums.charged_cents > tolerances.minor_units
+    AND paid_sums.refunded_cents - paid_sums.charged_cents
+    > (paid_sums.charged_cents - paid_sums.charged_cents % tolerances.parts)
+    / tolerances.parts
 ORDER BY paid_sums.order_id;

@@ -2,6 +2,7 @@
 -- Key: payment_id.
 -- Title: Every payment has an allowed kind and status
 -- Severity: error
+-- Needs: payments.
 SELECT
     payments.payment_id,
     payments.order_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +48,12 @@ class Query(NamedTuple):
                 f"{self.file}: no '-- {word}: …' line, expected one. Add it to the header."
             )
         return self.header[word]
+
+    @property
+    def needed_tables(self) -> list[str]:
+        """Return the tables without whose rows the result has no meaning."""
+        needed = self.header.get("Needs", "").rstrip(".")
+        return needed.split(", ") if needed else []
 
     @property
     def key(self) -> list[str]:
@@ -197,6 +203,25 @@ def read_thresholds(query: Query) -> Thresholds:
     return Thresholds(own.get("Warns"), own.get("Fails"))
 
 
+def find_not_applicable(check: Check, row_counts: Mapping[str, int]) -> Findings | None:
+    """Return the findings of a *check* that needs a table without rows, else None.
+
+    *row_counts* has the number of rows of each table.
+    """
+    if check.query is None:
+        return None
+    for table in check.query.needed_tables:
+        if table not in row_counts:
+            raise DataError(
+                f"{check.query.file}: '-- Needs: {table}', expected one of"
+                f" {', '.join(row_counts)}. Correct the header."
+            )
+        if row_counts[table] == 0:
+            note = f"not applicable: {table}.csv has no rows"
+            return Findings(check.key, None, [], note=note, is_applicable=False)
+    return None
+
+
 def digest_queries() -> str:
     """Return the SHA-256 over the digests of all checks and trends, by file."""
     digest = hashlib.sha256()
@@ -228,6 +253,7 @@ def describe_check(check: Check, findings: Findings) -> Row:
     status = "info"
     if findings.is_applicable:
         status = check.thresholds.find_status(findings.row_count)
+    has_rows = findings.is_applicable and status != "pass"
     sql = check.query and {"file": check.query.file, "sha256": check.query.sha256}
     return {
         "check": check.name,
@@ -241,5 +267,5 @@ def describe_check(check: Check, findings: Findings) -> Row:
         "sample": findings.sample,
         "note": findings.note,
         "sql": sql,
-        "all_rows": None if status == "pass" else f"python ingest.py --rows {check.name}",
+        "all_rows": f"python ingest.py --rows {check.name}" if has_rows else None,
     }

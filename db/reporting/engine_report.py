@@ -8,7 +8,7 @@ built-in checks of a database.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,18 @@ from db.reporting.checks import (
     Query,
     Row,
     describe_check,
+    find_not_applicable,
     list_checks,
     read_queries,
     sample_row,
 )
-from db.reporting.report import Report, assemble_report, describe_trends, publish_report
+from db.reporting.report import (
+    Report,
+    assemble_report,
+    describe_tables,
+    describe_trends,
+    publish_report,
+)
 from utils.database import VALID_REFUNDS_SQL, find_as_of
 from utils.engines.dialects import translate_select
 from utils.engines.process import Engine, require_64_bits
@@ -69,11 +76,11 @@ def report_files(engine: Engine, data_dir: Path, out_dir: Path | None = None) ->
     report = assemble_report(
         provenance,
         source=describe_engine(session),
-        checks=list(_describe_checks(session, checks, columns)),
+        checks=list(_describe_checks(session, checks, columns, counts)),
         trends=describe_trends(
             _read_trends(session, trends, columns), inexact_refund, find_as_of(provenance)
         ),
-        tables=[{"table": name, "rows": count} for name, count in counts.items()],
+        tables=describe_tables(counts),
     )
     return publish_report(report, out_dir)
 
@@ -128,7 +135,10 @@ def _read_trends(
 
 
 def _describe_checks(
-    session: Session, checks: Sequence[Check], columns: dict[str, list[str]]
+    session: Session,
+    checks: Sequence[Check],
+    columns: dict[str, list[str]],
+    row_counts: Mapping[str, int],
 ) -> Iterator[Row]:
     """Yield what each of *checks* found, as the report contains it."""
     counts: dict[str, int] = dict(session.script.rows[_COUNTS])
@@ -138,7 +148,9 @@ def _describe_checks(
             findings = _find_by_proofs(session, check)
         else:
             name = check.name
-            findings = Findings(columns[name], counts[name], samples.get(name, []))
+            findings = find_not_applicable(check, row_counts) or Findings(
+                columns[name], counts[name], samples.get(name, [])
+            )
         yield describe_check(check, findings)
 
 

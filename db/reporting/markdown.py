@@ -345,15 +345,16 @@ def render_checks(checks: Sequence[Row]) -> str:
     return (
         "## Checks\n\n"
         "A check lists the rows that break a rule. Its SQL is `db/checks/<check>.sql`;"
-        " three checks are built in. An *error* must never occur, a *warning* is possible"
-        " but suspicious, an *info* is not a fault.\n\n" + render_table(columns, rows)
+        " checks without a file are built in. An *error* must never occur, a *warning* is"
+        " possible but suspicious, an *info* is not a fault.\n\n"
+        + render_table(columns, rows)
     )
 
 
 def format_sample_keys(check: Row) -> str:
-    """Return the keys of the first breaking rows: `order_id: 7, 9, 12, …`."""
+    """Return the keys of the first breaking rows: `order_id: 7, 9, …`, or the note."""
     if not check["sample"]:
-        return ""
+        return check["note"] or ""
     width = len(check["key"])
     names = [" ".join(str(cell) for cell in row[:width]) for row in check["sample"][:3]]
     more = ["…"] if check["count"] > len(names) else []

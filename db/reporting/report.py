@@ -26,6 +26,7 @@ from db.reporting.checks import (
     Query,
     describe_check,
     digest_queries,
+    find_not_applicable,
     list_checks,
     read_queries,
     sample_row,
@@ -87,7 +88,7 @@ Report = dict[str, Any]
 
 
 class LoadedDatabase(NamedTuple):
-    """An open database, and the digests of its tables as they are now.
+    """An open database, with the row counts and digests of its tables as they are now.
 
     *contract* is the one under which the rows were loaded.
     """
@@ -95,6 +96,7 @@ class LoadedDatabase(NamedTuple):
     connection: sqlite3.Connection
     contract: Contract
     provenance: Provenance
+    row_counts: Mapping[str, int]
     digests: Mapping[str, str]
 
     @property
@@ -139,7 +141,7 @@ def build_report(connection: sqlite3.Connection, *, file: Mapping[str, Any]) -> 
         source=file,
         checks=run_checks(loaded),
         trends=run_trends(connection, find_as_of(loaded.provenance)),
-        tables=count_rows(connection, loaded.contract),
+        tables=describe_tables(loaded.row_counts),
         content_sha256=dataset_digest(loaded.digests),
     )
 
@@ -152,7 +154,8 @@ def read_loaded(
     contract = find_loaded_contract(connection, read_contract(), provenance)
     tables = contract.tables if has_digests else ()
     digests = {table.name: table_digest(connection, table) for table in tables}
-    return LoadedDatabase(connection, contract, provenance, digests)
+    counts = count_rows(connection, contract)
+    return LoadedDatabase(connection, contract, provenance, counts, digests)
 
 
 def assemble_report(
@@ -187,15 +190,17 @@ def assemble_report(
     }
 
 
-def count_rows(connection: sqlite3.Connection, contract: Contract) -> list[Row]:
+def count_rows(connection: sqlite3.Connection, contract: Contract) -> dict[str, int]:
     """Return the number of rows of each table, in the contract's order."""
-    return [
-        {
-            "table": table.name,
-            "rows": connection.execute(f"SELECT COUNT(*) FROM {table.name}").fetchone()[0],
-        }
+    return {
+        table.name: connection.execute(f"SELECT COUNT(*) FROM {table.name}").fetchone()[0]
         for table in contract.tables
-    ]
+    }
+
+
+def describe_tables(row_counts: Mapping[str, int]) -> list[Row]:
+    """Return the tables with their numbers of rows, as the report contains them."""
+    return [{"table": name, "rows": count} for name, count in row_counts.items()]
 
 
 # ---- Checks ------------------------------------------------------------------------------
@@ -211,6 +216,9 @@ def run_check(check: Check, loaded: LoadedDatabase) -> Findings:
     if check.name == SCHEMA_CHECK and loaded.has_different_schema:
         note = "the data were loaded under another schema than db/schema.sql"
         return Findings(check.key, None, [], note=note, is_applicable=False)
+    not_applicable = find_not_applicable(check, loaded.row_counts)
+    if not_applicable is not None:
+        return not_applicable
     try:
         columns, rows = open_rows(check, loaded)
         sample = [sample_row(row) for row in islice(rows, SAMPLE_ROWS)]
