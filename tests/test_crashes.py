@@ -16,9 +16,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, redirect_stdout, suppress
 from functools import partial
 from pathlib import Path
@@ -27,8 +28,10 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import ingest
+import run_query
 from db.loading import second_process
 from db.loading.swap import lock_database, lock_target, require_replaceable
+from queries.customer_values import collect_values
 from tests.support import (
     IN_CI,
     ROOT,
@@ -39,6 +42,7 @@ from tests.support import (
     skip,
     skip_on_windows,
 )
+from tests.test_structure import list_modules
 from utils.atomic_files import write_atomically
 from utils.contract import SCHEMA_PATH, read_contract
 from utils.database import create_empty_database, list_objects
@@ -111,8 +115,13 @@ class CrashCase(ShopCase):
         """Put the old database back."""
         self.database.write_bytes(self.old)
 
-    def run_apart(self, prepare: Callable[[], object]) -> Ending:
-        """Ingest in a process of its own, which first calls *prepare*."""
+    def run_apart(
+        self,
+        prepare: Callable[[], object],
+        main: Callable[[Sequence[str]], int] = ingest.main,
+        arguments: Sequence[str] | None = None,
+    ) -> Ending:
+        """Run *main*, by default an ingest, in a process that first calls *prepare*."""
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:  # pragma: no cover - the end of this process is the point of it
@@ -123,7 +132,7 @@ class CrashCase(ShopCase):
                 signal.signal(signal.SIGHUP, signal.SIG_DFL)
                 signal.signal(signal.SIGINT, signal.default_int_handler)
                 prepare()
-                status = ingest.main(self.arguments())
+                status = main(arguments or self.arguments())
                 sys.setprofile(None)
             os._exit(status)
         os.close(writing)
@@ -226,6 +235,24 @@ def act_at_line(number: int, act: Callable[[], None], code: CodeType) -> None:
 def send(number: int) -> None:
     """Send a signal to this process."""
     os.kill(os.getpid(), number)
+
+
+def send_soon(number: int) -> None:
+    """Send a signal to this process after half a second; end it after a minute."""
+    signal.alarm(60)
+    threading.Timer(0.5, send, [number]).start()
+
+
+def list_signal_endings(program: str) -> list[tuple[signal.Signals, Ending]]:
+    """Return the signals that end *program*, and how it ends."""
+    return [
+        (number, Ending(128 + number, f"{program}: error: {word}\n"))
+        for number, word in (
+            (signal.SIGINT, "interrupted"),
+            (signal.SIGTERM, "terminated"),
+            (signal.SIGHUP, "terminated"),
+        )
+    ]
 
 
 class IngestSteps(CrashCase):
@@ -373,14 +400,10 @@ class SignalAtEachStep(CrashCase):
     """SIGINT, SIGTERM and SIGHUP at the k-th step."""
 
     def test_signal_ends_the_run_with_its_status_and_leaves_no_files(self) -> None:
-        for sent, status, word in (
-            (signal.SIGINT, 130, "interrupted"),
-            (signal.SIGTERM, 143, "terminated"),
-            (signal.SIGHUP, 129, "terminated"),
-        ):
+        for sent, ending in list_signal_endings("ingest"):
             with self.subTest(sent.name):
                 self.seen.clear()
-                self.sweep(sent, Ending(status, f"ingest: error: {word}\n"))
+                self.sweep(sent, ending)
                 self.report_points(sent.name)
 
     def sweep(self, sent: signal.Signals, expected: Ending) -> None:
@@ -410,6 +433,79 @@ class SignalAtEachStep(CrashCase):
             with self.subTest(step=step):
                 self.assertIn(ending.status, (130, 143))
                 self.find_state()
+
+    def test_two_signals_at_once_end_the_run_as_one_does(self) -> None:
+        def send_both() -> None:
+            both = [signal.SIGTERM, signal.SIGINT]
+            signal.pthread_sigmask(signal.SIG_BLOCK, both)
+            for number in both:
+                send(number)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+
+        for step in range(40, 80, 1 if IN_CI else 7):
+            self.restore()
+            ending = self.run_apart(partial(act_at_step, step, send_both))
+            with self.subTest(step=step):
+                self.assertIn(ending, [each for _, each in list_signal_endings("ingest")])
+                self.find_state()
+
+
+class LongStatement(CrashCase):
+    """A signal ends the run also while SQLite executes a statement."""
+
+    ENDLESS = (
+        "WITH RECURSIVE numbers (n) AS ("
+        " SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
+        ") SELECT COUNT(*) AS cohort_month FROM numbers"
+    )
+
+    def write(self, text: str) -> str:
+        """Write *text* to a file; return its path."""
+        path = self.folder / "endless.sql"
+        path.write_text(text, encoding="utf-8")
+        self.inputs |= {path.name}
+        return str(path)
+
+    def query_arguments(self, *arguments: str) -> list[str]:
+        """Return the command line of a query."""
+        out_dir = str(self.folder / "out")
+        return ["--database", str(self.database), "--out-dir", out_dir, *arguments]
+
+    def test_every_connection_ends_its_statements_at_a_signal(self) -> None:
+        opened = [
+            name
+            for name in list_modules()
+            if "sqlite3.connect(" in (ROOT / name).read_text(encoding="utf-8")
+        ]
+        self.assertEqual(opened, ["utils/connections.py"])
+
+    def test_signal_ends_an_endless_query(self) -> None:
+        arguments = self.query_arguments("--query", self.write(self.ENDLESS))
+        for sent, expected in list_signal_endings("run_query"):
+            with self.subTest(sent.name):
+                ending = self.run_apart(partial(send_soon, sent), run_query.main, arguments)
+                self.assertEqual(ending, expected)
+
+    def test_signal_ends_an_endless_schema(self) -> None:
+        schema = SCHEMA_PATH.read_text(encoding="utf-8")
+        path = self.write(f"{schema}CREATE TABLE counts AS {self.ENDLESS};")
+        arguments = [*self.arguments(), "--schema", path]
+        for sent, expected in list_signal_endings("ingest"):
+            with self.subTest(sent.name):
+                self.restore()
+                ending = self.run_apart(partial(send_soon, sent), ingest.main, arguments)
+                self.assertEqual(ending, expected)
+                self.assertEqual(self.find_state(), "old")
+
+    def test_signal_while_values_are_fetched_is_not_reported_as_a_lock(self) -> None:
+        for sent, expected in list_signal_endings("run_query"):
+            for line in range(1, 12, 1 if IN_CI else 3):
+                prepare = partial(
+                    act_at_line, line, partial(send, sent), collect_values.__code__
+                )
+                ending = self.run_apart(prepare, run_query.main, self.query_arguments())
+                with self.subTest(sent.name, line=line):
+                    self.assertEqual(ending, expected)
 
 
 class RefusedSystemCall(CrashCase):

@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from utils.connections import open_connection
 from utils.helpers import PROJECT_ROOT, DataError
 
 SCHEMA_PATH = PROJECT_ROOT / "db" / "schema.sql"
@@ -127,7 +128,7 @@ class _UnsupportedSchema(Exception):
 @lru_cache(maxsize=4)
 def _parse(source: bytes) -> Contract:
     """Return the contract in the schema *source*; raise `_UnsupportedSchema`."""
-    with closing(sqlite3.connect(":memory:")) as connection:
+    with closing(open_connection(":memory:")) as connection:
         # A schema must not open other files.
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         try:

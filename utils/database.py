@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from utils.connections import open_connection
 from utils.contract import (
     PROVENANCE_TABLE,
     Contract,
@@ -21,6 +22,7 @@ from utils.contract import (
 )
 from utils.helpers import DataError, hash_file, identify_file
 from utils.rules import read_rules
+from utils.signals import raise_received_signal
 
 REMEDY = "Make it with 'python ingest.py --ingest', or name another with --database."
 LOAD_AGAIN = "Load the files again: python ingest.py --ingest"
@@ -100,6 +102,9 @@ def open_database(
         if reason is None:
             raise
         raise DataError(f"{database}: {reason}") from error
+    finally:
+        # An interrupted statement may have been reported as an error of the database.
+        raise_received_signal()
     if _identify_database(database) != before:
         raise DataError(f"{database}: was replaced during the run. Run the command again.")
 
@@ -165,9 +170,7 @@ def _identify_database(database: Path) -> tuple[int, ...]:
 
 def _connect_read_only(database: Path) -> sqlite3.Connection:
     """Return a connection that cannot change *database*, nor create it if it is missing."""
-    connection = sqlite3.connect(
-        read_only_uri(database), uri=True, isolation_level=None, timeout=LOCK_TIMEOUT
-    )
+    connection = open_connection(read_only_uri(database), uri=True, timeout=LOCK_TIMEOUT)
     # A query must not open other files.
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     # The report lists a text that is not UTF-8; it does not end there.
@@ -311,7 +314,7 @@ def _list_rules(connection: sqlite3.Connection, contract: Contract) -> set[tuple
 
 def create_empty_database(contract: Contract) -> sqlite3.Connection:
     """Return an empty database in memory with the tables and indexes of *contract*."""
-    connection = sqlite3.connect(":memory:")
+    connection = open_connection(":memory:")
     for statement in (*contract.table_statements, *contract.index_statements):
         connection.execute(statement)
     return connection

@@ -1,4 +1,4 @@
-"""Signals that end a run: the first one is raised, later ones do not stop its cleanup."""
+"""Signals that end a run: the first one is raised, later ones change nothing."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
 from utils.helpers import report_error
 
-# SIGHUP, sent when a terminal is closed, does not exist on Windows.
+# SIGHUP is sent when a terminal is closed, and SIGBREAK by Ctrl-Break on Windows.
 ENDING_SIGNALS = [
     getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
     if hasattr(signal, name)
 ]
+
+# The signal that ended the run, if there was one.
+_received: list[int] = []
 
 
 class SignalReceived(KeyboardInterrupt):
@@ -32,22 +34,37 @@ class SignalReceived(KeyboardInterrupt):
 def raise_on_signals() -> Iterator[None]:
     """Raise `SignalReceived` in the block when the system or the user ends the run.
 
-    Further signals are ignored until the block ends.  Only the main thread receives
-    signals; in another thread this does nothing.
+    Further signals are ignored to the end of the process, which is near.  Only the main
+    thread receives signals; in another thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _received.clear()
     before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     for number, handler in before.items():
         # A signal that our parent ignores (nohup) stays ignored.
         if handler is not signal.SIG_IGN:
-            signal.signal(number, _raise_signal)
+            signal.signal(number, _raise_first)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # Where it arrived, another error may have replaced it.
+        raise_received_signal()
+        with block_signals():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def raise_received_signal() -> None:
+    """Raise `SignalReceived` again if a signal has ended the run."""
+    if _received:
+        raise SignalReceived(_received[0])
+
+
+def is_signal_received() -> bool:
+    """Return whether a signal has ended the run; Python handles signals in this call."""
+    return bool(_received)
 
 
 @contextmanager
@@ -78,7 +95,9 @@ def report_interruption(program: str, interrupt: KeyboardInterrupt) -> int:
     return 130
 
 
-def _raise_signal(signal_number: int, _frame: FrameType | None) -> NoReturn:
-    for number in ENDING_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    raise SignalReceived(signal_number)
+def _raise_first(signal_number: int, _frame: FrameType | None) -> None:
+    # Rejected: to ignore the other signals here.  Python prints a traceback for one that
+    # has already arrived.
+    if not _received:
+        _received.append(signal_number)
+        raise SignalReceived(signal_number)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from db.loading.records import RecordReader, UnreadableRecord
+from utils.connections import open_connection
 from utils.contract import Column, Contract, Table
 from utils.csv_bytes import (
     BUFFER_BYTES,
@@ -195,7 +196,7 @@ def open_new(path: Path | str) -> sqlite3.Connection:
 
     An empty *path* is a temporary database, which ends with the connection.
     """
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = open_connection(path)
     # It is deleted unless it is completed, so a journal on disk would protect nothing.
     connection.execute("PRAGMA journal_mode = MEMORY")
     connection.execute("PRAGMA synchronous = OFF")

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 
 from db.loading.loader import prove_canonical
 from db.loading.records import Record
+from utils.connections import open_connection
 from utils.contract import Contract, Table
 from utils.csv_bytes import RejectedInput
 
@@ -26,7 +27,7 @@ Value = int | str | None
 @contextmanager
 def open_scratch(contract: Contract) -> Iterator[sqlite3.Connection]:
     """Open an empty scratch database with the tables and unique indexes of *contract*."""
-    with closing(sqlite3.connect("", isolation_level=None)) as connection:
+    with closing(open_connection("")) as connection:
         connection.execute("ATTACH '' AS rejected")
         connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute("PRAGMA foreign_keys = OFF")

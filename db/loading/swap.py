@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from utils.connections import open_connection
 from utils.contract import PROVENANCE_TABLE, Contract, read_contract
 from utils.database import (
     LOCK_TIMEOUT,
@@ -200,7 +201,7 @@ def require_replaceable(target: Path, contract: Contract | None = None) -> None:
             new_objects = list_objects(model)
         # Immutable: nothing is locked, recovered or created beside it.
         uri = read_only_uri(target) + "&immutable=1"
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
+        with closing(open_connection(uri, uri=True)) as connection:
             _require_only_loaded(connection, target, new_objects)
     except OSError as error:
         raise DataError(
@@ -263,8 +264,7 @@ def lock_database(target: Path, new_objects: Sequence[SchemaObject]) -> Iterator
     try:
         _require_replaceable_content(target, new_objects)
         with _restore_wal_mode(target):
-            connection = sqlite3.connect(target, isolation_level=None, timeout=LOCK_TIMEOUT)
-            with closing(connection):
+            with closing(open_connection(target, timeout=LOCK_TIMEOUT)) as connection:
                 if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
                     connection.execute("PRAGMA journal_mode = DELETE")
                 connection.execute("BEGIN IMMEDIATE")
@@ -289,7 +289,7 @@ def _require_replaceable_content(target: Path, new_objects: Sequence[SchemaObjec
     """
     uri = read_only_uri(target)
     try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT)) as connection:
+        with closing(open_connection(uri, uri=True, timeout=LOCK_TIMEOUT)) as connection:
             _require_only_loaded(connection, target, new_objects)
     except sqlite3.OperationalError as error:
         # A crashed program left half a transaction; the next writer rolls it back.
@@ -306,7 +306,7 @@ def _restore_wal_mode(target: Path) -> Iterator[None]:
     except BaseException:
         # A log of the old file would destroy a new one of that name.
         if had_log and os.path.samestat(before, os.stat(target)):
-            with suppress(sqlite3.Error), closing(sqlite3.connect(target)) as connection:
+            with suppress(sqlite3.Error), closing(open_connection(target)) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
         raise
 
@@ -381,7 +381,7 @@ def publish_database(partial: Path, target: Path) -> None:
             os.fsync(file.fileno())
         if _require_file(target):
             _copy_owner_and_mode(partial, target)
-            with closing(sqlite3.connect(partial)) as connection:
+            with closing(open_connection(partial)) as connection:
                 new_objects = list_objects(connection)
             with lock_database(target, new_objects):
                 os.replace(partial, target)

@@ -1,0 +1,26 @@
+"""SQLite connections, whose statements end when a signal ends the run."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from utils.signals import is_signal_received
+
+# Python runs the handler of a signal only between its own instructions, and a statement
+# may take hours.  So SQLite calls a function after so many of its instructions, less than
+# a millisecond of them.
+INSTRUCTIONS_PER_CALL = 10_000
+
+
+def open_connection(
+    database: Path | str, *, uri: bool = False, timeout: float = 5.0
+) -> sqlite3.Connection:
+    """Return a connection to *database* that begins no transaction by itself.
+
+    If a signal arrives during a statement, SQLite raises an error of its own;
+    `raise_on_signals` turns it into `SignalReceived`.
+    """
+    connection = sqlite3.connect(database, uri=uri, timeout=timeout, isolation_level=None)
+    connection.set_progress_handler(is_signal_received, INSTRUCTIONS_PER_CALL)
+    return connection
