@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sqlite3
 import unittest
@@ -35,6 +36,31 @@ HOSTILE_WORDS = [
 ]
 
 
+STATUS_COLUMNS = (
+    "Placed",
+    "Pending",
+    "Cancelled",
+    "Orders",
+    "Returned in part",
+    "Returned",
+)
+
+# In the order of the report.  A column of bars has no name.
+TABLE_HEADERS = [
+    "Figure, Value, Definition",
+    "Month, Gross, Discount, Refund, Net, Orders, New, Returning, AOV, Refund rate",
+    "Category, Products, Units, Gross, Line discount, Gross share, ",
+    "SKU, Product, Category, Units, Gross, Line discount",
+    "Method, Charges, Failed, Charged, Refunded, Failed share, Charged share, ",
+    f"Month, {', '.join(STATUS_COLUMNS)}, Cancellation rate, Return rate",
+    "Country, Users, Customers, Orders, Net, Users who bought, AOV, Net share, ",
+    "Channel, Users, Customers, Orders, Net, Users who bought, AOV, Net share, ",
+    "Status, Rule, Severity, Rows, First rows, Check",
+    "Table, Rows, Manifest, SHA-256 of the file, SHA-256 of the content",
+    "Fact, Value",
+]
+
+
 class Markdown(ReportCase):
     """`report.md` is readable, and no value in the data breaks its tables."""
 
@@ -47,6 +73,15 @@ class Markdown(ReportCase):
             lines[4],
             r"^Data as of 2024-03-15 · seed 7 · content `[0-9a-f]{12}` · amounts in EUR$",
         )
+
+    def test_every_table_has_its_header(self) -> None:
+        lines = render_markdown(self.report_shop()).splitlines()
+        headers = [
+            header[2:-2].replace(" | ", ", ")
+            for header, rule in itertools.pairwise(lines)
+            if rule.startswith("| --- ") and header.startswith("| ")
+        ]
+        self.assertEqual(headers, TABLE_HEADERS)
 
     def test_verdict_is_rendered_from_its_counts_and_not_from_its_text(self) -> None:
         report = self.report_shop()
