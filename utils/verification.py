@@ -75,6 +75,8 @@ def find_line_difference(found: str, expected: str) -> str:
 
     >>> find_line_difference("a\nc\n", "a\nb\n")
     "line 2 is 'c', expected 'b'"
+    >>> find_line_difference("a", "a\n")
+    'the ends differ'
     """
     pairs = zip_longest(found.split("\n"), expected.split("\n"), fillvalue="")
     for number, (line, other) in enumerate(pairs, start=1):
