@@ -139,7 +139,7 @@ class Quotes(FaultCase):
                 "users.csv:3:5: E_QUOTES the quote that opens here is never closed",
                 (
                     "users.csv:5:4: E_RULE country_code is 'x', which breaks the rule"
-                    " country_code_is_two_capitals"
+                    " country_code_is_two_capitals; expected 2 capital letters, such as DE"
                 ),
             ],
         )
@@ -157,7 +157,7 @@ class Quotes(FaultCase):
                 ),
                 (
                     "users.csv:4:4: E_RULE country_code is 'x', which breaks the rule"
-                    " country_code_is_two_capitals"
+                    " country_code_is_two_capitals; expected 2 capital letters, such as DE"
                 ),
             ],
         )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from utils.contract import split_sql
 
 _TEXT = re.compile(r"'((?:[^']|'')*)'")
 _CHOICE = re.compile(r"\s*(\w+)\s+IN\s*\((.*)\)\s*", re.DOTALL | re.IGNORECASE)
+
+
+_EQUATION = re.compile(r"\s*(\w+)\s*=([\w\s()+*-]+)")
+_CAPITALS = re.compile(r"\s*\w+\s+GLOB\s+'((?:\[A-Z\])+)'\s*", re.IGNORECASE)
 
 
 class Rule(NamedTuple):
@@ -27,15 +31,44 @@ class Rule(NamedTuple):
             return []
         return [text.replace("''", "'") for text in _TEXT.findall(choice[2])]
 
+    @property
+    def is_instant(self) -> bool:
+        """Return whether the rule accepts instants of UTC only."""
+        return "%Y-%m-%dT%H:%M:%SZ" in self.expression
+
+    @property
+    def equation(self) -> tuple[str, str] | None:
+        """Return the column and the arithmetic that it must equal, if the rule is that.
+
+        >>> Rule("total_is_sum", "total = net + tax").equation
+        ('total', 'net + tax')
+        """
+        equation = _EQUATION.fullmatch(self.expression)
+        return (equation[1], " ".join(equation[2].split())) if equation else None
+
+    def find_columns(self, columns: Iterable[str]) -> set[str]:
+        """Return those of *columns* that the rule compares."""
+        return {*re.findall(r"\w+", _TEXT.sub("", self.expression))} & {*columns}
+
     def describe_expected(self, value: str) -> str:
-        """Return what the rule accepts instead of *value*, or '' if that is not known."""
+        """Return what the rule accepts instead of *value*; if in doubt, its SQL.
+
+        >>> Rule("code_is_short", "code GLOB '[A-Z][A-Z]'").describe_expected("us")
+        '2 capital letters, such as DE; perhaps US'
+        """
         if self.choices:
             nearest = difflib.get_close_matches(value.strip().lower(), self.choices, n=1)
             hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
             return f"one of {', '.join(map(repr, self.choices))}{hint}"
-        if "%Y-%m-%dT%H:%M:%SZ" in self.expression:
+        if self.is_instant:
             return "a valid UTC instant, such as 2024-02-29T23:59:59Z"
-        return ""
+        capitals = _CAPITALS.fullmatch(self.expression)
+        if capitals:
+            count = capitals[1].count("[")
+            guess = value.strip().upper()
+            hint = f"; perhaps {guess}" if re.fullmatch(f"[A-Z]{{{count}}}", guess) else ""
+            return f"{count} capital letters, such as {'DEFGHIJK'[:count]}{hint}"
+        return " ".join(self.expression.split())
 
 
 def read_rules(statement: str) -> list[Rule]:

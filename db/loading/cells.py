@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from db.loading.money import explain_amount
 from db.loading.records import Record
 from utils.contract import Column
 from utils.database import EVENT_COLUMNS
@@ -26,27 +27,27 @@ def check_cell(column: Column, cell: str) -> tuple[str, str] | None:
         return None
     if not _INTEGER.fullmatch(cell):
         is_money = column.name.endswith("_cents")
+        hint = explain_amount(cell) if is_money else ""
+        if not is_money and (guess := guess_integer(cell)):
+            hint = f"perhaps {guess}"
         unit = "whole cents" if is_money else "a whole number"
-        guess = guess_integer(cell, is_money=is_money)
-        hint = f"; perhaps {guess}" if guess else ""
-        return "E_INTEGER", f"{unit} such as 4299{hint}"
+        return "E_INTEGER", f"{unit} such as 4299{f'; {hint}' if hint else ''}"
     if not _SMALLEST <= int(cell[:_MOST_DIGITS]) <= _LARGEST:
         return "E_RANGE", "an integer of at most 64 bits"
     return None
 
 
-def guess_integer(cell: str, *, is_money: bool) -> str:
+def guess_integer(cell: str) -> str:
     """Return the integer that *cell* probably means in its canonical form, or ''.
 
-    >>> guess_integer(" 012", is_money=False), guess_integer("19.99", is_money=True)
-    ('12', '1999')
+    >>> guess_integer(" 012"), guess_integer("1.0"), guess_integer("1,001")
+    ('12', '1', '1001')
     """
     text = cell.strip()
-    if re.fullmatch(r"[+-]?\d{1,18}", text):
-        return str(int(text))
-    if is_money and re.fullmatch(r"-?\d{1,16}\.\d\d", text):
-        return str(int(text.replace(".", "")))
-    return ""
+    if re.fullmatch(r"[+-]?\d{1,3}(?:,\d{3}){1,5}(?:\.0+)?", text):
+        text = text.replace(",", "")
+    whole = re.fullmatch(r"([+-]?\d{1,18})(?:\.0+)?", text)
+    return str(int(whole[1])) if whole else ""
 
 
 def convert(column: Column, cell: str) -> int | str | None:

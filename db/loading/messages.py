@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from db.loading.cells import is_blank
 from db.loading.faults import Fault, quote_value
+from db.loading.instants import explain_instant
 from db.loading.records import BadBytes, Record, UnreadableRecord
 from db.loading.signatures import Signature
 from utils.contract import ForeignKey
@@ -22,6 +24,9 @@ DELIMITERS = {
     ":": "colons",
     " ": "blanks",
 }
+
+
+_INTEGER = re.compile(r"-?[0-9]+")
 
 
 class FaultMessages:
@@ -266,8 +271,8 @@ class FaultMessages:
             expected=expected,
         )
 
-    def describe_broken_rule(self, record: Record, rule: Rule) -> Fault:
-        """Return the fault that *record* breaks *rule*."""
+    def describe_broken_rule(self, record: Record, rule: Rule, result: object) -> Fault:
+        """Return the fault that *record* breaks *rule*, which expects *result* if a sum."""
         column = find_named_column(rule.name, self.header)
         condition = " ".join(rule.expression.split())
         if column is None:
@@ -275,23 +280,47 @@ class FaultMessages:
                 record.line,
                 0,
                 "E_RULE",
-                f"the row breaks the rule {rule.name}",
+                f"the row breaks the rule {rule.name}; expected {condition}",
                 offset=record.offset,
                 expected=condition,
             )
         field = self.header.index(column) + 1
         cell = record.cells[field - 1]
         expected = rule.describe_expected(cell)
-        hint = f"; expected {expected}" if expected else ""
+        if rule.equation and isinstance(result, int) and _INTEGER.fullmatch(cell):
+            expected = self._describe_result(record, int(cell), rule.equation[1], result)
+        hint = explain_instant(cell) if rule.is_instant else ""
         return self._build(
             record.line,
             field,
             "E_RULE",
-            f"{column} is {quote_value(cell)}, which breaks the rule {rule.name}{hint}",
+            f"{column} is {quote_value(cell)}, which breaks the rule {rule.name}; expected"
+            f" {expected}{f'; {hint}' if hint else ''}",
             offset=record.offset,
             value=cell,
-            expected=expected or condition,
+            expected=expected,
         )
+
+    def _describe_result(
+        self, record: Record, value: int, computation: str, result: int
+    ) -> str:
+        """Return *result* with the cells it is computed of, and what it is from *value*."""
+        cells = {
+            name: cell
+            for name, cell in zip(self.header, record.cells, strict=True)
+            if _INTEGER.fullmatch(cell)
+        }
+        difference = abs(result - value)
+        equal = [
+            name
+            for name in re.findall(r"\w+", computation)
+            if name in cells and abs(int(cells[name])) == difference
+        ]
+        hint = f"; the difference is {' or '.join(equal)}" if equal else ""
+        if any(name.startswith("tax") for name in equal):
+            hint += ": are prices with tax?"
+        shown = re.sub(r"\w+", lambda word: cells.get(word[0], word[0]), computation)
+        return f"{result} = {shown}{hint}"
 
     def describe_rejection(self, record: Record, reason: str) -> Fault:
         """Return the fault that SQLite rejects *record* for another *reason*."""

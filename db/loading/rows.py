@@ -6,6 +6,7 @@ again row by row, cell by cell and rule by rule.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -16,6 +17,7 @@ from db.loading.loader import CHUNK_ROWS
 from db.loading.messages import FaultMessages
 from db.loading.records import BAD_CHARACTERS, Record, RecordReader, UnreadableRecord
 from db.loading.scratch import ScratchTable, Value
+from utils.contract import Column
 from utils.rules import Rule, read_rules
 
 
@@ -37,7 +39,9 @@ class RowChecker:
             scratch.statement,
             f"rejected.{scratch.table.name}",
             scratch.line,
+            scratch.header,
         )
+        self._parents = {key.column: key.parent_table for key in scratch.table.foreign_keys}
         self.has_all_parents = True
 
     def find_faults(self, reader: RecordReader) -> Iterator[Fault]:
@@ -96,8 +100,8 @@ class RowChecker:
         faults = list(self._check_cells(record, values))
         self._scratch.reject(record, values)
         faults += [
-            self._messages.describe_broken_rule(record, rule)
-            for rule in self._rules.find_broken(record.line)
+            self._messages.describe_broken_rule(record, rule, result)
+            for rule, result in self._rules.find_broken(record.line)
         ]
         yield from faults
         if faults or has_bad_bytes:
@@ -110,9 +114,9 @@ class RowChecker:
         columns, cells = self._scratch.columns, record.cells
         if len(cells) != len(columns):
             return self._messages.describe_width(record)
-        if not any(map(check_cell, columns, cells)):
-            return None
-        return self._messages.describe_line(record)
+        fault = self._messages.describe_line(record)
+        is_row = fault is None or not any(map(check_cell, columns, cells))
+        return None if is_row else fault
 
     def _check_cells(self, record: Record, values: dict[str, Value]) -> Iterator[Fault]:
         """Yield the faults of the cells; put the value of each valid one into *values*."""
@@ -124,7 +128,20 @@ class RowChecker:
             if fault is None:
                 values[column.name] = convert(column, cell)
             else:
-                yield self._messages.describe_cell(record, field, *fault)
+                code, expected = fault
+                yield self._messages.describe_cell(
+                    record, field, code, expected + self._advise_on_key(column, cell)
+                )
+
+    def _advise_on_key(self, column: Column, cell: str) -> str:
+        """Return what to do about the invalid *cell* of a key or reference *column*."""
+        parent = self._parents.get(column.name)
+        if cell == "" and parent is not None:
+            return f"; add a row to {parent}.csv for all rows without one, or omit them"
+        is_key = parent is not None or column.name in self._scratch.table.key
+        if is_key and re.search("[A-Za-z]", cell):
+            return "; replace each text by a number of its own, the same in all files"
+        return ""
 
     def _accept(self, record: Record) -> Iterator[Fault]:
         """Accept a row that is valid by itself, unless it repeats a key."""
@@ -144,7 +161,7 @@ class RowChecker:
                 continue
             guess = cell
             if check_cell(column, cell) is not None:
-                guess = guess_integer(cell, is_money=False)
+                guess = guess_integer(cell)
             if check_cell(column, guess) is None and not BAD_CHARACTERS.search(guess):
                 known.add(column.name)
                 self._scratch.add_guess(column.name, convert(column, guess))
@@ -155,25 +172,42 @@ class RuleBook:
     """The CHECK rules of the CREATE *statement*, one by one; SQLite names only the first.
 
     Their text is taken from the statement and evaluated over a row of *table*, which has
-    the same columns and no rules.
+    the same *columns* and no rules.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, statement: str, table: str, row_name: str
+        self,
+        connection: sqlite3.Connection,
+        statement: str,
+        table: str,
+        row_name: str,
+        columns: Sequence[str],
     ) -> None:
         self._connection = connection
         self._rules = read_rules(statement)
-        answers = ", ".join(f"NOT ({rule.expression})" for rule in self._rules)
-        self._query = f"SELECT {answers} FROM {table} WHERE {row_name} = ?"
+        self._columns = [rule.find_columns(columns) for rule in self._rules]
+        answers = [f"NOT ({rule.expression})" for rule in self._rules]
+        results = [rule.equation[1] if rule.equation else "NULL" for rule in self._rules]
+        self._query = (
+            f"SELECT {', '.join([*answers, *results])} FROM {table} WHERE {row_name} = ?"
+        )
 
-    def find_broken(self, row: int) -> Iterator[Rule]:
-        """Yield the rules that the row called *row* breaks."""
+    def find_broken(self, row: int) -> Iterator[tuple[Rule, Value]]:
+        """Yield the rules that the row called *row* breaks, and the result they expect.
+
+        A rule about several columns is not among them if one of these breaks a rule of its
+        own: it would only repeat that.
+        """
         if not self._rules:
             return
-        answers = self._connection.execute(self._query, (row,)).fetchone()
-        for rule, answer in zip(self._rules, answers, strict=True):
-            if answer:
-                yield rule
+        cells = self._connection.execute(self._query, (row,)).fetchone()
+        answers, results = cells[: len(self._rules)], cells[len(self._rules) :]
+        checked = zip(self._rules, self._columns, answers, results, strict=True)
+        broken = [each for each in checked if each[2]]
+        wrong = set().union(*(columns for _, columns, *_ in broken if len(columns) == 1))
+        for rule, columns, _, result in broken:
+            if len(columns) == 1 or not columns & wrong:
+                yield rule, result
 
 
 def add_unchecked(fault: Fault, what: str = "", *, is_parent: bool) -> Fault:

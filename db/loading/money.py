@@ -1,0 +1,93 @@
+"""An amount that is not written in whole cents: what it means, if it has one reading."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from decimal import Decimal
+
+# An amount: perhaps with a currency before or after it, a sign, or the brackets of
+# accounts.  A number begins and ends with a digit.
+_AMOUNT = re.compile(
+    r"(?P<open>\(?)(?P<before>[^\d\s.,()+-]{0,3})\s*(?P<sign>[+-]?)\s*"
+    r"(?P<number>\d(?:[\d.,'\s]*\d)?)\s*(?P<after>[^\d\s.,()+-]{0,3})(?P<close>\)?)"
+)
+_SIGN_FIRST = re.compile(r"([+-])\s*([^\d\s.,()+-]{1,3})\s*")
+
+# Thousands in groups, then perhaps decimals after another separator.
+_GROUPED = re.compile(r"\d{1,3}([.,'\s])\d{3}(?:\1\d{3})*(?:(?!\1)[.,]\d{1,2})?")
+_SCIENTIFIC = re.compile(r"[+-]?\d+(?:\.\d+)?e[+-]?\d+", re.IGNORECASE)
+
+# A longer decimal, such as 15.299999999999999, is the text of a binary number if it is
+# this near to whole cents.
+_NOISE = Decimal("0.000001")
+
+# An amount of 64 bits has no more digits.
+_MOST_CHARACTERS, _MOST_DIGITS = 40, 18
+
+
+def explain_amount(cell: str) -> str:
+    """Return what *cell* means in cents, the question that decides, or ''.
+
+    >>> explain_amount("€12.50"), explain_amount("1.250,5"), explain_amount("abc")
+    ('perhaps 1250', 'perhaps 125050', '')
+    >>> explain_amount("12.500")
+    'is the point a decimal point or a thousands separator?'
+    >>> explain_amount("1250.0")
+    'is it 1250 or 125000 cents?'
+    """
+    text = _normalize(cell)
+    if len(text) > _MOST_CHARACTERS:
+        return ""
+    if _SCIENTIFIC.fullmatch(text):
+        return "write it without an exponent"
+    found = _AMOUNT.fullmatch(text)
+    if found is None or bool(found["open"]) != bool(found["close"]):
+        return ""
+    currencies = [found["before"], found["after"]]
+    if not all(map(_is_currency, currencies)):
+        return ""
+    minus = "-" if found["sign"] == "-" or found["open"] else ""
+    return _explain_number(found["number"], minus, has_unit=any(currencies))
+
+
+def _normalize(cell: str) -> str:
+    """Return *cell* with plain blanks and signs, the sign after the currency."""
+    text = unicodedata.normalize("NFKC", cell).strip()
+    text = text.replace("\u2212", "-").replace("\u2019", "'")
+    return _SIGN_FIRST.sub(r"\2\1", text, count=1) if text[:1] in "+-" else text
+
+
+def _is_currency(text: str) -> bool:
+    """Return whether *text* may be a currency, such as `€`, `EUR` or `US$`, or is empty."""
+    return all(each.isalpha() or unicodedata.category(each) == "Sc" for each in text)
+
+
+def _explain_number(number: str, minus: str, *, has_unit: bool) -> str:
+    """Return what the positive *number* means in cents; *minus* is put before it.
+
+    *has_unit* means that a currency is named, so that a whole number may be in its units.
+    """
+    if _GROUPED.fullmatch(number):
+        separators = re.findall(r"[.,'\s]", number)
+        if separators in (["."], [","]):
+            name = "point" if separators == ["."] else "comma"
+            return f"is the {name} a decimal {name} or a thousands separator?"
+        if separators[0] != separators[-1]:
+            number = re.sub(r"[.,'\s]", "", number[:-3]) + number[-3:]
+        else:
+            number = re.sub(r"[.,'\s]", "", number)
+    is_long = sum(map(str.isdigit, number)) > _MOST_DIGITS
+    if is_long or not re.fullmatch(r"\d+(?:[.,]\d+)?", number):
+        return ""
+    amount = Decimal(number.replace(",", "."))
+    cents = round(amount * 100)
+    if amount == 0:
+        return "perhaps 0"
+    if number.isdigit() and not has_unit:
+        return f"perhaps {minus}{int(number)}"
+    if number.isdigit() or re.fullmatch(r"\d+[.,]0", number):
+        return f"is it {minus}{int(amount)} or {minus}{cents} cents?"
+    if abs(amount * 100 - cents) <= _NOISE:
+        return f"perhaps {minus}{cents}"
+    return "it has a fraction of a cent"
