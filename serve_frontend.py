@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+    # Until `main` handles it, Ctrl-C ends the run at once: an import prints no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from utils.arguments import CommandLineParser, whole_number
 from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
+from utils.signals import raise_on_signals
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until stopped, and return the exit status."""
     args = build_parser().parse_args(argv)
-    # Imported late: importing http.server takes longer than all of --help.
-    from frontend.server import open_server, startup_notes, stop_on_signals
-
+    # A shell's background jobs ignore SIGINT, but must end.
+    usual = (signal.SIGINT, signal.SIGTERM)
     try:
-        with (
-            stop_on_signals(),
-            open_server(args.results_dir, host=args.host, port=args.port) as server,
-        ):
-            for note in startup_notes(server):
-                print_safely(f"serve_frontend: {note}", file=sys.stderr)
-            print_safely(f"🔌 Server running at {server.url}")
-            if args.open:
-                open_browser(server.url)
-            server.serve_forever()
+        with suppress(KeyboardInterrupt), raise_on_signals(though_ignored=usual):
+            serve(args)
     except (DataError, OSError) as error:
         report_error("serve_frontend", error)
         return 1
-    print_safely("Server stopped.")
+    # Its terminal may be closed.
+    with suppress(DataError):
+        print_safely("Server stopped.")
     return 0
+
+
+def serve(args: argparse.Namespace) -> None:
+    """Serve what *args* name until a signal arrives."""
+    # Imported late: importing http.server takes longer than all of --help.
+    from frontend.server import open_server, startup_notes
+
+    with open_server(args.results_dir, host=args.host, port=args.port) as server:
+        for note in startup_notes(server):
+            print_safely(f"serve_frontend: {note}", file=sys.stderr)
+        print_safely(f"🔌 Server running at {server.url}")
+        if args.open:
+            open_browser(server.url)
+        server.serve_forever()
 
 
 def open_browser(url: str) -> None:

@@ -11,14 +11,10 @@ import errno
 import http.server
 import ipaddress
 import os
-import signal
 import socket
 import socketserver
 import stat
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -351,28 +347,3 @@ def startup_notes(server: DashboardServer) -> list[str]:
 def describe_missing(file: ServedFile) -> str:
     """Return that a result is missing, and the command that makes it."""
     return f"{file.name} does not exist yet. Create it with: {file.made_by}"
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and Ctrl-Break end the block without an error.
-
-    Set the handlers even where SIGINT is ignored, as in a shell's background jobs.
-    """
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = {}
-    # Python sets handlers in the main thread only.
-    if threading.current_thread() is threading.main_thread():
-        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # the last on Windows only
-            if hasattr(signal, name):
-                number = getattr(signal, name)
-                previous[number] = signal.signal(number, stop)
-    try:
-        with suppress(KeyboardInterrupt):
-            yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -450,6 +450,52 @@ class SignalAtEachStep(CrashCase):
                 self.find_state()
 
 
+class InterruptedImport(ShopCase):
+    """Ctrl-C during the imports of a script gives no traceback."""
+
+    CODE = """
+import os, runpy, signal, sys
+_, module, *sys.argv = sys.argv
+class Finder:
+    def find_spec(name, *_):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+    def test_ctrl_c_during_an_import_leaves_no_traceback(self) -> None:
+        skip_on_windows("Windows cannot send SIGINT to a process")
+        for script, modules in {
+            "generate_data": ["argparse", "utils.signals", "data_generation.generate_data"],
+            "ingest": ["argparse", "utils.signals", "db.ingest", "db.loading.loader"],
+            "run_query": ["argparse", "utils.signals", "queries.run_query"],
+            "serve_frontend": ["utils.signals", "frontend.server", "http.server"],
+        }.items():
+            for module in modules:
+                with self.subTest(script, module=module):
+                    self.interrupt(script, module)
+
+    def interrupt(self, script: str, module: str) -> None:
+        """Send Ctrl-C when *script* imports *module*; fail unless it ends in order."""
+        options = ["--results-dir" if script == "serve_frontend" else "--out-dir"]
+        actions = {"generate_data": "--generate", "ingest": "--check"}
+        options += [str(self.folder), *filter(None, [actions.get(script)])]
+        finished = subprocess.run(
+            [sys.executable, "-c", self.CODE, module, f"{script}.py", *options],
+            cwd=ROOT,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        endings = {(-signal.SIGINT, ""), (130, f"{script}: error: interrupted\n")}
+        if script == "serve_frontend":
+            endings.add((0, ""))
+        self.assertIn((finished.returncode, finished.stderr), endings)
+        self.assertEqual(os.listdir(self.folder), [])
+
+
 class LongStatement(CrashCase):
     """A signal ends the run also while SQLite executes a statement."""
 

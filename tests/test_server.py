@@ -595,6 +595,15 @@ class WrongUsage(unittest.TestCase):
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+def start_with(number: int, action: str) -> list[str]:
+    """Return the beginning of a command line that starts a program with *action* set."""
+    code = (
+        f"import os, signal, sys; signal.signal({int(number)}, signal.{action});"
+        " os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    return [sys.executable, "-c", code]
+
+
 class StartAndStop(unittest.TestCase):
     """The script in its own process: its first line and its end."""
 
@@ -682,23 +691,30 @@ class StartAndStop(unittest.TestCase):
             handlers, [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
         )
 
-    def stop(self, process: subprocess.Popen[bytes], number: int) -> None:
-        """Send a signal and expect a clean end."""
-        process.send_signal(number)
+    def stop(self, process: subprocess.Popen[bytes], *numbers: int) -> None:
+        """Send signals and expect a clean end."""
+        notes = self.read("stderr")
+        for number in numbers:
+            process.send_signal(number)
         self.assertEqual(process.wait(PATIENCE), 0)
         self.assertEqual(self.read("stdout").splitlines()[1:], [b"Server stopped."])
-        self.assertNotIn(b"Traceback", self.read("stderr"))
+        self.assertEqual(self.read("stderr"), notes)
 
-    def test_ctrl_c_and_sigterm_end_the_script_cleanly(self) -> None:
+    def test_ctrl_c_sigterm_and_sighup_end_the_script_cleanly(self) -> None:
         skip_on_windows("Windows cannot send these signals to a process")
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.subTest(signal=number.name):
-                self.stop(self.start(), number)
+                self.stop(self.start(*start_with(number, "SIG_DFL")), number)
+
+    def test_two_signals_at_once_end_the_script_as_one_does(self) -> None:
+        skip_on_windows("Windows cannot send these signals to a process")
+        for numbers in (
+            (signal.SIGTERM, signal.SIGINT),
+            (signal.SIGINT, signal.SIGTERM, signal.SIGINT),
+        ):
+            with self.subTest(signals=[number.name for number in numbers]):
+                self.stop(self.start(), *numbers)
 
     def test_ctrl_c_ends_a_script_that_started_with_sigint_ignored(self) -> None:
         skip_on_windows("Windows has no ignored SIGINT to inherit")
-        ignoring = (
-            "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
-            " os.execv(sys.argv[1], sys.argv[1:])"
-        )
-        self.stop(self.start(sys.executable, "-c", ignoring), signal.SIGINT)
+        self.stop(self.start(*start_with(signal.SIGINT, "SIG_IGN")), signal.SIGINT)

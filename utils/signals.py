@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -31,9 +31,10 @@ class SignalReceived(KeyboardInterrupt):
 
 
 @contextmanager
-def raise_on_signals() -> Iterator[None]:
+def raise_on_signals(*, though_ignored: Container[int] = ()) -> Iterator[None]:
     """Raise `SignalReceived` in the block when the system or the user ends the run.
 
+    A signal that our parent ignores (nohup) stays ignored, unless it is *though_ignored*.
     Further signals are ignored to the end of the process, which is near.  Only the main
     thread receives signals; in another thread this does nothing.
     """
@@ -43,8 +44,7 @@ def raise_on_signals() -> Iterator[None]:
     _received.clear()
     before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     for number, handler in before.items():
-        # A signal that our parent ignores (nohup) stays ignored.
-        if handler is not signal.SIG_IGN:
+        if handler is not signal.SIG_IGN or number in though_ignored:
             signal.signal(number, _raise_first)
     try:
         yield
