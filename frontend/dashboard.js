@@ -17,6 +17,8 @@ const CUMULATIVE_NET = "cum_net_per_customer_cents";
 // An average of fewer cohorts is not drawn: it jumps where the next cohort drops out.
 const FEWEST_COHORTS = 5;
 const MONTHS_IN_YEAR = 12;
+// The axis of a faulty file must not keep the browser busy for ever.
+const MOST_MONTHS = 10000;
 
 // The word in the address, the column in the JSON, the name and its meaning.
 const METRICS = [
@@ -75,6 +77,7 @@ const TABLE_COLUMNS = {
 };
 
 const COLUMN_LABELS = {
+	__proto__: null,
 	aov_cents: "AOV",
 	sku: "SKU",
 	product_id: "ID",
@@ -82,29 +85,44 @@ const COLUMN_LABELS = {
 	failure_rate: "Failed",
 	orders_per_customer: "Orders",
 };
-const VERDICTS = {
-	pass: "✓ Data sound",
-	warn: "! Data sound, with warnings",
-	fail: "✕ Data not sound",
-};
+const VERDICTS = new Map([
+	["pass", "✓ Data sound"],
+	["warn", "! Data sound, with warnings"],
+	["fail", "✕ Data not sound"],
+]);
 const CHECK_ORDER = ["fail", "warn", "info", "pass"];
 
 const isNumber = Number.isFinite;
+const isObject = (value) => Object.prototype.toString.call(value) === "[object Object]";
 const isMoney = (column) => column.endsWith("_cents");
 const isIncomplete = (row) => row.is_complete === 0;
 const clamp = (n, low, high) => Math.min(high, Math.max(low, n));
 
 // ---- Reading and checking files
 
+// A fault of the file, in words for the reader.
+class FileFault extends Error {}
+
+// The prototype of all objects of a file. An object where the page expects text stops its panel
+// instead of becoming "[object Object]", and no name such as "constructor" finds a function.
+const FILE_OBJECT = {
+	__proto__: null,
+	toString() {
+		throw new FileFault("expected text or a number, found an object");
+	},
+};
+
 // Returns { document }, or { fault } with the reason in words.
 function readDocument(text) {
 	let document;
 	try {
-		document = JSON.parse(text);
+		document = JSON.parse(text, (_, value) =>
+			isObject(value) ? Object.setPrototypeOf(value, FILE_OBJECT) : value,
+		);
 	} catch {
 		return { fault: "is not JSON." };
 	}
-	if (Object.prototype.toString.call(document) !== "[object Object]") {
+	if (!isObject(document)) {
 		return { fault: "contains no results." };
 	}
 	const version = String(document.schema_version ?? "none");
@@ -125,7 +143,8 @@ function haveSameRows(report, query) {
 // Returns the known words of an address such as "#cohort=2025-03&metric=retention".
 function readAddress(hash, known) {
 	const words = [...new URLSearchParams(hash.replace(/^#/, ""))];
-	return Object.fromEntries(words.filter(([name, word]) => known[name]?.includes(word)));
+	const isKnown = ([name, word]) => Object.hasOwn(known, name) && known[name].includes(word);
+	return Object.fromEntries(words.filter(isKnown));
 }
 
 // Returns { document }, or { fault, command } with the reason and the command to run.
@@ -359,7 +378,7 @@ function makeTable(rows, columns, formats, { caption, bar, isBrief }) {
 			...others.map((column, n) =>
 				make(
 					"td",
-					column === "result" ? { "data-status": row.result } : looks[n + 1],
+					column === "result" ? { "data-status": row.result ?? "" } : looks[n + 1],
 					format(column, row[column]),
 				),
 			),
@@ -381,7 +400,12 @@ function makeFold(words, rows, formats, caption) {
 	const fold = make("details", {}, make("summary", {}, words));
 	const columns = Object.keys(rows[0] ?? {}).filter((column) => column !== "is_complete");
 	const build = () => {
-		if (fold.children.length === 1) fold.append(makeTable(rows, columns, formats, { caption }));
+		if (fold.children.length > 1) return;
+		try {
+			fold.append(makeTable(rows, columns, formats, { caption }));
+		} catch (error) {
+			fold.append(makeFault(error));
+		}
 	};
 	return on(fold, { toggle: build, build });
 }
@@ -409,6 +433,26 @@ function addRows(section, name, rows, formats, table = rows) {
 	section.append(makeFold("Show the numbers", table, formats, caption));
 }
 
+// Any other error than a FileFault follows from a value of another kind or none.
+function describeFault(error) {
+	console.debug(error);
+	const words = error instanceof FileFault ? error.message : "a value is missing or wrong";
+	return `This part of the file cannot be shown: ${words}. Create the file again.`;
+}
+
+// Shows the words that describe() returns, or why there are none.
+function showWords(node, describe) {
+	try {
+		node.textContent = describe();
+	} catch (error) {
+		node.textContent = describeFault(error);
+	}
+}
+
+function makeFault(error) {
+	return make("p", { class: "notice bad" }, describeFault(error));
+}
+
 // Draws a panel in a task of its own, so that the page answers between two panels.
 // A panel that cannot be drawn shows the reason and does not affect the others.
 async function drawPanel(section, render) {
@@ -417,9 +461,7 @@ async function drawPanel(section, render) {
 		section.hidden = render(section) === false;
 	} catch (error) {
 		section.hidden = false;
-		section.append(
-			make("p", { class: "notice bad" }, `This part of the file cannot be shown: ${error.message}`),
-		);
+		section.append(makeFault(error));
 	}
 }
 
@@ -443,15 +485,23 @@ function colourDomain(values) {
 }
 
 function heatStep(value, [low, high]) {
-	if (high <= low) return Math.floor(HEAT_STEPS / 2);
-	return clamp(Math.floor(((value - low) / (high - low)) * HEAT_STEPS), 0, HEAT_STEPS - 1);
+	const span = high - low;
+	if (span <= 0 || !isNumber(span)) return Math.floor(HEAT_STEPS / 2);
+	return clamp(Math.floor(((value - low) / span) * HEAT_STEPS), 0, HEAT_STEPS - 1);
+}
+
+// Fails where figures such as 1e308 leave the range of the arithmetic.
+function requireNumbers(...numbers) {
+	if (!numbers.every(isNumber)) throw new FileFault("its figures do not fit on an axis");
 }
 
 function linePath(points) {
+	requireNumbers(...points.flat());
 	return points.map(([x, y], n) => `${n ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
 }
 
 function boxPath(left, top, width, height) {
+	requireNumbers(left, top, width, height);
 	return `M${left} ${top}h${width}v${height}h${-width}z`;
 }
 
@@ -461,7 +511,7 @@ function stackSpans(values) {
 	return values.map((value) => {
 		const side = value < 0 ? "down" : "up";
 		const from = ends[side];
-		ends[side] += value ?? 0;
+		ends[side] += isNumber(value) ? value : 0;
 		return [from, ends[side]];
 	});
 }
@@ -496,6 +546,7 @@ function drawText(svg, x, y, words, anchor = "middle") {
 function drawAxis(svg, values, { left, right, top, bottom }, format) {
 	const ticks = niceTicks(Math.min(0, ...values), Math.max(0, ...values), 4);
 	const [first, last] = [ticks[0], ticks.at(-1)];
+	requireNumbers(first, last, last - first);
 	const y = (value) => bottom - ((value - first) / (last - first || 1)) * (bottom - top);
 	drawPath(svg, "grid", ticks.map((tick) => `M${left} ${y(tick)}H${right}`).join(""));
 	for (const tick of ticks) drawText(svg, left - 8, y(tick) + 4, format(tick), "end");
@@ -554,8 +605,10 @@ class Chart {
 
 	show(place) {
 		this.place = place.map((n, axis) => clamp(n, 0, this.size[axis] - 1));
-		this.drawing.mark(this.place);
-		this.readout.textContent = this.describe(this.place);
+		showWords(this.readout, () => {
+			this.drawing.mark(this.place);
+			return this.describe(this.place);
+		});
 	}
 
 	// Shows the place to which the chart also returns when the pointer leaves.
@@ -582,6 +635,7 @@ class Chart {
 // Draws a small line without axes.
 function drawSparkline(holder, values) {
 	const [low, high] = [Math.min(...values), Math.max(...values)];
+	if (!isNumber(high - low)) return;
 	const points = values.map((value, n) => [
 		2 + (n / (values.length - 1)) * 90,
 		26 - ((value - low) / (high - low || 1)) * 22,
@@ -674,7 +728,8 @@ function drawMonthNames(svg, rows, step, { left, bottom }, formats) {
 function renderHours(section, rows, formats) {
 	const counts = Array.from({ length: 7 }, () => Array(24).fill(0));
 	for (const row of rows) {
-		if (counts[row.weekday]) counts[row.weekday][row.hour] = row.order_count;
+		const isCell = isNumber(row.hour) && isNumber(counts[row.weekday]?.[row.hour]);
+		if (isCell && isNumber(row.order_count)) counts[row.weekday][row.hour] = row.order_count;
 	}
 	new Chart(section, {
 		height: 232,
@@ -755,6 +810,7 @@ function makeCurves({ cohorts, rows, average, forecast }) {
 	);
 	const lastMonths = forecasts.flat().map(([month]) => month + 1);
 	const months = Math.max(...lines.map((line) => line.length), ...lastMonths);
+	if (months > MOST_MONTHS) throw new FileFault("its months do not fit on an axis");
 	return { cohorts, average: drawn, lines, forecasts, months };
 }
 
@@ -991,8 +1047,16 @@ class CohortTable {
 		return this.metrics.find(({ key }) => key === this.selection.metric) ?? this.metrics[0];
 	}
 
-	// Draws the table again for the chosen metric, scale, cohort and order.
 	update() {
+		try {
+			this.redraw();
+		} catch (error) {
+			this.holder.replaceChildren(makeFault(error));
+		}
+	}
+
+	// Draws the table again for the chosen metric, scale, cohort and order.
+	redraw() {
 		const { metric, section, scale, currency } = this;
 		const cells = this.view.rows.flat();
 		const domainOf = makeColourDomains(metric, scale, cells);
@@ -1046,7 +1110,7 @@ class CohortTable {
 		const { cells } = this.shown[row];
 		this.place = [clamp(month, 0, cells.length - 1), row];
 		this.markedNode().setAttribute("data-here", "");
-		this.readout.textContent = describeCell(cells[this.place[0]], this.metrics, this.formats);
+		showWords(this.readout, () => describeCell(cells[this.place[0]], this.metrics, this.formats));
 	}
 
 	markedNode() {
@@ -1085,6 +1149,7 @@ class CohortTable {
 	}
 
 	answerKey(event) {
+		if (!find("table", this.holder)) return;
 		const [, row] = this.place;
 		const next = movePlace(event.key, this.place, this.shown[Math.max(0, row)].cells.length);
 		if (next) this.follow(next);
@@ -1238,7 +1303,7 @@ async function renderReport(report) {
 		[find("#hours"), "weekday_by_hour", renderHours],
 		...findAll("[data-trend]").map((section) => [section, section.dataset.trend, renderTopRows]),
 	];
-	showVerdict(report.verdict);
+	showVerdict(report.verdict?.status);
 	await drawPanel(find("#kpis dl[data-file=report]"), (list) =>
 		renderCards(list, reportCards(report, formats)),
 	);
@@ -1251,10 +1316,10 @@ async function renderReport(report) {
 	await drawPanel(find("#checks"), (section) => renderChecks(section, report, formats));
 }
 
-function showVerdict({ status } = {}) {
+function showVerdict(status) {
 	const badge = find("#verdict");
-	badge.dataset.status = status;
-	badge.textContent = VERDICTS[status] ?? "Data not checked";
+	badge.dataset.status = VERDICTS.has(status) ? status : "";
+	badge.textContent = VERDICTS.get(status) ?? "Data not checked";
 }
 
 function renderCards(list, cards) {
@@ -1469,7 +1534,7 @@ function renderClv(section, { summary, forecast, rows }, formats) {
 function describeHoldout({ refused, days, purchases = {} } = {}, { count, change }) {
 	if (refused) return `Not tested: ${refused}`;
 	return (
-		`Tested on the last ${days} days: ${count(purchases.forecast)} purchases were predicted,` +
+		`Tested on the last ${days ?? NO_FIGURE} days: ${count(purchases.forecast)} purchases were predicted,` +
 		` ${count(purchases.actual)} were made (${change(purchases.error)}).`
 	);
 }
@@ -1480,7 +1545,7 @@ function renderProvenance(section, report, query) {
 	const known = report ?? query;
 	const facts = {
 		Seed: report?.provenance?.generator?.seed,
-		Rows: report?.tables?.map(({ table, rows }) => `${table} ${rows}`).join(" · "),
+		Rows: report?.tables?.map(({ table, rows }) => `${table} ${rows ?? NO_FIGURE}`).join(" · "),
 		"Loaded content": known.dataset?.content_sha256,
 		Database: known.database?.sha256,
 		Query: query?.query?.sha256,
@@ -1572,7 +1637,8 @@ async function showResults() {
 		showFile("query", renderQuery),
 	]);
 	const { date } = makeFormats(null);
-	const days = new Set([report?.as_of, query?.as_of].filter(Boolean));
+	const isText = (day) => day && typeof day === "string";
+	const days = new Set([report?.as_of, query?.as_of].filter(isText));
 	if (days.size) find("#as-of").textContent = `As of ${[...days].map(date).join(" and ")}`;
 	if (report || query) {
 		await drawPanel(find("#provenance"), (section) => renderProvenance(section, report, query));

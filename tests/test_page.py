@@ -34,7 +34,7 @@ PAGE_FILES = ("index.html", "dashboard.css", "dashboard.js")
 BROWSER_CHECKS = ROOT / "tests" / "browser"
 
 # A plain static server does not compress, so this is what travels to the browser.
-MOST_BYTES = 70_000
+MOST_BYTES = 73_000
 HEAT_STEPS = 7
 
 # WCAG 2.2, 1.4.3 and 1.4.11: the least contrast of text and of graphics.
@@ -290,7 +290,7 @@ class PageInBrowser(unittest.TestCase):
         self.assertRegex(checks.stdout, r"(?m)^# pass 2\d")
 
     def test_page_passes_every_browser_check(self) -> None:
-        self.expect_checks("check_page.js", at_least=41)
+        self.expect_checks("check_page.js", at_least=44)
 
     def test_made_up_results_have_only_names_of_real_ones(self) -> None:
         self.run_node("sample_results.js", str(self.folder)).check_returncode()

@@ -322,3 +322,30 @@ test("the legend of colours names its ends, low first", () => {
 	]);
 	assertSame(page.legendEnds(metric, "month", [0, 0], euro), ["low", "high, within each month"]);
 });
+
+test("an object of a file never becomes text, and its names find no function", () => {
+	const { document } = page.readDocument('{"schema_version": "2.0", "a": [{"b": {"c": 1}}]}');
+	assert.throws(() => `${document.a[0]}`, /expected text or a number, found an object/);
+	assert.throws(() => page.formatValue("status", document.a[0].b, euro), /found an object/);
+	assert.equal(document.constructor, undefined);
+	assert.equal(page.columnLabel("constructor"), "Constructor");
+	assert.equal(page.columnLabel("__proto__"), "  proto  ");
+});
+
+test("an address with a name of the language chooses nothing", () => {
+	const known = { metric: ["aov"] };
+	assertSame(page.readAddress("#constructor=1&__proto__=aov&metric=aov", known), {
+		metric: "aov",
+	});
+});
+
+test("figures beyond the arithmetic lead to no coordinate", () => {
+	assert.equal(page.heatStep(1e308, [-1e308, 1e308]), 3);
+	assert.equal(page.heatStep(1e308, [0, 5]), page.HEAT_STEPS - 1);
+	assertSame(page.stackSpans(["5", 2]), [
+		[0, 0],
+		[0, 2],
+	]);
+	assert.throws(() => page.linePath([[0, Number.POSITIVE_INFINITY]]), /do not fit on an axis/);
+	assert.throws(() => page.boxPath(0, Number.NaN, 1, 1), /do not fit on an axis/);
+});

@@ -653,6 +653,82 @@ const checks = {
 		}
 	},
 
+	async an_object_or_an_extreme_figure_stops_its_panel_alone() {
+		const odd = { a: 1 };
+		const changes = {
+			"#checks": ({ report }) => Object.assign(report.verdict, { text: odd }),
+			"[data-trend=countries]": ({ report }) =>
+				Object.assign(report.trends.countries.rows[0], { country_code: odd }),
+			"#revenue": ({ report }) =>
+				Object.assign(report.trends.revenue_by_month.rows[0], {
+					net_cents: 1e308,
+					discount_cents: 1e308,
+				}),
+			"#customers": ({ report }) => {
+				report.trends.revenue_by_month.rows[0].new_customers = -1e308;
+				report.trends.revenue_by_month.rows[1].new_customers = 1e308;
+			},
+			"#kpis": ({ report }) => Object.assign(report.kpis, { net_cents: odd }),
+			"#clv": ({ query }) => Object.assign(query.forecast.holdout, { days: odd }),
+			"#curves": ({ query }) =>
+				Object.assign(query.forecast.cohorts.at(-13).horizons[0], { months_since: 1e308 }),
+			"#cohorts": ({ query }) => Object.assign(query, { currency: odd }),
+			"#provenance": ({ report }) => Object.assign(report.provenance.generator, { seed: odd }),
+		};
+		for (const [panel, change] of Object.entries(changes)) {
+			const [report, query] = realistic();
+			change({ report, query });
+			putResults(report, query);
+			const { tab, seen } = await open(settings.url);
+			if (panel === "#cohorts") await tab.click("input[value=cum_net]");
+			assert.deepEqual(seen.warnings, [], panel);
+			const faulty = await tab.$$eval("section .notice", (nodes) => nodes.length);
+			assert.equal(faulty, 1, panel);
+			assert.match(await textOf(tab, `${panel} .notice`), /^This part of the file cannot be shown/);
+			const html = await tab.$eval("body", (body) => body.outerHTML);
+			assert.doesNotMatch(html, /\[object|NaN|Infinity|undefined/, panel);
+			await tab.close();
+		}
+	},
+
+	async a_figure_that_fails_later_is_reported_in_its_place() {
+		const [report, query] = realistic();
+		report.trends.revenue_by_month.rows[0].order_count = { a: 1 };
+		query.cells[1].order_count = { a: 1 };
+		putResults(report, query);
+		const { tab, seen } = await open(settings.url);
+		await tab.focus("#revenue .plot");
+		await tab.keyboard.press("Home");
+		assert.match(await textOf(tab, "#revenue .readout"), /cannot be shown: expected text/);
+		await tab.keyboard.press("End");
+		assert.match(await textOf(tab, "#revenue .readout"), /^Dec 2024/);
+		await tab.click("#revenue summary");
+		await tab.waitForSelector("#revenue details .notice");
+		await tab.focus("#table");
+		await tab.keyboard.press("ArrowDown");
+		await tab.keyboard.press("ArrowRight");
+		assert.match(await textOf(tab, "#cohorts .readout"), /cannot be shown: expected text/);
+		await tab.click("input[value=orders]");
+		assert.match(await textOf(tab, "#table"), /cannot be shown: expected text/);
+		await tab.click("input[value=aov]");
+		assert.match(await textOf(tab, "#table"), /Dec 2024/);
+		assert.deepEqual(seen.warnings, []);
+	},
+
+	async a_verdict_that_the_page_does_not_know_is_no_verdict() {
+		for (const status of [{ a: 1 }, ["pass"], "__proto__", "constructor", "toString", 1, null]) {
+			const [report, query] = realistic();
+			report.verdict.status = status;
+			putResults(report, query);
+			const { tab, seen } = await open(`${settings.url}#constructor=1&__proto__=2`);
+			assert.equal(await textOf(tab, "#verdict"), "Data not checked");
+			assert.equal(await textOf(tab, "#notices"), "");
+			assert.equal((await tab.$$("section .notice")).length, 0);
+			assert.deepEqual(seen.warnings, []);
+			await tab.close();
+		}
+	},
+
 	async files_of_two_databases_are_reported() {
 		const [report, query] = realistic();
 		query.dataset.content_sha256 = "9".repeat(64);

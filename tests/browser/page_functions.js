@@ -8,6 +8,7 @@ const vm = require("node:vm");
 
 const SCRIPT = path.join(__dirname, "../../frontend/dashboard.js");
 const NAMES = [
+	"boxPath",
 	"colourDomain",
 	"columnLabel",
 	"countNoun",
@@ -22,6 +23,7 @@ const NAMES = [
 	"heatStep",
 	"isEmpty",
 	"legendEnds",
+	"linePath",
 	"makeColourDomains",
 	"makeCurves",
 	"makeFormats",
