@@ -6,7 +6,7 @@ import csv
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -39,7 +39,13 @@ from db.loading.swap import (
 )
 from utils.contract import MANIFEST_NAME, SCHEMA_PATH, Contract, read_contract
 from utils.csv_bytes import RejectedInput
-from utils.helpers import DATABASE_PATH, DataError, identify_file
+from utils.helpers import (
+    DATABASE_PATH,
+    HAS_CHANGE_TIME,
+    DataError,
+    hash_file,
+    identify_file,
+)
 from utils.manifest import Manifest, compare_with_manifest, read_manifest
 
 # Called with the rows read so far and the share of the bytes, per mille.
@@ -170,7 +176,7 @@ def _load_or_diagnose(
     try:
         with _explain_system_errors(load):
             loaded = _build_database(load)
-            _require_unchanged(load, before)
+            _require_unchanged(load, before, loaded)
             if not load.is_check:
                 publish_database(name_partials(load.target)[0], load.target)
             return loaded
@@ -188,9 +194,17 @@ def _identify_files(load: _Load) -> list[tuple[int, ...]]:
     return [identify_file(path) for path in _list_csv_files(load.contract, load.data_dir)]
 
 
-def _require_unchanged(load: _Load, before: list[tuple[int, ...]]) -> None:
-    """Raise `DataError` unless the input files are those identified by *before*."""
-    if _identify_files(load) != before:
+def _require_unchanged(
+    load: _Load, before: list[tuple[int, ...]], loaded: Sequence[LoadedFile] = ()
+) -> None:
+    """Raise `DataError` unless the input files are those identified by *before*.
+
+    Where the system does not record each change, the files in *loaded* are hashed again.
+    """
+    hashed = () if HAS_CHANGE_TIME else loaded
+    if _identify_files(load) != before or any(
+        hash_file(load.data_dir / file.name) != file.sha256 for file in hashed
+    ):
         raise DataError(
             f"{load.data_dir}: a file changed while it was read; the database was left as"
             " it is. Wait until the files are complete, then run again."

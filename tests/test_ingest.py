@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,13 @@ from tests.support import (
 )
 from utils.contract import SCHEMA_PATH, read_contract
 from utils.rules import read_rules
+
+
+def exchange(path: Path) -> None:
+    """Change a letter of the file *path*; its size and its time of modification stay."""
+    status = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"@", b"A", 1))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 class Manifest(LoadCase):
@@ -154,17 +162,32 @@ class MissingFile(LoadCase):
         self.assertEqual(set(os.listdir(self.folder)), beside)
         return errors
 
-    def test_file_that_changes_while_it_is_read_stops_the_load(self) -> None:
+    def change_during_load(self, change: Callable[[Path], object]) -> None:
+        """Call *change* with the path of users.csv when it has been read."""
         read = loader.load_table
         path = self.folder / "users.csv"
 
-        def read_and_touch(*arguments: Any) -> Any:
+        def read_and_change(*arguments: Any) -> Any:
             loaded = read(*arguments)
-            path.write_bytes(path.read_bytes() + b"\n")
+            if path in arguments:
+                change(path)
             return loaded
 
-        with mock.patch("db.loading.loader.load_table", read_and_touch):
+        with mock.patch("db.loading.loader.load_table", read_and_change):
             self.refuse("a file changed while it was read", "run again")
+
+    def test_file_that_changes_while_it_is_read_stops_the_load(self) -> None:
+        self.change_during_load(lambda path: path.write_bytes(path.read_bytes() + b"\n"))
+
+    def test_file_exchanged_with_its_size_and_time_kept_stops_the_load(self) -> None:
+        self.change_during_load(exchange)
+
+    def test_exchanged_file_stops_the_load_where_changes_have_no_time(self) -> None:
+        with (
+            mock.patch("db.ingest.HAS_CHANGE_TIME", new=False),
+            mock.patch("db.ingest.identify_file", lambda path: (path.stat().st_size,)),
+        ):
+            self.change_during_load(exchange)
 
     def test_folder_in_place_of_a_file_is_named(self) -> None:
         (self.folder / "orders.csv").unlink()

@@ -80,10 +80,19 @@ def read_regular_file(path: Path, most_bytes: int) -> bytes:
     return data
 
 
+# Windows records when a file was created, but not when it was last changed.
+HAS_CHANGE_TIME = os.name != "nt"
+
+
 def identify_file(path: Path) -> tuple[int, ...]:
-    """Return numbers that change when the file at *path* is written or replaced."""
+    """Return numbers, first the size, that change when the file at *path* is changed.
+
+    A program can set the time of modification, as `cp -p` and `rsync -t` do, but not the
+    time of change.  Unless `HAS_CHANGE_TIME`, only the content shows such a change.
+    """
     status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return status.st_size, *times, status.st_dev, status.st_ino
 
 
 # What the user can do about an error of the operating system.
