@@ -121,7 +121,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         type=whole_number(0, 999_999_999),
         default=None,
         metavar="N",
-        help="number of faults to list of each kind in each file (default: 100)",
+        help="number of faults to list of each code in each column (default: 100)",
     )
     parser.add_argument(
         "--errors",

@@ -64,17 +64,49 @@ class FaultReport(FaultCase):
         self.assertEqual(len(found.first), 14)
         self.assertEqual(
             dict(found.counts),
-            {("payments.csv", "E_INTEGER"): 3000, ("payments.csv", "E_RULE"): 3000},
+            {
+                ("payments.csv", "amount_cents", "E_INTEGER"): 3000,
+                ("payments.csv", "kind", "E_RULE"): 3000,
+            },
         )
         self.assertEqual(len(written), 6000)
         result = self.ingest("--max-errors", 7)
-        self.assertIn("… and 2,993 more E_INTEGER in payments.csv", result.stderr)
+        self.assertIn(
+            "    3,000  E_INTEGER     payments.csv amount_cents (7 listed)\n", result.stderr
+        )
         self.assertIn("--errors FILE writes all of them", result.stderr)
         self.assertEqual(result.stderr.count("payments.csv:"), 14)
-        # By default a hundred of each code are listed.
+        # By default a hundred of each kind are listed.
         result = self.ingest()
-        self.assertIn("… and 2,900 more E_RULE in payments.csv", result.stderr)
+        self.assertIn(
+            "    3,000  E_RULE        payments.csv kind (100 listed)\n", result.stderr
+        )
         self.assertEqual(result.stderr.count("payments.csv:"), 200)
+
+    def test_faults_of_one_column_do_not_hide_those_of_another(self) -> None:
+        header = ",".join(read_contract().tables[4].column_names)
+        rows = [f"{n},1,gift,card,failed,5,2024-01-01T00:00:00Z" for n in range(1, 201)]
+        rows += [f"{n},1,charge,card,paid,5,2024-01-01T00:00:00Z" for n in range(201, 801)]
+        (self.folder / "payments.csv").write_text("\n".join([header, *rows]), "utf-8")
+        self.edit("users", set_cell(3, 5, ""))
+        first, *lines = self.ingest().stderr.splitlines()
+        self.assertIn("801 faults in the input", first)
+        self.assertEqual(
+            lines[:3],
+            [
+                "        1  E_MISSING     users.csv city",
+                "      600  E_RULE        payments.csv status (100 listed)",
+                "      200  E_RULE        payments.csv kind (100 listed)",
+            ],
+        )
+        self.assertEqual(
+            [
+                sum(f" {column} is " in line for line in lines)
+                for column in ("kind", "status")
+            ],
+            [100, 100],
+        )
+        self.assertIn("--errors FILE writes all of them", lines[-1])
 
     def test_faults_at_the_edges_of_chunks_are_found(self) -> None:
         contract = read_contract()

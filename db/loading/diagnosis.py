@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from db.loading.faults import MOST_FAULTS, Fault, Faults
+from db.loading.faults import MOST_FAULTS, Fault, FaultKind, Faults, identify_kind
 from db.loading.header import read_header
 from db.loading.keys import find_duplicates, find_orphans
 from db.loading.messages import FaultMessages
@@ -34,15 +34,15 @@ def find_faults(
 ) -> Faults:
     """Return the faults of the contract's CSV files in *data_dir*.
 
-    Of each code in each file the first *max_errors* are kept; *write_fault* gets every one,
+    Of each kind the first *max_errors* are kept; *write_fault* gets every one,
     in reading order.
     """
     first: list[Fault] = []
-    counts: Counter[tuple[str, str]] = Counter()
+    counts: Counter[FaultKind] = Counter()
     with open_scratch(contract) as scratch:
         for fault in _read_files(scratch, contract, data_dir):
             write_fault(fault)
-            kind = fault.file, fault.code
+            kind = identify_kind(fault)
             counts[kind] += 1
             if counts[kind] <= max_errors:
                 first.append(fault)

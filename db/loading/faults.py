@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from utils.atomic_files import open_atomically
+from utils.formats import count_noun
 from utils.helpers import DataError
 
-# Faults of one code in one file that are listed; the others are only counted.
+# Faults of one kind that are listed; the others are only counted.
 MOST_FAULTS = 100
+
+# So many faults are counted by kind before they are listed.
+_SUMMARIZED_FAULTS = 20
 
 # Values are quoted up to this many characters.
 QUOTED_CHARACTERS = 40
@@ -60,11 +64,19 @@ class Fault(NamedTuple):
         }
 
 
+class FaultKind(NamedTuple):
+    """Faults of the same *code* in the same *column* of a *file*."""
+
+    file: str
+    column: str | None
+    code: str
+
+
 class Faults(NamedTuple):
-    """The *first* faults of each code in each file, by line, and the counts of all."""
+    """The *first* faults of each kind, by line, and the counts of all."""
 
     first: list[Fault]
-    counts: Counter[tuple[str, str]]
+    counts: Counter[FaultKind]
 
     @property
     def total(self) -> int:
@@ -77,33 +89,43 @@ class Faults(NamedTuple):
 
 
 class InputFaults(DataError):
-    """The input has *faults*; the message lists them, one a line.
+    """The input has *faults*; the message counts them by kind, then lists them one a line.
 
     If some are not listed, *where_all* is a sentence about where all of them are.  *also*
     is a second error, or ''.
     """
 
     def __init__(self, faults: Faults, *, where_all: str, also: str = "") -> None:
-        noun = "fault" if faults.total == 1 else "faults"
-        rest = list(_count_unlisted(faults))
-        if rest and not also:
-            rest.append(where_all)
-        elif also:
-            rest.append(also)
-        super().__init__(
-            f"{faults.total:,} {noun} in the input; the database was left as it is.\n"
-            + "\n".join([*map(str, faults.first), *rest])
-        )
+        is_complete = len(faults.first) == faults.total
+        is_summarized = faults.total >= _SUMMARIZED_FAULTS or not is_complete
+        last = also or ("" if is_complete else where_all)
+        count = count_noun(faults.total, "fault")
+        lines = [
+            f"{count} in the input; the database was left as it is.",
+            *(_summarize(faults) if is_summarized else []),
+            *map(str, faults.first),
+            *([last] if last else []),
+        ]
+        super().__init__("\n".join(lines))
         self.faults = faults
 
 
-def _count_unlisted(faults: Faults) -> Iterator[str]:
-    """Yield a line for each code of a file that has more faults than are listed."""
-    listed = Counter((fault.file, fault.code) for fault in faults.first)
-    for (file, code), count in faults.counts.items():
-        more = count - listed[file, code]
-        if more:
-            yield f"… and {more:,} more {code} in {file}"
+def _summarize(faults: Faults) -> Iterator[str]:
+    """Yield a line for each kind of fault with its count, those of a file together."""
+    listed = Counter(map(identify_kind, faults.first))
+    files = list(dict.fromkeys(kind.file for kind in faults.counts))
+    kinds = sorted(
+        faults.counts.items(), key=lambda item: (files.index(item[0].file), -item[1])
+    )
+    for kind, count in kinds:
+        place = f"{kind.file} {kind.column}" if kind.column else kind.file
+        note = f" ({listed[kind]:,} listed)" if listed[kind] < count else ""
+        yield f"{count:>9,}  {kind.code:<12}  {place}{note}"
+
+
+def identify_kind(fault: Fault) -> FaultKind:
+    """Return the kind of *fault*."""
+    return FaultKind(fault.file, fault.column, fault.code)
 
 
 def quote_value(value: str) -> str:
