@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from queries.options import Options, apply_options
 from queries.sql_text import find_parts
-from utils.helpers import PROJECT_ROOT, DataError
+from utils.helpers import MOST_SQL_BYTES, PROJECT_ROOT, DataError, read_regular_file
 
 QUERY_PATH = Path(__file__).resolve().with_name("join_query.sql")
 
@@ -59,7 +59,7 @@ def read_cohort_query(path: Path | None, options: Options) -> CohortQuery:
 
 def _read_sql(path: Path) -> tuple[bytes, str]:
     try:
-        sql = path.read_bytes()
+        sql = read_regular_file(path, MOST_SQL_BYTES)
         text = sql.decode("utf-8-sig")
     except OSError as error:
         raise DataError(

@@ -366,6 +366,12 @@ class SchemaFile(LoadCase):
                 self.assertEqual(result.status, 1)
                 self.assertIn("schema.sql: ", result.stderr)
 
+    def test_schema_that_is_a_device_is_refused(self) -> None:
+        skip_on_windows("Windows has no such file")
+        result = self.ingest("--schema", "/dev/zero")
+        self.assertEqual(result.status, 1)
+        self.assertIn("/dev/zero: cannot be read: it is not a regular file", result.stderr)
+
     def test_schema_that_csv_files_cannot_fill_is_named(self) -> None:
         schema = self.folder / "schema.sql"
         elsewhere = self.folder / "elsewhere.db"

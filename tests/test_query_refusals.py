@@ -12,7 +12,9 @@ from unittest import mock
 from queries.query_file import QUERY_PATH
 from queries.sql_text import find_parts
 from tests.query_cases import RefusalCase
+from tests.support import skip_on_windows
 from utils.contract import PROVENANCE_TABLE
+from utils.helpers import MOST_SQL_BYTES
 
 AT_NOON = "2024-01-11T12:00:00Z"
 
@@ -154,6 +156,19 @@ class OwnQuery(RefusalCase):
         }.items():
             with self.subTest(sql):
                 path = self.write_query(sql)
+                self.assert_refused(str(path), expected, arguments=["--query", path])
+
+    def test_query_that_is_a_device_a_pipe_or_very_large_is_refused(self) -> None:
+        skip_on_windows("Windows has no such files")
+        pipe, large = self.folder / "pipe.sql", self.folder / "large.sql"
+        os.mkfifo(pipe)
+        large.write_bytes(b" " * (MOST_SQL_BYTES + 1))
+        for path, expected in {
+            Path("/dev/zero"): "it is not a regular file. Name an SQL file with --query.",
+            pipe: "it is not a regular file",
+            large: "it has more than 1,048,576 bytes",
+        }.items():
+            with self.subTest(path):
                 self.assert_refused(str(path), expected, arguments=["--query", path])
 
     def test_missing_or_binary_file_is_refused(self) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from utils.connections import open_connection
-from utils.helpers import PROJECT_ROOT, DataError
+from utils.helpers import MOST_SQL_BYTES, PROJECT_ROOT, DataError, read_regular_file
 
 SCHEMA_PATH = PROJECT_ROOT / "db" / "schema.sql"
 
@@ -109,7 +109,7 @@ def read_contract(schema_path: Path = SCHEMA_PATH) -> Contract:
             " Use a Python with a newer SQLite."
         )
     try:
-        source = schema_path.read_bytes()
+        source = read_regular_file(schema_path, MOST_SQL_BYTES)
     except OSError as error:
         raise DataError(
             f"{schema_path}: cannot be read: {error.strerror}. Name a schema with --schema."

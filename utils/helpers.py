@@ -35,6 +35,9 @@ ENGINE_NAMES = ("duckdb", "spark")
 # A document that a command reads has at most this many levels of lists and objects.
 MOST_LEVELS = 50
 
+# A file of SQL that the user names, a query or a schema, has at most this many bytes.
+MOST_SQL_BYTES = 1 << 20
+
 
 class DataError(Exception):
     """An error that the user can fix; the text names place, fault and next step."""
