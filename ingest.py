@@ -9,13 +9,14 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
+import re
 import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from utils.arguments import CommandLineParser, engine_options, whole_number
+from utils.arguments import CommandLineParser, day_of_years, engine_options, whole_number
 from utils.contract import SCHEMA_PATH
 from utils.helpers import (
     DATABASE_PATH,
@@ -29,6 +30,7 @@ from utils.helpers import (
     report_error,
     shorten_path,
 )
+from utils.months import FIRST_YEAR, LAST_YEAR
 from utils.signals import raise_on_signals, report_interruption
 
 
@@ -104,6 +106,32 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="tables and their rules (default: db/schema.sql)",
     )
+    parser.add_argument(
+        "--as-of",
+        type=day_of_years(FIRST_YEAR, LAST_YEAR),
+        default=None,
+        metavar="DATE",
+        help="last day that the data cover, YYYY-MM-DD, if datapackage.json does not state"
+        " it (default: the day of the last event)",
+    )
+    parser.add_argument(
+        "--currency",
+        type=currency_code,
+        default=None,
+        metavar="CODE",
+        help="ISO 4217 code of the amounts, if datapackage.json does not state it",
+    )
+
+
+def currency_code(text: str) -> str:
+    """Return *text* if it has the form of an ISO 4217 code, as an argument's type.
+
+    >>> currency_code("JPY")
+    'JPY'
+    """
+    if not re.fullmatch("[A-Z]{3}", text):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected an ISO 4217 code such as EUR")
+    return text
 
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:
@@ -177,6 +205,11 @@ def find_option_conflict(args: argparse.Namespace) -> str | None:
     lists_faults = args.errors is not None or args.max_errors is not None
     if lists_faults and not (args.ingest or args.check):
         return "--errors and --max-errors apply to a load; add --ingest or --check"
+    if (args.as_of or args.currency) and not (args.ingest or args.check):
+        return (
+            "--as-of and --currency apply to a load; add --ingest or --check, or state both"
+            " in datapackage.json"
+        )
     if args.engine != "spark" and args.spark_arg:
         return "--spark-arg is for --engine spark"
     if args.engine == "sqlite":
@@ -207,6 +240,8 @@ def run_ingest(args: argparse.Namespace) -> None:
             args.data_dir,
             args.database,
             args.schema,
+            as_of=args.as_of.isoformat() if args.as_of else None,
+            currency=args.currency,
             is_check=args.check,
             max_errors=MOST_FAULTS if args.max_errors is None else args.max_errors,
             errors_path=args.errors,

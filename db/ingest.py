@@ -46,7 +46,12 @@ from utils.helpers import (
     hash_file,
     identify_file,
 )
-from utils.manifest import Manifest, compare_with_manifest, read_manifest
+from utils.manifest import (
+    Manifest,
+    add_stated_facts,
+    compare_with_manifest,
+    read_manifest,
+)
 
 # Called with the rows read so far and the share of the bytes, per mille.
 OnProgress = Callable[[int, int], None]
@@ -90,6 +95,8 @@ def ingest_folder(
     database: Path = DATABASE_PATH,
     schema_path: Path = SCHEMA_PATH,
     *,
+    as_of: str | None = None,
+    currency: str | None = None,
     is_check: bool = False,
     max_errors: int = MOST_FAULTS,
     errors_path: Path | None = None,
@@ -97,6 +104,7 @@ def ingest_folder(
 ) -> LoadResult:
     """Load the CSV files in *data_dir* into a new *database* under the rules of the schema.
 
+    *as_of* (YYYY-MM-DD) and *currency* are recorded as if the manifest stated them.
     Return the files as they were read.  Raise `DataError` for anything the user can fix
     (`InputFaults` lists the faults of the files themselves, *max_errors* of each kind); the
     *database* is then unchanged, as it always is if *is_check*.  All faults are written to
@@ -110,6 +118,7 @@ def ingest_folder(
     require_files(contract, data_dir)
     require_replaceable(target, contract)
     manifest = read_manifest(data_dir / MANIFEST_NAME)
+    manifest = add_stated_facts(manifest, as_of=as_of, currency=currency)
     load = _Load(contract, schema_path, data_dir, manifest, target, is_check, on_progress)
     with lock_target(target):
         loaded = _load_or_raise(load, max_errors, errors_path)

@@ -208,9 +208,16 @@ def require_valid_rows(database: Path) -> None:
 
 
 def require_events_by_as_of(provenance: Provenance, totals: Totals, source: Path) -> None:
-    """Raise `DataError` unless all events of *source* are on or before its last day."""
+    """Raise `DataError` unless all events of *source* are on or before its last day.
+
+    After a stated last day there may be events: the report lists them, and the query
+    excludes them.
+    """
     as_of = find_as_of(provenance)
-    if totals.last_event_at is None or (as_of and totals.last_event_at[:10] <= as_of):
+    is_stated = as_of == provenance.get("generator", {}).get("window_end", "")
+    if totals.last_event_at is None or is_stated:
+        return
+    if as_of and totals.last_event_at[:10] <= as_of:
         return
     raise DataError(
         f"{source}: {PROVENANCE_TABLE}: as_of is {as_of or 'missing'}, but the last order"

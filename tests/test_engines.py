@@ -97,6 +97,14 @@ class DuckDbAnswers(EngineCase):
         self.assert_same_query(self.folder, self.folder, "--by", "country")
         self.assert_same_report(self.folder, self.folder)
 
+    def test_events_after_the_day_of_a_manifest_give_the_same_results(self) -> None:
+        self.copy_sample()
+        manifest = '{"window": {"end": "2025-06-30"}, "currency": "JPY"}'
+        (self.folder / "datapackage.json").write_text(manifest, encoding="utf-8")
+        self.assertEqual(self.ingest().status, 0)
+        self.assert_same_query(self.folder, self.folder)
+        self.assert_same_report(self.folder, self.folder)
+
     def test_shop_without_rows_gives_the_same_results(self) -> None:
         for table in read_contract().tables:
             text = ",".join(table.column_names) + "\n"

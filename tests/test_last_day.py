@@ -1,21 +1,27 @@
-"""The last day of the data and the years around it: stated, derived, bounded."""
+"""The last day of the data is stated or derived, and its years are bounded."""
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
 from contextlib import closing
+from typing import Any
 
+import ingest
+import run_query
 from queries.query_file import QUERY_PATH
 from queries.sql_text import replace_select
 from tests import shop
 from tests.fault_case import FaultCase, set_cell
 from tests.query_cases import QueryCase
-from tests.support import ShopCase
+from tests.support import ROOT, ShopCase, call
 from tests.test_checks import check_shop
+from utils.contract import MANIFEST_NAME
 from utils.database import EVENTS
 from utils.months import FIRST_YEAR, LAST_YEAR
 
-# Line 2 of each file, and the field with the time of the event.
+# The field with the time of the event.
 EVENT_FIELDS = {"users": 7, "orders": 3, "payments": 7}
 
 
@@ -97,3 +103,103 @@ class YearsOfTheReport(ShopCase):
                 expected = 0 if FIRST_YEAR <= year <= LAST_YEAR else 1
                 found = check_shop(connection)["format_timestamp"]["count"]
                 self.assertEqual(found, expected)
+
+
+class StatedDay(FaultCase):
+    """`--as-of` and `--currency` state what a manifest may state."""
+
+    def setUp(self) -> None:
+        """Put the last payment into a year that was mistyped: line 14 of the file."""
+        super().setUp()
+        self.edit("payments", set_cell(14, 7, "2052-03-12T20:00:10Z"))
+
+    def read_facts(self) -> dict[str, str]:
+        """Return the last day and the facts that a manifest states, as they are stored."""
+        rows = self.query(
+            "SELECT property, value FROM submission_meta WHERE subject = 'generator'"
+            " OR property = 'as_of'"
+        )
+        return dict(rows)
+
+    def query_shop(self) -> dict[str, Any]:
+        """Return the document of the query on the folder's database."""
+        result = call(run_query.main, "--database", self.database, "--out-dir", self.folder)
+        self.assertEqual((result.status, result.stderr), (0, ""), result)
+        document: dict[str, Any] = json.loads(
+            (self.folder / "query_result.json").read_text(encoding="utf-8")
+        )
+        return document
+
+    def test_stated_day_and_currency_are_recorded_as_facts_of_the_load(self) -> None:
+        result = self.ingest("--as-of", "2024-03-31", "--currency", "EUR")
+        self.assertEqual((result.status, result.stderr), (0, ""))
+        expected = {"as_of": "2024-03-31", "window_end": "2024-03-31", "currency": "EUR"}
+        self.assertEqual(self.read_facts(), expected)
+        document = self.query_shop()
+        self.assertEqual((document["as_of"], document["currency"]), ("2024-03-31", "EUR"))
+
+    def test_event_after_the_stated_day_is_a_finding_of_the_report(self) -> None:
+        self.ingest("--as-of", "2024-03-31")
+        with closing(sqlite3.connect(self.database)) as connection:
+            check = check_shop(connection)["causality_nothing_after_as_of"]
+        self.assertEqual((check["status"], check["count"]), ("fail", 1))
+        self.assertEqual(check["sample"][0][:2], ["payments", 13])
+
+    def test_mistyped_year_makes_no_cohort_old_enough_after_a_stated_day(self) -> None:
+        self.ingest()
+        clv = self.query_shop()["summary"]["clv"]
+        self.assertEqual([record["cohort_count"] for record in clv], [2, 2, 2, 2])
+        self.ingest("--as-of", "2024-03-31")
+        clv = self.query_shop()["summary"]["clv"]
+        self.assertEqual([record["cohort_count"] for record in clv], [0, 0, 0, 0])
+
+    def test_order_and_refund_after_the_stated_day_do_not_count(self) -> None:
+        self.ingest("--as-of", "2024-02-15")
+        document = self.query_shop()
+        # Orders 1, 2 and 3 of two customers; order 4 is cancelled, the others are later.
+        sums = {each["figure"]: each for each in document["reconciliation"]["sums"]}
+        self.assertEqual(sums["order_count"]["of_cells"], 3)
+        excluded = document["reconciliation"]["excluded_orders"]
+        counts = {each["reason"]: each["order_count"] for each in excluded}
+        self.assertEqual(counts, {"after the as-of day": 4, "status cancelled": 1})
+
+    def test_other_value_than_the_manifest_states_is_refused(self) -> None:
+        manifest = {"window": {"end": "2024-03-31"}, "currency": "EUR"}
+        text = json.dumps(manifest)
+        (self.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+        for option, value, stated in (
+            ("--as-of", "2024-04-01", "2024-03-31"),
+            ("--currency", "USD", "EUR"),
+        ):
+            result = self.ingest(option, value)
+            self.assertEqual((result.status, result.stdout), (1, ""))
+            self.assertEqual(
+                result.stderr,
+                f"ingest: error: {option} {value}: datapackage.json states {stated}. Omit"
+                " the option, or correct the manifest.\n",
+            )
+            self.assertFalse(self.database.exists())
+        result = self.ingest("--as-of", "2024-03-31", "--currency", "EUR")
+        self.assertEqual((result.status, result.stderr), (0, ""))
+
+    def test_manifest_by_hand_in_the_readme_states_the_same_as_the_options(self) -> None:
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        (example,) = re.findall(r"^```json\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+        self.ingest("--as-of", "2025-12-31", "--currency", "EUR")
+        facts = self.read_facts()
+        (self.folder / MANIFEST_NAME).write_text(example, encoding="utf-8")
+        self.assertEqual(self.ingest().stderr, "")
+        self.assertEqual(self.read_facts(), facts)
+
+    def test_unusable_value_or_missing_load_is_wrong_usage(self) -> None:
+        for arguments, words in (
+            (["--ingest", "--as-of", "2024-02-30"], "expected a date such as"),
+            (["--ingest", "--as-of", "2950-01-01"], "the years 1900 to 2199"),
+            (["--ingest", "--currency", "euro"], "expected an ISO 4217 code such as EUR"),
+            (["--report", "--as-of", "2024-03-31"], "add --ingest or --check"),
+            (["--report", "--currency", "EUR"], "state both in datapackage.json"),
+        ):
+            with self.subTest(arguments):
+                result = call(ingest.main, *arguments, "--database", self.database)
+                self.assertEqual((result.status, result.stdout), (2, ""))
+                self.assertIn(words, result.stderr)

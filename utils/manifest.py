@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from utils.contract import MANIFEST_NAME
+from utils.helpers import DataError
 from utils.shapes import MANIFEST, read_document
 
 # It rises when the same input gives another database on purpose.
-TOOL_VERSION = "1.1"
+TOOL_VERSION = "1.2"
 
 _REMEDY = "Correct the manifest, or remove it to load the files without one."
 
@@ -18,6 +20,12 @@ class Manifest(NamedTuple):
 
     document: dict[str, Any]
     sha256: str | None
+
+    @property
+    def last_day(self) -> str | None:
+        """Return the last day that it states for the data, YYYY-MM-DD."""
+        day: str | None = read_generator(self.document).get("window_end")
+        return day
 
 
 def read_manifest(path: Path, *, remedy: str = _REMEDY) -> Manifest:
@@ -67,3 +75,28 @@ def read_generator(manifest: dict[str, Any]) -> dict[str, Any]:
         "currency": manifest.get("currency"),
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def add_stated_facts(
+    manifest: Manifest, *, as_of: str | None, currency: str | None
+) -> Manifest:
+    """Return *manifest* with the last day *as_of* and the *currency*, where given.
+
+    Raise `DataError` if it states another value already.
+    """
+    stated = read_generator(manifest.document)
+    for option, name, value in (
+        ("--as-of", "window_end", as_of),
+        ("--currency", "currency", currency),
+    ):
+        if value and stated.get(name, value) != value:
+            raise DataError(
+                f"{option} {value}: {MANIFEST_NAME} states {stated[name]}. Omit the option,"
+                " or correct the manifest."
+            )
+    document = dict(manifest.document)
+    if as_of:
+        document["window"] = {**(document.get("window") or {}), "end": as_of}
+    if currency:
+        document["currency"] = currency
+    return manifest._replace(document=document)

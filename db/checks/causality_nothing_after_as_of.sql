@@ -2,8 +2,9 @@
 -- Key: table_name, row_id.
 -- Title: No event is after the last day of the data
 -- Severity: error
--- The last day is the `as_of` that the loader recorded.  It is never before an event that
--- was loaded, so this check finds rows that were added or changed later.
+-- The last day is the `as_of` that the loader recorded.  If a manifest or `--as-of` states
+-- it, a later event is wrong; otherwise it is the day of the last event, so that only rows
+-- added or changed after the load are later.
 -- A launch in the future is a plan and not an event, so products are not included.
 WITH last_day AS (
     SELECT submission_meta.value AS as_of

@@ -38,7 +38,7 @@ from utils.load_facts import (
     describe_loader,
     list_facts,
 )
-from utils.manifest import Manifest, read_generator, read_manifest
+from utils.manifest import Manifest, read_manifest
 
 # The names of the queries.
 _LINES, _AS_OF, _VERSION = "lines_of_", "as_of", "version"
@@ -150,11 +150,14 @@ def _convert_cell(dialect: Dialect, column: Column) -> str:
 def _declare_provenance(session: Session) -> None:
     """Declare `submission_meta` with all facts that queries may read from it."""
     dialect, script = session.dialect, session.script
-    window_end = read_generator(session.manifest.document).get("window_end")
-    days = [f"SELECT {dialect.quote(str(window_end or ''))} AS day"]
-    for table, column in EVENTS:
-        if any(table == known.name for known in session.contract.tables):
-            days.append(f"SELECT SUBSTR(MAX({column}), 1, 10) AS day FROM {table}")
+    if session.manifest.last_day:
+        days = [f"SELECT {dialect.quote(session.manifest.last_day)} AS day"]
+    else:
+        days = [
+            f"SELECT SUBSTR(MAX({column}), 1, 10) AS day FROM {table}"
+            for table, column in EVENTS
+            if any(table == known.name for known in session.contract.tables)
+        ]
     latest = f"SELECT MAX(day) AS as_of FROM ({' UNION ALL '.join(days)}) AS days"
     script.add_statements(*store_rows(dialect, "as_of_of_data", latest))
     script.add_query(_AS_OF, "SELECT as_of FROM as_of_of_data")
