@@ -79,11 +79,12 @@ def integer(least: int, most: int) -> Shape:
     return find_faults
 
 
-def text(pattern: str, expected: str) -> Shape:
-    """Return the shape of a text that matches *pattern* completely."""
+def text(pattern: str, expected: str, *, most: int = 255) -> Shape:
+    """Return the shape of a text of at most *most* characters that *pattern* matches."""
 
     def find_faults(place: str, value: Any) -> Iterator[str]:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value, re.DOTALL):
+        is_short = isinstance(value, str) and len(value) <= most
+        if not is_short or not re.fullmatch(pattern, value, re.DOTALL):
             yield _describe(place, value, expected)
 
     return find_faults
@@ -160,7 +161,7 @@ def _find_window_faults(place: str, value: Any) -> Iterator[str]:
 # ---- The shapes --------------------------------------------------------------------------
 
 COUNT = integer(0, 2**64 - 1)
-ANY_TEXT = text(".*", "a text")
+ANY_TEXT = text(".*", "a text of at most 10,000 characters", most=10_000)
 DAY: Shape = _find_day_faults
 WINDOW: Shape = _find_window_faults
 

@@ -23,6 +23,7 @@ from utils.manifest import (
     read_manifest,
 )
 from utils.shapes import TRUTH_COLUMNS
+from utils.verification import shorten_value
 
 USERS_NAME = "users.csv"
 DECILES = 10
@@ -65,8 +66,8 @@ def read_truth(folder: Path, provenance: Provenance, as_of: str) -> GroundTruth:
     days = manifest.document.get("horizon_days")
     if type(days) is not int or not 0 < days <= MAX_DAYS_AHEAD:
         raise DataError(
-            f"{folder / MANIFEST_NAME}: horizon_days is {days!r}, expected 1 to"
-            f" {MAX_DAYS_AHEAD}. {_MAKE}"
+            f"{folder / MANIFEST_NAME}: horizon_days is {shorten_value(days)}, expected"
+            f" 1 to {MAX_DAYS_AHEAD}. {_MAKE}"
         )
     path = folder / USERS_NAME
     try:
