@@ -10,6 +10,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
 
 import argparse
 import re
+import shlex
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -277,7 +278,7 @@ def run_report(args: argparse.Namespace) -> bool:
     out_dir: Path | None = args.out_dir
     report = make_report(args)
     if not args.quiet:
-        print_safely(render_summary(report))
+        print_safely(add_options_in_use(render_summary(report), args))
     folder = out_dir if out_dir is not None else PROJECT_ROOT
     written = [folder / "report.md", folder / "report.json"]
     if out_dir is None:
@@ -330,26 +331,64 @@ def run_verification(args: argparse.Namespace) -> bool:
     from queries.verify_result import verify_result
     from utils.contract import read_contract
 
+    contract = read_contract(args.schema)
+    table_names = [table.name for table in contract.tables]
     verifications = chain(
-        verify_load(read_contract(args.schema), args.data_dir, args.database),
+        verify_load(contract, args.data_dir, args.database),
         verify_report(args.database, args.out_dir),
         verify_result(args.database, args.out_dir),
     )
-    failed = count = 0
+    failed = []
+    count = 0
     for verification in verifications:
         count += 1
-        failed += bool(verification.fault)
         if verification.fault:
-            fault = escape_line(verification.fault)
+            failed.append(verification.name)
+            fault = escape_line(add_options_in_use(verification.fault, args))
             print_safely(f"  failed  {verification.name}: {fault}")
         elif not args.quiet:
             print_safely(f"  passed  {verification.name}")
     if failed:
-        report_error("ingest", f"{failed} of {count} verifications failed")
+        sentence = f"{len(failed)} of {count} verifications failed"
+        is_default = args.data_dir == PROJECT_ROOT
+        if is_default and all(f"{name}.csv -> {name}" in failed for name in table_names):
+            sentence += (
+                ". No CSV file is as it was loaded: if the files are in another folder,"
+                " name it with --data-dir."
+            )
+        report_error("ingest", sentence)
         return False
     if not args.quiet:
         print_safely(f"All {count} verifications passed.")
     return True
+
+
+# A command that a message proposes; it takes these options from the present one.
+_PROPOSED_COMMAND = re.compile(
+    r"python (?:ingest\.py (?P<action>--ingest|--report|--rows \w+)|run_query\.py)(?! --)"
+)
+_OPTIONS_OF_COMMANDS = {
+    "--ingest": ("data_dir", "database", "schema"),
+    "--report": ("database", "out_dir"),
+    "--rows": ("database",),
+    "run_query.py": ("database", "out_dir"),
+}
+
+
+def add_options_in_use(text: str, args: argparse.Namespace) -> str:
+    """Return *text*, in which proposed commands get the options of *args* they need."""
+    defaults = build_parser().parse_args([])
+
+    def complete(command: re.Match[str]) -> str:
+        action = (command["action"] or "run_query.py").split(" ")[0]
+        given = [
+            f" --{name.replace('_', '-')} {shlex.quote(str(getattr(args, name)))}"
+            for name in _OPTIONS_OF_COMMANDS[action]
+            if getattr(args, name) != getattr(defaults, name)
+        ]
+        return command[0] + "".join(given)
+
+    return _PROPOSED_COMMAND.sub(complete, text)
 
 
 if __name__ == "__main__":
