@@ -270,4 +270,4 @@ class SparkAnswers(EngineCase):
             file.write("1,2,3\n")
         result = self.run_query(self.engine)
         self.assertEqual((result.status, result.stdout), (1, ""), result)
-        self.assertIn("MALFORMED_RECORD", result.stderr)
+        self.assertIn("products.csv:302: the number of cells is 3", result.stderr)

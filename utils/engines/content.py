@@ -1,6 +1,8 @@
 """The content of a table's files, read once: hash, bytes, rows, form, digest, fingerprint.
 
 The loader computes the same figures of the files that it loads, except the fingerprint.
+Files that an engine reads in another way than the loader, or that both refuse, are refused
+here; `content_faults.py` reads them again to name the place.
 """
 
 from __future__ import annotations
@@ -8,9 +10,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Sequence
 from contextlib import closing
 from itertools import islice
+from operator import methodcaller
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -23,12 +27,18 @@ from utils.csv_bytes import (
     max_line_bytes,
 )
 from utils.digest import render_header
+from utils.engines.content_faults import find_fault
 from utils.engines.files import PartFile, TableFiles
 from utils.helpers import DataError
 
 # Rows, or bytes, that are read together.
 _CHUNK_ROWS = 5000
 _BLOCK_BYTES = 1 << 20
+
+# A cell in a canonical line that begins with blanks and a quote: DuckDB drops the blanks.
+_BLANK_BEFORE_QUOTE = re.compile(r'(?:^|,)" +""', re.MULTILINE)
+
+_count_commas = methodcaller("count", b",")
 
 # Hexadecimal digits of a row's MD5 that count for a table's fingerprint: 60 bits.
 FINGERPRINT_DIGITS = 15
@@ -62,7 +72,8 @@ def read_contents(
 ) -> list[TableContent]:
     """Return the content of the files of each of *tables*.
 
-    Raise `DataError` naming a file that is not CSV in UTF-8.
+    Raise `DataError` naming the file and line of what an engine and the loader do not read
+    in the same way.
     """
     return [read_content(files, has_fingerprint=has_fingerprints) for files in tables]
 
@@ -76,11 +87,12 @@ def read_content(files: TableFiles, *, has_fingerprint: bool) -> TableContent:
         try:
             _read_rows(reader, rows)
         except (csv.Error, UnicodeDecodeError, RejectedInput) as error:
-            raise DataError(
-                f"{files.parts[0].path}: not CSV in UTF-8 near row {rows.count + 1} of"
-                f" {files.name}: {error}. python ingest.py --check names each fault of"
-                " joined files."
+            raise find_fault(files) or DataError(
+                f"{files.name}: is not CSV in UTF-8: {error}. Write it again."
             ) from error
+    has_one_line_end = source.has_uniform_line_ends and len(files.header_ends) < 2
+    if not has_one_line_end and (fault := find_fault(files)):
+        raise fault
     return TableContent(
         files=files,
         sha256=source.hexdigest(),
@@ -197,6 +209,7 @@ class _RowCollector:
         self.count = 0
         self.fingerprint = 0 if has_fingerprint else None
         self.order = KeyOrder(table, files.header)
+        self._width = len(files.header)
         self._positions = [files.header.index(name) for name in table.column_names]
         self._is_reordered = list(files.header) != table.column_names
         self._header = render_header(table)
@@ -207,14 +220,21 @@ class _RowCollector:
         return self.order.position == 0 and header == self._header
 
     def add_lines(self, lines: bytes) -> bool:
-        """Add complete *lines*; return False, and add nothing, if one has a quote or a CR.
+        """Add complete *lines*; return False, and add nothing, if they must be parsed.
 
-        Without these a line is canonical as it is, and its first cell ends at a comma.
+        Without quotes and CRs a line is canonical as it is, its cells end at its commas,
+        and no cell is longer than its line.
         """
         if b'"' in lines or b"\r" in lines:
             return False
-        lines.decode("utf-8")
         rows = lines.splitlines()
+        commas = set(map(_count_commas, rows))
+        if (
+            commas - {self._width - 1}
+            or max(map(len, rows), default=0) > csv.field_size_limit()
+        ):
+            return False
+        lines.decode("utf-8")
         self.order.follow([row.partition(b",")[0] for row in rows])
         self._digest.update(lines)
         self.count += len(rows)
@@ -223,15 +243,18 @@ class _RowCollector:
         return True
 
     def add_records(self, records: Sequence[list[str]]) -> None:
-        """Add *records*, the cells of the next rows."""
+        """Add *records*, the next rows; raise `RejectedInput` if engines refuse them."""
+        if any(width != self._width for width in set(map(len, records))):
+            raise RejectedInput("a row with more or fewer cells than the header")
         self.count += len(records)
         if (at := self.order.position) is not None:
-            self.order.follow(["".join(record[at : at + 1]) for record in records])
-        if not self.order.is_ascending and self.fingerprint is None:
-            return
+            self.order.follow([record[at] for record in records])
         lines = self._render(records)
+        text = "".join(lines)
+        if ' ""' in text and _BLANK_BEFORE_QUOTE.search(text):
+            raise RejectedInput("a blank before a quote")
         if self.order.is_ascending:
-            self._digest.update("".join(lines).encode())
+            self._digest.update(text.encode())
         if self.fingerprint is not None:
             self.fingerprint += sum(_fingerprint(line[:-1].encode()) for line in lines)
 
@@ -242,13 +265,7 @@ class _RowCollector:
     def _render(self, records: Sequence[list[str]]) -> list[str]:
         """Return *records* as canonical lines."""
         if self._is_reordered:
-            width = len(self._positions)
-            # The engine itself refuses rows with too few or too many cells.
-            records = [
-                [record[at] for at in self._positions]
-                for record in records
-                if len(record) == width
-            ]
+            records = [[record[at] for at in self._positions] for record in records]
         return [render_line(record) for record in records]
 
 

@@ -24,10 +24,14 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class PartFile(NamedTuple):
-    """One file of a table; *identity* changes when the file does."""
+    """One file of a table; *identity* changes when the file does.
+
+    *line_end* ends its first line: LF, CRLF, or nothing.
+    """
 
     path: Path
     has_header: bool
+    line_end: bytes
     identity: tuple[int, ...]
 
 
@@ -42,6 +46,11 @@ class TableFiles(NamedTuple):
     def name(self) -> str:
         """Return the name of the joined parts."""
         return f"{self.table.name}.csv"
+
+    @property
+    def header_ends(self) -> set[bytes]:
+        """Return the line ends of the headers of all parts."""
+        return {part.line_end for part in self.parts if part.has_header}
 
 
 def find_tables(contract: Contract, data_dir: Path) -> list[TableFiles]:
@@ -133,7 +142,8 @@ def _read_headers(table: Table, paths: Sequence[Path]) -> TableFiles:
     header: tuple[str, ...] = ()
     parts = []
     for path in paths:
-        first = _read_first_record(path, len(table.columns))
+        line = _read_first_line(path, len(table.columns))
+        first = _parse_header(line)
         has_header = sorted(first) == sorted(table.column_names)
         if has_header:
             header = header or first
@@ -143,20 +153,31 @@ def _read_headers(table: Table, paths: Sequence[Path]) -> TableFiles:
                     " Write all parts with the same columns."
                 )
         elif not header:
+            found = ", ".join(first) or line.decode("utf-8", "replace")
             raise DataError(
-                f"{path}:1: the columns are {', '.join(first)[:200]!r}, expected"
+                f"{path}:1: the columns are {found[:200]!r}, expected"
                 f" {', '.join(table.column_names)}. Correct the header."
             )
-        parts.append(PartFile(path, has_header, identify_file(path)))
+        elif line.startswith(_BOM) and not has_header:
+            raise DataError(
+                f"{path}:1: begins with a byte order mark, but has no header. Expected the"
+                " mark before a header only. Remove the mark, or write the header."
+            )
+        end = line[len(line.rstrip(b"\r\n")) :]
+        parts.append(PartFile(path, has_header, end, identify_file(path)))
     return TableFiles(table, header, tuple(parts))
 
 
-def _read_first_record(path: Path, column_count: int) -> tuple[str, ...]:
-    """Return the cells of the first line of *path*; no cells if the file is empty."""
-    most = min(max_line_bytes(column_count), 1 << 16)
+def _read_first_line(path: Path, column_count: int) -> bytes:
+    """Return the first line of *path*, or as much of it as a header can need."""
     with open(path, "rb") as file:
-        line = file.readline(most).removeprefix(_BOM).rstrip(b"\r\n")
+        return file.readline(min(max_line_bytes(column_count), 1 << 16))
+
+
+def _parse_header(line: bytes) -> tuple[str, ...]:
+    """Return the cells of *line*; no cells if it is empty or not CSV in UTF-8."""
+    text = line.removeprefix(_BOM).rstrip(b"\r\n")
     try:
-        return tuple(next(csv.reader([line.decode("utf-8")], strict=True), []))
+        return tuple(next(csv.reader([text.decode("utf-8")], strict=True), []))
     except (UnicodeDecodeError, csv.Error):
         return ()
