@@ -477,16 +477,17 @@ function niceTicks(low, high, count) {
 }
 
 // Colours span the 5th to the 95th percentile, so that one extreme value does not make all
-// others look alike.
+// others look alike. Where these are equal, as in a table of zeros, they span all values.
 function colourDomain(values) {
 	const sorted = values.filter(isNumber).sort((a, b) => a - b);
 	if (!sorted.length) return [0, 0];
-	return [0.05, 0.95].map((share) => sorted[Math.round(share * (sorted.length - 1))]);
+	const [low, high] = [0.05, 0.95].map((share) => sorted[Math.round(share * (sorted.length - 1))]);
+	return low < high ? [low, high] : [sorted[0], sorted.at(-1)];
 }
 
 function heatStep(value, [low, high]) {
 	const span = high - low;
-	if (span <= 0 || !isNumber(span)) return Math.floor(HEAT_STEPS / 2);
+	if (span <= 0 || !isNumber(span)) return value ? Math.floor(HEAT_STEPS / 2) : 0;
 	return clamp(Math.floor(((value - low) / span) * HEAT_STEPS), 0, HEAT_STEPS - 1);
 }
 

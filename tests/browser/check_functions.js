@@ -108,6 +108,15 @@ test("colours and scales cover their values", () => {
 	]);
 });
 
+test("a few values among zeros have a colour, and zero has the palest", () => {
+	const values = [...Array(161).fill(0), 49, 60];
+	assertSame(page.colourDomain(values), [0, 60]);
+	assert.equal(page.heatStep(0, [0, 60]), 0);
+	assert.equal(page.heatStep(60, [0, 60]), page.HEAT_STEPS - 1);
+	assertSame(page.colourDomain([0, 0, 0]), [0, 0]);
+	assert.equal(page.heatStep(0, [0, 0]), 0);
+});
+
 test("each scale covers its own cells, without incomplete months and the first 100 %", () => {
 	const cell = (cohort, months_since, retention, is_complete = 1) => ({
 		cohort,
