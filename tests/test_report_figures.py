@@ -281,6 +281,17 @@ class IndependentComputation(ReportCase):
             | Counter((day.weekday(), day.day % 24) for day in days),
         )
 
+    def test_orders_dated_by_day_have_no_heat_map_of_hours(self) -> None:
+        orders = [(n, 1, f"2024-01-{n:02}T00:00:00Z", *ORDERS[0][3:]) for n in range(1, 11)]
+        report = self.report_shop(orders=orders, order_items=[], payments=[])
+        trend = report["trends"]["weekday_by_hour"]
+        note = "all orders are dated at 00:00, so their hours are missing"
+        self.assertEqual((trend["rows"], trend["note"]), ([], note))
+        self.assertIn(f"Not available: {note}.", render_markdown(report))
+        # Nine orders can all be placed in one hour.
+        rows = self.trend("weekday_by_hour", orders=orders[:9], order_items=[], payments=[])
+        self.assertEqual(sum(row["order_count"] for row in rows), 9)
+
 
 class Calendar(ReportCase):
     """Months are calendar months: none is missing, and an incomplete one is marked."""

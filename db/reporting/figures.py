@@ -15,6 +15,9 @@ from utils.ratios import quotient, ratio
 # A gap longer than a century is a mistyped year; filling it would bury the other months.
 LONGEST_FILLED_SPAN = 1200
 
+# Fewer orders can all be in the first hour of a day by chance.
+FEWEST_ORDERS_FOR_HOURS = 10
+
 # The periods into which months are grouped, with their label for a month YYYY-MM.
 PERIOD_LABELS: dict[str, Callable[[str], str]] = {
     "month": lambda month: month,
@@ -118,6 +121,14 @@ def derive_frequencies(rows: list[Row]) -> list[Row]:
     """Return the numbers of orders per customer with their share of the customers."""
     total = sum(row["customer_count"] for row in rows)
     return [{**row, "customer_share": ratio(row["customer_count"], total)} for row in rows]
+
+
+def lack_hours(rows: Sequence[Row]) -> bool:
+    """Return whether the orders in *rows*, by hour, have dates only: all are at 00:00."""
+    return (
+        all(row["hour"] == 0 for row in rows)
+        and sum(row["order_count"] for row in rows) >= FEWEST_ORDERS_FOR_HOURS
+    )
 
 
 def fill_hours(rows: list[Row]) -> list[Row]:

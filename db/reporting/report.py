@@ -31,7 +31,7 @@ from db.reporting.checks import (
     read_queries,
     sample_row,
 )
-from db.reporting.figures import derive_kpis, derive_trend
+from db.reporting.figures import derive_kpis, derive_trend, lack_hours
 from db.reporting.markdown import describe_verdict, render_markdown
 from utils.atomic_files import write_atomically
 from utils.contract import PROVENANCE_TABLE, Contract, read_contract
@@ -375,6 +375,8 @@ def describe_trend(
     """Return the trend *query* with its *rows* and their ratios, as the report has it."""
     if inexact_refund is not None and rows and "refund_cents" in rows[0]:
         rows, note = [], f"the refund of payment_id {inexact_refund} is too large"
+    elif query.name == "weekday_by_hour" and lack_hours(rows):
+        rows, note = [], "all orders are dated at 00:00, so their hours are missing"
     return {
         "title": query.require_header("Title"),
         "sql": {"file": query.file, "sha256": query.sha256},
