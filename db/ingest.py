@@ -21,6 +21,7 @@ from db.loading.faults import (
     require_writable,
 )
 from db.loading.inputs import require_files
+from db.loading.last_day import find_last_day, warn_of_far_events
 from db.loading.loader import (
     LoadedFile,
     OnRead,
@@ -129,7 +130,7 @@ def ingest_folder(
             for file in loaded
             if compare_with_manifest(manifest, file.name, file.sha256) == "differs"
         ],
-        warnings=[file.warning for file in loaded if file.warning],
+        warnings=[sentence for file in loaded for sentence in file.warnings],
     )
 
 
@@ -247,7 +248,10 @@ def _build_database(load: _Load) -> list[LoadedFile]:
             raise RejectedInput("a reference to a row that does not exist")
         names = [f"{table.name}.csv" for table in contract.tables]
         loaded.sort(key=lambda file: names.index(file.name))
-        record_provenance(connection, contract, loaded, load.manifest)
+        as_of = find_last_day(connection, contract, load.manifest.last_day)
+        record_provenance(connection, contract, loaded, load.manifest, as_of)
+        if not load.manifest.last_day:
+            loaded = warn_of_far_events(connection, contract, data_dir, loaded, as_of)
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = DELETE")
     return loaded

@@ -203,3 +203,71 @@ class StatedDay(FaultCase):
                 result = call(ingest.main, *arguments, "--database", self.database)
                 self.assertEqual((result.status, result.stdout), (2, ""))
                 self.assertIn(words, result.stderr)
+
+
+class FarEvents(FaultCase):
+    """Events far beyond all others are named in a warning; the load goes on.
+
+    The 25 events of the small shop are from 2024-01-01 to 2024-03-14.
+    """
+
+    def test_mistyped_year_is_named_with_line_value_and_effect(self) -> None:
+        self.edit("payments", set_cell(14, 7, "2052-03-12T20:00:10Z"))
+        result = self.ingest()
+        self.assertEqual(result.status, 0)
+        self.assertEqual(
+            result.stderr,
+            "ingest: warning: payments.csv:14: processed_at is '2052-03-12T20:00:10Z'. No"
+            " event is in the 10,224 days after 2024-03-14; without such late events, that"
+            " would be the last day of the data instead of 2052-03-12, and fewer cohorts"
+            " would be old enough for a CLV. Correct the rows, or load with --as-of"
+            " 2024-03-14.\n",
+        )
+        as_of = self.query("SELECT value FROM submission_meta WHERE property = 'as_of'")
+        self.assertEqual(as_of, [("2052-03-12",)])
+
+    def test_stated_day_leaves_the_late_event_to_the_report(self) -> None:
+        self.edit("payments", set_cell(14, 7, "2052-03-12T20:00:10Z"))
+        self.assertEqual(self.ingest("--as-of", "2024-03-14").stderr, "")
+
+    def test_gap_of_400_days_gives_no_warning(self) -> None:
+        for day, words in (("2025-04-18", ""), ("2025-04-19", "the 400 days after")):
+            # 400 and 401 days after the last of the other events.
+            self.edit("payments", set_cell(14, 7, f"{day}T00:00:00Z"))
+            errors = self.ingest().stderr
+            self.assertEqual("warning" in errors, bool(words))
+            self.assertIn(words, errors)
+
+    def test_every_file_and_both_of_two_mistyped_years_are_named(self) -> None:
+        self.add_users(200)
+        self.edit("users", set_cell(3, 7, "2032-01-01T00:00:00Z"))
+        self.edit("orders", set_cell(9, 3, "2052-01-01T00:00:00Z"))
+        warnings = self.ingest().stderr.splitlines()
+        self.assertEqual(
+            [warning.split(": ")[2] for warning in warnings],
+            ["users.csv:3", "orders.csv:9"],
+        )
+        for warning in warnings:
+            self.assertIn("days after 2024-03-12; ", warning)
+
+    def test_at_most_five_lines_of_a_file_are_named(self) -> None:
+        self.add_users(200)
+        for line in range(10, 17):
+            self.edit("users", set_cell(line, 7, "2052-01-01T00:00:00Z"))
+        errors = self.ingest().stderr
+        self.assertIn("users.csv:10: ", errors)
+        self.assertIn("(also in lines 11, 12, 13, 14, …). No event", errors)
+
+    def test_shop_that_opens_again_gives_no_warning(self) -> None:
+        # Two of 25 events are more than one in 20.
+        self.edit("payments", set_cell(13, 7, "2052-03-12T20:00:10Z"))
+        self.edit("payments", set_cell(14, 7, "2052-03-12T20:00:10Z"))
+        self.assertEqual(self.ingest().stderr, "")
+
+    def add_users(self, count: int) -> None:
+        """Append *count* users of one day."""
+        with (self.folder / "users.csv").open("a", encoding="utf-8") as file:
+            for key in range(100, 100 + count):
+                file.write(
+                    f"{key},{key}@example.com,N,SE,Lund,organic,2024-01-01T00:00:00Z\n"
+                )

@@ -1,11 +1,44 @@
-"""The last day that the data cover: the stated one, or the day of the last event."""
+"""The last day that the data cover: the stated one, or the day of the last event.
+
+Without a stated day one mistyped year decides which cohorts are old enough, so events far
+beyond all others give a warning.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
 
-from utils.contract import Contract
-from utils.database import EVENTS
+from db.loading.faults import quote_value
+from db.loading.loader import LoadedFile
+from db.loading.records import RecordReader, UnreadableRecord
+from utils.contract import Contract, Table
+from utils.csv_bytes import RejectedInput
+from utils.database import EVENTS, is_date
+
+# Events are far beyond the others if no event is in the 400 days before them, and they are
+# at most one event in 20.  A shop that sells in one season of the year has no gap of more
+# than a year; one that closed for longer and opened again soon has more than one in 20.
+FAR_DAYS = 400
+FAR_SHARE = 20
+
+# Lines that a warning names in each file; the last of more is "…".
+_MOST_LINES = 6
+
+
+class EventGap(NamedTuple):
+    """A time without events: *last_day* is before it, *next_day* after it.
+
+    *latest_day* is the day of the last event.
+    """
+
+    last_day: str
+    next_day: str
+    latest_day: str
 
 
 def find_last_day(
@@ -18,10 +51,133 @@ def find_last_day(
     """
     if stated:
         return stated
-    columns = {table.name: table.column_names for table in contract.tables}
     latest = ""
-    for table, column in EVENTS:
-        if column in columns.get(table, ()):
-            ((last_at,),) = connection.execute(f"SELECT MAX({column}) FROM {table}")
-            latest = max(latest, str(last_at or "")[:10])
+    for table, column in _list_event_columns(contract):
+        ((last_at,),) = connection.execute(f"SELECT MAX({column}) FROM {table.name}")
+        latest = max(latest, str(last_at or "")[:10])
     return latest or None
+
+
+def warn_of_far_events(
+    connection: sqlite3.Connection,
+    contract: Contract,
+    data_dir: Path,
+    loaded: Sequence[LoadedFile],
+    latest: str | None,
+) -> list[LoadedFile]:
+    """Return the *loaded* files of *data_dir*, with a warning for each with far events.
+
+    *latest* is the day of the last event.
+    """
+    gap = find_gap(connection, contract, latest)
+    if gap is None:
+        return list(loaded)
+    warnings = {}
+    for table, column in _list_event_columns(contract):
+        path = data_dir / f"{table.name}.csv"
+        if _count_from(connection, table, column, gap.next_day):
+            warnings[path.name] = _describe_far_events(path, table, column, gap)
+    return [
+        file._replace(warnings=(*file.warnings, warnings[file.name]))
+        if file.name in warnings
+        else file
+        for file in loaded
+    ]
+
+
+def find_gap(
+    connection: sqlite3.Connection, contract: Contract, latest: str | None
+) -> EventGap | None:
+    """Return the first gap after which all events, up to *latest*, are far beyond."""
+    events = _list_event_columns(contract)
+    if latest is None or not is_date(latest):
+        return None
+    total = sum(_count_rows(connection, table) for table, _ in events)
+    # Mostly the last days have so many events that no gap needs to be searched.
+    start = (date.fromisoformat(latest) - timedelta(days=FAR_DAYS)).isoformat()
+    recent = sum(_count_from(connection, *event, start) for event in events)
+    if recent * FAR_SHARE > total:
+        return None
+    gap = None
+    next_day, later = latest, 0
+    for day, count in _count_by_day(connection, events):
+        if not is_date(day):
+            return None
+        if date.fromisoformat(next_day) - date.fromisoformat(day) > timedelta(FAR_DAYS):
+            gap = EventGap(day, next_day, latest)
+        later += count
+        if later * FAR_SHARE > total:
+            break
+        next_day = day
+    return gap
+
+
+def _list_event_columns(contract: Contract) -> list[tuple[Table, str]]:
+    """Return the columns of `EVENTS` that *contract* has, with their tables."""
+    tables = {table.name: table for table in contract.tables}
+    return [
+        (tables[name], column)
+        for name, column in EVENTS
+        if name in tables and column in tables[name].column_names
+    ]
+
+
+def _count_rows(connection: sqlite3.Connection, table: Table) -> int:
+    ((count,),) = connection.execute(f"SELECT COUNT(*) FROM {table.name}")
+    return int(count)
+
+
+def _count_from(connection: sqlite3.Connection, table: Table, column: str, day: str) -> int:
+    """Return the number of events in *column* of *table* on *day* or later."""
+    sql = f"SELECT COUNT(*) FROM {table.name} WHERE {column} >= ?"
+    ((count,),) = connection.execute(sql, (day,))
+    return int(count)
+
+
+def _count_by_day(
+    connection: sqlite3.Connection, events: Sequence[tuple[Table, str]]
+) -> sqlite3.Cursor:
+    """Return the days with events and their number of events, the latest day first."""
+    days = " UNION ALL ".join(
+        f"SELECT SUBSTR({column}, 1, 10) AS day FROM {table.name}"
+        f" WHERE {column} IS NOT NULL"
+        for table, column in events
+    )
+    return connection.execute(
+        f"SELECT day, COUNT(*) FROM ({days}) GROUP BY day ORDER BY day DESC"
+    )
+
+
+def _describe_far_events(path: Path, table: Table, column: str, gap: EventGap) -> str:
+    """Return a warning that names the events of the CSV file *path* after *gap*."""
+    rows = list(islice(_find_far_rows(path, table, column, gap.next_day), _MOST_LINES))
+    if not rows:
+        raise RejectedInput("a file that is not the one that was loaded")
+    (line, value), *others = rows
+    lines = [str(number) for number, _ in others]
+    if len(rows) == _MOST_LINES:
+        lines[-1] = "…"
+    also = f" (also in lines {', '.join(lines)})" if lines else ""
+    days = (date.fromisoformat(gap.next_day) - date.fromisoformat(gap.last_day)).days
+    return (
+        f"{path.name}:{line}: {column} is {quote_value(value)}{also}. No event is in the"
+        f" {days - 1:,} days after {gap.last_day}; without such late events, that would be"
+        f" the last day of the data instead of {gap.latest_day}, and fewer cohorts would"
+        f" be old enough for a CLV. Correct the rows, or load with --as-of {gap.last_day}."
+    )
+
+
+def _find_far_rows(
+    path: Path, table: Table, column: str, day: str
+) -> Iterator[tuple[int, str]]:
+    """Yield line and value of each event in *column* on *day* or later, in file order."""
+    with open(path, "rb") as file:
+        reader = RecordReader(file, len(table.columns))
+        try:
+            header = next(reader).cells
+            for record in reader:
+                cells = dict(zip(header, record.cells, strict=False))
+                if cells.get(column, "") >= day:
+                    yield record.line, cells[column]
+        except (StopIteration, UnreadableRecord) as error:
+            raise RejectedInput("a file that is not the one that was loaded") from error

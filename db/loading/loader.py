@@ -48,8 +48,8 @@ class LoadedFile(NamedTuple):
     """One CSV file as it was read.
 
     *form* is `canonical` or lists what is not: encoding, line ends, order and quotes.
-    *content_sha256* is the digest of its table's rows (see `utils.digest`).  *warning* is a
-    sentence about something that is allowed but probably not intended, or ''.
+    *content_sha256* is the digest of its table's rows (see `utils.digest`).  *warnings* are
+    sentences about what is allowed but probably not intended.
     """
 
     name: str
@@ -58,7 +58,7 @@ class LoadedFile(NamedTuple):
     rows: int
     form: str
     content_sha256: str
-    warning: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def load_tables(
@@ -110,7 +110,7 @@ def load_table(
         rows=rows,
         form=form,
         content_sha256=sha256 if form == "canonical" else table_digest(connection, table),
-        warning=warning,
+        warnings=(warning,) if warning else (),
     )
 
 

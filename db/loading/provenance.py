@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from db.loading.last_day import find_last_day
 from db.loading.loader import LoadedFile
 from utils.contract import PROVENANCE_TABLE, Contract
 from utils.load_facts import (
@@ -22,10 +21,11 @@ def record_provenance(
     contract: Contract,
     loaded: Sequence[LoadedFile],
     manifest: Manifest,
+    as_of: str | None,
 ) -> None:
     """Write into `submission_meta` what was loaded, under which rules and by what.
 
-    *loaded* has the files in the order of the contract's tables.
+    *loaded* has the files in the order of the contract's tables; *as_of* is the last day.
     """
     by_table = dict(zip((table.name for table in contract.tables), loaded, strict=True))
     facts = collect_file_facts(contract, loaded, manifest)
@@ -35,7 +35,7 @@ def record_provenance(
         row_counts={
             name: count_stored(connection, name, file) for name, file in by_table.items()
         },
-        as_of=find_last_day(connection, contract, manifest.last_day),
+        as_of=as_of,
     )
     facts |= describe_loader({"sqlite_version": sqlite3.sqlite_version})
     connection.executemany(
