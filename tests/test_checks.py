@@ -427,6 +427,20 @@ BREAKS: dict[str, list[Break]] = {
             also=("causality_order_before_payment",),
         ),
     ],
+    "text_invisible_characters": [
+        Break(
+            "UPDATE users SET acquisition_channel = 'organic ' WHERE user_id = 3",
+            (("users", 3, "acquisition_channel"),),
+        ),
+        Break(
+            "UPDATE products SET category = 'home' || char(8203) WHERE product_id = 4",
+            (("products", 4, "category"),),
+        ),
+        Break(
+            "UPDATE payments SET method = 'card' || char(160) WHERE payment_id = 12",
+            (("payments", 12, "method"),),
+        ),
+    ],
     "text_looks_like_formula": [
         Break(
             "UPDATE users SET full_name = '=1+1' WHERE user_id = 4",

@@ -33,6 +33,7 @@ from tests.support import (
     call,
     skip_or_fail,
 )
+from tests.test_invisible_text import INVISIBLE, VISIBLE
 from utils.contract import read_contract
 from utils.engines.process import open_engine
 
@@ -119,6 +120,22 @@ class DuckDbAnswers(EngineCase):
         path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
         (self.folder / "datapackage.json").unlink()
         self.assertEqual(self.ingest().status, 0)
+        self.assert_same_report(self.folder, self.folder)
+
+    def test_texts_with_invisible_characters_give_the_same_warning(self) -> None:
+        self.copy_sample()
+        path = self.folder / "users.csv"
+        header, *lines = path.read_text(encoding="utf-8").splitlines()
+        texts = [*(text for text, _, _ in INVISIBLE), *filter(None, VISIBLE)]
+        for n, text in enumerate(texts):
+            cells = lines[n].split(",")
+            cells[header.split(",").index("city")] = f'"{text}"'
+            lines[n] = ",".join(cells)
+        text = "\n".join([header, *lines, ""])
+        path.write_text(text, encoding="utf-8", newline="\n")
+        (self.folder / "datapackage.json").unlink()
+        loaded = self.ingest()
+        self.assertEqual(loaded.status, 0, loaded)
         self.assert_same_report(self.folder, self.folder)
 
     def test_file_that_changes_during_the_run_is_refused(self) -> None:

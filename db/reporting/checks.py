@@ -17,12 +17,14 @@ TRENDS_DIR = PROJECT_ROOT / "db" / "trends"
 INTACT_CHECK = "database_is_intact"
 SCHEMA_CHECK = "database_matches_schema"
 CONTENT_CHECK = "files_content_as_loaded"
+TEXT_CHECK = "text_invisible_characters"
 
 # The columns of their rows.
 BUILT_IN_COLUMNS = {
     INTACT_CHECK: ["message"],
     SCHEMA_CHECK: ["object", "fault"],
     CONTENT_CHECK: ["table_name", "recorded_sha256", "found_sha256"],
+    TEXT_CHECK: ["table_name", "row_id", "column_name", "invisible", "text_value"],
 }
 
 # Breaking rows shown of each check, and characters shown of a text in them.
@@ -115,11 +117,17 @@ class Findings(NamedTuple):
 
 
 BUILT_IN_CHECKS = [
-    Check(name, title, "error", THRESHOLDS["error"], BUILT_IN_COLUMNS[name][:1])
-    for name, title in (
-        (INTACT_CHECK, "Every cell has its type; pages and indexes are intact"),
-        (SCHEMA_CHECK, "Tables, indexes and rules are those of db/schema.sql"),
-        (CONTENT_CHECK, "Every table contains exactly the cells that were loaded"),
+    Check(name, title, severity, THRESHOLDS[severity], BUILT_IN_COLUMNS[name][:key_width])
+    for name, severity, key_width, title in (
+        (INTACT_CHECK, "error", 1, "Every cell has its type; pages and indexes are intact"),
+        (SCHEMA_CHECK, "error", 1, "Tables, indexes and rules are those of db/schema.sql"),
+        (
+            CONTENT_CHECK,
+            "error",
+            1,
+            "Every table contains exactly the cells that were loaded",
+        ),
+        (TEXT_CHECK, "warning", 3, "No text has invisible characters, or blanks at an end"),
     )
 ]
 

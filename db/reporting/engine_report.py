@@ -1,8 +1,8 @@
 """The report on the CSV files themselves, by DuckDB or Spark instead of SQLite.
 
 The engine runs the same checks and trends.  It also proves what a load would have proved,
-cell by cell and rule by rule (`utils/engines/proofs.py`); the results replace the three
-built-in checks of a database.
+cell by cell and rule by rule (`utils/engines/proofs.py`); the results replace the built-in
+checks of a database.  The texts that are not plain ASCII are judged by Python, as there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from db.reporting.checks import (
     INTACT_CHECK,
     SAMPLE_ROWS,
     SCHEMA_CHECK,
+    TEXT_CHECK,
     TRENDS_DIR,
     Check,
     Findings,
@@ -28,6 +29,12 @@ from db.reporting.checks import (
     read_queries,
     sample_row,
 )
+from db.reporting.invisible_text import (
+    PLAIN_TEXT,
+    find_invisible_faults,
+    list_checked_tables,
+    select_unusual_texts,
+)
 from db.reporting.report import (
     Report,
     assemble_report,
@@ -35,8 +42,9 @@ from db.reporting.report import (
     describe_trends,
     publish_report,
 )
+from utils.contract import Table
 from utils.database import VALID_REFUNDS_SQL, find_as_of
-from utils.engines.dialects import translate_select
+from utils.engines.dialects import match_text, translate_select
 from utils.engines.process import Engine, require_64_bits
 from utils.engines.proofs import (
     count_read_rows,
@@ -67,6 +75,7 @@ def report_files(engine: Engine, data_dir: Path, out_dir: Path | None = None) ->
     _add_checks(session, queries)
     for trend in trends:
         session.script.add_query(trend.name, translate_select(trend.sql))
+    _add_text_check(session)
     session.script.add_query(_INEXACT, _find_inexact_refund(engine))
     run_session(session)
     columns = _list_columns(session, [*queries, *trends])
@@ -96,6 +105,23 @@ def _add_checks(session: Session, queries: Sequence[Query]) -> None:
         samples.append(f"SELECT '{query.name}' AS check_name, row_cells FROM ({rows}) AS r")
     session.script.add_query(_COUNTS, " UNION ALL ".join(counts))
     session.script.add_query(_SAMPLES, " UNION ALL ".join(samples))
+
+
+def _add_text_check(session: Session) -> None:
+    """Add the queries for texts with characters that nobody sees; keep what they find."""
+    dialect = session.dialect
+    found = session.script.rows[TEXT_CHECK] = []
+
+    def is_unusual(column: str) -> str:
+        return f"NOT {match_text(dialect, column, PLAIN_TEXT)}"
+
+    for table in list_checked_tables(session.contract):
+
+        def keep_faults(row: Sequence[Any], table: Table = table) -> None:
+            found.extend(map(tuple, find_invisible_faults(table, row)))
+
+        select = select_unusual_texts(table, is_unusual)
+        session.script.add_query(f"{TEXT_CHECK}_{table.name}", select, keep_faults)
 
 
 def _find_inexact_refund(engine: Engine) -> str:
@@ -174,6 +200,8 @@ def _find_by_proofs(session: Session, check: Check) -> Findings:
     elif check.name == SCHEMA_CHECK:
         found = find_broken_rules(session.script, session.contract)
         rows = [[f"table {proof.table}", proof.describe()] for proof in found]
+    elif check.name == TEXT_CHECK:
+        rows = [list(row) for row in session.script.rows[TEXT_CHECK]]
     else:
         rows = [list(row) for row in find_misread_tables(session.script, session.contents)]
     sample = [sample_row(row) for row in rows[:SAMPLE_ROWS]]

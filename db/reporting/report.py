@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 
 from db.reporting.checks import (
     BUILT_IN_COLUMNS,
+    CONTENT_CHECK,
     INTACT_CHECK,
     SAMPLE_ROWS,
     SCHEMA_CHECK,
+    TEXT_CHECK,
     TRENDS_DIR,
     Check,
     Findings,
@@ -32,6 +34,12 @@ from db.reporting.checks import (
     sample_row,
 )
 from db.reporting.figures import derive_kpis, derive_trend, lack_hours
+from db.reporting.invisible_text import (
+    find_invisible_faults,
+    is_unusual_in_sqlite,
+    list_checked_tables,
+    select_unusual_texts,
+)
 from db.reporting.markdown import describe_verdict, render_markdown
 from utils.atomic_files import write_atomically
 from utils.contract import PROVENANCE_TABLE, Contract, read_contract
@@ -238,6 +246,8 @@ def open_rows(
         rows = find_damage(loaded.connection)
     elif check.name == SCHEMA_CHECK:
         rows = iter(find_schema_differences(loaded.connection, loaded.contract))
+    elif check.name == TEXT_CHECK:
+        rows = find_invisible_texts(loaded)
     else:
         rows = find_changed_tables(loaded)
     return BUILT_IN_COLUMNS[check.name], rows
@@ -258,7 +268,7 @@ def list_rows(database: Path, name: str) -> Iterator[Sequence[Any]]:
     check = checks[name]
     with open_database(database, allow_damage=True) as connection:
         try:
-            loaded = read_loaded(connection, has_digests=check.query is None)
+            loaded = read_loaded(connection, has_digests=check.name == CONTENT_CHECK)
             columns, rows = open_rows(check, loaded)
             yield columns
             yield from rows
@@ -312,6 +322,14 @@ def find_damage(connection: sqlite3.Connection) -> Iterator[list[str]]:
     for (message,) in connection.execute(f"PRAGMA integrity_check({MOST_MESSAGES})"):
         if message != "ok":
             yield [message]
+
+
+def find_invisible_texts(loaded: LoadedDatabase) -> Iterator[list[Any]]:
+    """Yield the texts with characters that nobody sees, of every table and column."""
+    for table in list_checked_tables(loaded.contract):
+        select = select_unusual_texts(table, is_unusual_in_sqlite)
+        for row in loaded.connection.execute(select):
+            yield from find_invisible_faults(table, row)
 
 
 def find_changed_tables(loaded: LoadedDatabase) -> Iterator[list[str | None]]:
