@@ -19,6 +19,7 @@ from utils.engines.content import TableContent, read_content
 from utils.engines.dialects import DUCKDB, CsvSource
 from utils.engines.files import find_table
 from utils.engines.process import Row, Script, open_engine, run_script
+from utils.engines.session import open_session, run_session
 from utils.helpers import DataError
 
 # The bytes of a cell.
@@ -139,6 +140,28 @@ FILES: dict[str, Callable[[bytes], bytes]] = {
     "nothing": lambda _: b"",
 }
 
+# Texts in a column of integers, all of them in bounds if they are read as numbers.
+NUMBERS = (
+    *("0", "7", "007", "+7", "-0", "00", "1e3", "1E3", "1.0", "1.", "7.5", ".5", "1,000"),
+    *(
+        " 7",
+        "7 ",
+        "\t7",
+        "7\t",
+        "\xa07",
+        "1_000",
+        "1'000",
+        "0x10",
+        "0b1",
+        "0o7",
+        "1f",
+        "7L",
+    ),
+    *("\u0663", "\uff17", "\u00b2", "\u22127", "--7", "+-7", "7-", "+", "-", "x"),
+    *("true", "NaN", "inf", "NULL", "$7", "7%", "7 7", "\ufeff7", "7\n", "\n7"),
+    *(f"{2**31}", f"{2**53 + 1}", f"{2**63 - 1}", f"{2**63}", f"{10**30}", "0" * 400),
+)
+
 COLUMNS = [
     *("product_id", "sku", "product_name", "category", "brand"),
     *("price_cents", "cost_cents", "launched_at"),
@@ -245,6 +268,30 @@ class CsvFeatures(EngineCase):
             with self.subTest(name):
                 self.write("products", features[name])
                 self.assertIsInstance(self.survey_products(), TableContent)
+
+    def test_same_texts_are_integers(self) -> None:
+        lines, expected = [], []
+        for number, text in enumerate(NUMBERS, 1):
+            line = write_products(b"shoes", COLUMNS).splitlines()[1].decode()
+            quoted = '"' + text + '"'
+            lines.append(
+                line.replace("1,S1,", f"{number},S{number},").replace("50", quoted)
+            )
+            self.write("products", "\n".join([",".join(COLUMNS), lines[-1], ""]).encode())
+            if self.load_products() is not None:
+                expected.append(text)
+        self.write("products", "\n".join([",".join(COLUMNS), *lines, ""]).encode())
+        session = open_session(open_engine("duckdb"), self.folder)
+        session.script.add_query(
+            "numbers",
+            "SELECT product_id FROM products WHERE cost_cents IS NOT NULL"
+            " ORDER BY product_id",
+        )
+        run_session(session)
+        found = [NUMBERS[number - 1] for (number,) in session.script.rows["numbers"]]
+        self.assertEqual(found, expected)
+        self.assertIn("7", found)
+        self.assertNotIn("007", found)
 
     def assert_refused(self, words: str) -> None:
         """Fail unless DuckDB's query and report end with *words*, none of them its own."""
