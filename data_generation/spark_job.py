@@ -12,7 +12,7 @@ import json
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +155,7 @@ def generate_on_spark(context: Any, plan: Plan, args: argparse.Namespace) -> Non
     # Last, by one rename: where the manifest is, everything else is complete.
     write_text(context, f"{out}/{MANIFEST_NAME}", render_json(document))
     print_safely(f"Seed {plan.seed}, {plan.users:,} users, {total} parts in {out}:")
-    print_safely(
-        render_files((file.path, file.rows, file.sha256) for file in joined.values())
-    )
+    print_safely(render_joined(joined.values()))
 
 
 def make_part(
@@ -226,6 +224,14 @@ def add_up(name: str, parts: Sequence[FileEntry]) -> FileEntry:
     """Return the file *name* that *parts* make, without its hash."""
     size, rows = sum(part.bytes for part in parts), sum(part.rows for part in parts)
     return FileEntry(name, size, rows, "")
+
+
+def render_joined(files: Collection[FileEntry]) -> str:
+    """Return a line for each of the joined *files*, and where to find a missing hash."""
+    text = render_files((file.path, file.rows, file.sha256) for file in files)
+    if all(file.sha256 for file in files):
+        return text
+    return f"{text}\n  {MANIFEST_NAME} lists the sha256 of each part"
 
 
 def pack_code(folder: Path) -> Path:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import unittest
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any
 
 import generate_data
 import run_query
-from data_generation.spark_job import pack_code
+from data_generation.datapackage import FileEntry
+from data_generation.spark_job import add_up, pack_code, render_joined
 from tests.engine_cases import SPARK_ARGUMENTS, make_folder, shop_of_800
 from tests.support import ROOT, ShopCase, call, skip_or_fail
 from utils.contract import MANIFEST_NAME, read_contract
@@ -293,6 +295,22 @@ class SparkJob(ShopCase):
                     self.assertEqual(ran.status, 0, ran.stderr)
                 csv = [(folder / "query_result.csv").read_bytes() for folder in results]
                 self.assertEqual(*csv)
+
+
+class SparkJobSummary(unittest.TestCase):
+    """The Spark job prints what it made."""
+
+    def test_table_without_a_hash_has_no_empty_sha256(self) -> None:
+        parts = [FileEntry(f"users/part-{at}", 10, 3, "a" * 64) for at in (0, 1)]
+        joined = add_up("users.csv", parts)
+        self.assertEqual(
+            render_joined([joined]),
+            "  users.csv         6 rows\n  datapackage.json lists the sha256 of each part",
+        )
+        self.assertEqual(
+            render_joined([joined._replace(sha256="b" * 64)]),
+            f"  users.csv         6 rows  sha256 {'b' * 16}",
+        )
 
 
 class SparkJobRefusals(ShopCase):

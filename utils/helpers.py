@@ -132,11 +132,14 @@ def shorten_path(path: Path) -> str:
 
 
 def render_files(files: Iterable[tuple[str, int, str]]) -> str:
-    """Return a line for each of *files*: its path, its rows, the start of its SHA-256."""
+    """Return a line for each of *files*: its path, its rows, the start of its SHA-256.
+
+    A file whose SHA-256 is empty was not hashed; its line ends after the rows.
+    """
     files = list(files)
     width = max(len(path) for path, _, _ in files)
     return "\n".join(
-        f"  {path:<{width}} {rows:>9,} rows  sha256 {sha256[:16]}"
+        f"  {path:<{width}} {rows:>9,} rows" + (f"  sha256 {sha256[:16]}" if sha256 else "")
         for path, rows, sha256 in files
     )
 
