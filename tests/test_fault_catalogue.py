@@ -83,8 +83,8 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         swap_bytes(b",method,", b",kind,"),
         [
             (
-                "payments.csv:1: E_HEADER 6 of 7 columns match; missing: method; appears"
-                " twice: 'kind';"
+                "payments.csv:1: E_HEADER 6 of 7 columns match; missing: method;"
+                " repeated: 'kind';"
             )
         ],
     ),
@@ -92,7 +92,7 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         "4 column twice, others between",
         "payments",
         swap_bytes(b",status,", b",kind,"),
-        ["payments.csv:1: E_HEADER 6 of 7 columns match; missing: status; appears twice"],
+        ["payments.csv:1: E_HEADER 6 of 7 columns match; missing: status; repeated"],
     ),
     *[
         (

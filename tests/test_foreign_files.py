@@ -179,3 +179,14 @@ class Names(FaultCase):
             " schema of your own for --schema",
             fault,
         )
+
+    def test_header_of_very_many_names_is_read_at_once_and_shortened(self) -> None:
+        self.edit("users", set_line(1, b",".join(b"x%d" % n for n in range(50_000))))
+        (fault,) = self.list_faults()
+        self.assertIn("; not expected: 'x0', 'x1', ", fault)
+        self.assertIn("… and 49,980 more; its rows were not checked", fault)
+
+    def test_empty_columns_behind_the_others_are_named_by_their_field(self) -> None:
+        self.edit("users", swap_bytes(b"signed_up_at\n", b"signed_up_at,,\n"))
+        (fault,) = self.list_faults()
+        self.assertIn("7 of 7 columns match; without a name: field 8, 9; its", fault)

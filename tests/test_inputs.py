@@ -109,4 +109,4 @@ class InputFolder(ShopCase):
         (self.folder / "data" / "a\n\x1b[31m.csv").write_text("x\ny", encoding="utf-8")
         lines = self.list_lines()
         self.assertIn(r"  'a\n\x1b[31m.csv': begins 'x'", lines)
-        self.assertEqual(lines[12], "  … and 11 more")
+        self.assertEqual(lines[12], "  …: 11 more files")

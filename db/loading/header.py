@@ -17,7 +17,9 @@ from utils.contract import Table
 # Lines before the header, such as a title, among which it is searched.
 _MOST_FOREIGN_LINES = 20
 
-# Names at least this similar are a probable pair, by the ratio of `difflib`.
+# Names of a header that are compared with columns, and the ratio of `difflib` from which
+# two are a probable pair.
+_MOST_NAMES = 100
 _LEAST_RATIO = 0.5
 
 
@@ -115,11 +117,10 @@ def match_columns(
     expected = table.column_names
     unknown = [name for name in record.cells if name not in expected]
     missing = [name for name in expected if name not in record.cells]
-    repeated = sorted({name for name in record.cells if record.cells.count(name) > 1})
-    if not (unknown or missing or repeated):
+    if sorted(record.cells) == sorted(expected):
         return record.cells, None
     pairs = pair_names(unknown, missing)
-    fault = messages.describe_names(record, expected, pairs, repeated)
+    fault = messages.describe_names(record, expected, pairs)
     columns = [
         pairs[name] if name in pairs and is_certain(name, missing) else name
         for name in record.cells
@@ -137,7 +138,7 @@ def pair_names(unknown: Sequence[str], missing: Sequence[str]) -> dict[str, str]
     """
     ratios = [
         (-difflib.SequenceMatcher(None, normalize_name(name), column).ratio(), name, column)
-        for name in unknown
+        for name in unknown[:_MOST_NAMES]
         for column in missing
     ]
     pairs: dict[str, str] = {}

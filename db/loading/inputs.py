@@ -87,23 +87,29 @@ def list_others(
 ) -> list[OtherFile]:
     """Return the files in *data_dir* that may hold a table, without those called *known*.
 
-    Those that probably hold one of the *missing* tables come first.
+    Those that probably hold one of the *missing* tables come first.  Of many files only
+    the first are described.
     """
-    others = [
-        _describe_file(path, missing)
-        for path in sorted(data_dir.iterdir())
+    paths = [
+        path
+        for path in data_dir.iterdir()
         if path.name not in known and _ENDS.search(path.name) and path.is_file()
     ]
-    return sorted(others, key=lambda other: other.table is None)
+    paths.sort(key=lambda path: (not _find_named(path.name.lower(), missing), path.name))
+    others = [_describe_file(path, missing) for path in paths[:_MOST_OTHERS]]
+    others.sort(key=lambda other: other.table is None)
+    more = len(paths) - len(others)
+    return others + ([OtherFile("…", f"{more:,} more files", None)] if more else [])
 
 
 def _describe_others(others: Sequence[OtherFile]) -> list[str]:
     """Return the lines that list *others*."""
     if not others:
         return ["The folder has no other CSV file."]
-    lines = [f"  {other.name}: {other.description}" for other in others[:_MOST_OTHERS]]
-    more = len(others) - len(lines)
-    return ["Found instead:", *lines, *([f"  … and {more:,} more"] if more else [])]
+    return [
+        "Found instead:",
+        *(f"  {other.name}: {other.description}" for other in others),
+    ]
 
 
 def _describe_file(path: Path, missing: Sequence[Table]) -> OtherFile:
@@ -129,9 +135,9 @@ def _describe_file(path: Path, missing: Sequence[Table]) -> OtherFile:
 
 def _find_table(stem: str, line: str, missing: Sequence[Table]) -> Table | None:
     """Return the *missing* table whose name is in *stem* or whose columns are in *line*."""
-    named = [table for table in missing if table.name in stem]
-    if named:
-        return max(named, key=lambda table: len(table.name))
+    named = _find_named(stem, missing)
+    if named is not None:
+        return named
     names = [name for name in re.split(r"[,;\t|]", line) if name.strip()]
     shares = {
         table: len(pair_names(names, table.column_names)) / len(table.columns)
@@ -139,3 +145,9 @@ def _find_table(stem: str, line: str, missing: Sequence[Table]) -> Table | None:
     }
     table = max(missing, key=lambda table: shares[table])
     return table if shares[table] >= _LEAST_SHARE else None
+
+
+def _find_named(stem: str, missing: Sequence[Table]) -> Table | None:
+    """Return the *missing* table whose name is in *stem*, the longest name if several."""
+    named = [table for table in missing if table.name in stem]
+    return max(named, key=lambda table: len(table.name), default=None)

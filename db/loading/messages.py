@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from db.loading.cells import is_blank
@@ -25,6 +26,9 @@ DELIMITERS = {
     " ": "blanks",
 }
 
+
+# Names of a header that are listed.
+MOST_NAMES = 20
 
 _INTEGER = re.compile(r"-?[0-9]+")
 
@@ -137,40 +141,37 @@ class FaultMessages:
         )
 
     def describe_names(
-        self,
-        record: Record,
-        expected: Sequence[str],
-        pairs: Mapping[str, str],
-        repeated: Sequence[str],
+        self, record: Record, expected: Sequence[str], pairs: Mapping[str, str]
     ) -> Fault:
         """Return the fault that the names of *record* are not the *expected* ones.
 
-        *pairs* are the names that probably mean an expected one; *repeated* appear twice.
+        *pairs* are the names that probably mean an expected one.
         """
         names = record.cells
         fields = [at for at, name in enumerate(names, start=1) if name not in expected]
-        unnamed = [str(at) for at in fields if not names[at - 1].strip()]
-        renamed = [
-            f"{quote_value(name)} to {pairs[name]}" for name in names if name in pairs
-        ]
-        missing = [
-            name for name in expected if name not in names and name not in pairs.values()
-        ]
+        counts = Counter(name for name in names if name.strip())
+        found = {*names, *pairs.values()}
         unexpected = [
-            quote_value(names[at - 1])
-            for at in fields
-            if names[at - 1].strip() and names[at - 1] not in pairs
+            quote_value(name)
+            for name in counts
+            if name not in expected and name not in pairs
         ]
-        matched = len({*names} & {*expected})
+        lists = {
+            "perhaps rename": [
+                f"{quote_value(name)} to {pairs[name]}" for name in counts if name in pairs
+            ],
+            "missing:": [name for name in expected if name not in found],
+            "repeated:": [quote_value(name) for name in counts if counts[name] > 1],
+            "without a name: field": [
+                str(at) for at, name in enumerate(names, start=1) if not name.strip()
+            ],
+            "not expected:": unexpected,
+        }
         parts = [
-            f"{matched} of {len(expected)} columns match",
-            *([f"perhaps rename {', '.join(renamed)}"] if renamed else []),
-            *([f"missing: {', '.join(missing)}"] if missing else []),
-            *([f"appears twice: {', '.join(map(repr, repeated))}"] if repeated else []),
-            *([f"without a name: field {', '.join(unnamed)}"] if unnamed else []),
-            *([f"not expected: {', '.join(unexpected)}"] if unexpected else []),
+            f"{len({*names} & {*expected})} of {len(expected)} columns match",
+            *(f"{label} {_join_first(each)}" for label, each in lists.items() if each),
         ]
-        if unexpected and not missing:
+        if unexpected and not lists["missing:"]:
             parts.append("remove it, or declare it in a schema of your own for --schema")
         return self._build(
             record.line,
@@ -364,6 +365,12 @@ class FaultMessages:
             value=str(value),
             expected=f"a {key.parent_column} of {parent}",
         )
+
+
+def _join_first(names: Sequence[str]) -> str:
+    """Return the first of *names*, separated by commas, and how many more there are."""
+    more = len(names) - MOST_NAMES
+    return ", ".join([*names[:MOST_NAMES], *([f"… and {more:,} more"] if more > 0 else [])])
 
 
 def find_named_column(rule: str, columns: Sequence[str]) -> str | None:

@@ -36,9 +36,7 @@ def explain_amount(cell: str) -> str:
     >>> explain_amount("1250.0")
     'is it 1250 or 125000 cents?'
     """
-    text = _normalize(cell)
-    if len(text) > _MOST_CHARACTERS:
-        return ""
+    text = _normalize(cell) if len(cell) <= _MOST_CHARACTERS else ""
     if _SCIENTIFIC.fullmatch(text):
         return "write it without an exponent"
     found = _AMOUNT.fullmatch(text)
