@@ -98,6 +98,9 @@ class DashboardServer(http.server.ThreadingHTTPServer):
         if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         socketserver.TCPServer.server_bind(self)
+        if not any(map(str.isalpha, self.host)):
+            # An address may be shortened, as 0 and 127.1 are; a browser sends the full one.
+            self.host = str(self.server_address[0])
         self.server_name = self.host
         self.server_port = self.server_address[1]
 
@@ -119,9 +122,6 @@ class PageRequestHandler(http.server.BaseHTTPRequestHandler):
 
     server: DashboardServer
     timeout = 30  # seconds; otherwise an idle connection keeps its thread for ever
-    # With the library's HTTP/0.9, the answer to a malformed request line has no status line
-    # and no headers.
-    default_request_version = "HTTP/1.0"
 
     def do_GET(self) -> None:
         """Answer with a file, a redirect, or the reason for a refusal."""
@@ -169,6 +169,9 @@ class PageRequestHandler(http.server.BaseHTTPRequestHandler):
         """Send a complete response; for HEAD the same without its body."""
         if isinstance(content, str):
             content = f"{content}\n".encode()
+        # The library sends no status line and no headers to HTTP/0.9, which it also assumes
+        # in a malformed request.
+        self.request_version = self.protocol_version
         self.send_response(status)
         if status != HTTPStatus.NO_CONTENT:
             self.send_header("Content-Type", content_type)

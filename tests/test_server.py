@@ -248,7 +248,8 @@ class OtherFiles(ServerCase):
             b"GET / HTTP/9.9": 505,
             b"GET / HTTP/x": 400,
             b"GET / FTP/1.0": 400,
-            b"GET /frontend/": 421,  # HTTP/0.9, which has no Host header
+            b"GET / HTTP/0.9": 421,  # it has no Host header
+            b"GET /frontend/": 421,
             b"nonsense": 400,
         }.items():
             with self.subTest(line=line):
@@ -586,6 +587,15 @@ class WrongUsage(unittest.TestCase):
                 self.assertEqual(result.status, 1)
                 self.assertEqual(result.stderr.count("\n"), 1)
                 self.assertIn("--host", result.stderr)
+
+    def test_shortened_address_is_the_address(self) -> None:
+        shortened = server.open_server(Path(tempfile.gettempdir()), host="127.1", port=0)
+        self.addCleanup(shortened.server_close)
+        self.assertEqual(shortened.url[: len("http://localhost:")], "http://localhost:")
+        self.assertTrue(
+            server.is_own_host([f"127.0.0.1:{shortened.server_port}"], shortened)
+        )
+        self.assertNotIn("warning", "".join(server.startup_notes(shortened)))
 
     def test_help_does_not_import_the_http_library(self) -> None:
         code = (
