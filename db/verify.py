@@ -24,11 +24,14 @@ from utils.contract import MANIFEST_NAME, PROVENANCE_TABLE, Contract, Table
 from utils.csv_bytes import RejectedInput
 from utils.database import (
     LOAD_AGAIN,
+    MOVE_AND_LOAD_AGAIN,
+    DamagedDatabase,
     Provenance,
     find_loaded_contract,
     find_missing_rules,
     find_schema_differences,
     find_temporary_folder,
+    is_damage,
     open_database,
     read_provenance,
 )
@@ -62,8 +65,18 @@ def verify_load(
 ) -> Iterator[Verification]:
     """Yield the verifications manifest → CSV → database of the files in *data_dir*.
 
-    Raise `DataError` if *database* cannot be read, or if there is no space to compare.
+    A damaged *database* fails the verifications that need it.  Raise `DataError` if it
+    cannot be read for another reason, or if there is no space to compare.
     """
+    try:
+        yield from _verify_database(contract, data_dir, database)
+    except DamagedDatabase as error:
+        yield Verification("CSV files -> database", str(error))
+
+
+def _verify_database(
+    contract: Contract, data_dir: Path, database: Path
+) -> Iterator[Verification]:
     with open_database(database, allow_damage=True) as connection:
         provenance = read_provenance(connection)
         loaded = find_loaded_contract(connection, contract, provenance)
@@ -73,9 +86,17 @@ def verify_load(
         yield from _verify_manifest(data_dir, provenance, hashes)
         yield _verify_schema(connection, contract, loaded)
         for table in loaded.tables:
-            yield _verify_table(
-                connection, loaded, table, data_dir, provenance, hashes[table.name]
-            )
+            file = hashes[table.name]
+            try:
+                verification = _verify_table(
+                    connection, loaded, table, data_dir, provenance, file
+                )
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                fault = f"the database is damaged: {error}. {MOVE_AND_LOAD_AGAIN}"
+                verification = Verification(f"{table.name}.csv -> {table.name}", fault)
+            yield verification
         yield _verify_provenance(connection, loaded, provenance)
 
 

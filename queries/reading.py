@@ -71,7 +71,7 @@ def read_database(
     With *truth_dir* the ground truth there is read, before the query, which takes longer.
     """
     options = query.options
-    with open_database(database) as connection:
+    with open_database(database, with_indexes=True) as connection:
         provenance = read_provenance(connection)
         data_as_of = find_as_of(provenance)
         require_options(connection, options, data_as_of or "")

@@ -10,8 +10,9 @@ from pathlib import Path
 from unittest import mock
 
 import ingest
+import run_query
 from tests.shop import create_empty_shop, create_shop
-from tests.support import ShopCase, call, skip_on_windows
+from tests.support import ShopCase, call, sample_shop, skip_on_windows
 from utils.database import open_database
 from utils.helpers import DataError
 
@@ -22,6 +23,18 @@ WRITE_NULLS = """
     PRAGMA schema_version = 1000;
     UPDATE orders SET ordered_at = NULL;
     UPDATE sqlite_schema SET sql = replace(sql, 'ordered_at TEXT', 'ordered_at TEXT NOT');
+    PRAGMA schema_version = 1001;
+"""
+
+
+# Moves an item to another order, but leaves it at its old place in the index.
+FORGET_AN_INDEX_ENTRY = """
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = sql || ' WHERE order_item_id < 0'
+    WHERE name = 'order_items_order_id_idx';
+    PRAGMA schema_version = 1000;
+    UPDATE order_items SET order_id = order_id + 1 WHERE order_item_id = 1;
+    UPDATE sqlite_schema SET sql = replace(sql, ' WHERE order_item_id < 0', '');
     PRAGMA schema_version = 1001;
 """
 
@@ -130,6 +143,36 @@ class DatabaseWithOtherTables(DatabaseCase):
         with open_database(self.database, allow_damage=True) as connection:
             rows = connection.execute("SELECT DISTINCT ordered_at FROM orders").fetchall()
         self.assertEqual(rows, [(None,)])
+
+
+class DamagedFile(DatabaseCase):
+    """A damaged file is named in one line by each command that reads it."""
+
+    def assert_damage(self, main: Callable[..., int], *arguments: object) -> None:
+        """Fail unless *main* reports in one line that the database is damaged."""
+        before = self.database.read_bytes()
+        result = call(main, *arguments, "--database", self.database)
+        self.assertEqual((result.status, result.stdout), (1, ""), result)
+        self.assertRegex(
+            result.stderr,
+            r"\A\w+: error: \S+shop\.db: is damaged: [^\n]+ Move it[^\n]+\n\Z",
+        )
+        self.assertEqual(self.database.read_bytes(), before)
+
+    def test_row_missing_from_an_index_gives_no_wrong_figures(self) -> None:
+        self.change(FORGET_AN_INDEX_ENTRY)
+        self.assert_damage(run_query.main, "--out-dir", self.folder / "out")
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_message_of_sqlite_that_is_not_utf8_gives_no_traceback(self) -> None:
+        data = self.database.read_bytes()
+        self.assertIn(b"CONSTRAINT", data)
+        self.database.write_bytes(data.replace(b"CONSTRAINT", b"CONSTRA\xd1NT"))
+        sample = sample_shop()
+        self.assert_damage(run_query.main, "--out-dir", self.folder / "out")
+        self.assert_damage(ingest.main, "--report", "--out-dir", self.folder / "out")
+        self.assert_damage(ingest.main, "--rows", "database_is_intact")
+        self.assert_damage(ingest.main, "--ingest", "--data-dir", sample)
 
 
 class DatabaseInUse(DatabaseCase):

@@ -568,6 +568,41 @@ class MissingFile(VerifyCase):
         self.assertEqual(result.status, 1)
         self.assertIn("shop.db: no such file", result.stderr)
 
+    def test_damage_of_one_table_does_not_end_the_other_verifications(self) -> None:
+        (page,) = self.query("SELECT rootpage FROM sqlite_schema WHERE name = 'payments'")[
+            0
+        ]
+        ((size,),) = self.query("PRAGMA page_size")
+        with open(self.database, "rb+") as file:
+            file.seek((page - 1) * size)
+            file.write(b"\xa5" * size)
+        failed = self.find_failed()
+        self.assertEqual(
+            list(failed),
+            [
+                "payments.csv -> payments",
+                "database -> report.json",
+                "database -> query result",
+            ],
+        )
+        for fault in failed.values():
+            self.assertRegex(fault, "is damaged: .* Move it away, then load")
+
+    def test_database_that_cannot_be_read_does_not_end_the_other_verifications(
+        self,
+    ) -> None:
+        data = self.database.read_bytes()
+        self.database.write_bytes(data.replace(b"CONSTRAINT", b"CONSTRA\xd1NT"))
+        self.assertEqual(
+            list(self.find_failed()),
+            [
+                "CSV files -> database",
+                "database -> report.json",
+                "database -> query result",
+            ],
+        )
+        self.assertIn("  passed  report.json -> report.md\n", self.verify().stdout)
+
     def test_csv_file_that_can_no_longer_be_loaded_is_named(self) -> None:
         path = Path(self.folder / "users.csv")
         path.write_text("user_id;email\n", encoding="utf-8")

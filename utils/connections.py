@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from utils.signals import is_signal_received
 
@@ -11,6 +12,23 @@ from utils.signals import is_signal_received
 # may take hours.  So SQLite calls a function after so many of its instructions, less than
 # a millisecond of them.
 INSTRUCTIONS_PER_CALL = 10_000
+
+
+class _Connection(sqlite3.Connection):
+    """A connection whose errors are all SQLite's, also about a damaged schema."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Execute *sql*; raise `sqlite3.DatabaseError` for a message that is not UTF-8.
+
+        Such a message contains text of a damaged file.  Python cannot decode it.
+        """
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeDecodeError as error:
+            message = error.object.decode("utf-8", "backslashreplace")
+            damage = sqlite3.DatabaseError(message)
+            damage.sqlite_errorname = "SQLITE_CORRUPT"
+            raise damage from error
 
 
 def open_connection(
@@ -21,6 +39,8 @@ def open_connection(
     If a signal arrives during a statement, SQLite raises an error of its own;
     `raise_on_signals` turns it into `SignalReceived`.
     """
-    connection = sqlite3.connect(database, uri=uri, timeout=timeout, isolation_level=None)
+    connection = sqlite3.connect(
+        database, uri=uri, timeout=timeout, isolation_level=None, factory=_Connection
+    )
     connection.set_progress_handler(is_signal_received, INSTRUCTIONS_PER_CALL)
     return connection

@@ -23,6 +23,7 @@ from utils.database import (
     LOCK_TIMEOUT,
     SchemaObject,
     create_empty_database,
+    is_damage,
     is_wal,
     list_objects,
     read_only_uri,
@@ -322,8 +323,9 @@ def _suggest_unlock(error: sqlite3.OperationalError) -> str:
 
 
 def _explain_damage(target: Path, error: sqlite3.Error) -> DataError:
+    fault = f"is damaged: {error}" if is_damage(error) else f"{error}"
     return DataError(
-        f"{target}: {error}; it was left as it is. Move it away, or name another file"
+        f"{target}: {fault}; it was left as it is. Move it away, or name another file"
         " with --database."
     )
 
