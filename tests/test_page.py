@@ -290,7 +290,7 @@ class PageInBrowser(unittest.TestCase):
         self.assertRegex(checks.stdout, r"(?m)^# pass 2\d")
 
     def test_page_passes_every_browser_check(self) -> None:
-        self.expect_checks("check_page.js", at_least=44)
+        self.expect_checks("check_page.js", at_least=45)
 
     def test_made_up_results_have_only_names_of_real_ones(self) -> None:
         self.run_node("sample_results.js", str(self.folder)).check_returncode()

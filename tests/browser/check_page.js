@@ -876,6 +876,17 @@ const checks = {
 		}
 	},
 
+	async a_figure_of_300_digits_makes_the_page_no_wider() {
+		const [report, query] = realistic();
+		report.kpis.net_cents = 1e308;
+		report.kpis.order_count = 1e308;
+		query.summary.clv[2].cents = 1e308;
+		putResults(report, query);
+		const { tab, seen } = await open(settings.url, { width: 375 });
+		assert.equal(await tab.evaluate(() => document.documentElement.scrollWidth), 375);
+		assert.deepEqual(seen.warnings, []);
+	},
+
 	async printing_opens_the_folded_tables() {
 		putResults(...realistic());
 		const { tab } = await open(settings.url);
