@@ -725,11 +725,20 @@ class AddedColumns(VerifyCase):
         self.assertIn("| Every user takes the newsletter or not |", page)
         self.assertIn("## Users by newsletter", page)
 
-    def test_column_renamed_to_a_keyword_is_named(self) -> None:
-        self.manipulate('ALTER TABLE visits RENAME COLUMN page TO "select"')
-        result = self.report()
-        self.assertEqual(result.status, 1)
-        self.assertIn("column name 'select' in visits is a keyword of SQL", result.stderr)
+    def test_table_changed_to_what_no_schema_may_have_is_named(self) -> None:
+        for change, words in (
+            (
+                'ALTER TABLE visits RENAME COLUMN page TO "select"',
+                "column name 'select' in visits is a keyword of SQL",
+            ),
+            (REBUILD.format("visits"), "table visits, expected a PRIMARY KEY"),
+        ):
+            with self.subTest(words):
+                self.load()
+                self.manipulate(change)
+                result = self.report()
+                self.assertEqual(result.status, 1)
+                self.assertIn(f"error: the database was changed: {words}", result.stderr)
 
 
 class ReportVerification(VerifyCase):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import closing
 from functools import lru_cache
 from itertools import pairwise
@@ -243,33 +243,23 @@ def describe_stored_contract(
     """Return the contract of a database: its own tables, of those called *table_names*.
 
     *sha256* is the digest of the schema under which they were loaded.  Raise `DataError` if
-    a name was changed to one that no schema may have.
+    a table was changed to one that no schema may have.
     """
-    stored = _describe(connection, sha256)
-    tables = tuple(table for table in stored.tables if table.name in table_names)
+    stored = connection.execute(
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY rowid"
+    )
+    statements = {name: sql for name, sql in stored if name in table_names}
+    tables = tuple(_describe_table(connection, name) for name in statements)
     for table in tables:
-        problem = _find_unsupported_name(connection, table)
+        problem = _find_unsupported_name(connection, table) or _find_unsupported_table(
+            connection, table
+        )
         if problem is not None:
             raise DataError(
-                f"the database: {problem}. Load the files again: python ingest.py --ingest"
+                f"the database was changed: {problem}. Load the files again: python"
+                " ingest.py --ingest"
             )
-    return stored._replace(
-        tables=tuple(
-            table._replace(key=table.key or tuple(table.column_names)) for table in tables
-        ),
-        table_statements=_read_statements(connection, [table.name for table in tables]),
-        index_statements=(),
-    )
-
-
-def _read_statements(
-    connection: sqlite3.Connection, table_names: Iterable[str]
-) -> tuple[str, ...]:
-    """Return the statements that create the tables called *table_names*."""
-    statement = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?"
-    return tuple(
-        connection.execute(statement, (name,)).fetchone()[0] for name in table_names
-    )
+    return Contract(tables, tuple(statements.values()), (), sha256)
 
 
 def _describe(connection: sqlite3.Connection, sha256: str) -> Contract:

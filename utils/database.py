@@ -288,7 +288,7 @@ def find_loaded_contract(
         return contract
     names = {table.name for table in contract.tables}
     names |= {subject for subject, facts in provenance.items() if "content_sha256" in facts}
-    return describe_stored_contract(connection, names, recorded)
+    return describe_stored_contract(connection, names - {PROVENANCE_TABLE}, recorded)
 
 
 def find_missing_rules(connection: sqlite3.Connection, contract: Contract) -> list[str]:
