@@ -846,6 +846,25 @@ class RefusedSwap(CrashCase):
                 self.assertIn(advice, message)
                 self.assertEqual(self.find_state(), "old")
 
+    def test_database_that_cannot_be_locked_names_the_remedy_for_its_error(self) -> None:
+        for name, advice in (
+            ("SQLITE_FULL", "Free some space and try again"),
+            ("SQLITE_IOERR_WRITE", "Free some space and try again"),
+            ("SQLITE_CANTOPEN", "Allow writing to it and to its folder and try again"),
+            ("SQLITE_BUSY", "Close the programs that use it and try again"),
+        ):
+            error = sqlite3.OperationalError("refused")
+            error.sqlite_errorname = name
+            with (
+                self.subTest(name),
+                mock.patch("db.loading.swap._restore_wal_mode", side_effect=error),
+            ):
+                ending = self.run_apart(int)
+                self.assertEqual(ending.status, 1)
+                self.assertIn(
+                    f"shop.db: cannot be replaced: refused. {advice}", ending.stderr
+                )
+
     def test_lock_file_that_is_a_folder_is_named(self) -> None:
         lock = self.folder / ".shop.db.lock"
         lock.mkdir()

@@ -307,6 +307,16 @@ class ErrorsFile(FaultCase):
         )
         self.assertIn("/dev/full: cannot be written: No space left", result.stderr)
 
+    def test_device_that_is_full_after_some_faults_does_not_hide_the_others(self) -> None:
+        if not os.path.exists("/dev/full"):
+            skip("no /dev/full")
+        # More than a buffer of the file holds, so a write fails and not the close.
+        self.edit("users", lambda data: data + b"x\n" * 500)
+        result = self.ingest("--errors", "/dev/full")
+        self.assertEqual(result.status, 1)
+        self.assertIn("500", result.stderr)
+        self.assertIn("/dev/full: cannot be written: No space left", result.stderr)
+
     def test_failed_rename_of_the_errors_file_does_not_hide_the_faults(self) -> None:
         self.edit("users", set_cell(3, 5, ""))
         with refuse_to_replace("errors.jsonl"):

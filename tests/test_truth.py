@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import tempfile
 import unittest
 from collections import Counter
@@ -32,6 +33,18 @@ def read_rows(path: Path) -> Rows:
     """Return the rows of the CSV file at *path*."""
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def infer_type(values: set[str]) -> str:
+    """Return the type of the Table Schema that fits all *values*."""
+    for name, pattern in (
+        ("integer", r"-?\d+"),
+        ("number", r"-?\d+(\.\d+)?(e-\d+)?"),
+        ("datetime", r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)?"),
+    ):
+        if all(re.fullmatch(pattern, value) for value in values):
+            return name
+    return "string"
 
 
 class GroundTruth(unittest.TestCase):
@@ -94,6 +107,10 @@ class GroundTruth(unittest.TestCase):
             self.assertEqual(len(rows), resource["rows"])
             fields = [field["name"] for field in resource["schema"]["fields"]]
             self.assertEqual(list(rows[0]), fields)
+            for field in resource["schema"]["fields"]:
+                values = {row[field["name"]] for row in rows}
+                with self.subTest(resource["path"], field=field["name"]):
+                    self.assertEqual(field["type"], infer_type(values))
 
     def test_no_column_of_the_data_contains_the_ground_truth(self) -> None:
         for table in read_contract().tables:
