@@ -118,7 +118,9 @@ def _read_rows(reader: IO[bytes], rows: _RowCollector) -> None:
                 rest = lines + end + rest
                 break
     unparsed = io.BufferedReader(_PrefixedReader(rest, reader), BUFFER_BYTES)
-    text = io.TextIOWrapper(unparsed, encoding="utf-8-sig", newline="\n")
+    # After the header, what looks like a byte order mark belongs to a cell.
+    encoding = "utf-8-sig" if has_header else "utf-8"
+    text = io.TextIOWrapper(unparsed, encoding=encoding, newline="\n")
     records = csv.reader(text, strict=True)
     if has_header:
         next(records)
