@@ -148,12 +148,25 @@ class FilesOfATable(FilesCase):
     def test_missing_part_table_or_folder_is_named(self) -> None:
         shutil.copytree(parts_of_800(3), self.folder / "parts")
         (self.folder / "parts" / "orders.csv.part-2-of-3").unlink()
-        with self.assertRaisesRegex(DataError, "of 3 parts, number 2 is missing"):
+        words = r"orders\.csv\.part-2-of-3: no such file; of 3 parts, number 2 is missing"
+        with self.assertRaisesRegex(DataError, words):
             self.find(self.folder / "parts")
         with self.assertRaisesRegex(DataError, "users.csv: no such file"):
             self.find(self.folder)
         with self.assertRaisesRegex(DataError, "no such folder"):
             self.find(self.folder / "nowhere")
+
+    def test_part_of_another_number_or_twice_is_named(self) -> None:
+        parts = self.folder / "parts"
+        for name in ("orders.csv.part-4-of-3", "orders.csv.part-02-of-3"):
+            with self.subTest(name):
+                shutil.copytree(parts_of_800(3), parts)
+                shutil.copy(parts / "orders.csv.part-2-of-3", parts / name)
+                with self.assertRaisesRegex(
+                    DataError, r"part-\d+-of-3: there is no such part"
+                ):
+                    self.find(parts)
+                shutil.rmtree(parts)
 
     def test_table_in_two_layouts_is_refused(self) -> None:
         self.copy_sample()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -117,23 +118,33 @@ def _natural_order(path: Path, folder: Path) -> list[tuple[int, int, str]]:
 
 
 def _require_all_parts(paths: Sequence[Path], folder: Path) -> None:
-    """Raise `DataError` if the names in *paths* count parts and one of these is missing."""
-    matches = [_PART_NAME.findall(path.relative_to(folder).as_posix()) for path in paths]
-    numbers = [(int(match[-1][0]), int(match[-1][1])) for match in matches if match]
-    if not numbers:
-        return
-    totals = sorted({total for _, total in numbers})
+    """Raise `DataError` if the names in *paths* count parts and not each is there once."""
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    counted = [(name, match[-1]) for name in names if (match := _PART_NAME.findall(name))]
+    totals = sorted({int(total) for _, (_, total) in counted})
     if len(totals) > 1:
         raise DataError(
             f"{paths[0].parent}: holds parts of {' and of '.join(map(str, totals))}."
             " Keep the parts of one split."
         )
-    present = {number for number, _ in numbers}
-    missing = sorted(set(range(1, totals[0] + 1)) - present)
-    if missing:
+    present: set[int] = set()
+    for name, (number, total) in counted:
+        if int(number) in present or not 1 <= int(number) <= int(total):
+            raise DataError(
+                f"{folder / name}: there is no such part of {total}, or another file has"
+                " its number. Remove the file that does not belong to the table."
+            )
+        present.add(int(number))
+    # A name may count more parts than a list can hold.
+    numbers = (number for number in range(1, sum(totals) + 1) if number not in present)
+    if missing := list(islice(numbers, 5)):
+        name, (number, total) = counted[0]
+        path = folder / name.replace(
+            f"part-{number}-of-", f"part-{missing[0]:0{len(number)}}-of-"
+        )
         raise DataError(
-            f"{paths[0]}: of {totals[0]} parts, number {', '.join(map(str, missing[:5]))}"
-            " is missing. Make it with generate_data.py --part K/N."
+            f"{path}: no such file; of {total} parts, number {', '.join(map(str, missing))}"
+            f" is missing. Make it with generate_data.py --part {missing[0]}/{total}."
         )
 
 
