@@ -178,16 +178,18 @@ function makeNumberFormat(locale, digits, options = {}, divisor = 1) {
 	return (value) => (isNumber(value) ? format.format(value / divisor) : NO_FIGURE);
 }
 
-function makeMoneyFormat(locale, currency, digits, options = {}) {
+// The divisor is the number of minor units in one unit of the currency: 100 cents, 1 yen.
+function makeMoneyFormat(locale, currency, divisor, digits, options = {}) {
 	const plain = { minimumFractionDigits: digits, ...options };
 	try {
 		if (currency) {
-			return makeNumberFormat(locale, digits, { style: "currency", currency, ...plain }, 100);
+			const style = { style: "currency", currency, ...plain };
+			return makeNumberFormat(locale, digits, style, divisor);
 		}
 	} catch {
 		// Not a currency code: a plain number is still correct.
 	}
-	return makeNumberFormat(locale, digits, plain, 100);
+	return makeNumberFormat(locale, digits, plain, divisor);
 }
 
 function makeCalendarFormat(locale, options) {
@@ -216,16 +218,26 @@ function makeCountryFormat(locale) {
 	};
 }
 
+// Returns the formats of a document. Before version 2.1 it has no digits; they were two.
+function makeDocumentFormats({ currency, currency_digits: digits }, locale) {
+	return makeFormats(currency, locale, [0, 1, 2, 3, 4].includes(digits) ? digits : 2);
+}
+
 // Returns a function for each kind of figure. Without a locale the reader's own is used;
-// currency is an ISO 4217 code or null.
-function makeFormats(currency, locale) {
+// currency is an ISO 4217 code or null, with this number of digits after the decimal point.
+function makeFormats(currency, locale, digits = 2) {
 	const weekday = makeCalendarFormat(locale, { weekday: "short" });
 	const percent = { style: "percent", minimumFractionDigits: 1 };
 	const short = { notation: "compact", minimumFractionDigits: 0 };
+	const divisor = 10 ** digits;
 	return {
-		money: makeMoneyFormat(locale, currency, 2),
-		moneyWhole: makeMoneyFormat(locale, currency, 0),
-		moneyShort: makeMoneyFormat(locale, currency, 1, short),
+		money: makeMoneyFormat(locale, currency, divisor, digits),
+		moneyWhole: makeMoneyFormat(locale, currency, divisor, 0),
+		moneyShort: makeMoneyFormat(locale, currency, divisor, 1, short),
+		// The same without the currency, for cells.
+		plain: makeMoneyFormat(locale, null, divisor, digits),
+		plainWhole: makeMoneyFormat(locale, null, divisor, 0),
+		isLarge: (cents, units) => Math.abs(cents) >= units * divisor,
 		count: makeNumberFormat(locale, 2),
 		countShort: makeNumberFormat(locale, 1, short),
 		percent: makeNumberFormat(locale, 1, percent),
@@ -1206,8 +1218,8 @@ function addChoices(holder, metrics, selection) {
 // line above the table names the currency, the line below has the exact figure.
 function makeCellFormat(column, cells, formats) {
 	if (!isMoney(column)) return (value) => formatValue(column, value, formats);
-	const isLarge = cells.some((cell) => cell[column] >= 100000);
-	return makeFormats(null)[isLarge ? "moneyWhole" : "money"];
+	const isLarge = cells.some((cell) => formats.isLarge(cell[column], 1000));
+	return isLarge ? formats.plainWhole : formats.plain;
 }
 
 function makeCohortTable({ view, shown, metric, order, selection, formats }, cells, domainOf) {
@@ -1297,7 +1309,7 @@ function makeAverageCell(mean, { column }, format, formats) {
 // ---- Panels of report.json
 
 async function renderReport(report) {
-	const formats = makeFormats(report.currency);
+	const formats = makeDocumentFormats(report);
 	const { trends = {} } = report;
 	const panels = [
 		...Object.entries(MONTH_CHARTS).map(([id, { trend }]) => [find(`#${id}`), trend, renderMonths]),
@@ -1347,7 +1359,7 @@ function reportCards({ definitions = {}, kpis = {}, trends = {} }, formats) {
 	return KEY_FIGURES.map(([name, figure, column, words]) => {
 		const value = kpis[figure];
 		const format = (of, amount) =>
-			isMoney(of) && Math.abs(value) >= 1e6
+			isMoney(of) && formats.isLarge(value, 10000)
 				? formats.moneyWhole(amount)
 				: formatValue(of, amount, formats);
 		const { month, [column]: latest } = complete.at(-1) ?? {};
@@ -1429,7 +1441,7 @@ function renderChecks(section, { checks = [], verdict }, formats) {
 
 async function renderQuery(query) {
 	const { cohorts = [], cells = [], average = [], summary = {}, forecast, currency } = query;
-	const formats = makeFormats(currency);
+	const formats = makeDocumentFormats(query);
 	const view = { cohorts, average, summary, forecast, rows: groupCells(cohorts, cells) };
 	const selection = new Selection({
 		cohort: cohorts.map(({ cohort }) => cohort),

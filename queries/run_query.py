@@ -33,9 +33,10 @@ from queries.reading import (
 from queries.reconciliation import find_differences, reconcile
 from utils.database import find_currency
 from utils.engines.process import Engine
+from utils.formats import count_minor_digits
 from utils.helpers import DataError
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "2.1"
 DEFAULTS = Options()
 
 
@@ -182,6 +183,7 @@ def describe_source(query: CohortQuery, data: QueryData) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "as_of": data.as_of,
         "currency": find_currency(data.provenance),
+        "currency_digits": count_minor_digits(find_currency(data.provenance)),
         "database": data.source,
         "dataset": {"content_sha256": dataset.get("content_sha256")},
         "query": {"file": name_file(query.path), "sha256": query.sha256},

@@ -13,6 +13,7 @@ from queries.customer_values import CLV_MONTHS
 from queries.forecast.forecast import HORIZON_MONTHS
 from utils.formats import (
     count_noun,
+    format_amount,
     format_money,
     format_percent,
     format_whole_percent,
@@ -77,7 +78,7 @@ def escape_between_colours(text: str) -> str:
 
 def _render_clv(summary: Mapping[str, Any], currency: str | None, width: int) -> list[str]:
     lines = ["CLV: net per customer so far, of the cohorts old enough"]
-    amounts = [_format_amount(clv["cents"], currency) for clv in summary["clv"]]
+    amounts = [format_amount(clv["cents"], currency) for clv in summary["clv"]]
     amount_width = max(14, *map(len, amounts))
     for clv, amount in zip(summary["clv"], amounts, strict=True):
         head = f"  {clv['months']:>2} months   "
@@ -86,18 +87,18 @@ def _render_clv(summary: Mapping[str, Any], currency: str | None, width: int) ->
             continue
         count = count_noun(clv["cohort_count"], "cohort")
         line = f"{head}{amount:>{amount_width}}   {count}"
-        lines.append(line + _render_spread(clv, width - len(line)))
+        lines.append(line + _render_spread(clv, currency, width - len(line)))
     return lines
 
 
-def _render_spread(clv: Mapping[str, Any], width: int) -> str:
+def _render_spread(clv: Mapping[str, Any], currency: str | None, width: int) -> str:
     """Return interval and median of *clv*, or nothing if they need more than *width*."""
     low, high, median = (clv[f"{name}_cents"] for name in ("low", "high", "median"))
     if median is None:
         return ""
-    text = f", median {format_money(median)}"
+    text = f", median {format_money(median, currency)}"
     if low is not None:
-        text = f", 95% {format_money(low)} to {format_money(high)}{text}"
+        text = f", 95% {_format_range(low, high, currency)}{text}"
     return text if len(text) <= width else ""
 
 
@@ -106,12 +107,14 @@ def _render_segments(document: Mapping[str, Any]) -> list[str]:
     segments = document.get("segments")
     if not segments:
         return []
-    by = document["options"]["by"]
+    by, currency = document["options"]["by"], document["currency"]
     rows = [[by, "customers", *(f"{months} months" for months in CLV_MONTHS)]]
     for record in segments:
         summary = record["summary"]
         values = [clv["cents"] for clv in summary["clv"]]
-        texts = ["-" if cents is None else format_money(cents) for cents in values]
+        texts = [
+            "-" if cents is None else format_money(cents, currency) for cents in values
+        ]
         rows.append(
             [escape_line(record["segment"]), f"{summary['customer_count']:,}", *texts]
         )
@@ -215,26 +218,26 @@ def _render_forecast(document: Mapping[str, Any], width: int) -> list[str]:
     total = forecast["total"]
     lines = ["FORECAST, not fact: net of the customers so far, with 95% intervals"]
     currency = document["currency"]
-    amounts = [_format_amount(one["net_cents"]["forecast"], currency) for one in total]
+    amounts = [format_amount(one["net_cents"]["forecast"], currency) for one in total]
     amount_width = max(18, *map(len, amounts))
     for horizon, amount in zip(total, amounts, strict=True):
         net = horizon["net_cents"]
         spread = ""
         if net["low"] is not None:
-            spread = f"   {format_money(net['low'])} to {format_money(net['high'])}"
+            spread = f"   {_format_range(net['low'], net['high'], currency)}"
         lines.append(
             f"  next {horizon['months']:>2} months {amount:>{amount_width}}{spread}"
         )
-    lines += ["", *_render_forecast_table(forecast), "", *_render_holdout(forecast, width)]
-    return lines
+    lines += ["", *_render_forecast_table(forecast, currency)]
+    return [*lines, "", *_render_holdout(forecast["holdout"], currency, width)]
 
 
-def _render_forecast_table(forecast: Mapping[str, Any]) -> list[str]:
+def _render_forecast_table(forecast: Mapping[str, Any], currency: str | None) -> list[str]:
     """Return the forecast per customer of the latest cohorts, one line each."""
     rows = [["cohort", "size", *(f"{months} months" for months in HORIZON_MONTHS)]]
     for cohort in forecast["cohorts"][-_MAX_ROWS:]:
         values = [
-            format_money(horizon["net_per_customer_cents"])
+            format_money(horizon["net_per_customer_cents"], currency)
             for horizon in cohort["horizons"]
         ]
         rows.append([cohort["cohort"], f"{cohort['cohort_size']:,}", *values])
@@ -242,9 +245,10 @@ def _render_forecast_table(forecast: Mapping[str, Any]) -> list[str]:
     return ["FORECAST net per customer", *_align_columns(rows, widths)]
 
 
-def _render_holdout(forecast: Mapping[str, Any], width: int) -> list[str]:
+def _render_holdout(
+    holdout: Mapping[str, Any], currency: str | None, width: int
+) -> list[str]:
     """Return the accuracy of a forecast of the last part of the data, as a sentence."""
-    holdout = forecast["holdout"]
     if "refused" in holdout:
         text = f"No holdout: {holdout['refused']}"
     else:
@@ -253,8 +257,8 @@ def _render_holdout(forecast: Mapping[str, Any], width: int) -> list[str]:
             f"Holdout: fitted until {holdout['fitted_until']}, the model forecast"
             f" {purchases['forecast']:,} purchases in the {holdout['days']} days after;"
             f" there were {purchases['actual']:,} ({_format_error(purchases['error'])})."
-            f" It forecast a value of {format_money(value['forecast'])}; it was"
-            f" {format_money(value['actual'])} ({_format_error(value['error'])})."
+            f" It forecast a value of {format_money(value['forecast'], currency)}; it was"
+            f" {format_money(value['actual'], currency)} ({_format_error(value['error'])})."
         )
     return textwrap.wrap(text, width, subsequent_indent="  ")
 
@@ -270,19 +274,21 @@ def render_score(score: Mapping[str, Any], currency: str | None) -> str:
             f"SCORE: net of the next {score['days']} days{unit}, forecast and ground truth",
             "Expected follows from the hidden rates; realised is one random outcome. The",
             f"error is relative to expected; summed over the cohorts it is {error}.",
-            *_render_score_rows([("all", score["total"]), *cohorts]),
+            *_render_score_rows([("all", score["total"]), *cohorts], currency),
             "",
             "By tenths of the customers, those with the highest forecast first",
-            *_render_score_rows(deciles),
+            *_render_score_rows(deciles, currency),
         ]
     )
 
 
-def _render_score_rows(records: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+def _render_score_rows(
+    records: Sequence[tuple[str, Mapping[str, Any]]], currency: str | None
+) -> list[str]:
     kinds = ("forecast", "expected", "realised")
     rows = [["", "customers", *kinds, "error"]]
     for name, record in records:
-        amounts = [format_money(record[f"{kind}_net_cents"]) for kind in kinds]
+        amounts = [format_money(record[f"{kind}_net_cents"], currency) for kind in kinds]
         error = _format_error(record["error_to_expected"])
         rows.append([name, f"{record['customer_count']:,}", *amounts, error])
     return _align_columns(rows, (8, 11, 15, 15, 15, 8))
@@ -314,8 +320,8 @@ def _align_columns(rows: Sequence[Sequence[str]], least: Sequence[int]) -> list[
     ]
 
 
-def _format_amount(cents: float, currency: str | None) -> str:
-    return format_money(cents) + (f" {currency}" if currency else "")
+def _format_range(low: float, high: float, currency: str | None) -> str:
+    return f"{format_money(low, currency)} to {format_money(high, currency)}"
 
 
 def _format_error(share: float | None) -> str:

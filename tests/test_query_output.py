@@ -74,6 +74,7 @@ class Document(QueryCase):
                 "schema_version",
                 "as_of",
                 "currency",
+                "currency_digits",
                 "database",
                 "dataset",
                 "query",
@@ -114,11 +115,12 @@ class Document(QueryCase):
             " WHERE subject = 'dataset' AND property = 'content_sha256'"
         )
         self.assertEqual(
-            {name: self.document[name] for name in list(self.document)[:8]},
+            {name: self.document[name] for name in list(self.document)[:9]},
             {
-                "schema_version": "2.0",
+                "schema_version": "2.1",
                 "as_of": "2024-03-15",
                 "currency": "EUR",
+                "currency_digits": 2,
                 "database": {
                     "sha256": hashlib.sha256(database).hexdigest(),
                     "bytes": len(database),

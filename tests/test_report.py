@@ -114,6 +114,7 @@ class ReportFiles(ReportCase):
                 "schema_version",
                 "as_of",
                 "currency",
+                "currency_digits",
                 "database",
                 "dataset",
                 "queries",

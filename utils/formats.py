@@ -12,15 +12,53 @@ from decimal import ROUND_HALF_UP, Decimal
 NO_FIGURE = "–"
 
 
-def format_money(cents: float | None) -> str:
-    """Return *cents* as an amount.
+# The currencies with another number of digits after the decimal point than two: the column
+# "minor unit" in list one of ISO 4217, which its maintenance agency, SIX, publishes.
+_CURRENCIES_BY_DIGITS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+_DIGITS = {
+    code: digits
+    for digits, codes in _CURRENCIES_BY_DIGITS.items()
+    for code in codes.split()
+}
 
-    >>> format_money(123456), format_money(-5), format_money(110.5), format_money(None)
-    ('1,234.56', '-0.05', '1.11', '–')
+
+def count_minor_digits(currency: str | None) -> int:
+    """Return the digits after the decimal point in an amount of *currency*.
+
+    An unknown currency has two.
+
+    >>> count_minor_digits("EUR"), count_minor_digits("JPY"), count_minor_digits("KWD")
+    (2, 0, 3)
+    """
+    return _DIGITS.get(currency or "", 2)
+
+
+def format_money(cents: float | None, currency: str | None) -> str:
+    """Return *cents*, minor units of *currency*, as an amount without the currency's code.
+
+    >>> format_money(123456, "EUR"), format_money(-5, None), format_money(110.5, None)
+    ('1,234.56', '-0.05', '1.11')
+    >>> format_money(123456, "JPY"), format_money(123456, "KWD"), format_money(None, "JPY")
+    ('123,456', '123.456', '–')
     """
     if cents is None:
         return NO_FIGURE
-    return f"{_round(Decimal(repr(cents)).scaleb(-2), '0.01'):,}"
+    unit = Decimal(1).scaleb(-count_minor_digits(currency))
+    return f"{_round(Decimal(repr(cents)) * unit, unit):,}"
+
+
+def format_amount(cents: float | None, currency: str | None, *, space: str = " ") -> str:
+    """Return *cents* as an amount, with *space* and the code of *currency* if it is known.
+
+    >>> format_amount(8000, "JPY"), format_amount(8000, None), format_amount(None, "JPY")
+    ('8,000 JPY', '80.00', '–')
+    """
+    text = format_money(cents, currency)
+    return text if cents is None or not currency else f"{text}{space}{currency}"
 
 
 def format_percent(share: float | None, *, sign: str = "") -> str:
@@ -33,7 +71,7 @@ def format_percent(share: float | None, *, sign: str = "") -> str:
     """
     if share is None:
         return NO_FIGURE
-    return f"{_round(Decimal(repr(share)) * 100, '0.1'):{sign}}%"
+    return f"{_round(Decimal(repr(share)) * 100, Decimal('0.1')):{sign}}%"
 
 
 def format_whole_percent(share: float | None) -> str:
@@ -44,7 +82,9 @@ def format_whole_percent(share: float | None) -> str:
     """
     if share is None:
         return NO_FIGURE
-    return "<1" if 0 < share < 0.005 else str(_round(Decimal(repr(share)) * 100, "1"))
+    return (
+        "<1" if 0 < share < 0.005 else str(_round(Decimal(repr(share)) * 100, Decimal(1)))
+    )
 
 
 def format_count(count: int | None) -> str:
@@ -65,5 +105,5 @@ def count_noun(count: int, noun: str, *, space: str = " ") -> str:
     return f"{count:,}{space}{noun}" + ("" if count == 1 else "s")
 
 
-def _round(number: Decimal, unit: str) -> Decimal:
-    return number.quantize(Decimal(unit), rounding=ROUND_HALF_UP)
+def _round(number: Decimal, unit: Decimal) -> Decimal:
+    return number.quantize(unit, rounding=ROUND_HALF_UP)

@@ -14,6 +14,7 @@ from db.reporting.plots import draw_bar, render_heat_map, render_plot
 from utils.formats import (
     NO_FIGURE,
     count_noun,
+    format_amount,
     format_count,
     format_money,
     format_percent,
@@ -161,8 +162,8 @@ def summarize_kpis(report: Row) -> list[str]:
     kpis, currency = report["kpis"], report["currency"]
     as_of = f"As of {report['as_of']}:" if report["as_of"] else "No data:"
     revenue = (
-        f"Net revenue {format_amount(kpis['net_cents'], currency)},"
-        f" AOV {format_amount(kpis['aov_cents'], currency)}"
+        f"Net revenue {format_amount(kpis['net_cents'], currency, space=NO_BREAK)},"
+        f" AOV {format_amount(kpis['aov_cents'], currency, space=NO_BREAK)}"
     )
     if note := report["trends"]["revenue_by_month"]["note"]:
         revenue += f": {note}"
@@ -257,7 +258,7 @@ def describe_month(last: Row, currency: str | None) -> str:
     on_year = "" if change is None else f" ({format_percent(change, sign='+')} on the year)"
     return (
         f"Last complete month, {format_month(last['month'])}:"
-        f" {format_amount(last['net_cents'], currency)} net{on_year} from"
+        f" {format_amount(last['net_cents'], currency, space=NO_BREAK)} net{on_year} from"
         f" {count_noun(last['order_count'], 'order', space=NO_BREAK)} of"
         f" {format_count(last['new_customers'])}{NO_BREAK}new and"
         f" {count_noun(last['returning_customers'], 'returning customer', space=NO_BREAK)}"
@@ -285,11 +286,11 @@ def render_trend(name: str, trend: Row, currency: str | None) -> str:
     else:
         if name == "revenue_by_month":
             parts.append(render_plot(rows, currency))
-        parts += render_rows(name, rows)
+        parts += render_rows(name, rows, currency)
     return "\n\n".join(part for part in parts if part)
 
 
-def render_rows(name: str, rows: Sequence[Row]) -> list[str]:
+def render_rows(name: str, rows: Sequence[Row], currency: str | None) -> list[str]:
     """Return the table of a trend's *rows*, then the notes on it."""
     hidden = {"is_complete"} | HIDDEN.get(name, set())
     keys = [key for key in rows[0] if key not in hidden]
@@ -297,7 +298,7 @@ def render_rows(name: str, rows: Sequence[Row]) -> list[str]:
         TableColumn(format_heading(key), is_figure=is_figure(key, rows)) for key in keys
     ]
     shown = rows[-TABLE_ROWS:] if keys[0] == "month" else rows[:TABLE_ROWS]
-    cells = [[format_cell(key, row) for key in keys] for row in shown]
+    cells = [[format_cell(key, row, currency) for key in keys] for row in shown]
     share = next((key for key in keys if key.endswith("_share")), None)
     if share:
         columns.append(TableColumn(""))
@@ -440,11 +441,13 @@ def format_heading(key: str) -> str:
     return HEADINGS.get(key, words[:1].upper() + words[1:])
 
 
-def format_cell(key: str, row: Row) -> str:
+def format_cell(key: str, row: Row, currency: str | None) -> str:
     """Return a trend's cell as text; an incomplete month ends with a star."""
     if key == "month":
         return format_month(row[key]) + ("" if row.get("is_complete", 1) else " *")
-    return format_figure(key, row[key], None)
+    if key.endswith("_cents"):
+        return format_money(row[key], currency)
+    return format_figure(key, row[key], currency)
 
 
 def format_month(month: str) -> str:
@@ -457,18 +460,12 @@ def format_month(month: str) -> str:
 def format_figure(key: str, value: Any, currency: str | None) -> str:
     """Return *value* in the format that the ending of its name, *key*, requires."""
     if key.endswith("_cents"):
-        return format_amount(value, currency)
+        return format_amount(value, currency, space=NO_BREAK)
     if key.endswith(("_rate", "_share")):
         return format_percent(value)
     if isinstance(value, int) and not key.endswith("_id"):
         return format_count(value)
     return NO_FIGURE if value is None else str(value)
-
-
-def format_amount(cents: int | None, currency: str | None) -> str:
-    """Return *cents* as an amount, with the code of *currency* if it is known."""
-    text = format_money(cents)
-    return f"{text}{NO_BREAK}{currency}" if currency and cents is not None else text
 
 
 def render_table(columns: Sequence[TableColumn], rows: Iterable[Sequence[Any]]) -> str:

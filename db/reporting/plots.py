@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from db.reporting.figures import Period, group_by_period
-from utils.formats import count_noun
+from utils.formats import count_minor_digits, count_noun
 from utils.months import is_month
 
 Row = Mapping[str, Any]
@@ -37,7 +37,7 @@ def render_plot(rows: Sequence[Row], currency: str | None) -> str:
     noun, periods = group_by_period(rows, at_most=PLOT_BARS)
     bars = periods[-PLOT_BARS:]
     amounts = [bar.net_cents for bar in bars]
-    unit, divisor = choose_unit(amounts)
+    unit, divisor = choose_unit(amounts, 10 ** count_minor_digits(currency))
     values = [f"{cents / divisor:.1f}" for cents in amounts]
     top, bottom = max(0, *amounts) / divisor, min(0, *amounts) / divisor
     axis = " ".join(word for word in (unit, currency) if word)
@@ -67,13 +67,16 @@ def label_bars(noun: str, bars: Sequence[Period]) -> list[str]:
     return [f'"{bar.label[start:]}{"" if bar.is_complete else " *"}"' for bar in bars]
 
 
-def choose_unit(amounts: Iterable[int]) -> tuple[str, int]:
-    """Return the unit of the axis and its cents, chosen so that the figures stay short."""
+def choose_unit(amounts: Iterable[int], scale: int) -> tuple[str, int]:
+    """Return the unit of the axis and its cents, chosen so that the figures stay short.
+
+    *scale* is the number of cents in one unit of the currency.
+    """
     largest = max(map(abs, amounts))
-    for word, divisor in [("million", 10**8), ("thousand", 10**5)]:
+    for word, divisor in [("million", 10**6 * scale), ("thousand", 10**3 * scale)]:
         if largest >= 10 * divisor:
             return word, divisor
-    return "", 100
+    return "", scale
 
 
 def render_heat_map(rows: Sequence[Row]) -> str:

@@ -55,6 +55,7 @@ from utils.database import (
     read_provenance,
 )
 from utils.digest import dataset_digest, provenance_digest, table_digest
+from utils.formats import count_minor_digits
 from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,
@@ -62,7 +63,7 @@ from utils.helpers import (
     render_json,
 )
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "2.1"
 
 # `PRAGMA integrity_check` stops after 100 messages unless it is given another number.
 MOST_MESSAGES = 2**31 - 1
@@ -185,6 +186,7 @@ def assemble_report(
         "schema_version": SCHEMA_VERSION,
         "as_of": find_as_of(provenance),
         "currency": find_currency(provenance),
+        "currency_digits": count_minor_digits(find_currency(provenance)),
         "database": dict(source),
         "dataset": {"content_sha256": content_sha256},
         "queries": {"sha256": digest_queries()},

@@ -26,6 +26,7 @@ const NAMES = [
 	"linePath",
 	"makeColourDomains",
 	"makeCurves",
+	"makeDocumentFormats",
 	"makeFormats",
 	"movePlace",
 	"monthsPerLabel",

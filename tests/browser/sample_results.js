@@ -1,4 +1,4 @@
-// Made-up result files, version 2.0, for the browser checks.
+// Made-up result files, version 2.1, for the browser checks.
 // `node sample_results.js FOLDER [SHOP]` writes both, to look at by hand.
 "use strict";
 
@@ -142,9 +142,10 @@ function makeQueryResult({ months, first, scale, content = "b".repeat(64) }) {
 	}
 	const average = repeat(months - 1, (since) => makeAverageRow(since, cells));
 	return {
-		schema_version: "2.0",
+		schema_version: "2.1",
 		as_of: `${monthAfter(first, months - 1)}-14`,
 		currency: "EUR",
+		currency_digits: 2,
 		database: { sha256: "a".repeat(64), bytes: 4812800 },
 		dataset: { content_sha256: content },
 		options: { cohort: "month", by: null, as_of: null, valid_statuses: ["paid"], forecast: true },
@@ -422,9 +423,10 @@ function makeReport({ months, first, scale, hostile = false }) {
 	const checks = makeChecks(hostile);
 	const tables = ["users", "products", "orders", "order_items", "payments"];
 	return {
-		schema_version: "2.0",
+		schema_version: "2.1",
 		as_of: asOf,
 		currency: "EUR",
+		currency_digits: 2,
 		database: { sha256: "a".repeat(64), bytes: 4812800 },
 		dataset: { content_sha256: "b".repeat(64) },
 		verdict: {
