@@ -32,10 +32,11 @@ import tempfile
 import threading
 import time
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, TypeVar
 
 BENCHMARKS = Path(__file__).resolve().parent
 GENERATOR = BENCHMARKS.parent / "generate_data.py"
@@ -59,6 +60,9 @@ SAMPLING_SECONDS = 0.05
 # `os.wait4` returns the peak in KiB, on macOS in bytes.
 PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 MIB = 1024 * 1024
+
+
+Measured = TypeVar("Measured")
 
 
 class BenchmarkError(Exception):
@@ -178,28 +182,35 @@ def count_lines(path: Path) -> int:
 
 
 def run_rounds(
-    tools: Sequence[Tool], rounds: int, scratch: Path | None
-) -> dict[str, list[Run]]:
-    """Run each of *tools* once a round, after one run that is not counted."""
-    for tool in tools:
-        note(f"Warming up: {tool.name}")
-        measure_tool(tool, scratch)
-    runs: dict[str, list[Run]] = {tool.name: [] for tool in tools}
-    for number in range(rounds):
-        for tool in rotate(tools, number):
-            run = measure_tool(tool, scratch)
-            runs[tool.name].append(run)
-            note(
-                f"Round {number + 1} of {rounds}: {tool.name},"
-                f" {run.usage.wall_seconds:.2f} s, {run.rows_per_second:,.0f} rows/s"
-            )
+    measures: Mapping[str, Callable[[], Measured]],
+    rounds: int,
+    describe: Callable[[Measured], str],
+) -> dict[str, list[Measured]]:
+    """Return what each of *measures* returned in each round, without the first.
+
+    The order is rotated, so that no program is always the first of its round.
+    """
+    names = list(measures)
+    runs: dict[str, list[Measured]] = {name: [] for name in names}
+    for number in range(rounds + 1):
+        turn = number % len(names)
+        for name in [*names[turn:], *names[:turn]]:
+            run = measures[name]()
+            if number:
+                runs[name].append(run)
+            place = f"Round {number} of {rounds}" if number else "Warming up"
+            note(f"{place}: {name}, {describe(run)}")
     return runs
 
 
-def rotate(tools: Sequence[Tool], by: int) -> list[Tool]:
-    """Return *tools* beginning with the one at *by*, in a circle."""
-    first = by % len(tools)
-    return [*tools[first:], *tools[:first]]
+def describe_run(run: Run) -> str:
+    """Return the time and the speed of *run*."""
+    return f"{describe_usage(run.usage)}, {run.rows_per_second:,.0f} rows/s"
+
+
+def describe_usage(usage: Usage) -> str:
+    """Return the time in *usage*."""
+    return f"{usage.wall_seconds:.2f} s"
 
 
 def note(text: str) -> None:
@@ -524,7 +535,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def report_speed(tools: Sequence[Tool], rounds: int, scratch: Path | None) -> int:
     """Print the first of *tools* ÷ each other; return the exit status."""
     machine = describe_machine()
-    runs = run_rounds(tools, rounds, scratch)
+    measures = {tool.name: partial(measure_tool, tool, scratch) for tool in tools}
+    runs = run_rounds(measures, rounds, describe_run)
     ours, *peers = tools
     comparisons = [
         compare_runs(peer.name, runs[ours.name], runs[peer.name]) for peer in peers

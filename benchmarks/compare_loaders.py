@@ -27,6 +27,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,10 +43,11 @@ from benchmarks.compare_generators import (  # noqa: E402
     count_lines,
     default_environment,
     describe_machine,
-    note,
+    describe_usage,
     parse_count,
     prepare_environment,
     run_process,
+    run_rounds,
 )
 from utils.contract import read_contract  # noqa: E402
 
@@ -155,20 +157,10 @@ def list_loaders(data_dir: Path, scratch: Path, python: Path) -> list[Loader]:
     ]
 
 
-def run_rounds(
-    loaders: Sequence[Loader], rounds: int, scratch: Path
-) -> dict[str, list[Usage]]:
-    """Return what each loader took in each round, without the first."""
-    usages: dict[str, list[Usage]] = {loader.name: [] for loader in loaders}
-    for number in range(rounds + 1):
-        turn = number % len(loaders)
-        for loader in [*loaders[turn:], *loaders[:turn]]:
-            with tempfile.TemporaryDirectory(dir=scratch) as folder:
-                usage = run_process(loader.command(Path(folder) / "shop.db"), Path(folder))
-            if number:
-                usages[loader.name].append(usage)
-                note(f"round {number}: {loader.name:14} {usage.wall_seconds:6.2f} s")
-    return usages
+def measure_load(loader: Loader, scratch: Path) -> Usage:
+    """Return what *loader* takes for a database in a new folder below *scratch*."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        return run_process(loader.command(Path(folder) / "shop.db"), Path(folder))
 
 
 def render_table(usages: dict[str, list[Usage]], rows: int) -> str:
@@ -221,7 +213,9 @@ def compare(users: int, rounds: int, scratch: Path) -> bool:
     prepare_environment(environment)
     python = environment / "bin" / "python"
     rows = generate(users, scratch)
-    usages = run_rounds(list_loaders(scratch, scratch, python), rounds, scratch)
+    loaders = list_loaders(scratch, scratch, python)
+    measures = {loader.name: partial(measure_load, loader, scratch) for loader in loaders}
+    usages = run_rounds(measures, rounds, describe_usage)
     print_line(f"{describe_machine()}; {users:,} users, {rows:,} rows, {rounds} rounds\n")
     print_line(render_table(usages, rows))
     ratio = find_ratio(usages, "sqlite3 shell")

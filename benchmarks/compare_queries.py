@@ -22,6 +22,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,10 +37,11 @@ from benchmarks.compare_generators import (  # noqa: E402
     count_lines,
     default_environment,
     describe_machine,
-    note,
+    describe_usage,
     parse_count,
     prepare_environment,
     run_process,
+    run_rounds,
 )
 from benchmarks.compare_loaders import generate, measure_ingest, print_line  # noqa: E402
 
@@ -103,21 +105,6 @@ def list_commands(folder: Path, python: Path) -> list[Command]:
     ]
 
 
-def run_rounds(
-    commands: Sequence[Command], rounds: int, folder: Path
-) -> dict[str, list[Usage]]:
-    """Return what each command took in each round, without the first."""
-    usages: dict[str, list[Usage]] = {command.name: [] for command in commands}
-    for number in range(rounds + 1):
-        turn = number % len(commands)
-        for name, line in [*commands[turn:], *commands[:turn]]:
-            usage = run_process(line, folder)
-            if number:
-                usages[name].append(usage)
-                note(f"round {number}: {name:24} {usage.wall_seconds:6.2f} s")
-    return usages
-
-
 def find_ratios(usages: dict[str, list[Usage]], name: str) -> list[float]:
     """Return by round the wall time of *name* ÷ that of DuckDB, ascending."""
     return sorted(
@@ -151,7 +138,8 @@ def compare(users: int, rounds: int, folder: Path) -> bool:
     measure_ingest(folder, status=0)
     orders = count_lines(folder / "orders.csv") - 1
     commands = list_commands(folder, environment / "bin" / "python")
-    usages = run_rounds(commands, rounds, folder)
+    measures = {name: partial(run_process, line, folder) for name, line in commands}
+    usages = run_rounds(measures, rounds, describe_usage)
     print_line(
         f"{describe_machine()}; {users:,} users, {orders:,} orders, {rounds} rounds\n"
     )
