@@ -27,6 +27,7 @@ from utils.database import (
     MOVE_AND_LOAD_AGAIN,
     DamagedDatabase,
     Provenance,
+    describe_damage,
     find_loaded_contract,
     find_missing_rules,
     find_schema_differences,
@@ -94,7 +95,7 @@ def _verify_database(
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
                     raise
-                fault = f"the database is damaged: {error}. {MOVE_AND_LOAD_AGAIN}"
+                fault = f"the database {describe_damage(error)}. {MOVE_AND_LOAD_AGAIN}"
                 verification = Verification(f"{table.name}.csv -> {table.name}", fault)
             yield verification
         yield _verify_provenance(connection, loaded, provenance)

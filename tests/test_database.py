@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +14,7 @@ from unittest import mock
 import ingest
 import run_query
 from tests.shop import create_empty_shop, create_shop
-from tests.support import ShopCase, call, sample_shop, skip_on_windows
+from tests.support import IN_CI, ShopCase, call, sample_shop, skip_on_windows
 from utils.database import open_database
 from utils.helpers import DataError
 
@@ -173,6 +175,38 @@ class DamagedFile(DatabaseCase):
         self.assert_damage(ingest.main, "--report", "--out-dir", self.folder / "out")
         self.assert_damage(ingest.main, "--rows", "database_is_intact")
         self.assert_damage(ingest.main, "--ingest", "--data-dir", sample)
+
+    def test_changed_bytes_anywhere_give_one_line_and_no_traceback(self) -> None:
+        chance = random.Random(17)  # noqa: S311
+        sound = self.database.read_bytes()
+        out_dir = self.folder / "out"
+        commands: list[tuple[Callable[..., int], tuple[object, ...]]] = [
+            (run_query.main, ("--out-dir", out_dir)),
+            (ingest.main, ("--report", "--out-dir", out_dir)),
+            (ingest.main, ("--rows", "database_is_intact")),
+            (ingest.main, ("--verify", "--quiet", "--out-dir", out_dir)),
+            (ingest.main, ("--ingest", "--data-dir", sample_shop())),
+        ]
+        counts: Counter[int] = Counter()
+        for number in range(60 if IN_CI else 6):
+            damaged = change_bytes(sound, chance)
+            for main, arguments in commands:
+                with self.subTest(number=number, arguments=arguments):
+                    self.database.write_bytes(damaged)
+                    result = call(main, *arguments, "--database", self.database)
+                    counts[result.status] += 1
+                    self.assertRegex(result.stderr, r"\A(\w+: error: [^\n]+\n)?\Z")
+                    self.assertEqual(result.status, int(bool(result.stderr)))
+        self.assertGreater(counts[1], 5, counts)
+
+
+def change_bytes(sound: bytes, chance: random.Random) -> bytes:
+    """Return *sound* with a few bits and bytes changed, most of them at its beginning."""
+    damaged = bytearray(sound)
+    for _ in range(chance.choice((1, 1, 3, 20))):
+        place = chance.randrange(chance.choice((len(sound), 8192)))
+        damaged[place] = chance.choice((damaged[place] ^ 1, chance.randrange(256)))
+    return bytes(damaged)
 
 
 class DatabaseInUse(DatabaseCase):

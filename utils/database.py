@@ -180,8 +180,13 @@ def _connect_read_only(database: Path) -> sqlite3.Connection:
     # A query must not open other files.
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     # The report lists a text that is not UTF-8; it does not end there.
-    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+    connection.text_factory = decode_text
     return connection
+
+
+def decode_text(data: bytes) -> str:
+    """Return the text of a cell; it may be damaged."""
+    return data.decode("utf-8", "replace")
 
 
 def read_only_uri(database: Path) -> str:
@@ -380,11 +385,16 @@ def is_damage(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorname", "").startswith("SQLITE_CORRUPT")
 
 
+def describe_damage(error: sqlite3.Error) -> str:
+    """Return in one line that a database is damaged; *error* may quote lines of it."""
+    return f"is damaged: {' '.join(str(error).split())}"
+
+
 def _explain_refusal(error: sqlite3.Error, database: Path) -> str | None:
     """Return what is wrong and how to fix it, or None if *error* is a bug in our code."""
     name = getattr(error, "sqlite_errorname", "")
     if is_damage(error):
-        return f"is damaged: {error}. {MOVE_AND_LOAD_AGAIN}"
+        return f"{describe_damage(error)}. {MOVE_AND_LOAD_AGAIN}"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return "is being written by another program. Let it finish, then run again."
     if name.startswith("SQLITE_NOTADB"):

@@ -23,6 +23,8 @@ from utils.database import (
     LOCK_TIMEOUT,
     SchemaObject,
     create_empty_database,
+    decode_text,
+    describe_damage,
     is_damage,
     is_wal,
     list_objects,
@@ -323,7 +325,7 @@ def _suggest_unlock(error: sqlite3.OperationalError) -> str:
 
 
 def _explain_damage(target: Path, error: sqlite3.Error) -> DataError:
-    fault = f"is damaged: {error}" if is_damage(error) else f"{error}"
+    fault = describe_damage(error) if is_damage(error) else f"{error}"
     return DataError(
         f"{target}: {fault}; it was left as it is. Move it away, or name another file"
         " with --database."
@@ -337,6 +339,8 @@ def _require_only_loaded(
 
     Indexes do not count: no data is lost with them.
     """
+    # The content of a damaged database may be replaced too.
+    connection.text_factory = decode_text
     recorded = _list_loaded_tables(connection)
     names = {("table", name) for name in recorded}
     names |= {(each.kind, each.name) for each in new_objects if each.kind != "table"}
