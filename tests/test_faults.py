@@ -561,6 +561,20 @@ class CustomSchema(ShopCase):
             ],
         )
 
+    def test_rule_that_computes_another_column_or_a_text_is_shown_as_it_is(self) -> None:
+        for rule, expected in (
+            ("CONSTRAINT n_is_not_m CHECK (m = n + 1)", "m = n + 1"),
+            ("CONSTRAINT t_is_n CHECK (t = n + 1)", "t = n + 1"),
+            ("CONSTRAINT is_sum CHECK (m = n + 1)", "m = n + 1"),
+        ):
+            with self.subTest(rule):
+                (fault,) = self.refuse(
+                    "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, m INTEGER, t TEXT,"
+                    f" {rule}) STRICT;",
+                    t="id,n,m,t\n1,2,2,x\n",
+                )
+                self.assertTrue(fault.endswith(f"; expected {expected}"), fault)
+
     def test_duplicate_names_the_collation_and_the_condition(self) -> None:
         table = "CREATE TABLE t (id INTEGER PRIMARY KEY, mail TEXT NOT NULL) STRICT;"
         for index, message in (

@@ -272,11 +272,11 @@ class FaultMessages:
             expected=expected,
         )
 
-    def describe_broken_rule(self, record: Record, rule: Rule, result: object) -> Fault:
-        """Return the fault that *record* breaks *rule*, which expects *result* if a sum."""
+    def describe_broken_rule(self, record: Record, rule: Rule, result: int | None) -> Fault:
+        """Return the fault that *record* breaks *rule*; *result* is what a sum must be."""
         column = find_named_column(rule.name, self.header)
-        condition = " ".join(rule.expression.split())
         if column is None:
+            condition = " ".join(rule.expression.split())
             return self._build(
                 record.line,
                 0,
@@ -288,8 +288,9 @@ class FaultMessages:
         field = self.header.index(column) + 1
         cell = record.cells[field - 1]
         expected = rule.describe_expected(cell)
-        if rule.equation and isinstance(result, int) and _INTEGER.fullmatch(cell):
-            expected = self._describe_result(record, int(cell), rule.equation[1], result)
+        left, right = rule.equation or ("", "")
+        if result is not None and left == column and _INTEGER.fullmatch(cell):
+            expected = self._describe_result(record, int(cell), right, result)
         hint = explain_instant(cell) if rule.is_instant else ""
         return self._build(
             record.line,

@@ -192,7 +192,7 @@ class RuleBook:
             f"SELECT {', '.join([*answers, *results])} FROM {table} WHERE {row_name} = ?"
         )
 
-    def find_broken(self, row: int) -> Iterator[tuple[Rule, Value]]:
+    def find_broken(self, row: int) -> Iterator[tuple[Rule, int | None]]:
         """Yield the rules that the row called *row* breaks, and the result they expect.
 
         A rule about several columns is not among them if one of these breaks a rule of its
@@ -201,13 +201,14 @@ class RuleBook:
         if not self._rules:
             return
         cells = self._connection.execute(self._query, (row,)).fetchone()
-        answers, results = cells[: len(self._rules)], cells[len(self._rules) :]
-        checked = zip(self._rules, self._columns, answers, results, strict=True)
-        broken = [each for each in checked if each[2]]
-        wrong = set().union(*(columns for _, columns, *_ in broken if len(columns) == 1))
-        for rule, columns, _, result in broken:
-            if len(columns) == 1 or not columns & wrong:
-                yield rule, result
+        count = len(self._rules)
+        broken = [at for at, answer in enumerate(cells[:count]) if answer]
+        columns = [self._columns[at] for at in broken]
+        wrong = set().union(*(names for names in columns if len(names) == 1))
+        for at, names in zip(broken, columns, strict=True):
+            if len(names) == 1 or not names & wrong:
+                result = cells[count + at]
+                yield self._rules[at], result if isinstance(result, int) else None
 
 
 def add_unchecked(fault: Fault, what: str = "", *, is_parent: bool) -> Fault:
