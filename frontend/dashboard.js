@@ -178,18 +178,15 @@ function makeNumberFormat(locale, digits, options = {}, divisor = 1) {
 	return (value) => (isNumber(value) ? format.format(value / divisor) : NO_FIGURE);
 }
 
-// The divisor is the number of minor units in one unit of the currency: 100 cents, 1 yen.
 function makeMoneyFormat(locale, currency, divisor, digits, options = {}) {
 	const plain = { minimumFractionDigits: digits, ...options };
+	const make = (style) => makeNumberFormat(locale, digits, { ...style, ...plain }, divisor);
 	try {
-		if (currency) {
-			const style = { style: "currency", currency, ...plain };
-			return makeNumberFormat(locale, digits, style, divisor);
-		}
+		if (currency) return make({ style: "currency", currency });
 	} catch {
 		// Not a currency code: a plain number is still correct.
 	}
-	return makeNumberFormat(locale, digits, plain, divisor);
+	return make({});
 }
 
 function makeCalendarFormat(locale, options) {
@@ -218,26 +215,22 @@ function makeCountryFormat(locale) {
 	};
 }
 
-// Returns the formats of a document. Before version 2.1 it has no digits; they were two.
+// Version 2.0 of a document states no digits.
 function makeDocumentFormats({ currency, currency_digits: digits }, locale) {
-	return makeFormats(currency, locale, [0, 1, 2, 3, 4].includes(digits) ? digits : 2);
+	return makeFormats(currency, locale, isNumber(digits) ? 10 ** clamp(digits, 0, 4) : 100);
 }
 
 // Returns a function for each kind of figure. Without a locale the reader's own is used;
-// currency is an ISO 4217 code or null, with this number of digits after the decimal point.
-function makeFormats(currency, locale, digits = 2) {
+// currency is an ISO 4217 code or null, the divisor its number of minor units: 100 cents.
+function makeFormats(currency, locale, divisor = 100) {
 	const weekday = makeCalendarFormat(locale, { weekday: "short" });
 	const percent = { style: "percent", minimumFractionDigits: 1 };
 	const short = { notation: "compact", minimumFractionDigits: 0 };
-	const divisor = 10 ** digits;
 	return {
-		money: makeMoneyFormat(locale, currency, divisor, digits),
+		money: makeMoneyFormat(locale, currency, divisor, Math.log10(divisor)),
 		moneyWhole: makeMoneyFormat(locale, currency, divisor, 0),
 		moneyShort: makeMoneyFormat(locale, currency, divisor, 1, short),
-		// The same without the currency, for cells.
-		plain: makeMoneyFormat(locale, null, divisor, digits),
-		plainWhole: makeMoneyFormat(locale, null, divisor, 0),
-		isLarge: (cents, units) => Math.abs(cents) >= units * divisor,
+		divisor,
 		count: makeNumberFormat(locale, 2),
 		countShort: makeNumberFormat(locale, 1, short),
 		percent: makeNumberFormat(locale, 1, percent),
@@ -1218,8 +1211,8 @@ function addChoices(holder, metrics, selection) {
 // line above the table names the currency, the line below has the exact figure.
 function makeCellFormat(column, cells, formats) {
 	if (!isMoney(column)) return (value) => formatValue(column, value, formats);
-	const isLarge = cells.some((cell) => formats.isLarge(cell[column], 1000));
-	return isLarge ? formats.plainWhole : formats.plain;
+	const isLarge = cells.some((cell) => cell[column] >= 1000 * formats.divisor);
+	return makeFormats(null, undefined, formats.divisor)[isLarge ? "moneyWhole" : "money"];
 }
 
 function makeCohortTable({ view, shown, metric, order, selection, formats }, cells, domainOf) {
@@ -1359,7 +1352,7 @@ function reportCards({ definitions = {}, kpis = {}, trends = {} }, formats) {
 	return KEY_FIGURES.map(([name, figure, column, words]) => {
 		const value = kpis[figure];
 		const format = (of, amount) =>
-			isMoney(of) && formats.isLarge(value, 10000)
+			isMoney(of) && Math.abs(value) >= 10000 * formats.divisor
 				? formats.moneyWhole(amount)
 				: formatValue(of, amount, formats);
 		const { month, [column]: latest } = complete.at(-1) ?? {};
