@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sqlite3
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from itertools import chain
@@ -104,8 +102,6 @@ def _verify_database(
 def _hash(path: Path) -> FileHash:
     """Return the SHA-256 of the file *path*, or why it has none."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return FileHash("", f"{path.name} is not a file")
         return FileHash(hash_file(path))
     except FileNotFoundError:
         return FileHash("", f"{path.name} is missing")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from queries.sql_text import replace_body
 from utils.database import is_date
 from utils.helpers import DataError
+from utils.shapes import STATUSES
 
 COHORT_GRAINS = ("month", "quarter")
 
@@ -60,8 +61,8 @@ def read_options(document: Mapping[str, Any]) -> Options:
         return Options()
     grain, by, as_of = options.get("cohort"), options.get("by"), options.get("as_of")
     statuses = options.get("valid_statuses")
-    names = statuses if isinstance(statuses, list) else []
-    valid_statuses = tuple(name for name in names if isinstance(name, str))
+    is_usable = next(STATUSES("valid_statuses", statuses), None) is None
+    valid_statuses = tuple(statuses) if is_usable and statuses else ()
     return Options(
         grain=grain if grain in COHORT_GRAINS else "month",
         by=by if isinstance(by, str) and by in SEGMENTS else None,

@@ -1,4 +1,4 @@
-"""Hundreds of mutated manifests and truths: refused in one line, or read; never a crash."""
+"""Hundreds of mutated documents are read, or refused in one line; none is a crash."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import random
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -15,13 +16,18 @@ from unittest import mock
 
 import generate_data
 from data_generation.datapackage import FileEntry
+from db.verify import verify_report
 from queries.forecast.score import read_truth
+from queries.options import apply_options
+from queries.query_file import QUERY_PATH
+from queries.verify_result import verify_result
 from tests.engine_cases import make_folder
-from tests.support import ShopCase, call
+from tests.support import ShopCase, call, sample_shop
 from utils.contract import MANIFEST_NAME, read_contract
 from utils.helpers import DataError
 from utils.load_facts import collect_file_facts, list_facts
 from utils.manifest import read_generator, read_manifest
+from utils.verification import Verification
 
 PLAN = ("--users", 5, "--start", "2025-12-01", "--end", "2025-12-31")
 PARTS = 2
@@ -176,6 +182,52 @@ class MutatedDocuments(ShopCase):
             return result.status, "" if result.status == 0 else result.stderr
 
         self.count_outcomes(self.folder / MANIFEST_NAME, 12, load)
+
+    def test_mutated_report_fails_its_verification_in_words(self) -> None:
+        text = (sample_shop() / "report.json").read_text(encoding="utf-8")
+        for name in ("report.json", "report.md"):
+            shutil.copy(sample_shop() / name, self.folder)
+
+        with mock.patch("db.verify.read_report", return_value=json.loads(text)):
+            self.verify_mutated("report.json", verify_report, count=30)
+
+    def test_mutated_query_result_fails_its_verification_in_words(self) -> None:
+        for name in ("query_result.json", "query_result.csv"):
+            shutil.copy(sample_shop() / name, self.folder)
+        csv_text = (self.folder / "query_result.csv").read_text(encoding="utf-8")
+        document = json.loads((self.folder / "query_result.json").read_bytes())
+        result = mock.Mock(document=document)
+        path = self.folder / "query_result.json"
+        # Only the options are read; among hundreds of cells a mutation would miss them.
+        options = {"options": document["options"]}
+        path.write_text(json.dumps(options), encoding="utf-8")
+        with (
+            mock.patch("queries.verify_result.compute_result", return_value=result) as run,
+            mock.patch("queries.verify_result.render_csv", return_value=csv_text),
+        ):
+            self.verify_mutated("query_result.json", verify_result, count=100)
+            for call_of_run in run.call_args_list:
+                chosen = call_of_run.kwargs["options"]
+                self.assertLess(len(repr(chosen)), 1000)
+                apply_options(QUERY_PATH.read_text(encoding="utf-8"), chosen, QUERY_PATH)
+
+    def verify_mutated(
+        self,
+        name: str,
+        verify: Callable[[Path, Path], Iterator[Verification]],
+        *,
+        count: int,
+    ) -> None:
+        """Call *verify* for *count* mutations of the file *name*."""
+
+        def run() -> tuple[int, str]:
+            faults = [each.fault for each in verify(self.database, self.folder)]
+            for fault in faults:
+                self.assertLess(len(fault), 1000)
+                self.assertNotIn("\n", fault)
+            return int(any(faults)), ""
+
+        self.count_outcomes(self.folder / name, count, run)
 
     def test_mutated_ground_truth_is_read_or_refused_in_one_line(self) -> None:
         document = json.loads((tiny_shop() / MANIFEST_NAME).read_bytes())

@@ -90,14 +90,14 @@ def text(pattern: str, expected: str, *, most: int = 255) -> Shape:
     return find_faults
 
 
-def list_of(shape: Shape, *, least: int = 0) -> Shape:
-    """Return the shape of a list with *least* to `MOST_ENTRIES` entries of *shape*."""
+def list_of(shape: Shape, *, least: int = 0, most: int = MOST_ENTRIES) -> Shape:
+    """Return the shape of a list with *least* to *most* entries of *shape*."""
 
     def find_faults(place: str, value: Any) -> Iterator[str]:
         if not isinstance(value, list):
             yield _describe(place, value, "a list")
-        elif not least <= len(value) <= MOST_ENTRIES:
-            yield f"{place} has {len(value)} entries, expected {least} to {MOST_ENTRIES}"
+        elif not least <= len(value) <= most:
+            yield f"{place} has {len(value)} entries, expected {least} to {most}"
         else:
             for at, entry in enumerate(value):
                 yield from shape(f"{place}[{at}]", entry)
@@ -189,6 +189,9 @@ MANIFEST = record(
         ),
     },
 )
+
+# The order statuses in query_result.json, with which `ingest.py --verify` runs the query.
+STATUSES = list_of(text(".+", "an order status"), most=100)
 
 # The columns that --score reads of the users in the ground truth, whose cells are integers.
 # The sums of all users are exact in every figure that is printed.
