@@ -5,6 +5,9 @@ The features are those in which readers of CSV differ.
 
 from __future__ import annotations
 
+import csv
+import io
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -164,6 +167,9 @@ NUMBERS = (
     *(f"{2**31}", f"{2**53 + 1}", f"{2**63 - 1}", f"{2**63}", f"{10**30}", "0" * 400),
 )
 
+# What the cells of a random file are made of.
+FRAGMENTS = [cell for cell in CELLS.values() if len(cell) < 100] + [b"\xef\xbb"]
+
 COLUMNS = [
     *("product_id", "sku", "product_name", "category", "brand"),
     *("price_cents", "cost_cents", "launched_at"),
@@ -184,6 +190,21 @@ def write_products(cell: bytes, columns: list[str]) -> bytes:
         }
         lines.append(b",".join(cells.get(name, b"text") for name in columns))
     return b"\n".join(lines) + b"\n"
+
+
+def draw_products(draw: random.Random) -> bytes:
+    """Return a file of at most five products in *draw*'s form, CSV or not."""
+    end = draw.choice((b"\n", b"\n", b"\r\n"))
+    text = draw.choice((b"", b"", b"", b"\xef\xbb\xbf")) + ",".join(COLUMNS).encode() + end
+    for number in range(draw.randrange(6)):
+        width = draw.choices((len(COLUMNS), 7, 9), (98, 1, 1))[0]
+        cells = [b"%d" % number]
+        for _ in range(width - 1):
+            count = draw.choices((0, 1, 2), (80, 17, 3))[0]
+            cells.append(b"a" if count == 0 else b"".join(draw.choices(FRAGMENTS, k=count)))
+        odd = draw.choice((b"\n", b"\r\n", b"\r", b"\n\n", b"", b",\n"))
+        text += b",".join(cells) + (odd if draw.random() < 0.02 else end)
+    return text[: -draw.randrange(1, 4)] if draw.random() < 0.1 else text
 
 
 def list_features() -> dict[str, bytes]:
@@ -234,6 +255,17 @@ class CsvFeatures(EngineCase):
         except DataError as error:
             return error
 
+    def add_products(self, script: Script, at: int, content: TableContent) -> None:
+        """Add to *script* the query *at* of the products in the file that was surveyed."""
+        copy = self.folder / f"products-{at}.csv"
+        shutil.copy(self.folder / "products.csv", copy)
+        source = CsvSource(
+            content.files.header, self.folder, [copy], [], content.has_quotes
+        )
+        script.add_statements(*DUCKDB.read_csv(f"products_{at}", source))
+        columns = ", ".join(COLUMNS)
+        script.add_query(str(at), f"SELECT {columns} FROM products_{at} ORDER BY 1")
+
     def test_duckdb_reads_what_the_loader_reads_or_nothing(self) -> None:
         script = Script(DUCKDB)
         loaded: dict[str, list[Row] | None] = {}
@@ -244,13 +276,7 @@ class CsvFeatures(EngineCase):
                 self.assertIn("products.csv:", str(content), name)
                 continue
             loaded[name] = rows
-            copy = self.folder / f"products-{at}.csv"
-            copy.write_bytes(data)
-            header, has_quotes = content.files.header, content.has_quotes
-            source = CsvSource(header, self.folder, [copy], [], has_quotes)
-            script.add_statements(*DUCKDB.read_csv(f"products_{at}", source))
-            columns = ", ".join(COLUMNS)
-            script.add_query(str(at), f"SELECT {columns} FROM products_{at} ORDER BY 1")
+            self.add_products(script, at, content)
         run_script(open_engine("duckdb"), script, self.folder)
         for (name, rows), found in zip(loaded.items(), script.rows.values(), strict=True):
             with self.subTest(name):
@@ -260,6 +286,22 @@ class CsvFeatures(EngineCase):
                     # A proof refuses what the loader refuses: no value, or no integer.
                     invalid = [row for row in found if None in row or not row[0].isdigit()]
                     self.assertTrue(invalid, found)
+
+    def test_random_files_are_read_alike_or_refused(self) -> None:
+        draw, script = random.Random(17), Script(DUCKDB)  # noqa: S311
+        expected: dict[str, list[Row]] = {}
+        for at in range(1000):
+            data = draw_products(draw)
+            self.write("products", data)
+            content = self.survey_products()
+            if isinstance(content, TableContent):
+                text = io.StringIO(data.decode("utf-8-sig"), newline="\n")
+                _, *rows = csv.reader(text, strict=True)
+                expected[str(at)] = [tuple(cell or None for cell in row) for row in rows]
+                self.add_products(script, at, content)
+        run_script(open_engine("duckdb"), script, self.folder)
+        self.assertEqual(script.rows, expected)
+        self.assertGreater(len(expected), 300)
 
     def test_both_read_what_is_unusual_but_unambiguous(self) -> None:
         features = list_features()
