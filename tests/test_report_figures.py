@@ -320,6 +320,14 @@ class Calendar(ReportCase):
             with self.subTest(as_of):
                 self.assertEqual(is_complete("2024-02", as_of), expected)
 
+    def test_month_after_a_stated_last_day_adds_no_months_before_it(self) -> None:
+        late = (8, 2, "2052-03-14T00:00:00Z", "paid", *ORDERS[7][4:])
+        rows = self.trend("revenue_by_month", orders=[*ORDERS[:7], late])
+        self.assertEqual(
+            [(row["month"], row["is_complete"]) for row in rows],
+            [("2024-01", 1), ("2024-02", 1), ("2024-03", 0), ("2052-03", 0)],
+        )
+
     def test_mistyped_year_does_not_add_thousands_of_months(self) -> None:
         early = (8, 2, "0024-03-14T00:00:00Z", "paid", *ORDERS[7][4:])
         rows = self.trend("revenue_by_month", orders=[*ORDERS[:7], early])

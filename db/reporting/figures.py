@@ -156,18 +156,20 @@ DERIVATIONS: dict[str, Callable[[list[Row]], list[Row]]] = {
 def fill_months(rows: list[Row], as_of: str | None) -> list[Row]:
     """Return *rows* with a row of zeros for each month between them, and up to *as_of*.
 
+    A month after a stated *as_of*, whose events fail a check, adds no months before it.
     If a month is not of the calendar, return *rows* unchanged.
     """
     by_month = {row["month"]: row for row in rows}
-    known = sorted([*by_month, as_of[:7]] if as_of else by_month)
-    if not all(is_month(month) for month in known):
+    if not all(map(is_month, by_month)):
         return rows
-    first, last = month_number(known[0]), month_number(known[-1])
+    last_month = as_of[:7] if as_of else max(by_month)
+    first, last = month_number(min(last_month, *by_month)), month_number(last_month)
     if last - first >= LONGEST_FILLED_SPAN:
         return rows
     zeros = dict.fromkeys(rows[0], 0)
     months = [month_text(number) for number in range(first, last + 1)]
-    return [by_month.get(month, {**zeros, "month": month}) for month in months]
+    filled = [by_month.get(month, {**zeros, "month": month}) for month in months]
+    return filled + [row for row in rows if row["month"] > last_month]
 
 
 def is_complete(month: str, as_of: str | None) -> int:
