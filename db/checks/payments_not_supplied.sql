@@ -1,6 +1,6 @@
 -- Question: are there orders, but no payments?
 -- Key: file.
--- Title: Payments were supplied; without them refunds count as zero
+-- Title: Payments are supplied; otherwise refunds count as zero
 -- Severity: warning
 -- A payments file with a header and no rows: the checks that need payments do not apply.
 WITH row_counts AS (
