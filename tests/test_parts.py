@@ -19,7 +19,7 @@ import run_query
 from data_generation.datapackage import FileEntry
 from data_generation.spark_job import add_up, pack_code, render_joined
 from tests.engine_cases import SPARK_ARGUMENTS, make_folder, shop_of_800
-from tests.support import ROOT, ShopCase, call, skip_or_fail
+from tests.support import ROOT, ShopCase, call, skip_on_windows, skip_or_fail
 from utils.contract import MANIFEST_NAME, read_contract
 
 TABLES = [table.name for table in read_contract().tables]
@@ -103,6 +103,22 @@ class JoinedParts(ShopCase):
         result = call(generate_data.main, "--verify", "--out-dir", self.parts)
         self.assertEqual(result.status, 1)
         self.assertIn("orders.csv  ", result.stdout)
+
+    def test_joined_parts_without_the_hash_of_each_table_are_verified(self) -> None:
+        self.join()
+        document = read_json(self.parts / MANIFEST_NAME)
+        for resource in document["resources"]:
+            del resource["hash"]
+        (self.parts / MANIFEST_NAME).write_text(json.dumps(document), encoding="utf-8")
+        result = call(generate_data.main, "--verify", "--out-dir", self.parts)
+        self.assertEqual((result.status, result.stderr), (0, ""), result.stdout)
+
+    def test_pipe_in_place_of_a_part_is_refused_without_waiting(self) -> None:
+        skip_on_windows("pipes that have a name in a folder")
+        path = self.parts / "orders.csv.part-2-of-3"
+        path.unlink()
+        os.mkfifo(path)
+        self.refuse("orders.csv.part-2-of-3: cannot be read: it is not a regular file")
 
     def test_missing_parts_are_named(self) -> None:
         (self.parts / f"{MANIFEST_NAME}.part-2-of-3").unlink()
