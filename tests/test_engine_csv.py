@@ -406,6 +406,17 @@ class FaultsOfParts(EngineCase):
         self.part.write_bytes(b"\xef\xbb\xbf" + self.rows)
         self.assert_refused(":1: begins with a byte order mark")
 
+    def test_header_of_a_part_that_is_not_that_of_the_table_is_named(self) -> None:
+        first, *rest = self.header.decode().split(",")
+        for name, columns in (
+            ("another order", [*rest[:-1], first, rest[-1]]),
+            ("another name", ["id", *rest]),
+            ("a column too few", rest),
+        ):
+            with self.subTest(name):
+                self.part.write_bytes(",".join(columns).encode() + self.rows)
+                self.assert_refused(f":1: the columns are '{columns[0]}, ")
+
     def test_header_with_another_line_end_than_its_rows_is_refused(self) -> None:
         self.part.write_bytes(self.header.replace(b"\n", b"\r\n") + self.rows)
         self.assert_refused(":2: this line ends with LF, the first with CRLF")

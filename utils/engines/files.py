@@ -158,25 +158,30 @@ def _read_headers(table: Table, paths: Sequence[Path]) -> TableFiles:
         has_header = sorted(first) == sorted(table.column_names)
         if has_header:
             header = header or first
-            if first != header:
-                raise DataError(
-                    f"{path}: has its columns in another order than the parts before it."
-                    " Write all parts with the same columns."
-                )
-        elif not header:
-            found = ", ".join(first) or line.decode("utf-8", "replace")
-            raise DataError(
-                f"{path}:1: the columns are {found[:200]!r}, expected"
-                f" {', '.join(table.column_names)}. Correct the header."
-            )
-        elif line.startswith(_BOM) and not has_header:
-            raise DataError(
-                f"{path}:1: begins with a byte order mark, but has no header. Expected the"
-                " mark before a header only. Remove the mark, or write the header."
-            )
+        if fault := _find_header_fault(line, first, header):
+            expected = ", ".join(header or table.column_names)
+            raise DataError(f"{path}:1: {fault}. Expected {expected}. Correct the header.")
         end = line[len(line.rstrip(b"\r\n")) :]
         parts.append(PartFile(path, has_header, end, identify_file(path)))
     return TableFiles(table, header, tuple(parts))
+
+
+def _find_header_fault(
+    line: bytes, first: tuple[str, ...], header: tuple[str, ...]
+) -> str | None:
+    """Return what is wrong with the first *line* of a part, or None.
+
+    *first* is its cells; *header* is that of the parts so far, or empty before it is found.
+    """
+    if first == header != ():
+        return None
+    # A value may be the name of a column, such as the channel `email`.
+    if not header or len(set(first) & set(header)) > len(header) // 2:
+        found = ", ".join(first) or line.decode("utf-8", "replace")
+        return f"the columns are {found[:200]!r}"
+    if line.startswith(_BOM):
+        return "begins with a byte order mark, but not with the header"
+    return None
 
 
 def _read_first_line(path: Path, column_count: int) -> bytes:
