@@ -206,10 +206,10 @@ def _add_choice_options(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
-    parser = build_parser()
     try:
-        args = parser.parse_args(argv)
         with raise_on_signals():
+            parser = build_parser()
+            args = parser.parse_args(argv)
             if args.verify or args.join_parts:
                 refuse_choices(parser, args)
                 return run_verification(args) if args.verify else run_join(args)
@@ -217,13 +217,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                 args = argparse.Namespace(**{**DEFAULTS, **vars(args)})
                 run_generator(read_plan(parser, args), args)
                 return 0
+            parser.print_help(sys.stderr)
+            return 2
     except (DataError, OSError) as error:
         report_error("generate_data", error)
         return 1
     except KeyboardInterrupt as end:
         return report_interruption("generate_data", end)
-    parser.print_help(sys.stderr)
-    return 2
 
 
 def refuse_choices(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:

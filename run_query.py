@@ -129,13 +129,13 @@ def _add_forecast_options(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
-    parser = build_parser()
-    args = parser.parse_args(argv)
-    conflict = find_option_conflict(args)
-    if conflict:
-        parser.error(conflict)
     try:
         with raise_on_signals():
+            parser = build_parser()
+            args = parser.parse_args(argv)
+            conflict = find_option_conflict(args)
+            if conflict:
+                parser.error(conflict)
             run_query(args)
     except (DataError, OSError, sqlite3.Error) as error:
         report_error("run_query", error)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import random
 import re
 import shutil
 import signal
@@ -38,6 +39,7 @@ from tests.support import (
     Result,
     ShopCase,
     call,
+    hash_folder,
     sample_shop,
     skip,
     skip_on_windows,
@@ -448,6 +450,49 @@ class SignalAtEachStep(CrashCase):
             with self.subTest(step=step):
                 self.assertIn(ending, [each for _, each in list_signal_endings("ingest")])
                 self.find_state()
+
+
+class SignalDuringReport(CrashCase):
+    """A signal at any step of a report or a query leaves the old results or the new."""
+
+    def test_signal_ends_the_command_with_its_status_and_keeps_complete_results(
+        self,
+    ) -> None:
+        chance = random.Random(4)  # noqa: S311
+        out_dir = self.folder / "out"
+        arguments = ["--database", str(self.database), "--out-dir", str(out_dir)]
+        for program, main, line in (
+            ("ingest", ingest.main, ["--report", "--quiet", *arguments]),
+            ("run_query", run_query.main, arguments),
+        ):
+            results = []
+            for database in (self.new, self.old):
+                self.database.write_bytes(database)
+                self.assertEqual(call(main, *line).status, 0)
+                results.append(hash_folder(out_dir))
+            self.database.write_bytes(self.new)
+            count = self.count_steps(main, line)
+            for sent, expected in list_signal_endings(program):
+                for step in chance.sample(range(1, count), 40 if IN_CI else 6):
+                    with self.subTest(program, sent=sent.name, step=step):
+                        prepare = partial(act_at_step, step, partial(send, sent))
+                        ending = self.run_apart(prepare, main, line)
+                        self.assertEqual(ending.status, expected.status)
+                        # After the results themselves, if they have been printed.
+                        self.assertTrue(ending.stderr.endswith(expected.stderr), ending)
+                        self.assertNotIn("Traceback", ending.stderr)
+                        self.assertIn(hash_folder(out_dir), results)
+            shutil.rmtree(out_dir)
+
+    @staticmethod
+    def count_steps(main: Callable[[Sequence[str]], int], line: Sequence[str]) -> int:
+        """Return the number of steps of the command *line*."""
+        try:
+            steps = act_at_step(0, lambda: None)
+            call(main, *line)
+        finally:
+            sys.setprofile(None)
+        return len(steps)
 
 
 class InterruptedImport(ShopCase):

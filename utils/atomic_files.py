@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from utils.helpers import DataError, suggest_fix
+from utils.signals import block_signals
 
 
 def write_atomically(texts: Mapping[Path, str]) -> None:
@@ -44,16 +45,26 @@ def open_atomically(paths: Sequence[Path]) -> Iterator[Sequence[IO[bytes]]]:
                 current = path
                 file.flush()
                 os.fsync(file.fileno())
-        _rename_all(partials, paths)
+        # No signal may arrive between a rename and the record of how to undo it.
+        with block_signals():
+            _rename_all(partials, paths)
     except OSError as error:
         raise DataError(
             f"{error.filename2 or current}: cannot be written: {error.strerror or error}."
             f" {suggest_fix(error)}, or choose another folder."
         ) from error
     finally:
-        for partial in partials:
-            with suppress(OSError):
-                partial.unlink()
+        # A signal may interrupt the first call; later ones are ignored.
+        try:
+            _remove(partials)
+        finally:
+            _remove(partials)
+
+
+def _remove(partials: Sequence[Path]) -> None:
+    for partial in partials:
+        with suppress(OSError):
+            partial.unlink()
 
 
 def _hidden_path(path: Path, purpose: str) -> Path:
