@@ -128,6 +128,18 @@ BREAKS: dict[str, list[Break]] = {
             (3,),
         ),
     ],
+    "causality_far_after_other_events": [
+        Break(
+            f"UPDATE {table} SET {column} = '2052-03-13T00:00:00Z' WHERE {key} = {value}",
+            ((table, value),),
+            also=("causality_nothing_after_as_of",),
+        )
+        for table, column, key, value in (
+            ("orders", "ordered_at", "order_id", 8),
+            ("payments", "processed_at", "payment_id", 13),
+            ("users", "signed_up_at", "user_id", 4),
+        )
+    ],
     "causality_launch_before_order": [
         Break(
             "UPDATE products SET launched_at = '2024-01-20T20:15:01Z' WHERE product_id = 3",

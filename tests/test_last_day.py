@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import sqlite3
 from contextlib import closing
+from datetime import date, timedelta
 from typing import Any
 
 import ingest
@@ -13,7 +15,7 @@ import run_query
 from queries.query_file import QUERY_PATH
 from queries.sql_text import replace_select
 from tests import shop
-from tests.fault_case import FaultCase, set_cell
+from tests.fault_case import ROWS, FaultCase, set_cell
 from tests.query_cases import QueryCase
 from tests.support import ROOT, ShopCase, call
 from tests.test_checks import check_shop
@@ -141,7 +143,9 @@ class StatedDay(FaultCase):
     def test_event_after_the_stated_day_is_a_finding_of_the_report(self) -> None:
         self.ingest("--as-of", "2024-03-31")
         with closing(sqlite3.connect(self.database)) as connection:
-            check = check_shop(connection)["causality_nothing_after_as_of"]
+            checks = check_shop(connection)
+        self.assertEqual(checks["causality_far_after_other_events"]["count"], 0)
+        check = checks["causality_nothing_after_as_of"]
         self.assertEqual((check["status"], check["count"]), ("fail", 1))
         self.assertEqual(check["sample"][0][:2], ["payments", 13])
 
@@ -230,9 +234,9 @@ class FarEvents(FaultCase):
         self.edit("payments", set_cell(14, 7, "2052-03-12T20:00:10Z"))
         self.assertEqual(self.ingest("--as-of", "2024-03-14").stderr, "")
 
-    def test_gap_of_400_days_gives_no_warning(self) -> None:
-        for day, words in (("2025-04-18", ""), ("2025-04-19", "the 400 days after")):
-            # 400 and 401 days after the last of the other events.
+    def test_gap_of_13_months_gives_no_warning(self) -> None:
+        # The others are until March 2024.
+        for day, words in (("2025-04-30", ""), ("2025-05-01", "in the 412 days after")):
             self.edit("payments", set_cell(14, 7, f"{day}T00:00:00Z"))
             errors = self.ingest().stderr
             self.assertEqual("warning" in errors, bool(words))
@@ -263,6 +267,28 @@ class FarEvents(FaultCase):
         self.edit("payments", set_cell(13, 7, "2052-03-12T20:00:10Z"))
         self.edit("payments", set_cell(14, 7, "2052-03-12T20:00:10Z"))
         self.assertEqual(self.ingest().stderr, "")
+
+    def test_check_of_the_report_finds_the_events_of_which_the_load_warns(self) -> None:
+        chance = random.Random(17)  # noqa: S311
+        found = 0
+        for _ in range(30):
+            self.write_all()
+            if chance.random() < 0.5:
+                self.add_users(chance.randrange(100))
+            for table in chance.choices(list(EVENT_FIELDS), k=chance.randint(1, 4)):
+                day = date(2024, 3, 14) + timedelta(days=chance.randint(300, 600))
+                line = chance.randrange(2, len(ROWS[table]) + 2)
+                instant = f"{day}T00:00:00Z"
+                self.edit(table, set_cell(line, EVENT_FIELDS[table], instant))
+            warnings = self.ingest().stderr.splitlines()
+            with closing(sqlite3.connect(self.database)) as connection:
+                check = check_shop(connection)["causality_far_after_other_events"]
+            self.assertEqual(
+                {warning.split(": ")[2].partition(".")[0] for warning in warnings},
+                {table for table, *_ in check["sample"]},
+            )
+            found += check["count"]
+        self.assertGreater(found, 10)
 
     def add_users(self, count: int) -> None:
         """Append *count* users of one day."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -19,11 +19,13 @@ from db.loading.records import RecordReader, UnreadableRecord
 from utils.contract import Contract, Table
 from utils.csv_bytes import RejectedInput
 from utils.database import EVENTS, is_date
+from utils.months import month_number, month_text
 
-# Events are far beyond the others if no event is in the 400 days before them, and they are
-# at most one event in 20.  A shop that sells in one season of the year has no gap of more
-# than a year; one that closed for longer and opened again soon has more than one in 20.
-FAR_DAYS = 400
+# Events are far beyond the others if the month with events before them is more than 13
+# months earlier, and they are at most one event in 20.  A shop that sells in one season of
+# the year has no such gap; one that opens again soon has more than one event in 20.  The
+# check `causality_far_after_other_events` has the same figures.
+FAR_MONTHS = 13
 FAR_SHARE = 20
 
 # Lines that a warning names in each file; the last of more is "…".
@@ -93,22 +95,22 @@ def find_gap(
     if latest is None or not is_date(latest):
         return None
     total = sum(_count_rows(connection, table) for table, _ in events)
-    # Mostly the last days have so many events that no gap needs to be searched.
-    start = (date.fromisoformat(latest) - timedelta(days=FAR_DAYS)).isoformat()
+    # Mostly the last months have so many events that no gap needs to be searched.
+    start = month_text(month_number(latest) - FAR_MONTHS)
     recent = sum(_count_from(connection, *event, start) for event in events)
     if recent * FAR_SHARE > total:
         return None
     gap = None
     next_day, later = latest, 0
-    for day, count in _count_by_day(connection, events):
-        if not is_date(day):
+    for first_day, last_day, count in _count_by_month(connection, events):
+        if not (is_date(first_day) and is_date(last_day)):
             return None
-        if date.fromisoformat(next_day) - date.fromisoformat(day) > timedelta(FAR_DAYS):
-            gap = EventGap(day, next_day, latest)
+        if month_number(next_day) - month_number(last_day) > FAR_MONTHS:
+            gap = EventGap(last_day, next_day, latest)
         later += count
         if later * FAR_SHARE > total:
             break
-        next_day = day
+        next_day = first_day
     return gap
 
 
@@ -134,17 +136,18 @@ def _count_from(connection: sqlite3.Connection, table: Table, column: str, day: 
     return int(count)
 
 
-def _count_by_day(
+def _count_by_month(
     connection: sqlite3.Connection, events: Sequence[tuple[Table, str]]
 ) -> sqlite3.Cursor:
-    """Return the days with events and their number of events, the latest day first."""
+    """Return first day, last day and number of events of each month, the latest first."""
     days = " UNION ALL ".join(
         f"SELECT SUBSTR({column}, 1, 10) AS day FROM {table.name}"
         f" WHERE {column} IS NOT NULL"
         for table, column in events
     )
     return connection.execute(
-        f"SELECT day, COUNT(*) FROM ({days}) GROUP BY day ORDER BY day DESC"
+        f"SELECT MIN(day), MAX(day), COUNT(*) FROM ({days})"
+        " GROUP BY SUBSTR(day, 1, 7) ORDER BY SUBSTR(day, 1, 7) DESC"
     )
 
 
