@@ -299,7 +299,11 @@ def _diagnose(
     """Return the faults of the files; pass all of them to *write_fault*."""
     try:
         return find_faults(
-            load.contract, load.data_dir, max_errors=max_errors, write_fault=write_fault
+            load.contract,
+            load.data_dir,
+            currency=load.manifest.document.get("currency"),
+            max_errors=max_errors,
+            write_fault=write_fault,
         )
     except sqlite3.OperationalError as error:
         raise _explain_database_error(

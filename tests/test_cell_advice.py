@@ -48,6 +48,19 @@ class Amounts(unittest.TestCase):
             with self.subTest(cell):
                 self.assertEqual(explain_amount(cell), question)
 
+    def test_amount_has_the_decimals_of_its_currency(self) -> None:
+        for cell, currency, advice in (
+            ("1,250", "JPY", "perhaps 1250"),
+            ("1250.0", "JPY", "perhaps 1250"),
+            ("1250 JPY", None, "perhaps 1250"),
+            ("12.50", "JPY", "it has a fraction of a cent"),
+            ("12.5", "KWD", "perhaps 12500"),
+            ("12.50 KWD", "EUR", "perhaps 12500"),
+            ("1,250.500 KWD", None, "perhaps 1250500"),
+        ):
+            with self.subTest(cell, currency=currency):
+                self.assertEqual(explain_amount(cell, currency), advice)
+
     def test_text_that_is_no_amount_gets_no_advice(self) -> None:
         for cell in ("", "-", "abc", "nan", "1,2,3", "1.2.50", "9" * 19, "9" * 5000, "(5"):
             with self.subTest(cell[:20]):
@@ -86,6 +99,15 @@ class Instants(unittest.TestCase):
         ):
             with self.subTest(cell):
                 self.assertEqual(explain_instant(cell), lack)
+
+
+class StatedCurrency(FaultCase):
+    """The currency that the user states decides how an amount is read."""
+
+    def test_amount_in_yen_has_no_decimals(self) -> None:
+        self.edit("payments", set_cell(3, 6, "2400.0"))
+        self.assertIn("is it 2400 or 240000 cents?", self.ingest().stderr)
+        self.assertIn("perhaps 2400\n", self.ingest("--currency", "JPY").stderr)
 
 
 class Keys(FaultCase):

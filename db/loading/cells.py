@@ -26,15 +26,27 @@ def check_cell(column: Column, cell: str) -> tuple[str, str] | None:
     if column.type != "INTEGER":
         return None
     if not _INTEGER.fullmatch(cell):
-        is_money = column.name.endswith("_cents")
-        hint = explain_amount(cell) if is_money else ""
-        if not is_money and (guess := guess_integer(cell)):
-            hint = f"perhaps {guess}"
-        unit = "whole cents" if is_money else "a whole number"
-        return "E_INTEGER", f"{unit} such as 4299{f'; {hint}' if hint else ''}"
+        unit = "whole cents" if is_money(column) else "a whole number"
+        return "E_INTEGER", f"{unit} such as 4299"
     if not _SMALLEST <= int(cell[:_MOST_DIGITS]) <= _LARGEST:
         return "E_RANGE", "an integer of at most 64 bits"
     return None
+
+
+def is_money(column: Column) -> bool:
+    """Return whether *column* has amounts in the smallest unit of the currency."""
+    return column.name.endswith("_cents")
+
+
+def explain_number(column: Column, cell: str, currency: str | None) -> str:
+    """Return what *cell*, no canonical integer of *column*, probably means, or ''.
+
+    *currency* is the one of the amounts, None if it is not known.
+    """
+    if is_money(column):
+        return explain_amount(cell, currency)
+    guess = guess_integer(cell)
+    return f"perhaps {guess}" if guess else ""
 
 
 def guess_integer(cell: str) -> str:

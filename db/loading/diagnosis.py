@@ -29,18 +29,20 @@ def find_faults(
     contract: Contract,
     data_dir: Path,
     *,
+    currency: str | None = None,
     max_errors: int = MOST_FAULTS,
     write_fault: Callable[[Fault], object] = lambda _fault: None,
 ) -> Faults:
     """Return the faults of the contract's CSV files in *data_dir*.
 
+    The *currency* of the amounts, if it is known, decides how many decimals they have.
     Of each kind the first *max_errors* are kept; *write_fault* gets every one,
     in reading order.
     """
     first: list[Fault] = []
     counts: Counter[FaultKind] = Counter()
     with open_scratch(contract) as scratch:
-        for fault in _read_files(scratch, contract, data_dir):
+        for fault in _read_files(scratch, contract, data_dir, currency):
             write_fault(fault)
             kind = identify_kind(fault)
             counts[kind] += 1
@@ -52,11 +54,11 @@ def find_faults(
 
 
 def _read_files(
-    scratch: sqlite3.Connection, contract: Contract, data_dir: Path
+    scratch: sqlite3.Connection, contract: Contract, data_dir: Path, currency: str | None
 ) -> Iterator[Fault]:
     """Yield the faults of all files, then those of the references between them."""
     diagnoses = {
-        table.name: _FileDiagnosis(scratch, contract, table, data_dir)
+        table.name: _FileDiagnosis(scratch, contract, table, data_dir, currency)
         for table in contract.tables
     }
     for diagnosis in diagnoses.values():
@@ -76,6 +78,7 @@ class _FileDiagnosis:
         contract: Contract,
         table: Table,
         data_dir: Path,
+        currency: str | None,
     ) -> None:
         self.table = table
         self.messages = FaultMessages(f"{table.name}.csv")
@@ -83,6 +86,7 @@ class _FileDiagnosis:
         # Whether every row was checked, so that a parent not found is really missing.
         self.is_complete = False
         self._scratch = scratch
+        self._currency = currency
         self._path = data_dir / self.messages.file
         self._referred = {
             key.parent_column
@@ -109,7 +113,7 @@ class _FileDiagnosis:
             yield from header.faults
             self.messages.header = header.columns
             self.rows = ScratchTable(self._scratch, self.table, header.columns)
-            checker = RowChecker(self.rows, self._referred, self.messages)
+            checker = RowChecker(self.rows, self._referred, self.messages, self._currency)
             yield from checker.find_faults(reader)
         self.is_complete = checker.has_all_parents
         yield from find_duplicates(self.rows, self.messages)

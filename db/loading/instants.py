@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 from db.loading.faults import quote_value
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _LOCAL_DATE = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d\d)(?P<rest>\D.*)?")
+_BLANK_BEFORE_OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
 _ZONE_NAME = re.compile(r"\s*(?:UTC|GMT|Z)$", re.IGNORECASE)
 
 # No instant has more.
@@ -43,12 +45,15 @@ def explain_instant(cell: str) -> str:
 
 def _parse(text: str) -> datetime | None:
     """Return the instant that *text* means in a form of ISO 8601, if it does."""
-    # A blank may be before the offset, and UTC may be written as a name.
-    text = _ZONE_NAME.sub("+00:00", re.sub(r"\s+([+-]\d\d:?\d\d)$", r"\1", text))
-    try:
-        return datetime.fromisoformat(text) if text[:1].isdigit() else None
-    except ValueError:
+    if not text[:1].isdigit():
         return None
+    with suppress(ValueError):
+        return datetime.fromisoformat(text)
+    # A blank may be before the offset, and UTC may be written as a name.
+    text = _ZONE_NAME.sub("+00:00", _BLANK_BEFORE_OFFSET.sub("", text))
+    with suppress(ValueError):
+        return datetime.fromisoformat(text)
+    return None
 
 
 def _spell(instant: datetime) -> str:

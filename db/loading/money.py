@@ -6,6 +6,8 @@ import re
 import unicodedata
 from decimal import Decimal
 
+from utils.formats import count_minor_digits
+
 # An amount: perhaps with a currency before or after it, a sign, or the brackets of
 # accounts.  A number begins and ends with a digit.
 _AMOUNT = re.compile(
@@ -14,8 +16,11 @@ _AMOUNT = re.compile(
 )
 _SIGN_FIRST = re.compile(r"([+-])\s*([^\d\s.,()+-]{1,3})\s*")
 
+# The letters of a code of ISO 4217.
+_CODE_LENGTH = 3
+
 # Thousands in groups, then perhaps decimals after another separator.
-_GROUPED = re.compile(r"\d{1,3}([.,'\s])\d{3}(?:\1\d{3})*(?:(?!\1)[.,]\d{1,2})?")
+_GROUPED = re.compile(r"\d{1,3}([.,'\s])\d{3}(?:\1\d{3})*(?:(?!\1)[.,]\d{1,3})?")
 _SCIENTIFIC = re.compile(r"[+-]?\d+(?:\.\d+)?e[+-]?\d+", re.IGNORECASE)
 
 # A longer decimal, such as 15.299999999999999, is the text of a binary number if it is
@@ -26,13 +31,16 @@ _NOISE = Decimal("0.000001")
 _MOST_CHARACTERS, _MOST_DIGITS = 40, 18
 
 
-def explain_amount(cell: str) -> str:
+def explain_amount(cell: str, currency: str | None = None) -> str:
     """Return what *cell* means in cents, the question that decides, or ''.
+
+    A cent is the smallest unit of the *currency*: the one that the cell names, or else the
+    given one.
 
     >>> explain_amount("€12.50"), explain_amount("1.250,5"), explain_amount("abc")
     ('perhaps 1250', 'perhaps 125050', '')
-    >>> explain_amount("12.500")
-    'is the point a decimal point or a thousands separator?'
+    >>> explain_amount("12.500"), explain_amount("12.500", "JPY")
+    ('is the point a decimal point or a thousands separator?', 'perhaps 12500')
     >>> explain_amount("1250.0")
     'is it 1250 or 125000 cents?'
     """
@@ -42,11 +50,12 @@ def explain_amount(cell: str) -> str:
     found = _AMOUNT.fullmatch(text)
     if found is None or bool(found["open"]) != bool(found["close"]):
         return ""
-    currencies = [found["before"], found["after"]]
-    if not all(map(_is_currency, currencies)):
+    named = found["before"] + found["after"]
+    if not all(each.isalpha() or unicodedata.category(each) == "Sc" for each in named):
         return ""
     minus = "-" if found["sign"] == "-" or found["open"] else ""
-    return _explain_number(found["number"], minus, has_unit=any(currencies))
+    digits = count_minor_digits(named if len(named) == _CODE_LENGTH else currency)
+    return _explain_number(found["number"], minus, digits, has_unit=bool(named))
 
 
 def _normalize(cell: str) -> str:
@@ -56,36 +65,31 @@ def _normalize(cell: str) -> str:
     return _SIGN_FIRST.sub(r"\2\1", text, count=1) if text[:1] in "+-" else text
 
 
-def _is_currency(text: str) -> bool:
-    """Return whether *text* may be a currency, such as `€`, `EUR` or `US$`, or is empty."""
-    return all(each.isalpha() or unicodedata.category(each) == "Sc" for each in text)
-
-
-def _explain_number(number: str, minus: str, *, has_unit: bool) -> str:
+def _explain_number(number: str, minus: str, digits: int, *, has_unit: bool) -> str:
     """Return what the positive *number* means in cents; *minus* is put before it.
 
-    *has_unit* means that a currency is named, so that a whole number may be in its units.
+    A unit has 10 to the power of *digits* cents.  *has_unit* means that a currency is
+    named, so that a whole number may be in units.
     """
     if _GROUPED.fullmatch(number):
         separators = re.findall(r"[.,'\s]", number)
-        if separators in (["."], [","]):
+        if digits and separators in (["."], [","]):
             name = "point" if separators == ["."] else "comma"
             return f"is the {name} a decimal {name} or a thousands separator?"
-        if separators[0] != separators[-1]:
-            number = re.sub(r"[.,'\s]", "", number[:-3]) + number[-3:]
-        else:
-            number = re.sub(r"[.,'\s]", "", number)
+        has_decimals = separators[0] != separators[-1]
+        end = number.rindex(separators[-1]) if has_decimals else len(number)
+        number = re.sub(r"[.,'\s]", "", number[:end]) + number[end:]
     is_long = sum(map(str.isdigit, number)) > _MOST_DIGITS
     if is_long or not re.fullmatch(r"\d+(?:[.,]\d+)?", number):
         return ""
     amount = Decimal(number.replace(",", "."))
-    cents = round(amount * 100)
-    if amount == 0:
-        return "perhaps 0"
+    exact = amount.scaleb(digits)
+    cents = round(exact)
     if number.isdigit() and not has_unit:
-        return f"perhaps {minus}{int(number)}"
-    if number.isdigit() or re.fullmatch(r"\d+[.,]0", number):
+        return f"perhaps {minus if amount else ''}{int(number)}"
+    is_whole = number.isdigit() or re.fullmatch(r"\d+[.,]0", number)
+    if is_whole and cents != amount:
         return f"is it {minus}{int(amount)} or {minus}{cents} cents?"
-    if abs(amount * 100 - cents) <= _NOISE:
-        return f"perhaps {minus}{cents}"
+    if abs(exact - cents) <= _NOISE:
+        return f"perhaps {minus if amount else ''}{cents}"
     return "it has a fraction of a cent"
