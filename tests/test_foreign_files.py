@@ -106,6 +106,12 @@ class FirstLines(FaultCase):
         (fault,) = self.list_faults()
         self.assertIn("E_HEADER 0 of 7 columns match", fault)
 
+    def test_delimiter_is_named_where_its_pieces_are_similar_to_columns(self) -> None:
+        names = b"Order ID;Customer ID;Created at;Status;Sub;Discounts;Shipping;Taxes;Total"
+        self.edit("orders", set_line(1, names))
+        (fault,) = self.list_faults()
+        self.assertIn("orders.csv:1: E_DELIMITER columns look separated by semicol", fault)
+
     def test_line_in_quotes_is_named_as_one_fault(self) -> None:
         self.edit(
             "users",

@@ -104,6 +104,16 @@ class InputFolder(ShopCase):
             "it contains parts of files. Join the parts of each file in order", line
         )
 
+    def test_folder_within_the_folder_that_has_all_files_is_named(self) -> None:
+        self.copy_sample()
+        inner = self.folder / "data" / "shop"
+        inner.mkdir(parents=True)
+        for path in self.folder.glob("*.csv"):
+            path.rename(inner / path.name)
+        (line,) = self.list_lines()
+        end = ". Its folder 'shop' has all of them: name it with --data-dir."
+        self.assertTrue(line.endswith(end), line)
+
     def test_odd_names_and_many_files_stay_one_line_each(self) -> None:
         self.put_files(**{f"a{number:02}.csv": "" for number in range(20)})
         (self.folder / "data" / "a\n\x1b[31m.csv").write_text("x\ny", encoding="utf-8")

@@ -67,7 +67,7 @@ def check_form(record: Record, table: Table, messages: FaultMessages) -> Fault |
     if cells[0].lower().startswith("sep="):
         finding = "the first line sets a separator for Excel, remove it"
         return messages.describe_delimiter(record, finding)
-    if len(cells) == 1 and _count_columns(cells[0].split(","), table) > 1:
+    if len(cells) == 1 and "," in cells[0] and _are_names(cells[0].split(","), table):
         return messages.describe_quoted_lines(record)
     delimiter = find_delimiter(cells, table)
     if delimiter is not None:
@@ -176,8 +176,7 @@ def find_delimiter(cells: Sequence[str], table: Table) -> str | None:
     if len(cells) > 1:
         return None
     for delimiter, name in _iterate_delimiters(cells[0]):
-        pieces = cells[0].split(delimiter)
-        if _count_columns(pieces, table) >= min(2, len(table.columns)):
+        if _are_names(cells[0].split(delimiter), table):
             return name
     return None
 
@@ -185,6 +184,14 @@ def find_delimiter(cells: Sequence[str], table: Table) -> str | None:
 def _iterate_delimiters(text: str) -> Iterator[tuple[str, str]]:
     """Yield the delimiters in *text* and their names."""
     return ((each, name) for each, name in DELIMITERS.items() if each in text)
+
+
+def _are_names(pieces: Sequence[str], table: Table) -> bool:
+    """Return whether *pieces* are names of *table*: two of them, or similar to half."""
+    count = len(table.columns)
+    if _count_columns(pieces, table) >= min(2, count):
+        return True
+    return len(pair_names(pieces, table.column_names)) >= max(3, count / 2)
 
 
 def _count_columns(names: Sequence[str], table: Table) -> int:

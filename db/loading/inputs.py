@@ -62,7 +62,15 @@ def require_files(contract: Contract, data_dir: Path) -> None:
             " 'cat users.csv.part-* > users.csv' does, or name another folder with"
             " --data-dir."
         )
-    others = list_others(data_dir, missing, {path.name for path in paths.values()})
+    names = [path.name for path in paths.values()]
+    folders = {path.parent for path in data_dir.glob(f"*/{names[0]}")}
+    complete = [each for each in folders if all((each / name).is_file() for name in names)]
+    if complete:
+        raise DataError(
+            f"{what}. Its folder {quote_value(min(complete).name)} has all of them: name it"
+            " with --data-dir."
+        )
+    others = list_others(data_dir, missing, set(names))
     is_new = len(missing) == len(paths) and not any(other.table for other in others)
     if is_new and data_dir.resolve() == PROJECT_ROOT:
         raise DataError(
