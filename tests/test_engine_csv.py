@@ -357,7 +357,7 @@ class CsvFeatures(EngineCase):
         text = write_products(b"shoes", COLUMNS)
         self.write("products", FILES["LF among CRLF"](text))
         self.assertIsNotNone(self.load_products())
-        self.assert_refused("products.csv:2: this line ends with LF, the first with CRLF.")
+        self.assert_refused("products.csv:2: this row ends with LF, the first line break")
         self.assert_refused("Write all lines with LF, or load the files")
 
 
@@ -394,7 +394,7 @@ class FaultsOfParts(EngineCase):
             ("an open quote", b'1,"a\n', ":3: is not CSV: a cell begins with a quote"),
             ("text after a quote", b'1,"a"b\n', ":3: is not CSV: text follows"),
             ("a blank", b'1, "a",,,,,\n', ":3: the cell ' \"a\"' has a blank before"),
-            ("a line end", b"1,a,,,,,\r\n", ":3: this line ends with CRLF"),
+            ("a line end", b"1,a,,,,,\r\n", ":3: this row ends with CRLF"),
             ("no line end", b"1,a,,,,,", ": its last line has no line end"),
             ("a long line", b"x" * 4_000_000 + b"\n", ":3: is not CSV: a line that is too"),
         ):
@@ -419,7 +419,25 @@ class FaultsOfParts(EngineCase):
 
     def test_header_with_another_line_end_than_its_rows_is_refused(self) -> None:
         self.part.write_bytes(self.header.replace(b"\n", b"\r\n") + self.rows)
-        self.assert_refused(":2: this line ends with LF, the first with CRLF")
+        self.assert_refused(":2: this row ends with LF, the first line break")
+
+    def test_line_break_in_the_first_row_that_hides_the_line_end_is_refused(self) -> None:
+        # Without a header, engines take the break in quotes for the line end of the part.
+        for line_break, end in (
+            *((b"\r\n", b"\n"), (b"\r", b"\n")),
+            *((b"\n", b"\r\n"), (b"\r", b"\r\n")),
+        ):
+            rows = self.rows.replace(b"\n", end)
+            name = rows.split(b",")[2]
+            broken = rows.replace(name, b'"A' + line_break + b'B"', 1)
+            with self.subTest(line_break=line_break, end=end):
+                self.part.write_bytes(broken)
+                self.assert_refused(":1: this row ends with ")
+                header = self.header.replace(b"\n", end)
+                self.part.write_bytes(header + broken)
+                source = ["--engine", self.engine, "--data-dir", self.shop]
+                result = call(run_query.main, *source, "--out-dir", self.out_dir)
+                self.assertEqual(result.status, 0, result)
 
     def test_parts_with_line_ends_of_their_own_give_the_same_results(self) -> None:
         for header in (self.header, b""):

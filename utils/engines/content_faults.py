@@ -6,6 +6,7 @@ The files are read once more for it, each part on its own, record by record.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from typing import IO
 
@@ -87,7 +88,7 @@ class _LineReader(Iterator[str]):
     def __init__(self, file: IO[bytes], most_bytes: int) -> None:
         self._file = file
         self._most_bytes = most_bytes
-        self._first_end = ""
+        self._first_break = ""
         self.number = 0
         self.line = ""
 
@@ -104,17 +105,21 @@ class _LineReader(Iterator[str]):
         if self.number == 1:
             data = data.removeprefix(_BOM)
         self.line = data.decode("utf-8")
+        if self.number == 1 and (found := re.search("\r?\n|\r", self.line)):
+            self._first_break = found[0]
         return self.line
 
     def describe_line_end(self) -> str | None:
-        """Return how the end of the last line differs from the first one's, or None."""
+        """Return how the end of the last line, that of a row, differs; or None.
+
+        Engines take the first line break of a file, also one in quotes, for its line end.
+        """
         end = self.line[len(self.line.rstrip("\r\n")) :]
-        self._first_end = self._first_end or end
-        if end == "" or end == self._first_end in ("\n", "\r\n"):
+        if end == "" or end == self._first_break in ("\n", "\r\n"):
             return None
         return (
-            f"this line ends with {_name_line_end(end)}, the first with"
-            f" {_name_line_end(self._first_end)}. Engines refuse or misread mixed line"
+            f"this row ends with {_name_line_end(end)}, the first line break of the file is"
+            f" {_name_line_end(self._first_break)}. Engines refuse or misread mixed line"
             f" ends. Write all lines with LF, {_LOADED}"
         )
 
