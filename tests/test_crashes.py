@@ -28,6 +28,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 from unittest import mock
 
+import generate_data
 import ingest
 import run_query
 from db.loading import second_process
@@ -452,37 +453,56 @@ class SignalAtEachStep(CrashCase):
                 self.find_state()
 
 
-class SignalDuringReport(CrashCase):
-    """A signal at any step of a report or a query leaves the old results or the new."""
+class SignalDuringResults(CrashCase):
+    """A signal at any step of another command leaves the old files or the new ones."""
 
-    def test_signal_ends_the_command_with_its_status_and_keeps_complete_results(
-        self,
-    ) -> None:
+    def test_signal_ends_the_command_with_its_status_and_keeps_complete_files(self) -> None:
         chance = random.Random(4)  # noqa: S311
-        out_dir = self.folder / "out"
-        arguments = ["--database", str(self.database), "--out-dir", str(out_dir)]
-        for program, main, line in (
-            ("ingest", ingest.main, ["--report", "--quiet", *arguments]),
-            ("run_query", run_query.main, arguments),
+        databases = [self.folder / "new.db", self.folder / "old.db"]
+        for path, content in zip(databases, (self.new, self.old), strict=True):
+            path.write_bytes(content)
+        generate = ["--generate", "--users", "20", "--seed"]
+        for program, main, lines in (
+            ("generate_data", generate_data.main, [[*generate, seed] for seed in "12"]),
+            ("ingest", ingest.main, [["--report", "--database", p] for p in databases]),
+            ("run_query", run_query.main, [["--database", p] for p in databases]),
         ):
-            results = []
-            for database in (self.new, self.old):
-                self.database.write_bytes(database)
+            out_dir = self.folder / program
+            new, old = ([*map(str, line), "--out-dir", str(out_dir)] for line in lines)
+            files = []
+            for line in (new, old):
                 self.assertEqual(call(main, *line).status, 0)
-                results.append(hash_folder(out_dir))
-            self.database.write_bytes(self.new)
-            count = self.count_steps(main, line)
+                files.append(hash_folder(out_dir))
+            count = self.count_steps(main, old)
             for sent, expected in list_signal_endings(program):
-                for step in chance.sample(range(1, count), 40 if IN_CI else 6):
+                for step in chance.sample(range(1, count), 40 if IN_CI else 5):
                     with self.subTest(program, sent=sent.name, step=step):
                         prepare = partial(act_at_step, step, partial(send, sent))
-                        ending = self.run_apart(prepare, main, line)
+                        ending = self.run_apart(prepare, main, new)
                         self.assertEqual(ending.status, expected.status)
                         # After the results themselves, if they have been printed.
                         self.assertTrue(ending.stderr.endswith(expected.stderr), ending)
                         self.assertNotIn("Traceback", ending.stderr)
-                        self.assertIn(hash_folder(out_dir), results)
-            shutil.rmtree(out_dir)
+                        self.assertIn(hash_folder(out_dir), files)
+
+    def test_signal_while_rows_or_verifications_are_printed_gives_one_line(self) -> None:
+        paths = ["--database", str(self.database), "--data-dir", str(self.folder)]
+        for option, function in (
+            (["--rows", "files_rows_in_table"], ingest.print_rows),
+            (["--verify", "--out-dir", str(self.folder)], ingest.run_verification),
+        ):
+            for line in range(1, 20, 1 if IN_CI else 3):
+                prepare = partial(
+                    act_at_line, line, partial(send, signal.SIGTERM), function.__code__
+                )
+                ending = self.run_apart(prepare, ingest.main, [*option, *paths])
+                with self.subTest(option[0], line=line):
+                    self.assertNotIn("Traceback", ending.stderr)
+                    if ending.status != 0:
+                        self.assertEqual(ending.status, 143)
+                        self.assertTrue(
+                            ending.stderr.endswith("ingest: error: terminated\n")
+                        )
 
     @staticmethod
     def count_steps(main: Callable[[Sequence[str]], int], line: Sequence[str]) -> int:

@@ -102,15 +102,17 @@ def open_database(
             if not allow_damage:
                 _require_types(connection, database, with_indexes=with_indexes)
             yield connection
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, DataError) as error:
+        # An interrupted statement may have been reported as such an error.
+        raise_received_signal()
+        if isinstance(error, DataError):
+            raise
         reason = _explain_refusal(error, database)
         if reason is None:
             raise
         kind = DamagedDatabase if is_damage(error) else DataError
         raise kind(f"{database}: {reason}") from error
-    finally:
-        # An interrupted statement may have been reported as an error of the database.
-        raise_received_signal()
+    raise_received_signal()
     if _identify_database(database) != before:
         raise DataError(f"{database}: was replaced during the run. Run the command again.")
 
