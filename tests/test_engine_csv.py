@@ -402,6 +402,14 @@ class FaultsOfParts(EngineCase):
                 self.part.write_bytes(self.header + first + line)
                 self.assert_refused(words)
 
+    def test_cell_that_begins_in_one_part_and_ends_in_the_next_is_refused(self) -> None:
+        name = self.rows.split(b",")[2]
+        before, after = self.rows.split(name, 1)
+        self.part.write_bytes(before + b'"A\n')
+        following = self.shop / "users.csv.part-3-of-3"
+        following.write_bytes(b'B"' + after + following.read_bytes())
+        self.assert_refused(":1: is not CSV: a cell begins with a quote and has no closing")
+
     def test_mark_before_rows_without_header_is_refused(self) -> None:
         self.part.write_bytes(b"\xef\xbb\xbf" + self.rows)
         self.assert_refused(":1: begins with a byte order mark")

@@ -91,7 +91,8 @@ def read_content(files: TableFiles, *, has_fingerprint: bool) -> TableContent:
                 f"{files.name}: is not CSV in UTF-8: {error}. Write it again."
             ) from error
     has_one_line_end = source.has_uniform_line_ends and len(files.header_ends) < 2
-    if not has_one_line_end and (fault := find_fault(files)):
+    is_certain = has_one_line_end and not parts.has_odd_quotes
+    if not is_certain and (fault := find_fault(files)):
         raise fault
     return TableContent(
         files=files,
@@ -132,9 +133,14 @@ def _read_rows(reader: IO[bytes], rows: _RowCollector) -> None:
 
 
 class _PartsReader(io.RawIOBase):
-    """The parts of a table as one raw file: one header, the rows of all parts."""
+    """The parts of a table as one raw file: one header, the rows of all parts.
+
+    *has_odd_quotes* becomes True with a part that may end within quotes.
+    """
 
     def __init__(self, parts: Sequence[PartFile]) -> None:
+        self.has_odd_quotes = False
+        self._quotes = 0
         self._parts = iter(parts)
         self._file: io.BufferedReader | None = None
         self._is_first = True
@@ -153,10 +159,14 @@ class _PartsReader(io.RawIOBase):
             assert self._file is not None  # noqa: S101
             count = self._file.readinto(buffer)
             if count:
-                self._last = bytes(buffer[count - 1 : count])
+                data = bytes(buffer[:count])
+                self._quotes += data.count(b'"')
+                self._last = data[-1:]
                 return count
             self._file.close()
             self._file = None
+            self.has_odd_quotes |= self._quotes % 2 == 1
+            self._quotes = 0
 
     def _open_next(self) -> bool:
         part = next(self._parts, None)
