@@ -60,7 +60,7 @@ def describe_spread(amounts: Sequence[int] | array[int]) -> Spread:
     return measure_spread(
         count,
         sum(amounts),
-        sum(amount * amount for amount in amounts) if count > 1 else 0,
+        sum(amount * amount for amount in amounts),
         ordered[(count - 1) // 2] + ordered[count // 2] if count else 0,
     )
 
