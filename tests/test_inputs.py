@@ -6,7 +6,7 @@ from pathlib import Path
 from unittest import mock
 
 import ingest
-from tests.support import ShopCase, call
+from tests.support import ShopCase, call, skip, skip_on_windows
 from tests.test_foreign_files import zip_up
 
 
@@ -40,7 +40,7 @@ class InputFolder(ShopCase):
     def test_export_of_another_shop_is_listed_with_its_columns_and_ours(self) -> None:
         self.put_files(
             customers__csv="id;name;email\n",
-            Users__csv="user_id,email,name\n",
+            users__txt="user_id,email,name\n",
             export__txt="Order ID,Customer ID,Ordered at,Status,Sub total,Total\n",
         )
         first, *lines = self.list_lines()
@@ -53,7 +53,7 @@ class InputFolder(ShopCase):
             lines[:6],
             [
                 "Found instead:",
-                ("  'Users.csv': begins 'user_id,email,name'; rename it to users.csv"),
+                ("  'users.txt': begins 'user_id,email,name'; rename it to users.csv"),
                 (
                     "  'export.txt': begins 'Order ID,Customer ID,Ordered at,Status,S'…;"
                     " perhaps rename it to orders.csv"
@@ -68,6 +68,15 @@ class InputFolder(ShopCase):
         )
         self.assertEqual(len(lines), 10)
         self.assertNotIn("generate_data.py", "".join(lines))
+
+    def test_file_in_another_case_is_named(self) -> None:
+        self.put_files(Users__CSV="user_id,email,name\n")
+        if (self.folder / "data" / "users.csv").exists():
+            skip("this file system ignores case")
+        self.assertIn(
+            "  'Users.CSV': begins 'user_id,email,name'; rename it to users.csv",
+            self.list_lines(),
+        )
 
     def test_file_with_a_second_ending_and_an_archive_are_named(self) -> None:
         self.copy_sample()
@@ -94,7 +103,7 @@ class InputFolder(ShopCase):
         with mock.patch("db.loading.inputs.PROJECT_ROOT", root.resolve()):
             (line,) = self.list_lines()
             self.assertIn("Make them with 'python generate_data.py --generate'", line)
-            self.put_files(Users__csv="user_id,email\n")
+            self.put_files(users__txt="user_id,email\n")
             self.assertNotIn("generate_data.py", "".join(self.list_lines()))
 
     def test_parts_are_named_with_the_command_that_joins_them(self) -> None:
@@ -115,6 +124,7 @@ class InputFolder(ShopCase):
         self.assertTrue(line.endswith(end), line)
 
     def test_odd_names_and_many_files_stay_one_line_each(self) -> None:
+        skip_on_windows("no such name is possible there")
         self.put_files(**{f"a{number:02}.csv": "" for number in range(20)})
         (self.folder / "data" / "a\n\x1b[31m.csv").write_text("x\ny", encoding="utf-8")
         lines = self.list_lines()

@@ -288,9 +288,10 @@ class FaultMessages:
         field = self.header.index(column) + 1
         cell = record.cells[field - 1]
         expected = rule.describe_expected(cell)
-        left, right = rule.equation or ("", "")
-        if result is not None and left == column and _INTEGER.fullmatch(cell):
-            expected = self._describe_result(record, int(cell), right, result)
+        if result is not None and _INTEGER.fullmatch(cell):
+            left, right = rule.equation or ("", "")
+            if left == column:
+                expected = self._describe_result(record, int(cell), right, result)
         hint = explain_instant(cell) if rule.is_instant else ""
         return self._build(
             record.line,

@@ -196,7 +196,10 @@ class RuleBook:
         self._rules = read_rules(statement)
         self._columns = [rule.find_columns(columns) for rule in self._rules]
         answers = [f"NOT ({rule.expression})" for rule in self._rules]
-        results = [rule.equation[1] if rule.equation else "NULL" for rule in self._rules]
+        results = [rule.equation[1] for rule in self._rules if rule.equation]
+        with_result = [at for at, rule in enumerate(self._rules) if rule.equation]
+        # Where in the answer of the query the result of a rule is.
+        self._results = {at: len(answers) + n for n, at in enumerate(with_result)}
         self._query = (
             f"SELECT {', '.join([*answers, *results])} FROM {table} WHERE {row_name} = ?"
         )
@@ -210,13 +213,15 @@ class RuleBook:
         if not self._rules:
             return
         cells = self._connection.execute(self._query, (row,)).fetchone()
-        count = len(self._rules)
-        broken = [at for at, answer in enumerate(cells[:count]) if answer]
+        answers = cells[: len(self._rules)]
+        if not any(answers):
+            return
+        broken = [at for at, answer in enumerate(answers) if answer]
         columns = [self._columns[at] for at in broken]
         wrong = set().union(*(names for names in columns if len(names) == 1))
         for at, names in zip(broken, columns, strict=True):
             if len(names) == 1 or not names & wrong:
-                result = cells[count + at]
+                result = cells[self._results[at]] if at in self._results else None
                 yield self._rules[at], result if isinstance(result, int) else None
 
 
