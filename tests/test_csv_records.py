@@ -17,7 +17,7 @@ from db.loading.diagnosis import find_faults
 from db.loading.faults import Fault, Faults
 from db.loading.loader import create_tables, load_table, open_new
 from db.loading.records import Record, RecordReader, UnreadableRecord
-from tests.fault_case import FaultCase, put, swap_bytes
+from tests.fault_case import Edit, FaultCase, put, swap_bytes
 from tests.support import CORPORA_DIR, IN_CI, ShopCase, skip
 from utils.contract import read_contract
 
@@ -70,6 +70,51 @@ class ChangedByte(FaultCase):
         header, *rows = csv.reader(io.StringIO(path.read_text("utf-8"), newline=""))
         stored = self.query(f"SELECT {', '.join(header)} FROM {name}")
         self.assertEqual(sorted([list(map(str, row)) for row in stored]), sorted(rows))
+
+
+# Texts that people, spreadsheets and attackers put into cells.
+ODD_CELLS = [
+    *("", " ", "-1", "1.0", "1,001", "12.50", "€12,50", "12.500", "(1)", "1e400", "NaN"),
+    *("9" * 5000, "x" * 200, "²", "٣٫٥", "１２", "½", "é", "\u00a0", "\u202e", "%s", "--"),
+    *("2024-01-02", "2024-01-02 10:00:00+25:00", "9999-12-31T23:59:59-01:00", "31.12.24"),
+    *("0000-00-00", "1704189600", "Germany", "de", "e481f5", ";", "\t", "#", "'", '"'),
+    *("\n", "\r", "\0", "\x1a", "\udcff", ",", ",,,,,,,,"),
+]
+
+
+class OddCells(FaultCase):
+    """An odd cell is named or stored, and the two paths of the loader agree on which."""
+
+    def test_odd_cells_are_named_or_stored(self) -> None:
+        chance = random.Random(17)  # noqa: S311
+        refused = 0
+        rounds = 1_000 if IN_CI else 40
+        for number in range(rounds):
+            self.write_all()
+            for _ in range(chance.choice((1, 2, 5))):
+                table = chance.choice(read_contract().tables)
+                self.edit(table.name, put_odd_cell(chance))
+            with self.subTest(number):
+                found = self.find()
+                refused += bool(found)
+                result = self.ingest()
+                self.assertEqual(result.status, int(bool(found)), result.stderr)
+                self.assertNotIn("Traceback", result.stderr)
+                if found:
+                    self.assertIn(f"{found.total} fault", result.stderr)
+        self.assertGreater(refused, rounds // 2)
+
+
+def put_odd_cell(chance: random.Random) -> Edit:
+    """Return the edit that writes one of `ODD_CELLS` over a random cell, without quotes."""
+
+    def edit(data: bytes) -> bytes:
+        cells = re.split(rb"([,\n])", data)
+        text = chance.choice(ODD_CELLS).encode("utf-8", "surrogateescape")
+        cells[2 * chance.randrange(len(cells) // 2)] = text
+        return b"".join(cells)
+
+    return edit
 
 
 class BadBytes(FaultCase):
