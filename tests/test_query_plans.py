@@ -32,11 +32,13 @@ from utils.engines.process import Engine, Script
 
 Plan = dict[str, Any]
 
-# Tables, CTEs and their aliases that have one row, ten rows, or one row per month.
+# Tables, CTEs and their aliases that have one row, ten rows, or one row per month.  A new
+# CTE of one row is listed here if its plan does not show that.
 FEW_ROWS = {
     *("as_of_of_data", "as_of_dates", "as_of_months", "stored_as_of_months"),
     *("thousands", "hundreds", "tens", "ones"),
     *("cohorts", "first_cohorts", "later_cohorts"),
+    *("last_day", "far_months"),
 }
 
 
