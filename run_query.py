@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.arguments import CommandLineParser, day, engine_options, names
+from utils.arguments import CommandLineParser, day_of_years, engine_options, names
 from utils.helpers import (
     DATABASE_PATH,
     PROJECT_ROOT,
@@ -26,6 +26,7 @@ from utils.helpers import (
     report_error,
     shorten_path,
 )
+from utils.months import FIRST_YEAR, LAST_YEAR
 from utils.signals import raise_on_signals, report_interruption
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _add_query_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--as-of",
-        type=day,
+        type=day_of_years(FIRST_YEAR, LAST_YEAR),
         metavar="DATE",
         help="last day that counts, YYYY-MM-DD (default: the last day of the data)",
     )

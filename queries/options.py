@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from queries.sql_text import replace_body
 from utils.database import is_date
 from utils.helpers import DataError
+from utils.months import is_outside_years
 from utils.shapes import STATUSES
 
 COHORT_GRAINS = ("month", "quarter")
@@ -60,13 +61,14 @@ def read_options(document: Mapping[str, Any]) -> Options:
     if not isinstance(options, dict):
         return Options()
     grain, by, as_of = options.get("cohort"), options.get("by"), options.get("as_of")
+    is_day = isinstance(as_of, str) and is_date(as_of) and not is_outside_years(as_of)
     statuses = options.get("valid_statuses")
     is_usable = next(STATUSES("valid_statuses", statuses), None) is None
     valid_statuses = tuple(statuses) if is_usable and statuses else ()
     return Options(
         grain=grain if grain in COHORT_GRAINS else "month",
         by=by if isinstance(by, str) and by in SEGMENTS else None,
-        as_of=as_of if isinstance(as_of, str) and is_date(as_of) else None,
+        as_of=as_of if is_day else None,
         valid_statuses=None if valid_statuses in ((), VALID_STATUSES) else valid_statuses,
         has_forecast=options.get("forecast") is True,
     )

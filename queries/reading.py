@@ -228,12 +228,12 @@ def require_events_by_as_of(provenance: Provenance, totals: Totals, source: Path
 
 def require_years(as_of: str | None, totals: Totals, source: Path) -> None:
     """Raise `DataError` if the cells of *source* would begin or end outside `YEARS`."""
-    for name, text in (
-        ("the first order", totals.first_order_at),
-        ("the as-of day", as_of),
+    for subject, text in (
+        ("the first order is of", totals.first_order_at),
+        ("the as-of day is", as_of),
     ):
         if text and is_outside_years(text):
             raise DataError(
-                f"{source}: {name} is of {text[:10]}, expected a day of {YEARS}. Correct"
-                " the data and load them again: python ingest.py --ingest"
+                f"{source}: {subject} {text[:10]}, expected a day of {YEARS}. Correct the"
+                " data and load them again: python ingest.py --ingest"
             )

@@ -81,7 +81,7 @@ class YearsOfTheQuery(QueryCase):
         self.create_orders((1, 1, "2024-01-03", "paid", 1000), as_of="2950-01-03")
         result = self.run_query()
         self.assertEqual(result.status, 1)
-        self.assertIn("the as-of day is of 2950-01-03, expected a day", result.stderr)
+        self.assertIn("the as-of day is 2950-01-03, expected a day", result.stderr)
         self.assertEqual(self.run_query("--as-of", "2024-12-31").status, 0)
 
     def test_query_has_a_step_for_every_month_of_the_years(self) -> None:

@@ -875,6 +875,7 @@ class Verification(OptionsCase):
             {"options": ["quarter"]},
             {"options": {"cohort": ["quarter"], "by": {}, "as_of": 5, "valid_statuses": 1}},
             {"options": {"cohort": "week", "by": "x'; --", "as_of": "2024-02-30'"}},
+            {"options": {"as_of": "1800-01-01"}},
             {"options": {"valid_statuses": [1, None]}},
             {"options": {"valid_statuses": ["paid"] * 10_000}},
             {"options": {"valid_statuses": ["x" * 100_000]}},

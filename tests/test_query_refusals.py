@@ -260,6 +260,10 @@ class WrongOption(RefusalCase):
             (["--as-of", "2024-02-30"], "'2024-02-30', expected a date"),
             (["--as-of", "20240229"], "'20240229', expected a date"),
             (["--as-of", "2024-03-15' OR 1"], "expected a date"),
+            (
+                ["--as-of", "1800-01-01"],
+                "'1800-01-01', expected a date of the years 1900 to 2199",
+            ),
             (["--valid-status", ""], "'', expected one or more names"),
             (["--valid-status", " ,,"], "' ,,', expected one or more names"),
             (["--by", "city"], "invalid choice: 'city'"),

@@ -39,12 +39,25 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
-def day(text: str) -> date:
-    """Return the day in *text*, written YYYY-MM-DD.
+def day_of_years(first: int, last: int) -> Callable[[str], date]:
+    """Return a type for argparse: a day of the years *first* to *last*.
 
-    >>> day("2025-12-31")
+    >>> day_of_years(1900, 9000)("2025-12-31")
     datetime.date(2025, 12, 31)
     """
+
+    def parse(text: str) -> date:
+        found = _parse_day(text)
+        if not first <= found.year <= last:
+            raise argparse.ArgumentTypeError(
+                f"{text!r}, expected a date of the years {first} to {last}"
+            )
+        return found
+
+    return parse
+
+
+def _parse_day(text: str) -> date:
     try:
         found = date.fromisoformat(text)
     except ValueError:
@@ -54,24 +67,6 @@ def day(text: str) -> date:
             f"{text[:_QUOTED]!r}, expected a date such as 2025-12-31"
         )
     return found
-
-
-def day_of_years(first: int, last: int) -> Callable[[str], date]:
-    """Return a type for argparse: a day of the years *first* to *last*.
-
-    >>> day_of_years(1900, 9000)("2025-12-31")
-    datetime.date(2025, 12, 31)
-    """
-
-    def parse(text: str) -> date:
-        found = day(text)
-        if not first <= found.year <= last:
-            raise argparse.ArgumentTypeError(
-                f"{text!r}, expected a date of the years {first} to {last}"
-            )
-        return found
-
-    return parse
 
 
 def names(text: str) -> tuple[str, ...]:
