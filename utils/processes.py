@@ -181,14 +181,15 @@ def add_progress(*new: int) -> None:
 def _run_worker(pipe: Connection, counts: Array[Any]) -> None:
     """Answer each call that comes through *pipe* with a result or an exception."""
     _start_worker(counts)
-    # The pipe ends with the parent.
+    # A forked worker has a copy of the parent's end, so the pipe does not end with the
+    # parent: there `_exit_with_parent` ends this process.
     with suppress(EOFError, OSError):
         while True:
             function, arguments = pipe.recv()
-            pipe.send(_call(function, arguments))
+            pipe.send(_answer_call(function, arguments))
 
 
-def _call(
+def _answer_call(
     function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> tuple[Any, Exception | None]:
     """Return the result of *function* and None, or None and the exception."""
