@@ -54,6 +54,7 @@ parts AS (
             WHEN patterns.pattern = '0000-00-00T00:00:00Z'
                 THEN CAST(SUBSTR(patterns.happened_at, 1, 4) AS BIGINT)
         END AS year_number,
+        SUBSTR(patterns.happened_at, 1, 4) AS year_text,
         SUBSTR(patterns.happened_at, 6, 2) AS month_text,
         SUBSTR(patterns.happened_at, 9, 2) AS day_text,
         SUBSTR(patterns.happened_at, 12, 2) AS hour_text,
@@ -71,7 +72,7 @@ WHERE
     parts.year_number IS NULL
     OR (
         parts.table_name <> 'products'
-        AND (parts.year_number < 1900 OR parts.year_number > 2199)
+        AND parts.year_text NOT BETWEEN '1900' AND '2199'
     )
     OR parts.month_text NOT BETWEEN '01' AND '12'
     OR parts.day_text NOT BETWEEN '01' AND '31'
