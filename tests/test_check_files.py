@@ -82,6 +82,15 @@ class SqlFiles(unittest.TestCase):
         countries = bodies[0].replace("country_code", "acquisition_channel")
         self.assertEqual(countries.replace("country_", "channel_"), bodies[1])
 
+    def test_the_three_checks_of_the_payments_have_the_same_tolerances(self) -> None:
+        found = [
+            re.findall(r"\d+ AS (?:minor_units|parts)\b", query.sql)
+            for query in read_queries(CHECKS_DIR)
+            if "tolerances AS (" in query.sql
+        ]
+        self.assertEqual([len(tolerances) for tolerances in found], [2, 2, 2])
+        self.assertEqual(found, found[:1] * 3)
+
     def test_both_checks_of_the_payments_define_rounding_alike(self) -> None:
         # Two files, because a check has one severity: an error and a warning.
         exact, rounded = (

@@ -9,7 +9,8 @@
 --   partially_returned        charged in full, refunded in part
 --   returned                  charged in full, refunded in full
 --   cancelled                 no charge and no refund, or both in full
--- payments_differ_by_rounding finds the differences within the tolerances; change both.
+-- payments_differ_by_rounding finds the differences within the tolerances.
+-- payments_refund_within_charges has the same tolerances; change all three.
 WITH tolerances AS (
     -- A difference counts as rounding up to 5 minor units, or 1 part in 1000 of the total.
     SELECT

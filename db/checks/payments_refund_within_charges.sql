@@ -3,7 +3,7 @@
 -- Title: No order is refunded more than it was charged
 -- Severity: error
 -- Needs: payments.
--- Rounding is defined in payments_match_order_status; here it is a part of the charges.
+-- The tolerances are those of payments_match_order_status, here as a part of the charges.
 WITH tolerances AS (
     SELECT
         5 AS minor_units,
