@@ -159,7 +159,7 @@ def _verify_schema(
     """
     if loaded.sha256 == contract.sha256:
         changed = [" ".join(each) for each in find_schema_differences(connection, contract)]
-    elif _has_more_columns(loaded, contract):
+    elif _extends_columns(loaded, contract):
         missing = find_missing_rules(connection, contract)
         changed = [f"{name} is missing or different" for name in missing]
     else:
@@ -168,8 +168,8 @@ def _verify_schema(
     return Verification("schema.sql -> database", f"{fault}. {LOAD_AGAIN}" if fault else "")
 
 
-def _has_more_columns(loaded: Contract, contract: Contract) -> bool:
-    """Return whether *loaded* has a table or column that *contract* does not have."""
+def _extends_columns(loaded: Contract, contract: Contract) -> bool:
+    """Return whether *loaded* has all columns of *contract*, and others."""
     columns = [
         {(table.name, name) for table in each.tables for name in table.column_names}
         for each in (loaded, contract)

@@ -117,18 +117,34 @@ class Findings(NamedTuple):
 
 
 BUILT_IN_CHECKS = [
-    Check(name, title, severity, THRESHOLDS[severity], BUILT_IN_COLUMNS[name][:key_width])
-    for name, severity, key_width, title in (
-        (INTACT_CHECK, "error", 1, "Every cell has its type; pages and indexes are intact"),
-        (SCHEMA_CHECK, "error", 1, "Tables, indexes and rules are those of db/schema.sql"),
-        (
-            CONTENT_CHECK,
-            "error",
-            1,
-            "Every table contains exactly the cells that were loaded",
-        ),
-        (TEXT_CHECK, "warning", 3, "No text has invisible characters, or blanks at an end"),
-    )
+    Check(
+        INTACT_CHECK,
+        "Every cell has its type; pages and indexes are intact",
+        "error",
+        THRESHOLDS["error"],
+        key=["message"],
+    ),
+    Check(
+        SCHEMA_CHECK,
+        "Tables, indexes and rules are those of db/schema.sql",
+        "error",
+        THRESHOLDS["error"],
+        key=["object"],
+    ),
+    Check(
+        CONTENT_CHECK,
+        "Every table contains exactly the cells that were loaded",
+        "error",
+        THRESHOLDS["error"],
+        key=["table_name"],
+    ),
+    Check(
+        TEXT_CHECK,
+        "No text has invisible characters, or blanks at an end",
+        "warning",
+        THRESHOLDS["warning"],
+        key=["table_name", "row_id", "column_name"],
+    ),
 ]
 
 

@@ -123,7 +123,7 @@ def derive_frequencies(rows: list[Row]) -> list[Row]:
     return [{**row, "customer_share": ratio(row["customer_count"], total)} for row in rows]
 
 
-def lack_hours(rows: Sequence[Row]) -> bool:
+def are_dated_by_day(rows: Sequence[Row]) -> bool:
     """Return whether the orders in *rows*, by hour, have dates only: all are at 00:00."""
     return (
         all(row["hour"] == 0 for row in rows)

@@ -2,7 +2,7 @@
 
 Such a difference divides a customer, a channel or a category into two.  SQL cannot express
 it: no function of all engines normalizes a text, and a file that contains the characters
-themselves is unreadable.  SQL therefore selects the few texts that are not plain ASCII, and
+themselves is unreadable.  SQL therefore selects the texts that are not plain ASCII, and
 Python decides.
 """
 

@@ -33,7 +33,7 @@ from db.reporting.checks import (
     read_queries,
     sample_row,
 )
-from db.reporting.figures import derive_kpis, derive_trend, lack_hours
+from db.reporting.figures import are_dated_by_day, derive_kpis, derive_trend
 from db.reporting.invisible_text import (
     find_invisible_faults,
     is_unusual_in_sqlite,
@@ -395,7 +395,7 @@ def describe_trend(
     """Return the trend *query* with its *rows* and their ratios, as the report has it."""
     if inexact_refund is not None and rows and "refund_cents" in rows[0]:
         rows, note = [], f"the refund of payment_id {inexact_refund} is too large"
-    elif query.name == "weekday_by_hour" and lack_hours(rows):
+    elif query.name == "weekday_by_hour" and are_dated_by_day(rows):
         rows, note = [], "all orders are dated at 00:00, so their hours are missing"
     return {
         "title": query.require_header("Title"),
