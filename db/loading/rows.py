@@ -195,14 +195,12 @@ class RuleBook:
         self._connection = connection
         self._rules = read_rules(statement)
         self._columns = [rule.find_columns(columns) for rule in self._rules]
-        answers = [f"NOT ({rule.expression})" for rule in self._rules]
-        results = [rule.equation[1] for rule in self._rules if rule.equation]
-        with_result = [at for at, rule in enumerate(self._rules) if rule.equation]
-        # Where in the answer of the query the result of a rule is.
-        self._results = {at: len(answers) + n for n, at in enumerate(with_result)}
-        self._query = (
-            f"SELECT {', '.join([*answers, *results])} FROM {table} WHERE {row_name} = ?"
-        )
+        # Two columns for each rule: whether it is broken, and the result of its sum.
+        pairs = [
+            f"NOT ({rule.expression}), {rule.equation[1] if rule.equation else 'NULL'}"
+            for rule in self._rules
+        ]
+        self._query = f"SELECT {', '.join(pairs)} FROM {table} WHERE {row_name} = ?"
 
     def find_broken(self, row: int) -> Iterator[tuple[Rule, int | None]]:
         """Yield the rules that the row called *row* breaks, and the result they expect.
@@ -213,16 +211,14 @@ class RuleBook:
         if not self._rules:
             return
         cells = self._connection.execute(self._query, (row,)).fetchone()
-        answers = cells[: len(self._rules)]
-        if not any(answers):
-            return
-        broken = [at for at, answer in enumerate(answers) if answer]
-        columns = [self._columns[at] for at in broken]
-        wrong = set().union(*(names for names in columns if len(names) == 1))
-        for at, names in zip(broken, columns, strict=True):
+        rules = zip(self._rules, self._columns, cells[::2], cells[1::2], strict=True)
+        broken = [
+            (rule, names, result) for rule, names, is_broken, result in rules if is_broken
+        ]
+        wrong = set().union(*(names for _, names, _ in broken if len(names) == 1))
+        for rule, names, result in broken:
             if len(names) == 1 or not names & wrong:
-                result = cells[self._results[at]] if at in self._results else None
-                yield self._rules[at], result if isinstance(result, int) else None
+                yield rule, result if isinstance(result, int) else None
 
 
 def add_unchecked(fault: Fault, what: str = "", *, is_parent: bool) -> Fault:
