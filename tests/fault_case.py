@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 from db.loading.diagnosis import find_faults
-from db.loading.faults import Faults
+from db.loading.faults import MOST_FAULTS, Faults
 from tests import shop
 from tests.support import ShopCase
-from utils.contract import read_contract
+from utils.contract import Contract, read_contract
 
 ROWS: dict[str, list[shop.Row]] = {
     "users": shop.USERS,
@@ -21,6 +22,17 @@ ROWS: dict[str, list[shop.Row]] = {
 }
 
 Edit = Callable[[bytes], bytes]
+
+
+def diagnose(contract: Contract, folder: Path) -> Faults:
+    """Return the faults of the files of *contract* in *folder*, without a currency."""
+    return find_faults(
+        contract,
+        folder,
+        currency=None,
+        max_errors=MOST_FAULTS,
+        write_fault=lambda _fault: None,
+    )
 
 
 def set_cell(line: int, field: int, value: str) -> Edit:
@@ -77,7 +89,7 @@ class FaultCase(ShopCase):
 
     def find(self) -> Faults:
         """Return the faults of the folder's files."""
-        return find_faults(read_contract(), self.folder)
+        return diagnose(read_contract(), self.folder)
 
     def list_faults(self) -> list[str]:
         """Return the faults of the folder's files, a line each."""

@@ -34,7 +34,7 @@ class Amounts(unittest.TestCase):
             ("0.0", 0),
         ):
             with self.subTest(cell):
-                self.assertEqual(explain_amount(cell), f"perhaps {cents}")
+                self.assertEqual(explain_amount(cell, None), f"perhaps {cents}")
 
     def test_amount_with_two_readings_gets_the_question(self) -> None:
         for cell, question in (
@@ -46,7 +46,7 @@ class Amounts(unittest.TestCase):
             ("12.345678", "it has a fraction of a cent"),
         ):
             with self.subTest(cell):
-                self.assertEqual(explain_amount(cell), question)
+                self.assertEqual(explain_amount(cell, None), question)
 
     def test_amount_has_the_decimals_of_its_currency(self) -> None:
         for cell, currency, advice in (
@@ -64,7 +64,7 @@ class Amounts(unittest.TestCase):
     def test_text_that_is_no_amount_gets_no_advice(self) -> None:
         for cell in ("", "-", "abc", "nan", "1,2,3", "1.2.50", "9" * 19, "9" * 5000, "(5"):
             with self.subTest(cell[:20]):
-                self.assertEqual(explain_amount(cell), "")
+                self.assertEqual(explain_amount(cell, None), "")
 
 
 class Instants(unittest.TestCase):

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from db.loading.diagnosis import find_faults
 from db.loading.faults import Fault, Faults
 from db.loading.loader import create_tables, load_table, open_new
 from db.loading.records import Record, RecordReader, UnreadableRecord
-from tests.fault_case import Edit, FaultCase, put, swap_bytes
+from tests.fault_case import Edit, FaultCase, diagnose, put, swap_bytes
 from tests.support import CORPORA_DIR, IN_CI, ShopCase, skip
 from utils.contract import read_contract
 
@@ -408,7 +407,7 @@ class ForeignCsvFiles(ShopCase):
         table = table._replace(columns=table.columns[:-1], key=(columns[0],))
         contract = contract._replace(tables=(table,))
         (self.folder / "t.csv").write_bytes(path.read_bytes())
-        faults = find_faults(contract, self.folder)
+        faults = diagnose(contract, self.folder)
         if faults:
             return [], faults
         with closing(open_new("")) as connection:

@@ -6,8 +6,10 @@ from pathlib import Path
 from unittest import mock
 
 import ingest
+from db.loading.messages import DELIMITERS
 from tests.support import ShopCase, call, skip, skip_on_windows
 from tests.test_foreign_files import zip_up
+from utils.contract import read_contract
 
 
 class InputFolder(ShopCase):
@@ -77,6 +79,14 @@ class InputFolder(ShopCase):
             "  'Users.CSV': begins 'user_id,email,name'; rename it to users.csv",
             self.list_lines(),
         )
+
+    def test_table_is_recognized_whatever_separates_its_columns(self) -> None:
+        columns = read_contract().tables[2].column_names
+        for delimiter, name in DELIMITERS.items():
+            with self.subTest(name):
+                self.put_files(export__txt=delimiter.join(columns) + "\n")
+                described = next(line for line in self.list_lines() if "export" in line)
+                self.assertTrue(described.endswith("; perhaps rename it to orders.csv"))
 
     def test_file_with_a_second_ending_and_an_archive_are_named(self) -> None:
         self.copy_sample()

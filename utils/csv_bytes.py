@@ -6,6 +6,7 @@ order declared, rows in the order of the key, quotes only where a cell needs the
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
@@ -86,7 +87,7 @@ class HashingReader(io.RawIOBase):
 
     def list_deviations(self) -> list[str]:
         """Return in what ways the bytes differ from those of a canonical CSV file."""
-        deviations = ["BOM"] if self._head == b"\xef\xbb\xbf" else []
+        deviations = ["BOM"] if self._head == codecs.BOM_UTF8 else []
         if self._returns:
             deviations.append("CRLF" if self.has_uniform_line_ends else "mixed line ends")
         if self._last not in (b"", b"\n"):

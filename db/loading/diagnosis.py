@@ -11,27 +11,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from db.loading.faults import MOST_FAULTS, Fault, FaultKind, Faults, identify_kind
+from db.loading.faults import Fault, FaultKind, Faults, identify_kind
 from db.loading.header import read_header
 from db.loading.keys import find_duplicates, find_orphans
 from db.loading.messages import FaultMessages
 from db.loading.records import RecordReader, find_other_encoding
 from db.loading.rows import RowChecker, add_unchecked
 from db.loading.scratch import ScratchTable, open_scratch
-from db.loading.signatures import find_signature
+from db.loading.signatures import HEAD_BYTES, find_signature
 from utils.contract import Contract, Table
-
-# The first bytes of a file, which show its format and its encoding.
-_HEAD_BYTES = 4096
 
 
 def find_faults(
     contract: Contract,
     data_dir: Path,
     *,
-    currency: str | None = None,
-    max_errors: int = MOST_FAULTS,
-    write_fault: Callable[[Fault], object] = lambda _fault: None,
+    currency: str | None,
+    max_errors: int,
+    write_fault: Callable[[Fault], object],
 ) -> Faults:
     """Return the faults of the contract's CSV files in *data_dir*.
 
@@ -98,7 +95,7 @@ class _FileDiagnosis:
     def find_faults(self) -> Iterator[Fault]:
         """Yield the faults of the file's form, cells, rules and unique values."""
         with open(self._path, "rb") as file:
-            fault = self._check_format(file.read(_HEAD_BYTES))
+            fault = self._check_format(file.read(HEAD_BYTES))
             if fault is not None:
                 yield self._describe_unread(fault)
                 return

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from db.loading.faults import quote_value
 from db.loading.header import normalize_name, pair_names
-from db.loading.signatures import find_signature
+from db.loading.messages import DELIMITERS
+from db.loading.signatures import HEAD_BYTES, find_signature
 from utils.contract import Contract, Table
 from utils.helpers import PROJECT_ROOT, DataError
 
-# Other files of the folder that are listed, and bytes of each that are read.
+# Other files of the folder that are listed.
 _MOST_OTHERS = 10
-_HEAD_BYTES = 4096
 
 # Ends of the names of files that may hold a table.
 _ENDS = re.compile(
@@ -124,7 +124,7 @@ def _describe_file(path: Path, missing: Sequence[Table]) -> OtherFile:
     """Return what the file *path* is, and which of the *missing* tables it may hold."""
     try:
         with open(path, "rb") as file:
-            head = file.read(_HEAD_BYTES)
+            head = file.read(HEAD_BYTES)
     except OSError as error:
         return OtherFile(quote_value(path.name), f"cannot be read: {error.strerror}", None)
     stem = normalize_name(_ENDS.sub("", path.name))
@@ -146,7 +146,8 @@ def _find_table(stem: str, line: str, missing: Sequence[Table]) -> Table | None:
     named = _find_named(stem, missing)
     if named is not None:
         return named
-    names = [name for name in re.split(r"[,;\t|]", line) if name.strip()]
+    delimiter = next((each for each in (",", *DELIMITERS) if each in line), ",")
+    names = [name for name in line.split(delimiter) if name.strip()]
     shares = {
         table: len(pair_names(names, table.column_names)) / len(table.columns)
         for table in missing

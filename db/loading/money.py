@@ -31,17 +31,17 @@ _NOISE = Decimal("0.000001")
 _MOST_CHARACTERS, _MOST_DIGITS = 40, 18
 
 
-def explain_amount(cell: str, currency: str | None = None) -> str:
+def explain_amount(cell: str, currency: str | None) -> str:
     """Return what *cell* means in cents, the question that decides, or ''.
 
     A cent is the smallest unit of the *currency*: the one that the cell names, or else the
     given one.
 
-    >>> explain_amount("€12.50"), explain_amount("1.250,5"), explain_amount("abc")
-    ('perhaps 1250', 'perhaps 125050', '')
-    >>> explain_amount("12.500"), explain_amount("12.500", "JPY")
+    >>> [explain_amount(cell, None) for cell in ("€12.50", "1.250,5", "abc")]
+    ['perhaps 1250', 'perhaps 125050', '']
+    >>> explain_amount("12.500", None), explain_amount("12.500", "JPY")
     ('is the point a decimal point or a thousands separator?', 'perhaps 12500')
-    >>> explain_amount("1250.0")
+    >>> explain_amount("1250.0", None)
     'is it 1250 or 125000 cents?'
     """
     text = _normalize(cell) if len(cell) <= _MOST_CHARACTERS else ""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import NamedTuple
+
+# The first bytes of a file, which show its format and its encoding.
+HEAD_BYTES = 4096
 
 
 class Signature(NamedTuple):
@@ -63,7 +67,7 @@ def find_signature(head: bytes) -> Signature | None:
     >>> find_signature(b"\x1f\x8b\x08").name, find_signature(b"user_id,email\n")
     ('a gzip file', None)
     """
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip().lower()
     for signature in _SIGNATURES:
         is_start = head.startswith(signature.starts) or text.startswith(signature.starts)
         if is_start and signature.mark in head:

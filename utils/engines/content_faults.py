@@ -5,6 +5,7 @@ The files are read once more for it, each part on its own, record by record.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Iterator
@@ -13,8 +14,6 @@ from typing import IO
 from utils.csv_bytes import RejectedInput, max_line_bytes
 from utils.engines.files import PartFile, TableFiles
 from utils.helpers import DataError
-
-_BOM = b"\xef\xbb\xbf"
 
 # What the strict `csv` module refuses, by words of its error.
 _CSV_ERRORS = {
@@ -103,7 +102,7 @@ class _LineReader(Iterator[str]):
         if b"\0" in data:
             raise RejectedInput("a NUL byte")
         if self.number == 1:
-            data = data.removeprefix(_BOM)
+            data = data.removeprefix(codecs.BOM_UTF8)
         self.line = data.decode("utf-8")
         if self.number == 1 and (found := re.search("\r?\n|\r", self.line)):
             self._first_break = found[0]

@@ -6,6 +6,7 @@ write it, or only the first part has it.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Sequence
@@ -20,8 +21,6 @@ from utils.helpers import DataError, identify_file
 # The number of a part and the count of all parts, as generate_data.py names its files.
 _PART_NAME = re.compile(r"part-(\d+)-of-(\d+)")
 _DIGITS = re.compile(r"(\d+)")
-
-_BOM = b"\xef\xbb\xbf"
 
 
 class PartFile(NamedTuple):
@@ -179,7 +178,7 @@ def _find_header_fault(
     if not header or len(set(first) & set(header)) > len(header) // 2:
         found = ", ".join(first) or line.decode("utf-8", "replace")
         return f"the columns are {found[:200]!r}"
-    if line.startswith(_BOM):
+    if line.startswith(codecs.BOM_UTF8):
         return "begins with a byte order mark, but not with the header"
     return None
 
@@ -192,7 +191,7 @@ def _read_first_line(path: Path, column_count: int) -> bytes:
 
 def _parse_header(line: bytes) -> tuple[str, ...]:
     """Return the cells of *line*; no cells if it is empty or not CSV in UTF-8."""
-    text = line.removeprefix(_BOM).rstrip(b"\r\n")
+    text = line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
     try:
         return tuple(next(csv.reader([text.decode("utf-8")], strict=True), []))
     except (UnicodeDecodeError, csv.Error):
