@@ -19,8 +19,7 @@ from tests.fault_case import ROWS, FaultCase, set_cell
 from tests.query_cases import QueryCase
 from tests.support import ROOT, ShopCase, call
 from tests.test_checks import check_shop
-from utils.contract import MANIFEST_NAME
-from utils.database import EVENTS
+from utils.contract import EVENTS, MANIFEST_NAME, SCHEMA_PATH
 from utils.months import FIRST_YEAR, LAST_YEAR
 
 # The field with the time of the event.
@@ -31,7 +30,7 @@ class YearsOfEvents(FaultCase):
     """An event or a last day outside the years 1900 to 2199 is refused at load."""
 
     def test_event_outside_the_years_is_named_by_file_line_and_column(self) -> None:
-        for table, column in EVENTS:
+        for table, column in sorted(EVENTS):
             for year in ("0000", "0001", "1899", "2200", "2950", "9999"):
                 instant = f"{year}-01-03T00:00:00Z"
                 with self.subTest(table=table, year=year):
@@ -57,6 +56,22 @@ class YearsOfEvents(FaultCase):
         self.edit("products", set_cell(2, 8, "0001-01-01T00:00:00Z"))
         self.edit("products", set_cell(3, 8, "9999-12-31T00:00:00Z"))
         self.assertEqual(self.ingest().status, 0)
+
+    def test_column_of_that_name_in_another_table_has_no_bounds(self) -> None:
+        schema = self.folder / "schema.sql"
+        schema.write_text(
+            SCHEMA_PATH.read_text(encoding="utf-8")
+            + "CREATE TABLE patents (patent_id INTEGER PRIMARY KEY, ordered_at TEXT)"
+            " STRICT;",
+            encoding="utf-8",
+        )
+        path = self.folder / "patents.csv"
+        path.write_text("patent_id,ordered_at\n1,1899-01-03T00:00:00Z\n", encoding="utf-8")
+        self.assertEqual(self.ingest("--schema", schema).status, 0)
+        path.write_text("patent_id,ordered_at\nx,2950-01-03T00:00:00Z\n", encoding="utf-8")
+        result = self.ingest("--schema", schema)
+        self.assertIn("E_INTEGER", result.stderr)
+        self.assertNotIn("E_RANGE", result.stderr)
 
     def test_text_that_is_no_instant_keeps_the_message_of_its_rule(self) -> None:
         for text in ("03.01.2024", "9/1/2024", "soon", "99990103"):

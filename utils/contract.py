@@ -1,7 +1,7 @@
 """The contract: tables, columns and rules, read from `schema.sql` by SQLite itself.
 
-No table is named here.  SQLite parses the schema in an empty database in memory, and the
-tables, columns and keys are read from its catalogue.
+Only the columns with the time of an event are named here.  SQLite parses the schema in an
+empty database in memory, and the tables, columns and keys are read from its catalogue.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ MANIFEST_NAME = "datapackage.json"
 # The one table without a CSV file: it records what was loaded.
 PROVENANCE_TABLE = "submission_meta"
 
+# The columns with the time of an event; another schema may lack some of them.
+EVENTS = frozenset(
+    {("users", "signed_up_at"), ("orders", "ordered_at"), ("payments", "processed_at")}
+)
+
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Quoted texts and names, comments, words, blanks; any other token is one character.
@@ -40,11 +45,15 @@ OLDEST_SQLITE = (3, 37, 0)
 
 
 class Column(NamedTuple):
-    """A declared column; *type* is `INTEGER` or `TEXT`."""
+    """A declared column; *type* is `INTEGER` or `TEXT`.
+
+    *is_event* is whether it has the time of an event.
+    """
 
     name: str
     type: str
     is_required: bool
+    is_event: bool
 
 
 class ForeignKey(NamedTuple):
@@ -262,6 +271,16 @@ def describe_stored_contract(
     return Contract(tables, tuple(statements.values()), (), sha256)
 
 
+def list_event_columns(contract: Contract) -> list[tuple[Table, str]]:
+    """Return the tables of *contract* with the time of an event, each with its column."""
+    return [
+        (table, column.name)
+        for table in contract.tables
+        for column in table.columns
+        if column.is_event
+    ]
+
+
 def _describe(connection: sqlite3.Connection, sha256: str) -> Contract:
     catalogue = connection.execute(
         "SELECT type, name, sql FROM sqlite_schema"
@@ -299,7 +318,7 @@ def _describe_table(connection: sqlite3.Connection, name: str) -> Table:
         name=name,
         columns=tuple(
             # A key is required, because SQLite would replace NULL by the next number.
-            Column(column, type_name, bool(notnull or pk))
+            Column(column, type_name, bool(notnull or pk), (name, column) in EVENTS)
             for column, type_name, notnull, pk in described
         ),
         key=tuple(column for _, column in in_key_order),

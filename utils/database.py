@@ -32,15 +32,6 @@ MOVE_AND_LOAD_AGAIN = "Move it away, then load the files again: python ingest.py
 # How long to wait for another program's lock on the database, in seconds.
 LOCK_TIMEOUT = 5.0
 
-# The columns with the time of an event; another schema may lack some of them.
-EVENTS = (
-    ("users", "signed_up_at"),
-    ("orders", "ordered_at"),
-    ("payments", "processed_at"),
-)
-
-EVENT_COLUMNS = frozenset(column for _, column in EVENTS)
-
 # All of `submission_meta`, as subject → property → value.
 Provenance = Mapping[str, Mapping[str, str]]
 

@@ -7,7 +7,6 @@ import re
 from db.loading.money import explain_amount
 from db.loading.records import Record
 from utils.contract import Column
-from utils.database import EVENT_COLUMNS
 from utils.months import YEARS, is_outside_years
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
@@ -21,7 +20,7 @@ def check_cell(column: Column, cell: str) -> tuple[str, str] | None:
     """Return code and expectation if *cell* is not a canonical value of *column*."""
     if cell == "":
         return ("E_MISSING", "a value") if column.is_required else None
-    if column.name in EVENT_COLUMNS and is_outside_years(cell):
+    if column.is_event and is_outside_years(cell):
         return "E_RANGE", f"an instant of {YEARS}"
     if column.type != "INTEGER":
         return None

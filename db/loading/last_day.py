@@ -16,9 +16,9 @@ from typing import NamedTuple
 from db.loading.faults import quote_value
 from db.loading.loader import LoadedFile
 from db.loading.records import RecordReader, UnreadableRecord
-from utils.contract import Contract, Table
+from utils.contract import Contract, Table, list_event_columns
 from utils.csv_bytes import RejectedInput
-from utils.database import EVENTS, is_date
+from utils.database import is_date
 from utils.months import month_number, month_text
 
 # Events are far beyond the others if the month with events before them is more than 13
@@ -54,7 +54,7 @@ def find_last_day(
     if stated:
         return stated
     latest = ""
-    for table, column in _list_event_columns(contract):
+    for table, column in list_event_columns(contract):
         ((last_at,),) = connection.execute(f"SELECT MAX({column}) FROM {table.name}")
         latest = max(latest, str(last_at or "")[:10])
     return latest or None
@@ -75,7 +75,7 @@ def warn_of_far_events(
     if gap is None:
         return list(loaded)
     warnings = {}
-    for table, column in _list_event_columns(contract):
+    for table, column in list_event_columns(contract):
         path = data_dir / f"{table.name}.csv"
         if _count_from(connection, table, column, gap.next_day):
             warnings[path.name] = _describe_far_events(path, table, column, gap)
@@ -91,7 +91,7 @@ def find_gap(
     connection: sqlite3.Connection, contract: Contract, latest: str | None
 ) -> EventGap | None:
     """Return the first gap after which all events, up to *latest*, are far beyond."""
-    events = _list_event_columns(contract)
+    events = list_event_columns(contract)
     if latest is None or not is_date(latest):
         return None
     total = sum(_count_rows(connection, table) for table, _ in events)
@@ -112,16 +112,6 @@ def find_gap(
             break
         next_day = first_day
     return gap
-
-
-def _list_event_columns(contract: Contract) -> list[tuple[Table, str]]:
-    """Return the columns of `EVENTS` that *contract* has, with their tables."""
-    tables = {table.name: table for table in contract.tables}
-    return [
-        (tables[name], column)
-        for name, column in EVENTS
-        if name in tables and column in tables[name].column_names
-    ]
 
 
 def _count_rows(connection: sqlite3.Connection, table: Table) -> int:

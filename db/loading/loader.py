@@ -27,7 +27,6 @@ from utils.csv_bytes import (
     describe_form,
     max_line_bytes,
 )
-from utils.database import EVENT_COLUMNS
 from utils.digest import table_digest
 from utils.months import has_outside_years
 
@@ -186,7 +185,7 @@ def prove_canonical(
                 raise RejectedInput("a cell that is not a canonical integer")
         elif column.is_required and "" in cells:
             raise RejectedInput("an empty cell where a value belongs")
-        elif column.name in EVENT_COLUMNS and has_outside_years(cells):
+        elif column.is_event and has_outside_years(cells):
             raise RejectedInput("an event outside the years of the data")
     return cells_by_column
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from utils.contract import Column, Contract, Table, split_sql
-from utils.database import EVENT_COLUMNS, create_empty_database
+from utils.database import create_empty_database
 from utils.engines.content import FINGERPRINT_DIGITS, TableContent
 from utils.engines.dialects import Dialect, match_text
 from utils.engines.process import Script
@@ -103,7 +103,7 @@ def _count_invalid_cells(
             f" OR CAST(TRY_CAST({name} AS BIGINT) AS {dialect.text_type}) <> {name}"
             f" OR ({name} IS NOT NULL AND TRY_CAST({name} AS BIGINT) IS NULL)"
         )
-    if name in EVENT_COLUMNS:
+    if column.is_event:
         is_invalid += f" OR {name} < '{FIRST_YEAR}-' OR {name} >= '{LAST_YEAR + 1}-'"
     key = " || ', ' || ".join(f"COALESCE({each}, '?')" for each in table.key)
     label = dialect.quote(f"{' and '.join(table.key)} ")
@@ -234,7 +234,7 @@ def find_invalid_cells(script: Script, contract: Contract) -> list[FailedProof]:
         (row,) = script.rows[_CELLS + table.name]
         for column, count, example in zip(table.columns, row[2::2], row[3::2], strict=True):
             if count:
-                years = f" of {YEARS}" if column.name in EVENT_COLUMNS else ""
+                years = f" of {YEARS}" if column.is_event else ""
                 place = f"{column.type}{years} in {column.name}"
                 failures.append(
                     FailedProof("without a valid", table.name, place, count, example)

@@ -15,9 +15,10 @@ from utils.contract import (
     Column,
     Contract,
     Table,
+    list_event_columns,
     read_contract,
 )
-from utils.database import EVENTS, Provenance, create_empty_database
+from utils.database import Provenance, create_empty_database
 from utils.digest import render_header
 from utils.engines.content import TableContent, read_contents
 from utils.engines.dialects import CsvSource, Dialect, store_rows
@@ -154,9 +155,8 @@ def _declare_provenance(session: Session) -> None:
         days = [f"SELECT {dialect.quote(session.manifest.last_day)} AS day"]
     else:
         days = [
-            f"SELECT SUBSTR(MAX({column}), 1, 10) AS day FROM {table}"
-            for table, column in EVENTS
-            if any(table == known.name for known in session.contract.tables)
+            f"SELECT SUBSTR(MAX({column}), 1, 10) AS day FROM {table.name}"
+            for table, column in list_event_columns(session.contract)
         ]
     latest = f"SELECT MAX(day) AS as_of FROM ({' UNION ALL '.join(days)}) AS days"
     script.add_statements(*store_rows(dialect, "as_of_of_data", latest))
