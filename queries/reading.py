@@ -20,6 +20,7 @@ from utils.database import (
     describe_file,
     find_as_of,
     find_inexact_refund,
+    find_stated_day,
     find_temporary_folder,
     open_database,
     read_provenance,
@@ -214,7 +215,7 @@ def require_events_by_as_of(provenance: Provenance, totals: Totals, source: Path
     excludes them.
     """
     as_of = find_as_of(provenance)
-    is_stated = as_of == provenance.get("generator", {}).get("window_end", "")
+    is_stated = as_of is not None and as_of == find_stated_day(provenance)
     if totals.last_event_at is None or is_stated:
         return
     if as_of and totals.last_event_at[:10] <= as_of:

@@ -135,6 +135,11 @@ def find_as_of(provenance: Provenance) -> str | None:
     return as_of or None
 
 
+def find_stated_day(provenance: Provenance) -> str | None:
+    """Return the last day that the manifest or `ingest.py --as-of` stated, or None."""
+    return provenance.get("generator", {}).get("window_end")
+
+
 def find_currency(provenance: Provenance) -> str | None:
     """Return the ISO 4217 code of the amounts, or None if the manifest has none."""
     code = provenance.get("generator", {}).get("currency", "")
