@@ -338,6 +338,21 @@ class ErrorsFile(FaultCase):
         (entry,) = map(json.loads, path.read_bytes().splitlines())
         self.assertEqual(entry["expected"], "amount_cents >= 0")
 
+    def test_errors_file_contains_advice_in_the_message_only(self) -> None:
+        self.edit("users", set_cell(3, 4, "de"))
+        self.edit("orders", set_cell(9, 2, ""))
+        self.edit("orders", set_cell(8, 9, "6000"))
+        self.edit("payments", set_cell(3, 3, "Charge"))
+        self.edit("payments", set_cell(4, 6, "12.50"))
+        path = self.folder / "errors.jsonl"
+        self.ingest("--errors", path)
+        entries = [json.loads(line) for line in path.read_bytes().splitlines()]
+        self.assertGreaterEqual(len(entries), 5)
+        for entry in entries:
+            with self.subTest(entry["message"]):
+                self.assertIn(f"expected {entry['expected']}", entry["message"])
+                self.assertNotIn(";", entry["expected"])
+
 
 class CheckOption(FaultCase):
     """`--check` does everything except replacing the database."""

@@ -50,25 +50,39 @@ class Rule(NamedTuple):
         """Return those of *columns* that the rule compares."""
         return {*re.findall(r"\w+", _TEXT.sub("", self.expression))} & {*columns}
 
-    def describe_expected(self, value: str) -> str:
-        """Return what the rule accepts instead of *value*; if in doubt, its SQL.
+    def describe_expected(self) -> str:
+        """Return what the rule accepts; if in doubt, its SQL.
 
-        >>> Rule("code_is_short", "code GLOB '[A-Z][A-Z]'").describe_expected("us")
-        '2 capital letters, such as DE; perhaps US'
+        >>> Rule("code_is_short", "code GLOB '[A-Z][A-Z]'").describe_expected()
+        '2 capital letters, such as DE'
         """
         if self.choices:
-            nearest = difflib.get_close_matches(value.strip().lower(), self.choices, n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-            return f"one of {', '.join(map(repr, self.choices))}{hint}"
+            return f"one of {', '.join(map(repr, self.choices))}"
         if self.is_instant:
             return "a valid UTC instant, such as 2024-02-29T23:59:59Z"
-        capitals = _CAPITALS.fullmatch(self.expression)
-        if capitals:
-            count = capitals[1].count("[")
-            guess = value.strip().upper()
-            hint = f"; perhaps {guess}" if re.fullmatch(f"[A-Z]{{{count}}}", guess) else ""
-            return f"{count} capital letters, such as {'DEFGHIJK'[:count]}{hint}"
+        if self._capital_count:
+            letters = "DEFGHIJK"[: self._capital_count]
+            return f"{self._capital_count} capital letters, such as {letters}"
         return " ".join(self.expression.split())
+
+    def suggest_value(self, value: str) -> str:
+        """Return which value that the rule accepts *value* probably means, or ''.
+
+        >>> Rule("code_is_short", "code GLOB '[A-Z][A-Z]'").suggest_value("us")
+        'perhaps US'
+        """
+        nearest = difflib.get_close_matches(value.strip().lower(), self.choices, n=1)
+        if nearest:
+            return f"did you mean {nearest[0]!r}?"
+        guess = value.strip().upper()
+        is_code = re.fullmatch("[A-Z]+", guess) and len(guess) == self._capital_count
+        return f"perhaps {guess}" if is_code else ""
+
+    @property
+    def _capital_count(self) -> int:
+        """Return how many capital letters a value must have, 0 if that is not the rule."""
+        capitals = _CAPITALS.fullmatch(self.expression)
+        return capitals[1].count("[") if capitals else 0
 
 
 def read_rules(statement: str) -> list[Rule]:

@@ -78,12 +78,11 @@ class _FileDiagnosis:
         currency: str | None,
     ) -> None:
         self.table = table
-        self.messages = FaultMessages(f"{table.name}.csv")
+        self.messages = FaultMessages(table, currency)
         self.rows: ScratchTable | None = None
         # Whether every row was checked, so that a parent not found is really missing.
         self.is_complete = False
         self._scratch = scratch
-        self._currency = currency
         self._path = data_dir / self.messages.file
         self._referred = {
             key.parent_column
@@ -110,7 +109,7 @@ class _FileDiagnosis:
             yield from header.faults
             self.messages.header = header.columns
             self.rows = ScratchTable(self._scratch, self.table, header.columns)
-            checker = RowChecker(self.rows, self._referred, self.messages, self._currency)
+            checker = RowChecker(self.rows, self._referred, self.messages)
             yield from checker.find_faults(reader)
         self.is_complete = checker.has_all_parents
         yield from find_duplicates(self.rows, self.messages)

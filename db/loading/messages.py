@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from db.loading.cells import is_blank
+from db.loading.cells import explain_number, is_blank
 from db.loading.faults import Fault, quote_value
 from db.loading.instants import explain_instant
 from db.loading.records import BadBytes, Record, UnreadableRecord
 from db.loading.signatures import Signature
-from utils.contract import ForeignKey
+from utils.contract import Column, ForeignKey, Table
 from utils.rules import Rule
 
 # Characters besides the comma with which other programs separate columns.
@@ -34,11 +34,17 @@ _INTEGER = re.compile(r"-?[0-9]+")
 
 
 class FaultMessages:
-    """Builds the faults of one *file*; *header* names its columns once they are known."""
+    """Builds the faults of the file of *table*, whose amounts are in *currency* if known.
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    `header` names the columns of the file once they are known.
+    """
+
+    def __init__(self, table: Table, currency: str | None) -> None:
+        self.file = f"{table.name}.csv"
         self.header: Sequence[str] = ()
+        self._key = table.key
+        self._parents = {key.column: key.parent_table for key in table.foreign_keys}
+        self._currency = currency
 
     def _build(
         self,
@@ -50,7 +56,10 @@ class FaultMessages:
         offset: int | None = None,
         value: str | None = None,
         expected: str | None = None,
+        hint: str = "",
     ) -> Fault:
+        if hint:
+            message += f"; {hint}"
         column = self.header[field - 1] if 0 < field <= len(self.header) else None
         return Fault(self.file, line, field, code, message, column, offset, value, expected)
 
@@ -240,10 +249,10 @@ class FaultMessages:
             record.line,
             0,
             "E_FIELDS",
-            f"{count} {noun}, expected {len(self.header)} as in the header"
-            + (f"; {hint}" if hint else ""),
+            f"{count} {noun}, expected {len(self.header)} as in the header",
             offset=record.offset,
             expected=str(len(self.header)),
+            hint=hint,
         )
 
     def _explain_single_field(self, cell: str) -> str:
@@ -259,18 +268,33 @@ class FaultMessages:
 
     # ---- Cells and rules -----------------------------------------------------------------
 
-    def describe_cell(self, record: Record, field: int, code: str, expected: str) -> Fault:
-        """Return the fault *code* of the cell in *field* of *record*."""
+    def describe_cell(
+        self, record: Record, field: int, column: Column, code: str, expected: str
+    ) -> Fault:
+        """Return the fault *code* of the cell in *field* of *record*, which is *column*."""
         cell = record.cells[field - 1]
         return self._build(
             record.line,
             field,
             code,
-            f"{self.header[field - 1]} is {quote_value(cell)}, expected {expected}",
+            f"{column.name} is {quote_value(cell)}, expected {expected}",
             offset=record.offset,
             value=cell,
             expected=expected,
+            hint=self._advise(column, code, cell),
         )
+
+    def _advise(self, column: Column, code: str, cell: str) -> str:
+        """Return what to do about the *cell* of *column* with the fault *code*, or ''."""
+        parent = self._parents.get(column.name)
+        if code == "E_MISSING" and parent is not None:
+            return f"add a row to {parent}.csv for all rows without one, or omit them"
+        if code != "E_INTEGER":
+            return ""
+        is_key = parent is not None or column.name in self._key
+        if is_key and re.search("[A-Za-z]", cell):
+            return "replace each text by a number of its own, the same in all files"
+        return explain_number(column, cell, self._currency)
 
     def describe_broken_rule(self, record: Record, rule: Rule, result: int | None) -> Fault:
         """Return the fault that *record* breaks *rule*; *result* is what a sum must be."""
@@ -287,27 +311,28 @@ class FaultMessages:
             )
         field = self.header.index(column) + 1
         cell = record.cells[field - 1]
-        expected = rule.describe_expected(cell)
+        expected = rule.describe_expected()
+        hint = explain_instant(cell) if rule.is_instant else rule.suggest_value(cell)
         if result is not None and _INTEGER.fullmatch(cell):
             left, right = rule.equation or ("", "")
             if left == column:
-                expected = self._describe_result(record, int(cell), right, result)
-        hint = explain_instant(cell) if rule.is_instant else ""
+                expected, hint = self._describe_result(record, int(cell), right, result)
         return self._build(
             record.line,
             field,
             "E_RULE",
             f"{column} is {quote_value(cell)}, which breaks the rule {rule.name}; expected"
-            f" {expected}{f'; {hint}' if hint else ''}",
+            f" {expected}",
             offset=record.offset,
             value=cell,
             expected=expected,
+            hint=hint,
         )
 
     def _describe_result(
         self, record: Record, value: int, computation: str, result: int
-    ) -> str:
-        """Return *result* with the cells it is computed of, and what it is from *value*."""
+    ) -> tuple[str, str]:
+        """Return *result* with the cells it is computed of, and a hint on *value*."""
         cells = {
             name: cell
             for name, cell in zip(self.header, record.cells, strict=True)
@@ -319,11 +344,11 @@ class FaultMessages:
             for name in re.findall(r"\w+", computation)
             if name in cells and abs(int(cells[name])) == difference
         ]
-        hint = f"; the difference is {' or '.join(equal)}" if equal else ""
+        hint = f"the difference is {' or '.join(equal)}" if equal else ""
         if any(name.startswith("tax") for name in equal):
             hint += ": are prices with tax?"
         shown = re.sub(r"\w+", lambda word: cells.get(word[0], word[0]), computation)
-        return f"{result} = {shown}{hint}"
+        return f"{result} = {shown}", hint
 
     def describe_rejection(self, record: Record, reason: str) -> Fault:
         """Return the fault that SQLite rejects *record* for another *reason*."""

@@ -6,26 +6,23 @@ again row by row, cell by cell and rule by rule.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from db.loading.cells import check_cell, convert, explain_number, guess_integer
+from db.loading.cells import check_cell, convert, guess_integer
 from db.loading.faults import Fault
 from db.loading.loader import CHUNK_ROWS
 from db.loading.messages import FaultMessages
 from db.loading.records import BAD_CHARACTERS, Record, RecordReader, UnreadableRecord
 from db.loading.scratch import ScratchTable, Value
-from utils.contract import Column
 from utils.rules import Rule, read_rules
 
 
 class RowChecker:
     """Checks the rows of one file and stores them in *scratch*.
 
-    *referred* are the columns that other tables refer to, *currency* that of the amounts if
-    it is known.  If a row is lost together with
+    *referred* are the columns that other tables refer to.  If a row is lost together with
     such a value, `has_all_parents` becomes False: a reference to it is then no fault.
     """
 
@@ -34,12 +31,10 @@ class RowChecker:
         scratch: ScratchTable,
         referred: set[str],
         messages: FaultMessages,
-        currency: str | None,
     ) -> None:
         self._scratch = scratch
         self._referred = referred
         self._messages = messages
-        self._currency = currency
         self._rules = RuleBook(
             scratch.connection,
             scratch.statement,
@@ -47,7 +42,6 @@ class RowChecker:
             scratch.line,
             scratch.header,
         )
-        self._parents = {key.column: key.parent_table for key in scratch.table.foreign_keys}
         self.has_all_parents = True
 
     def find_faults(self, reader: RecordReader) -> Iterator[Fault]:
@@ -134,23 +128,7 @@ class RowChecker:
             if fault is None:
                 values[column.name] = convert(column, cell)
             else:
-                code, expected = fault
-                advice = self._advise(column, code, cell)
-                if advice:
-                    expected += f"; {advice}"
-                yield self._messages.describe_cell(record, field, code, expected)
-
-    def _advise(self, column: Column, code: str, cell: str) -> str:
-        """Return what to do about the *cell* of *column* with the fault *code*, or ''."""
-        parent = self._parents.get(column.name)
-        if code == "E_MISSING" and parent is not None:
-            return f"add a row to {parent}.csv for all rows without one, or omit them"
-        if code != "E_INTEGER":
-            return ""
-        is_key = parent is not None or column.name in self._scratch.table.key
-        if is_key and re.search("[A-Za-z]", cell):
-            return "replace each text by a number of its own, the same in all files"
-        return explain_number(column, cell, self._currency)
+                yield self._messages.describe_cell(record, field, column, *fault)
 
     def _accept(self, record: Record) -> Iterator[Fault]:
         """Accept a row that is valid by itself, unless it repeats a key."""
