@@ -35,7 +35,14 @@ from utils.database import (
     read_provenance,
 )
 from utils.digest import dataset_digest, provenance_digest, table_digest
-from utils.helpers import PROJECT_ROOT, PUBLISHED_DIR, DataError, hash_file, render_json
+from utils.helpers import (
+    PROJECT_ROOT,
+    PUBLISHED_DIR,
+    DataError,
+    hash_file,
+    render_json,
+    shorten_path,
+)
 from utils.manifest import Manifest, find_listed_hash, read_manifest
 from utils.verification import (
     Verification,
@@ -47,6 +54,9 @@ from utils.verification import (
 )
 
 _REPORT = "Report again: python ingest.py --report"
+
+# The name of what concerns every file and its table.
+_ALL_FILES = "CSV files -> database"
 
 # What rendering a JSON file raises that is not a report.
 _NOT_A_REPORT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
@@ -70,7 +80,7 @@ def verify_load(
     try:
         yield from _verify_database(contract, data_dir, database)
     except DamagedDatabase as error:
-        yield Verification("CSV files -> database", str(error))
+        yield Verification(_ALL_FILES, str(error))
 
 
 def _verify_database(
@@ -82,6 +92,7 @@ def _verify_database(
         hashes = {
             table.name: _hash(data_dir / f"{table.name}.csv") for table in loaded.tables
         }
+        yield from _verify_folder(data_dir, provenance, hashes)
         yield from _verify_manifest(data_dir, provenance, hashes)
         yield _verify_schema(connection, contract, loaded)
         for table in loaded.tables:
@@ -94,7 +105,7 @@ def _verify_database(
                 if not is_damage(error):
                     raise
                 fault = f"the database {describe_damage(error)}. {MOVE_AND_LOAD_AGAIN}"
-                verification = Verification(f"{table.name}.csv -> {table.name}", fault)
+                verification = Verification(_name_load(table), fault)
             yield verification
         yield _verify_provenance(connection, loaded, provenance)
 
@@ -107,6 +118,21 @@ def _hash(path: Path) -> FileHash:
         return FileHash("", f"{path.name} is missing")
     except OSError as error:
         return FileHash("", f"{path.name} cannot be read: {error.strerror or error}")
+
+
+def _verify_folder(
+    data_dir: Path, provenance: Provenance, hashes: Mapping[str, FileHash]
+) -> Iterator[Verification]:
+    """Yield a failed verification if no file in *data_dir* is the one that was loaded."""
+    if not any(
+        file.sha256 == provenance.get(f"{name}.csv", {}).get("sha256")
+        for name, file in hashes.items()
+    ):
+        yield Verification(
+            _ALL_FILES,
+            f"no CSV file in {shorten_path(data_dir)} is as it was loaded. If the files are"
+            " in another folder, name it with --data-dir.",
+        )
 
 
 def _verify_manifest(
@@ -177,6 +203,10 @@ def _extends_columns(loaded: Contract, contract: Contract) -> bool:
     return columns[0] > columns[1]
 
 
+def _name_load(table: Table) -> str:
+    return f"{table.name}.csv -> {table.name}"
+
+
 def _verify_table(
     connection: sqlite3.Connection,
     contract: Contract,
@@ -187,7 +217,7 @@ def _verify_table(
 ) -> Verification:
     """Return whether the rows of *table* are those of its *file*."""
     path = data_dir / f"{table.name}.csv"
-    name = f"{path.name} -> {table.name}"
+    name = _name_load(table)
     if file.fault:
         return Verification(name, file.fault)
     digest = table_digest(connection, table)

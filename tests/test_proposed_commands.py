@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from unittest import mock
 
 import ingest
 from tests.load_case import set_cell_of
@@ -40,16 +39,12 @@ class OptionsInUse(VerifyCase):
     def test_verification_without_the_folder_of_the_load_names_data_dir(self) -> None:
         empty = self.folder / "empty"
         empty.mkdir()
-        with mock.patch("ingest.PROJECT_ROOT", empty):
-            result = call(
-                ingest.main, "--verify", "--database", self.database,
-                "--out-dir", self.folder,
-            )  # fmt: skip
+        result = call(
+            ingest.main, "--verify", "--data-dir", empty, "--database", self.database,
+            "--out-dir", self.folder,
+        )  # fmt: skip
         self.assertEqual(result.status, 1)
-        self.assertIn(
-            "No CSV file is as it was loaded: if the files are in another folder, name it"
-            " with --data-dir.",
-            result.stderr,
-        )
+        hint = "is as it was loaded. If the files are in another folder, name it with"
+        self.assertIn(f"no CSV file in {empty} {hint} --data-dir.\n", result.stdout)
         self.edit_line("users.csv", 3, lambda line: set_cell_of(line, 4, "Elsewhere"))
-        self.assertNotIn("--data-dir", self.verify().stderr)
+        self.assertNotIn(hint, self.verify().stdout)
