@@ -61,13 +61,13 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         "4 column missing",
         "payments",
         swap_bytes(b",method,", b","),
-        ["payments.csv:1: E_HEADER 6 of 7 columns match; missing: method; its rows"],
+        ["payments.csv:1: E_HEADER 6 of 7 columns match; add what is missing: method;"],
     ),
     (
         "4 column extra",
         "payments",
         swap_bytes(b"processed_at\n", b"processed_at,note\n"),
-        ["payments.csv:1:8: E_HEADER 7 of 7 columns match; not expected: 'note'; remove"],
+        ["payments.csv:1:8: E_HEADER 7 of 7 columns match; remove, or declare in a schema"],
     ),
     (
         "4 columns in another order",
@@ -83,8 +83,8 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         swap_bytes(b",method,", b",kind,"),
         [
             (
-                "payments.csv:1: E_HEADER 6 of 7 columns match; missing: method;"
-                " repeated: 'kind';"
+                "payments.csv:1: E_HEADER 6 of 7 columns match; add what is missing:"
+                " method; keep one of each repeated name: 'kind';"
             )
         ],
     ),
@@ -92,7 +92,12 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         "4 column twice, others between",
         "payments",
         swap_bytes(b",status,", b",kind,"),
-        ["payments.csv:1: E_HEADER 6 of 7 columns match; missing: status; repeated"],
+        [
+            (
+                "payments.csv:1: E_HEADER 6 of 7 columns match; add what is missing:"
+                " status; keep one of each repeated name: 'kind';"
+            )
+        ],
     ),
     *[
         (
@@ -113,8 +118,8 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         swap_bytes(b",method,", b",,"),
         [
             (
-                "payments.csv:1:4: E_HEADER 6 of 7 columns match; missing: method; without"
-                " a name: field 4;"
+                "payments.csv:1:4: E_HEADER 6 of 7 columns match; add what is missing:"
+                " method; name or remove what has no name: field 4;"
             )
         ],
     ),
@@ -319,7 +324,12 @@ CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
         "19 the file of another table",
         "users",
         lambda _: b"product_id,sku\n1,SKU-1\n",
-        ["users.csv:1: E_HEADER 0 of 7 columns match; missing: user_id, email, full_name"],
+        [
+            (
+                "users.csv:1: E_HEADER 0 of 7 columns match; add what is missing: user_id,"
+                " email, full_name"
+            )
+        ],
     ),
     # B. The value.
     (

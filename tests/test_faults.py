@@ -461,7 +461,8 @@ class Headers(FaultCase):
         *_, last = self.list_faults()
         self.assertTrue(
             last.endswith(
-                "missing: city; not expected: 'place'; its rows were not checked;"
+                "; add what is missing: city; rename or remove what is not expected:"
+                " 'place'; its rows were not checked;"
                 " references to users.csv were not checked"
             ),
             last,

@@ -177,22 +177,29 @@ class Names(FaultCase):
             fault,
         )
 
-    def test_extra_column_has_a_next_step(self) -> None:
-        self.edit("users", swap_bytes(b"signed_up_at\n", b"signed_up_at,phone\n"))
-        (fault,) = self.list_faults()
-        self.assertIn(
-            "7 of 7 columns match; not expected: 'phone'; remove it, or declare it in a"
-            " schema of your own for --schema",
-            fault,
-        )
+    def test_extra_columns_have_a_next_step(self) -> None:
+        for added, listed in ((b",phone", "'phone'"), (b",phone,note", "'phone', 'note'")):
+            with self.subTest(listed):
+                self.write_all()
+                self.edit(
+                    "users", swap_bytes(b"signed_up_at\n", b"signed_up_at%s\n" % added)
+                )
+                (fault,) = self.list_faults()
+                self.assertIn(
+                    "7 of 7 columns match; remove, or declare in a schema of your own for"
+                    f" --schema, what is not expected: {listed};",
+                    fault,
+                )
 
     def test_header_of_very_many_names_is_read_at_once_and_shortened(self) -> None:
         self.edit("users", set_line(1, b",".join(b"x%d" % n for n in range(50_000))))
         (fault,) = self.list_faults()
-        self.assertIn("; not expected: 'x0', 'x1', ", fault)
+        self.assertIn("; rename or remove what is not expected: 'x0', 'x1', ", fault)
         self.assertIn("… and 49,980 more; its rows were not checked", fault)
 
     def test_empty_columns_behind_the_others_are_named_by_their_field(self) -> None:
         self.edit("users", swap_bytes(b"signed_up_at\n", b"signed_up_at,,\n"))
         (fault,) = self.list_faults()
-        self.assertIn("7 of 7 columns match; without a name: field 8, 9; its", fault)
+        self.assertIn(
+            "7 of 7 columns match; name or remove what has no name: field 8, 9; its", fault
+        )

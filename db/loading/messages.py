@@ -158,35 +158,12 @@ class FaultMessages:
         """
         names = record.cells
         fields = [at for at, name in enumerate(names, start=1) if name not in expected]
-        counts = Counter(name for name in names if name.strip())
-        found = {*names, *pairs.values()}
-        unexpected = [
-            quote_value(name)
-            for name in counts
-            if name not in expected and name not in pairs
-        ]
-        lists = {
-            "perhaps rename": [
-                f"{quote_value(name)} to {pairs[name]}" for name in counts if name in pairs
-            ],
-            "missing:": [name for name in expected if name not in found],
-            "repeated:": [quote_value(name) for name in counts if counts[name] > 1],
-            "without a name: field": [
-                str(at) for at, name in enumerate(names, start=1) if not name.strip()
-            ],
-            "not expected:": unexpected,
-        }
-        parts = [
-            f"{len({*names} & {*expected})} of {len(expected)} columns match",
-            *(f"{label} {_join_first(each)}" for label, each in lists.items() if each),
-        ]
-        if unexpected and not lists["missing:"]:
-            parts.append("remove it, or declare it in a schema of your own for --schema")
+        matched = f"{len({*names} & {*expected})} of {len(expected)} columns match"
         return self._build(
             record.line,
             fields[0] if len(fields) == 1 else 0,
             "E_HEADER",
-            "; ".join(parts),
+            "; ".join([matched, *_list_name_faults(names, expected, pairs)]),
             offset=record.offset,
             value=names[fields[0] - 1] if len(fields) == 1 else None,
             expected=",".join(expected),
@@ -392,6 +369,40 @@ class FaultMessages:
             value=str(value),
             expected=f"a {key.parent_column} of {parent}",
         )
+
+
+def _list_name_faults(
+    names: Sequence[str], expected: Sequence[str], pairs: Mapping[str, str]
+) -> list[str]:
+    """Return what to do about the *names* of a header that should be the *expected* ones.
+
+    *pairs* are the names that probably mean an expected one.
+    """
+    counts = Counter(name for name in names if name.strip())
+    found = {*names, *pairs.values()}
+    missing = [name for name in expected if name not in found]
+    # A name that is not expected may mean a missing column.
+    removal = "rename or remove"
+    if not missing:
+        removal = "remove, or declare in a schema of your own for --schema,"
+    lists = {
+        "perhaps rename": [
+            f"{quote_value(name)} to {pairs[name]}" for name in counts if name in pairs
+        ],
+        "add what is missing:": missing,
+        "keep one of each repeated name:": [
+            quote_value(name) for name in counts if counts[name] > 1
+        ],
+        "name or remove what has no name: field": [
+            str(at) for at, name in enumerate(names, start=1) if not name.strip()
+        ],
+        f"{removal} what is not expected:": [
+            quote_value(name)
+            for name in counts
+            if name not in expected and name not in pairs
+        ],
+    }
+    return [f"{label} {_join_first(each)}" for label, each in lists.items() if each]
 
 
 def _join_first(names: Sequence[str]) -> str:
