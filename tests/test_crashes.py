@@ -507,7 +507,7 @@ class SignalDuringResults(CrashCase):
                 files.append(hash_folder(out_dir))
             count = self.count_steps(main, old)
             for sent, expected in list_signal_endings(program):
-                for step in chance.sample(range(1, count), 40 if IN_CI else 5):
+                for step in chance.sample(range(1, count), 40 if IN_CI else 1):
                     with self.subTest(program, sent=sent.name, step=step):
                         prepare = partial(act_at_step, step, partial(send, sent))
                         ending = self.run_apart(prepare, main, new)
@@ -523,7 +523,7 @@ class SignalDuringResults(CrashCase):
             (["--rows", "files_rows_in_table"], ingest.print_rows),
             (["--verify", "--out-dir", str(self.folder)], ingest.run_verification),
         ):
-            for line in range(1, 20, 1 if IN_CI else 3):
+            for line in range(1, 20, 1 if IN_CI else 6):
                 prepare = partial(
                     act_at_line, line, partial(send, signal.SIGTERM), function.__code__
                 )
