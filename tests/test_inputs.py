@@ -117,11 +117,14 @@ class InputFolder(ShopCase):
             self.assertNotIn("generate_data.py", "".join(self.list_lines()))
 
     def test_parts_are_named_with_the_command_that_joins_them(self) -> None:
-        self.put_files(**{"users.csv.part-1-of-2": ""})
+        self.put_files(users__csv="", **{"orders.csv.part-1-of-2": ""})
         (line,) = self.list_lines()
-        self.assertIn(
-            "it contains parts of files. Join the parts of each file in order", line
-        )
+        self.assertIn(". It contains parts of files: join the parts of each file", line)
+        self.assertIn("'cat orders.csv.part-* > orders.csv'", line)
+
+    def test_parts_of_a_file_that_is_there_are_not_proposed(self) -> None:
+        self.put_files(users__csv="", **{"users.csv.part-1-of-2": ""})
+        self.assertNotIn("cat ", "".join(self.list_lines()))
 
     def test_folder_within_the_folder_that_has_all_files_is_named(self) -> None:
         self.copy_sample()
@@ -139,4 +142,4 @@ class InputFolder(ShopCase):
         (self.folder / "data" / "a\n\x1b[31m.csv").write_text("x\ny", encoding="utf-8")
         lines = self.list_lines()
         self.assertIn(r"  'a\n\x1b[31m.csv': begins 'x'", lines)
-        self.assertEqual(lines[12], "  …: 11 more files")
+        self.assertEqual(lines[12], "  and 11 more files")

@@ -12,6 +12,7 @@ from db.loading.header import normalize_name, pair_names
 from db.loading.messages import DELIMITERS
 from db.loading.signatures import HEAD_BYTES, find_signature
 from utils.contract import Contract, Table
+from utils.formats import count_noun
 from utils.helpers import PROJECT_ROOT, DataError
 
 # Other files of the folder that are listed.
@@ -51,52 +52,65 @@ def require_files(contract: Contract, data_dir: Path) -> None:
     ]
     if missing:
         problems.append(f"missing {', '.join(paths[table].name for table in missing)}")
-    if not problems:
-        return
-    what = f"{data_dir}: {', '.join(problems)}"
-    if not missing:
-        raise DataError(f"{what}. Replace it with the CSV file.")
-    if any(data_dir.glob("*.csv.part-*")):
-        raise DataError(
-            f"{what}; it contains parts of files. Join the parts of each file in order, as"
-            " 'cat users.csv.part-* > users.csv' does, or name another folder with"
+    if problems:
+        remedy = "Replace it with the CSV file."
+        if missing:
+            remedy = _find_remedy(contract, missing, data_dir)
+        raise DataError(f"{data_dir}: {', '.join(problems)}. {remedy}")
+
+
+def _find_remedy(contract: Contract, missing: Sequence[Table], data_dir: Path) -> str:
+    """Return the first proposal about the *missing* tables that fits *data_dir*."""
+    names = [f"{table.name}.csv" for table in contract.tables]
+    proposal = _propose_join(missing, data_dir) or _propose_folder(names, data_dir)
+    if proposal:
+        return proposal
+    others, more = _find_others(data_dir, missing, {*names})
+    is_new = len(missing) == len(names) and not any(other.table for other in others)
+    if is_new and data_dir.resolve() == PROJECT_ROOT:
+        return (
+            "Make them with 'python generate_data.py --generate', or name their folder with"
             " --data-dir."
         )
-    names = [path.name for path in paths.values()]
+    lines = [
+        "Put them there, or name their folder with --data-dir.",
+        *_describe_others(others, more),
+        "Needed, with these columns:",
+        *(f"  {table.name}.csv: {','.join(table.column_names)}" for table in missing),
+    ]
+    return "\n".join(lines)
+
+
+def _propose_join(missing: Sequence[Table], data_dir: Path) -> str:
+    """Return how to join the parts of the *missing* tables, or '' if there are none."""
+    for table in missing:
+        name = f"{table.name}.csv"
+        if any(data_dir.glob(f"{name}.part-*")):
+            return (
+                "It contains parts of files: join the parts of each file in order, as"
+                f" 'cat {name}.part-* > {name}' does, or name another folder with"
+                " --data-dir."
+            )
+    return ""
+
+
+def _propose_folder(names: Sequence[str], data_dir: Path) -> str:
+    """Return which folder in *data_dir* has all files *names*, or '' if none has."""
     folders = {path.parent for path in data_dir.glob(f"*/{names[0]}")}
     complete = [each for each in folders if all((each / name).is_file() for name in names)]
-    if complete:
-        raise DataError(
-            f"{what}. Its folder {quote_value(min(complete).name)} has all of them: name it"
-            " with --data-dir."
-        )
-    others = list_others(data_dir, missing, set(names))
-    is_new = len(missing) == len(paths) and not any(other.table for other in others)
-    if is_new and data_dir.resolve() == PROJECT_ROOT:
-        raise DataError(
-            f"{what}. Make them with 'python generate_data.py --generate', or name their"
-            " folder with --data-dir."
-        )
-    needed = [f"{paths[table].name}: {','.join(table.column_names)}" for table in missing]
-    raise DataError(
-        "\n".join(
-            [
-                f"{what}. Put them there, or name their folder with --data-dir.",
-                *_describe_others(others),
-                "Needed, with these columns:",
-                *(f"  {line}" for line in needed),
-            ]
-        )
-    )
+    if not complete:
+        return ""
+    shown = quote_value(min(complete).name)
+    return f"Its folder {shown} has all of them: name it with --data-dir."
 
 
-def list_others(
+def _find_others(
     data_dir: Path, missing: Sequence[Table], known: set[str]
-) -> list[OtherFile]:
+) -> tuple[list[OtherFile], int]:
     """Return the files in *data_dir* that may hold a table, without those called *known*.
 
     Those that probably hold one of the *missing* tables come first.  Of many files only
-    the first are described.
+    the first are returned, and the number of the others.
     """
     paths = [
         path
@@ -106,17 +120,17 @@ def list_others(
     paths.sort(key=lambda path: (not _find_named(path.name.lower(), missing), path.name))
     others = [_describe_file(path, missing) for path in paths[:_MOST_OTHERS]]
     others.sort(key=lambda other: other.table is None)
-    more = len(paths) - len(others)
-    return others + ([OtherFile("…", f"{more:,} more files", None)] if more else [])
+    return others, len(paths) - len(others)
 
 
-def _describe_others(others: Sequence[OtherFile]) -> list[str]:
-    """Return the lines that list *others*."""
+def _describe_others(others: Sequence[OtherFile], more: int) -> list[str]:
+    """Return the lines that list *others* and count the *more* that there are."""
     if not others:
         return ["The folder has no other CSV file."]
     return [
         "Found instead:",
         *(f"  {other.name}: {other.description}" for other in others),
+        *([f"  and {count_noun(more, 'more file')}"] if more else []),
     ]
 
 
