@@ -35,6 +35,7 @@ from utils.database import (
     read_provenance,
 )
 from utils.digest import dataset_digest, provenance_digest, table_digest
+from utils.formats import shorten_value
 from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,
@@ -50,7 +51,6 @@ from utils.verification import (
     describe_difference,
     read_json,
     read_result,
-    shorten_value,
 )
 
 _REPORT = "Report again: python ingest.py --report"

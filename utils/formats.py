@@ -1,4 +1,4 @@
-"""Figures as text, for the terminal and for Markdown: money, shares and counts.
+"""Figures as text, for the terminal and for Markdown; any value as text for a message.
 
 Floats are converted to the decimal that the JSON contains, as on the page: in binary,
 110.5 cents are 1.10499… units.  Halves are rounded away from zero.
@@ -7,10 +7,13 @@ Floats are converted to the decimal that the JSON contains, as on the page: in b
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 # The text in place of a missing figure.
 NO_FIGURE = "–"
 
+# A value in a message is cut to this many characters.
+MAX_VALUE_CHARACTERS = 60
 
 # The currencies with another number of digits after the decimal point than two: the column
 # "minor unit" in list one of ISO 4217, which its maintenance agency, SIX, publishes.
@@ -103,6 +106,24 @@ def count_noun(count: int, noun: str, *, space: str = " ") -> str:
     ('1 row', '1,200 rows')
     """
     return f"{count:,}{space}{noun}" + ("" if count == 1 else "s")
+
+
+def shorten_text(text: str, start: int) -> str:
+    """Return *text*; one that is too long begins at *start* and is cut at its end."""
+    if len(text) > MAX_VALUE_CHARACTERS and start > 0:
+        text = "…" + text[start:]
+    if len(text) <= MAX_VALUE_CHARACTERS:
+        return text
+    return text[: MAX_VALUE_CHARACTERS - 1] + "…"
+
+
+def shorten_value(value: Any) -> str:
+    """Return *value* for a message, cut at its end if it is too long.
+
+    >>> shorten_value("12.50"), len(shorten_value("a" * 90))
+    ("'12.50'", 60)
+    """
+    return shorten_text(repr(value), 0)
 
 
 def _round(number: Decimal, unit: Decimal) -> Decimal:

@@ -14,9 +14,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from utils.formats import shorten_value
 from utils.helpers import DataError, parse_json, read_regular_file
 from utils.months import FIRST_YEAR, LAST_YEAR, MOST_DAYS, YEARS
-from utils.verification import shorten_value
 
 # A joined manifest of 9,999 parts of each table has 12 MB.
 MOST_BYTES = 1 << 25

@@ -7,13 +7,11 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from utils.formats import MAX_VALUE_CHARACTERS, shorten_text
 from utils.helpers import parse_json, read_regular_file
 
 # A larger result is not read: it would not fit into the memory of a small machine.
 MOST_RESULT_BYTES = 1 << 28
-
-# A value in a message is cut to this many characters.
-MAX_VALUE_CHARACTERS = 60
 
 
 class Verification(NamedTuple):
@@ -141,17 +139,3 @@ def describe_difference(found: Any, expected: Any, word: str = "expected") -> st
     start = max(0, at - MAX_VALUE_CHARACTERS // 3)
     one, other = (shorten_text(text, start) for text in texts)
     return f"is {one}, {word} {other}"
-
-
-def shorten_text(text: str, start: int) -> str:
-    """Return *text*; one that is too long begins at *start* and is cut at its end."""
-    if len(text) > MAX_VALUE_CHARACTERS and start > 0:
-        text = "…" + text[start:]
-    if len(text) <= MAX_VALUE_CHARACTERS:
-        return text
-    return text[: MAX_VALUE_CHARACTERS - 1] + "…"
-
-
-def shorten_value(value: Any) -> str:
-    """Return *value* for a message, cut at its end if it is too long."""
-    return shorten_text(repr(value), 0)

@@ -15,6 +15,7 @@ from queries.forecast.forecast import MAX_DAYS_AHEAD, CohortForecast
 from queries.forecast.histories import PurchaseHistory, name_cohort, parse_day
 from utils.contract import MANIFEST_NAME
 from utils.database import Provenance
+from utils.formats import shorten_value
 from utils.helpers import DataError, hash_file, open_regular_file
 from utils.manifest import (
     Manifest,
@@ -23,7 +24,6 @@ from utils.manifest import (
     read_manifest,
 )
 from utils.shapes import TRUTH_COLUMNS
-from utils.verification import shorten_value
 
 USERS_NAME = "users.csv"
 DECILES = 10
