@@ -12,10 +12,46 @@ from data_generation.model.streams import FORMAT_VERSION
 from data_generation.plan import Part, Plan, find_plan_error
 from utils.contract import Contract, Table, read_contract
 from utils.helpers import DataError
-from utils.shapes import PACKAGE, read_document
+from utils.shapes import (
+    COUNT,
+    DAY,
+    FACTS,
+    list_of,
+    one_or_more,
+    read_document,
+    record,
+    text,
+)
 
 # Names of tables that a message lists.
 MOST_NAMED = 10
+
+# A path below the manifest's folder.  It names no other folder, no hidden file and nothing
+# that a terminal or another system would read in another way.
+_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_FILE_PATH = text(f"{_NAME}(/{_NAME})*", "the name of a file in the same folder")
+
+# What --verify and --join-parts read of the manifest that the generator wrote.
+_PACKAGE = record(
+    {
+        **{name: FACTS[name] for name in ("seed", "users", "format_version")},
+        "users_by": DAY,
+        "window": record({"start": DAY, "end": DAY}),
+        "resources": list_of(
+            record(
+                {
+                    "name": text("[a-z_]+", "the name of a table"),
+                    "path": one_or_more(_FILE_PATH),
+                    "bytes": COUNT,
+                    "rows": COUNT,
+                },
+                {"hash": text("sha256:[0-9a-f]{64}", "sha256: and 64 digits")},
+            ),
+            least=1,
+        ),
+    },
+    {"part": record({"number": COUNT, "total": COUNT})},
+)
 
 
 class FileEntry(NamedTuple):
@@ -139,7 +175,7 @@ def read_package(path: Path) -> Package:
     Raise `DataError` if it is no manifest of this generator and this format version.
     """
     fault = "is not a manifest of this generator: "
-    document = read_document(path, PACKAGE, fault=fault, remedy=_ADVICE).content
+    document = read_document(path, _PACKAGE, fault=fault, remedy=_ADVICE).content
     version = document["format_version"]
     if version != FORMAT_VERSION:
         raise DataError(
@@ -158,7 +194,7 @@ def read_package(path: Path) -> Package:
 
 
 def _parse_package(document: Mapping[str, Any]) -> Package:
-    """Return what *document*, which has the shape `PACKAGE`, states."""
+    """Return what *document*, which has the shape `_PACKAGE`, states."""
     plan = Plan(
         document["seed"],
         document["users"],

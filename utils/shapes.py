@@ -1,4 +1,4 @@
-"""The shapes of the documents that commands read, and reading a document of a shape.
+"""Reading a JSON document of a shape, what shapes consist of, and the manifest's shape.
 
 A document may come from another program, another person or a damaged disk.  It is read
 once, here: a regular file of a limited size and depth, whose known values have the types
@@ -165,12 +165,8 @@ ANY_TEXT = text(".*", "a text of at most 10,000 characters", most=10_000)
 DAY: Shape = _find_day_faults
 WINDOW: Shape = _find_window_faults
 
-# A path below the document's folder.  It names no other folder, no hidden file and nothing
-# that a terminal or another system would read in another way.
-_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
-FILE_PATH = text(f"{_NAME}(/{_NAME})*", "the name of a file in the same folder")
-
-_FACTS = {
+# What manifests state about how the data were made.
+FACTS = {
     "seed": COUNT,
     "users": COUNT,
     "window": WINDOW,
@@ -183,43 +179,9 @@ _FACTS = {
 MANIFEST = record(
     {},
     {
-        **_FACTS,
+        **FACTS,
         "resources": list_of(
             record({}, {"name": ANY_TEXT, "path": one_or_more(ANY_TEXT), "hash": ANY_TEXT})
         ),
     },
-)
-
-# The order statuses in query_result.json, with which `ingest.py --verify` runs the query.
-STATUSES = list_of(text(".+", "an order status"), most=100)
-
-# The columns that --score reads of the users in the ground truth, whose cells are integers.
-# The sums of all users are exact in every figure that is printed.
-_CENTS = integer(-(10**15), 10**15)
-TRUTH_COLUMNS = {
-    "user_id": integer(1, 2**63 - 1),
-    "expected_value_cents_365d": _CENTS,
-    "realised_value_cents_365d": _CENTS,
-}
-
-# What --verify and --join-parts read of the manifest that the generator wrote.
-PACKAGE = record(
-    {
-        **{name: _FACTS[name] for name in ("seed", "users", "format_version")},
-        "users_by": DAY,
-        "window": record({"start": DAY, "end": DAY}),
-        "resources": list_of(
-            record(
-                {
-                    "name": text("[a-z_]+", "the name of a table"),
-                    "path": one_or_more(FILE_PATH),
-                    "bytes": COUNT,
-                    "rows": COUNT,
-                },
-                {"hash": text("sha256:[0-9a-f]{64}", "sha256: and 64 digits")},
-            ),
-            least=1,
-        ),
-    },
-    {"part": record({"number": COUNT, "total": COUNT})},
 )

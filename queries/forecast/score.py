@@ -23,7 +23,7 @@ from utils.manifest import (
     read_generator,
     read_manifest,
 )
-from utils.shapes import TRUTH_COLUMNS
+from utils.shapes import integer
 
 USERS_NAME = "users.csv"
 DECILES = 10
@@ -32,6 +32,15 @@ _MAKE = "Make it with: python generate_data.py --generate --truth"
 
 # Facts of the shop that its ground truth must share, named as in manifest and database.
 _SHARED = ("seed", "users", "window_start", "window_end", "format_version")
+
+# The columns that are read of the users in the ground truth, whose cells are integers.  The
+# sums of all users are exact in every figure that is printed.
+_CENTS = integer(-(10**15), 10**15)
+_TRUTH_COLUMNS = {
+    "user_id": integer(1, 2**63 - 1),
+    "expected_value_cents_365d": _CENTS,
+    "realised_value_cents_365d": _CENTS,
+}
 
 
 class Truth(NamedTuple):
@@ -115,8 +124,8 @@ def _read_users(path: Path) -> dict[int, Truth]:
     ):
         reader = csv.DictReader(file)
         for record in reader:
-            cells = {name: _parse_integer(record.get(name)) for name in TRUTH_COLUMNS}
-            for name, shape in TRUTH_COLUMNS.items():
+            cells = {name: _parse_integer(record.get(name)) for name in _TRUTH_COLUMNS}
+            for name, shape in _TRUTH_COLUMNS.items():
                 for fault in shape(name, cells[name]):
                     where = f"{path}: line {reader.line_num}"
                     raise DataError(f"{where}: {fault}. {_MAKE}")
