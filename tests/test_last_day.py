@@ -12,6 +12,8 @@ from typing import Any
 
 import ingest
 import run_query
+from db.loading.last_day import FAR_MONTHS, FAR_ONE_IN
+from db.reporting.checks import CHECKS_DIR
 from queries.query_file import QUERY_PATH
 from queries.sql_text import replace_select
 from tests import shop
@@ -282,6 +284,13 @@ class FarEvents(FaultCase):
         self.edit("payments", set_cell(13, 7, "2052-03-12T20:00:10Z"))
         self.edit("payments", set_cell(14, 7, "2052-03-12T20:00:10Z"))
         self.assertEqual(self.ingest().stderr, "")
+
+    def test_check_of_the_report_has_the_figures_of_the_load(self) -> None:
+        path = CHECKS_DIR / "causality_far_after_other_events.sql"
+        sql = path.read_text(encoding="utf-8")
+        (months,) = re.findall(r"previous_number > (\d+)", sql)
+        (one_in,) = re.findall(r"later_count \* (\d+) <=", sql)
+        self.assertEqual((int(months), int(one_in)), (FAR_MONTHS, FAR_ONE_IN))
 
     def test_check_of_the_report_finds_the_events_of_which_the_load_warns(self) -> None:
         chance = random.Random(17)  # noqa: S311

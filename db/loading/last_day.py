@@ -26,7 +26,7 @@ from utils.months import month_number, month_text
 # the year has no such gap; one that opens again soon has more than one event in 20.  The
 # check `causality_far_after_other_events` has the same figures.
 FAR_MONTHS = 13
-FAR_SHARE = 20
+FAR_ONE_IN = 20
 
 # Lines that a warning names in each file; the last of more is "…".
 _MOST_LINES = 6
@@ -98,7 +98,7 @@ def find_gap(
     # Mostly the last months have so many events that no gap needs to be searched.
     start = month_text(month_number(latest) - FAR_MONTHS)
     recent = sum(_count_from(connection, *event, start) for event in events)
-    if recent * FAR_SHARE > total:
+    if recent * FAR_ONE_IN > total:
         return None
     gap = None
     next_day, later = latest, 0
@@ -108,7 +108,7 @@ def find_gap(
         if month_number(next_day) - month_number(last_day) > FAR_MONTHS:
             gap = EventGap(last_day, next_day, latest)
         later += count
-        if later * FAR_SHARE > total:
+        if later * FAR_ONE_IN > total:
             break
         next_day = first_day
     return gap
