@@ -10,14 +10,19 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
 
 import argparse
 import re
-import shlex
 import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from utils.arguments import CommandLineParser, day_of_years, engine_options, whole_number
+from utils.arguments import (
+    CommandLineParser,
+    complete_commands,
+    day_of_years,
+    engine_options,
+    whole_number,
+)
 from utils.contract import SCHEMA_PATH
 from utils.helpers import (
     DATABASE_PATH,
@@ -88,7 +93,6 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-dir",
         type=Path,
-        default=PROJECT_ROOT,
         metavar="DIR",
         help="folder of the CSV files, or of their parts with another engine (default: the"
         " project's root)",
@@ -96,14 +100,12 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--database",
         type=Path,
-        default=DATABASE_PATH,
         metavar="FILE",
         help="database to create or to report on (default: db/ecommerce.db)",
     )
     parser.add_argument(
         "--schema",
         type=Path,
-        default=SCHEMA_PATH,
         metavar="FILE",
         help="tables and their rules (default: db/schema.sql)",
     )
@@ -166,11 +168,20 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
+    args = argparse.Namespace()  # without options until they are parsed
     try:
         with raise_on_signals():
-            return run(argv)
+            parser = build_parser()
+            parser.parse_args(argv, args)
+            conflict = find_option_conflict(args)
+            if conflict:
+                parser.error(conflict)
+            if not (args.ingest or args.check or args.report or args.rows or args.verify):
+                parser.print_help(sys.stderr)
+                return 2
+            return run(args)
     except (DataError, OSError, sqlite3.Error) as error:
-        report_error("ingest", error)
+        report_error("ingest", complete_commands(str(error), args))
         return 1
     except MemoryError:
         report_error("ingest", "out of memory; the existing files were left as they are")
@@ -179,21 +190,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return report_interruption("ingest", end)
 
 
-def run(argv: Sequence[str] | None) -> int:
-    """Do what the command line *argv* requests; return the exit status."""
-    parser = build_parser()
-    args = parser.parse_args(argv)
-    conflict = find_option_conflict(args)
-    if conflict:
-        parser.error(conflict)
-    if not (args.ingest or args.check or args.report or args.rows or args.verify):
-        parser.print_help(sys.stderr)
-        return 2
+def run(args: argparse.Namespace) -> int:
+    """Do what *args* request; return the exit status."""
     if args.ingest or args.check:
         run_ingest(args)
     has_passed = run_report(args) if args.report else True
     if args.rows:
-        print_rows(args.database, args.rows)
+        print_rows(args.database or DATABASE_PATH, args.rows)
     if args.verify:
         has_passed = run_verification(args) and has_passed
     return 0 if has_passed else 1
@@ -222,8 +225,8 @@ def find_option_conflict(args: argparse.Namespace) -> str | None:
         "--check": args.check,
         "--rows": args.rows,
         "--verify": args.verify,
-        "--database": args.database != DATABASE_PATH,
-        "--schema": args.schema != SCHEMA_PATH,
+        "--database": args.database is not None,
+        "--schema": args.schema is not None,
     }
     given = [name for name, is_given in sqlite_options.items() if is_given]
     return f"{given[0]} works with SQLite only; omit it, or --engine" if given else None
@@ -236,11 +239,12 @@ def run_ingest(args: argparse.Namespace) -> None:
     from db.loading.faults import MOST_FAULTS
     from utils.progress import open_progress_bar
 
+    data_dir, database = args.data_dir or PROJECT_ROOT, args.database or DATABASE_PATH
     with open_progress_bar(quiet=args.quiet) as on_progress:
         result = ingest_folder(
-            args.data_dir,
-            args.database,
-            args.schema,
+            data_dir,
+            database,
+            args.schema or SCHEMA_PATH,
             as_of=args.as_of.isoformat() if args.as_of else None,
             currency=args.currency,
             is_check=args.check,
@@ -249,11 +253,11 @@ def run_ingest(args: argparse.Namespace) -> None:
             on_progress=on_progress,
         )
     if not args.quiet:
-        loaded = f"Loaded into {shorten_path(args.database)}:"
+        loaded = f"Loaded into {shorten_path(database)}:"
         print_safely("No faults; nothing was loaded:" if args.check else loaded)
         print_safely(
             render_files(
-                (shorten_path(args.data_dir / file.name), file.rows, file.sha256)
+                (shorten_path(data_dir / file.name), file.rows, file.sha256)
                 for file in result.files
             )
         )
@@ -278,7 +282,7 @@ def run_report(args: argparse.Namespace) -> bool:
     out_dir: Path | None = args.out_dir
     report = make_report(args)
     if not args.quiet:
-        print_safely(add_options_in_use(render_summary(report), args))
+        print_safely(complete_commands(render_summary(report), args))
     folder = out_dir if out_dir is not None else PROJECT_ROOT
     written = [folder / "report.md", folder / "report.json"]
     if out_dir is None:
@@ -299,12 +303,12 @@ def make_report(args: argparse.Namespace) -> dict[str, Any]:
     if args.engine == "sqlite":
         from db.reporting.report import report_database
 
-        return report_database(args.database, args.out_dir)
+        return report_database(args.database or DATABASE_PATH, args.out_dir)
     from db.reporting.engine_report import report_files
     from utils.engines.process import open_engine
 
     engine = open_engine(args.engine, args.spark_arg)
-    return report_files(engine, args.data_dir, args.out_dir)
+    return report_files(engine, args.data_dir or PROJECT_ROOT, args.out_dir)
 
 
 def print_rows(database: Path, check: str) -> None:
@@ -331,18 +335,19 @@ def run_verification(args: argparse.Namespace) -> bool:
     from queries.verify_result import verify_result
     from utils.contract import read_contract
 
-    contract = read_contract(args.schema)
+    contract = read_contract(args.schema or SCHEMA_PATH)
+    database = args.database or DATABASE_PATH
     verifications = chain(
-        verify_load(contract, args.data_dir, args.database),
-        verify_report(args.database, args.out_dir),
-        verify_result(args.database, args.out_dir),
+        verify_load(contract, args.data_dir or PROJECT_ROOT, database),
+        verify_report(database, args.out_dir),
+        verify_result(database, args.out_dir),
     )
     failed = count = 0
     for verification in verifications:
         count += 1
         if verification.fault:
             failed += 1
-            fault = escape_line(add_options_in_use(verification.fault, args))
+            fault = escape_line(complete_commands(verification.fault, args))
             print_safely(f"  failed  {verification.name}: {fault}")
         elif not args.quiet:
             print_safely(f"  passed  {verification.name}")
@@ -352,34 +357,6 @@ def run_verification(args: argparse.Namespace) -> bool:
     if not args.quiet:
         print_safely(f"All {count} verifications passed.")
     return True
-
-
-# A command that a message proposes; it takes these options from the present one.
-_PROPOSED_COMMAND = re.compile(
-    r"python (?:ingest\.py (?P<action>--ingest|--report|--rows \w+)|run_query\.py)(?! --)"
-)
-_OPTIONS_OF_COMMANDS = {
-    "--ingest": ("data_dir", "database", "schema"),
-    "--report": ("database", "out_dir"),
-    "--rows": ("database",),
-    "run_query.py": ("database", "out_dir"),
-}
-
-
-def add_options_in_use(text: str, args: argparse.Namespace) -> str:
-    """Return *text*, in which proposed commands get the options of *args* they need."""
-    defaults = build_parser().parse_args([])
-
-    def complete(command: re.Match[str]) -> str:
-        action = (command["action"] or "run_query.py").split(" ")[0]
-        given = [
-            f" --{name.replace('_', '-')} {shlex.quote(str(getattr(args, name)))}"
-            for name in _OPTIONS_OF_COMMANDS[action]
-            if getattr(args, name) != getattr(defaults, name)
-        ]
-        return command[0] + "".join(given)
-
-    return _PROPOSED_COMMAND.sub(complete, text)
 
 
 if __name__ == "__main__":

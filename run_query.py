@@ -17,7 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.arguments import CommandLineParser, day_of_years, engine_options, names
+from utils.arguments import (
+    CommandLineParser,
+    complete_commands,
+    day_of_years,
+    engine_options,
+    names,
+)
 from utils.helpers import (
     DATABASE_PATH,
     PROJECT_ROOT,
@@ -130,16 +136,17 @@ def _add_forecast_options(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
+    args = argparse.Namespace()  # without options until they are parsed
     try:
         with raise_on_signals():
             parser = build_parser()
-            args = parser.parse_args(argv)
+            parser.parse_args(argv, args)
             conflict = find_option_conflict(args)
             if conflict:
                 parser.error(conflict)
             run_query(args)
     except (DataError, OSError, sqlite3.Error) as error:
-        report_error("run_query", error)
+        report_error("run_query", complete_commands(str(error), args))
         return 1
     except KeyboardInterrupt as end:
         return report_interruption("run_query", end)

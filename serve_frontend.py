@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from utils.arguments import CommandLineParser, whole_number
+from utils.arguments import CommandLineParser, complete_commands, whole_number
 from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
 from utils.signals import raise_on_signals
 
@@ -42,9 +42,11 @@ def serve(args: argparse.Namespace) -> None:
     # Imported late: importing http.server takes longer than all of --help.
     from frontend.server import open_server, startup_notes
 
-    with open_server(args.results_dir, host=args.host, port=args.port) as server:
+    results_dir = args.out_dir or PROJECT_ROOT
+    with open_server(results_dir, host=args.host, port=args.port) as server:
         for note in startup_notes(server):
-            print_safely(f"serve_frontend: {note}", file=sys.stderr)
+            message = complete_commands(note, args)
+            print_safely(f"serve_frontend: {message}", file=sys.stderr)
         print_safely(f"🔌 Server running at {server.url}")
         if args.open:
             open_browser(server.url)
@@ -81,8 +83,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--results-dir",
+        dest="out_dir",  # its name in the commands that write it
         type=Path,
-        default=PROJECT_ROOT,
         metavar="DIR",
         help="folder of report.json and query_result.json (default: the project's root)",
     )

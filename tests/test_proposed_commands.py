@@ -1,14 +1,19 @@
-"""The commands that ingest.py proposes have the options of the present run."""
+"""The commands that the scripts propose have the options of the present run."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from unittest import mock
 
 import ingest
+import run_query
+import serve_frontend
+from frontend.server import DashboardServer
 from tests.load_case import set_cell_of
 from tests.support import call
 from tests.test_verify import VerifyCase
+from utils.arguments import complete_commands
 
 
 class OptionsInUse(VerifyCase):
@@ -34,7 +39,24 @@ class OptionsInUse(VerifyCase):
     def test_defaults_are_not_repeated(self) -> None:
         args = ingest.build_parser().parse_args(["--verify"])
         text = "Load the files again: python ingest.py --ingest"
-        self.assertEqual(ingest.add_options_in_use(text, args), text)
+        self.assertEqual(complete_commands(text, args), text)
+
+    def test_refused_database_is_loaded_by_the_command_with_its_name(self) -> None:
+        path = self.folder / "none.db"
+        command = f"'python ingest.py --ingest --database {shlex.quote(str(path))}'"
+        for main, action in ((ingest.main, ["--report"]), (run_query.main, [])):
+            result = call(main, *action, "--database", path, "--out-dir", self.folder)
+            self.assertEqual(result.status, 1)
+            self.assertIn(command, result.stderr)
+
+    def test_missing_results_are_made_by_the_commands_with_their_folder(self) -> None:
+        empty = self.folder / "empty"
+        empty.mkdir()
+        with mock.patch.object(DashboardServer, "serve_forever"):
+            result = call(serve_frontend.main, "--results-dir", empty, "--port", "0")
+        for command in ("python ingest.py --report", "python run_query.py"):
+            words = f"{command} --out-dir {shlex.quote(str(empty))}\n"
+            self.assertIn(words, result.stderr)
 
     def test_verification_without_the_folder_of_the_load_names_data_dir(self) -> None:
         empty = self.folder / "empty"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shlex
 from collections.abc import Callable
 from datetime import date
 from typing import NoReturn
@@ -104,3 +106,40 @@ def engine_options() -> argparse.ArgumentParser:
         " --spark-arg=--master --spark-arg=yarn; repeatable",
     )
     return parent
+
+
+# A command that a message proposes without other options, and the options with which it
+# reads and writes what the present run does.
+_PROPOSED_COMMAND = re.compile(
+    r"python (?:ingest\.py (?P<action>--ingest|--check|--report|--rows \w+)|run_query\.py)"
+    r"(?! --)"
+)
+_SHARED_OPTIONS = {
+    "--ingest": ("data_dir", "database", "schema"),
+    "--check": ("data_dir", "database", "schema"),
+    "--report": ("database", "out_dir"),
+    "--rows": ("database",),
+    "run_query.py": ("database", "out_dir"),
+}
+
+
+def complete_commands(text: str, args: argparse.Namespace) -> str:
+    """Return *text*, in which each proposed command has the options of *args* it needs.
+
+    An option that was not given is None or not in *args*.
+
+    >>> args = argparse.Namespace(database="a shop.db", out_dir=None)
+    >>> complete_commands("Report again: python ingest.py --report", args)
+    "Report again: python ingest.py --report --database 'a shop.db'"
+    """
+
+    def complete(command: re.Match[str]) -> str:
+        action, _, _ = (command["action"] or "run_query.py").partition(" ")
+        options = [
+            f" --{name.replace('_', '-')} {shlex.quote(str(value))}"
+            for name in _SHARED_OPTIONS[action]
+            if (value := getattr(args, name, None)) is not None
+        ]
+        return command[0] + "".join(options)
+
+    return _PROPOSED_COMMAND.sub(complete, text)
