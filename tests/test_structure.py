@@ -116,6 +116,21 @@ class Imports(unittest.TestCase):
             self.assertLessEqual(foreign, FOREIGN_IMPORTS.get(name, set()), name)
 
 
+class Scripts(unittest.TestCase):
+    """What the scripts cannot share, because it precedes their imports, is equal."""
+
+    def test_every_script_handles_ctrl_c_before_its_imports_in_the_same_way(self) -> None:
+        handlings = {
+            (ROOT / f"{script}.py")
+            .read_text(encoding="utf-8")
+            .partition("from __future__ import annotations\n")[2]
+            .partition("import argparse\n")[0]
+            for script in SCRIPTS
+        }
+        self.assertEqual(len(handlings), 1, handlings)
+        self.assertIn("signal.SIG_DFL", *handlings)
+
+
 class Names(unittest.TestCase):
     """Each public name has one meaning."""
 
