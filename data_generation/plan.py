@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from data_generation.model.seasons import DAY_TICKS, Calendar
 from data_generation.model.streams import LARGEST_SEED
-from utils.months import FIRST_YEAR, LAST_YEAR, MOST_DAYS
+from utils.months import find_window_error
 
 DEFAULT_SEED = 42
 DEFAULT_USERS = 5_000
@@ -52,11 +52,7 @@ def find_plan_error(plan: Plan) -> str | None:
         return f"end {plan.end} is before start {plan.start}"
     if plan.until < plan.end:
         return f"until {plan.until} is before end {plan.end}"
-    if not FIRST_YEAR <= plan.start.year <= plan.until.year <= LAST_YEAR:
-        return f"{plan.start} to {plan.until}, expected years {FIRST_YEAR} to {LAST_YEAR}"
-    if (plan.until - plan.start).days >= MOST_DAYS:
-        return f"{plan.start} to {plan.until}, expected at most 100 years"
-    return None
+    return find_window_error(plan.start, plan.until)
 
 
 class Part(NamedTuple):

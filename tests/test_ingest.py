@@ -90,8 +90,16 @@ class Manifest(LoadCase):
         for start, end, words in (
             ("2024-01-01", "9999-12-31", "window.end is '9999-12-31', expected a day as"),
             ("0001-01-01", "2024-12-31", "window.start is '0001-01-01', expected a day"),
-            ("2024-01-01", "2150-01-01", "window is 2024-01-01 to 2150-01-01, expected"),
-            ("2024-01-02", "2024-01-01", "window is 2024-01-02 to 2024-01-01, expected"),
+            (
+                "2024-01-01",
+                "2150-01-01",
+                "window is 2024-01-01 to 2150-01-01, expected at most 100 years",
+            ),
+            (
+                "2024-01-02",
+                "2024-01-01",
+                "window is 2024-01-02 to 2024-01-01, expected an end that is not before",
+            ),
         ):
             with self.subTest(end):
                 self.write_manifest({"window": {"start": start, "end": end}})

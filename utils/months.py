@@ -12,7 +12,7 @@ FIRST_YEAR, LAST_YEAR = 1900, 2199
 YEARS = f"the years {FIRST_YEAR} to {LAST_YEAR}"
 
 # The days of the longest window that a manifest may state, 100 years.
-MOST_DAYS = 36_525
+_MOST_DAYS = 36_525
 
 
 def is_outside_years(text: str) -> bool:
@@ -34,6 +34,22 @@ def has_outside_years(texts: Sequence[str]) -> bool:
     # Years of four digits sort as texts, so mostly the first and the last are enough.
     are_within = f"{FIRST_YEAR}-" <= min(texts) and max(texts) < f"{LAST_YEAR + 1}-"
     return not are_within and any(map(is_outside_years, texts))
+
+
+def find_window_error(start: date, end: date) -> str | None:
+    """Return why the days from *start* to *end* are no window, in words; None if they are.
+
+    >>> find_window_error(date(2025, 1, 1), date(2024, 1, 1))
+    '2025-01-01 to 2024-01-01, expected an end that is not before the start'
+    """
+    expected = None
+    if end < start:
+        expected = "an end that is not before the start"
+    elif not FIRST_YEAR <= start.year <= end.year <= LAST_YEAR:
+        expected = f"days of {YEARS}"
+    elif (end - start).days >= _MOST_DAYS:
+        expected = "at most 100 years"
+    return expected and f"{start} to {end}, expected {expected}"
 
 
 def is_month(text: str) -> bool:

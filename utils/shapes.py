@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from utils.formats import shorten_value
 from utils.helpers import DataError, parse_json, read_regular_file
-from utils.months import FIRST_YEAR, LAST_YEAR, MOST_DAYS, YEARS
+from utils.months import FIRST_YEAR, LAST_YEAR, YEARS, find_window_error
 
 # A joined manifest of 9,999 parts of each table has 12 MB.
 MOST_BYTES = 1 << 25
@@ -150,12 +150,10 @@ def _find_window_faults(place: str, value: Any) -> Iterator[str]:
     yield from faults
     if faults or not value.get("start") or not value.get("end"):
         return
-    days = date.fromisoformat(value["end"]) - date.fromisoformat(value["start"])
-    if not 0 <= days.days < MOST_DAYS:
-        yield (
-            f"{place} is {value['start']} to {value['end']}, expected an end that is not"
-            f" before the start, and at most {MOST_DAYS // 365} years"
-        )
+    start, end = date.fromisoformat(value["start"]), date.fromisoformat(value["end"])
+    error = find_window_error(start, end)
+    if error:
+        yield f"{place} is {error}"
 
 
 # ---- The shapes --------------------------------------------------------------------------
