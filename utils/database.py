@@ -289,9 +289,22 @@ def find_loaded_contract(
     recorded = provenance.get("schema.sql", {}).get("sha256")
     if recorded in (None, contract.sha256):
         return contract
-    names = {table.name for table in contract.tables}
-    names |= {subject for subject, facts in provenance.items() if "content_sha256" in facts}
-    return describe_stored_contract(connection, names - {PROVENANCE_TABLE}, recorded)
+    names = {table.name for table in contract.tables} | list_loaded_tables(connection)
+    return describe_stored_contract(connection, names, recorded)
+
+
+def list_loaded_tables(connection: sqlite3.Connection) -> set[str]:
+    """Return the tables that the last load recorded; none if there is no record."""
+    columns = connection.execute(
+        "SELECT name FROM pragma_table_info(?)", (PROVENANCE_TABLE,)
+    )
+    if not {name for (name,) in columns} >= {"subject", "property", "value"}:
+        return set()
+    subjects = connection.execute(
+        f"SELECT subject FROM {PROVENANCE_TABLE} WHERE property = 'content_sha256'"
+        " AND typeof(subject) = 'text'"
+    )
+    return {subject for (subject,) in subjects} - {"dataset", PROVENANCE_TABLE}
 
 
 def find_missing_rules(connection: sqlite3.Connection, contract: Contract) -> list[str]:

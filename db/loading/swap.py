@@ -27,6 +27,7 @@ from utils.database import (
     describe_damage,
     is_damage,
     is_wal,
+    list_loaded_tables,
     list_objects,
     read_only_uri,
 )
@@ -341,8 +342,10 @@ def _require_only_loaded(
     """
     # The content of a damaged database may be replaced too.
     connection.text_factory = decode_text
-    recorded = _list_loaded_tables(connection)
+    recorded = list_loaded_tables(connection)
     names = {("table", name) for name in recorded}
+    if recorded:
+        names.add(("table", PROVENANCE_TABLE))
     names |= {(each.kind, each.name) for each in new_objects if each.kind != "table"}
     found = [each for each in list_objects(connection) if each.kind != "index"]
     foreign = [each for each in found if (each.kind, each.name) not in names]
@@ -363,21 +366,6 @@ def _require_only_loaded(
             f"{target}: holds {what} ({named}), so it was left as it is. Move it away, or"
             " name another file with --database."
         )
-
-
-def _list_loaded_tables(connection: sqlite3.Connection) -> set[str]:
-    """Return the tables that the last load recorded, and the table of the record."""
-    columns = connection.execute(
-        "SELECT name FROM pragma_table_info(?)", (PROVENANCE_TABLE,)
-    )
-    if not {name for (name,) in columns} >= {"subject", "property", "value"}:
-        return set()
-    subjects = connection.execute(
-        f"SELECT subject FROM {PROVENANCE_TABLE} WHERE property = 'content_sha256'"
-        " AND typeof(subject) = 'text'"
-    )
-    tables = {subject for (subject,) in subjects} - {"dataset", PROVENANCE_TABLE}
-    return tables | {PROVENANCE_TABLE} if tables else set()
 
 
 def publish_database(partial: Path, target: Path) -> None:
