@@ -485,6 +485,8 @@ def escape(value: object, *, width: int = WIDE_CHARACTERS) -> str:
 
     >>> print(escape("a|b <i>`x`\n*y*"))
     a\|b &lt;i&gt;\`x\`\\n\*y\*
+    >>> escape("four", width=4), escape("fives", width=4)
+    ('four', 'fiv…')
     """
     text = NO_FIGURE if value is None else str(value)
     if len(text) > width:
