@@ -217,19 +217,21 @@ function makeCountryFormat(locale) {
 
 // Version 2.0 of a document states no digits.
 function makeDocumentFormats({ currency, currency_digits: digits }, locale) {
-	return makeFormats(currency, locale, isNumber(digits) ? 10 ** clamp(digits, 0, 4) : 100);
+	return makeFormats(currency, locale, isNumber(digits) ? clamp(digits, 0, 4) : 2);
 }
 
 // Returns a function for each kind of figure. Without a locale the reader's own is used;
-// currency is an ISO 4217 code or null, the divisor its number of minor units: 100 cents.
-function makeFormats(currency, locale, divisor = 100) {
+// currency is an ISO 4217 code or null; an amount has digits after the decimal point.
+function makeFormats(currency, locale, digits = 2) {
+	const divisor = 10 ** digits;
 	const weekday = makeCalendarFormat(locale, { weekday: "short" });
 	const percent = { style: "percent", minimumFractionDigits: 1 };
 	const short = { notation: "compact", minimumFractionDigits: 0 };
 	return {
-		money: makeMoneyFormat(locale, currency, divisor, Math.log10(divisor)),
+		money: makeMoneyFormat(locale, currency, divisor, digits),
 		moneyWhole: makeMoneyFormat(locale, currency, divisor, 0),
 		moneyShort: makeMoneyFormat(locale, currency, divisor, 1, short),
+		digits,
 		divisor,
 		count: makeNumberFormat(locale, 2),
 		countShort: makeNumberFormat(locale, 1, short),
@@ -1212,7 +1214,7 @@ function addChoices(holder, metrics, selection) {
 function makeCellFormat(column, cells, formats) {
 	if (!isMoney(column)) return (value) => formatValue(column, value, formats);
 	const isLarge = cells.some((cell) => cell[column] >= 1000 * formats.divisor);
-	return makeFormats(null, undefined, formats.divisor)[isLarge ? "moneyWhole" : "money"];
+	return makeFormats(null, undefined, formats.digits)[isLarge ? "moneyWhole" : "money"];
 }
 
 function makeCohortTable({ view, shown, metric, order, selection, formats }, cells, domainOf) {

@@ -30,10 +30,10 @@ test("figures are formatted for each locale", () => {
 });
 
 test("amounts have the digits of their currency", () => {
-	const yen = page.makeFormats("JPY", "en-US", 1);
+	const yen = page.makeFormats("JPY", "en-US", 0);
 	assert.equal(yen.money(8000), "¥8,000");
 	assert.equal(yen.moneyShort(8000000), "¥8M");
-	const dinar = page.makeFormats("KWD", "en-US", 1000);
+	const dinar = page.makeFormats("KWD", "en-US", 3);
 	assert.equal(dinar.money(8000), "KWD\u00a08.000");
 	assert.equal(dinar.moneyWhole(8000), "KWD\u00a08");
 	const show = (digits) =>
