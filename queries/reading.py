@@ -22,6 +22,7 @@ from utils.database import (
     find_inexact_refund,
     find_stated_day,
     find_temporary_folder,
+    is_overflow,
     open_database,
     read_provenance,
 )
@@ -87,13 +88,14 @@ def read_database(
                 read_histories(connection, query.text) if options.has_forecast else {}
             )
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-            raise _explain_failure(error, database, query.path) from error
+            raise _explain_failure(error, database, query) from error
         source = describe_file(database)
         return QueryData(provenance, as_of, totals, rows, values, histories, truth, source)
 
 
-def _explain_failure(error: Exception, database: Path, query_path: Path) -> DataError:
-    if "overflow" in str(error):
+def _explain_failure(error: Exception, database: Path, query: CohortQuery) -> DataError:
+    # A query of the user may overflow by itself, whatever the amounts are.
+    if is_overflow(error) and query.is_default:
         return _refuse_amounts(database)
     if "disk is full" in str(error):
         return DataError(
@@ -101,7 +103,7 @@ def _explain_failure(error: Exception, database: Path, query_path: Path) -> Data
             f" query: {error}. Free some space, or name another folder in SQLITE_TMPDIR."
         )
     return DataError(
-        f"{query_path}: SQLite refuses it on {database}: {error}. Expected one SELECT. Fix"
+        f"{query.path}: SQLite refuses it on {database}: {error}. Expected one SELECT. Fix"
         " the query, or omit --query."
     )
 
@@ -180,13 +182,16 @@ def _sum_tables(
         # Without a last day no order counts, as in the query.
         return sum_tables(connection, query.options, as_of or "")
     except sqlite3.OperationalError as error:
-        if "overflow" in str(error):
+        if is_overflow(error):
             raise _refuse_amounts(database) from error
         raise
 
 
 def _refuse_amounts(database: Path) -> DataError:
-    return DataError(f"{database}: the sum of its amounts overflows 64-bit integers.")
+    return DataError(
+        f"{database}: the sum of its amounts overflows 64-bit integers. Correct the data"
+        " and load them again: python ingest.py --ingest"
+    )
 
 
 def require_valid_rows(database: Path) -> None:

@@ -52,7 +52,10 @@ class UnusableDatabase(RefusalCase):
                 " unit_price_cents = 1 << 61, line_total_cents = 1 << 61"
             )
             connection.commit()
-        self.assert_refused("the sum of its amounts overflows 64-bit integers")
+        self.assert_refused(
+            f"{self.database}: the sum of its amounts overflows 64-bit integers. Correct"
+            " the data and load them again: python ingest.py --ingest"
+        )
 
     def test_line_whose_total_is_wrong_is_refused(self) -> None:
         with closing(sqlite3.connect(self.database)) as connection:
@@ -157,6 +160,20 @@ class OwnQuery(RefusalCase):
             with self.subTest(sql):
                 path = self.write_query(sql)
                 self.assert_refused(str(path), expected, arguments=["--query", path])
+
+    def test_overflow_caused_by_the_query_is_not_blamed_on_the_amounts(self) -> None:
+        path = self.write_query("SELECT 1")
+        for fault in ("integer overflow", "parser stack overflow"):
+            error = sqlite3.OperationalError(fault)
+            with (
+                self.subTest(fault),
+                mock.patch("queries.reading.run_cohort_query", side_effect=error),
+            ):
+                self.assert_refused(
+                    f"{path}: SQLite refuses it on {self.database}: {fault}. Expected one"
+                    " SELECT. Fix the query",
+                    arguments=["--query", path],
+                )
 
     def test_query_that_is_a_device_a_pipe_or_very_large_is_refused(self) -> None:
         skip_on_windows("Windows has no such files")

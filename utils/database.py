@@ -396,6 +396,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorname", "").startswith("SQLITE_CORRUPT")
 
 
+def is_overflow(error: Exception) -> bool:
+    """Return whether *error* of SQLite means that a sum overflows 64-bit integers."""
+    return "integer overflow" in str(error)
+
+
 def describe_damage(error: sqlite3.Error) -> str:
     """Return in one line that a database is damaged; *error* may quote lines of it."""
     return f"is damaged: {' '.join(str(error).split())}"

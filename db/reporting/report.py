@@ -51,6 +51,7 @@ from utils.database import (
     find_inexact_refund,
     find_loaded_contract,
     find_schema_differences,
+    is_overflow,
     open_database,
     read_provenance,
 )
@@ -300,11 +301,6 @@ def execute_query(
             raise DataError(f"{query.file}: {error}. Correct its SQL.") from error
         raise
     return [column[0] for column in cursor.description], cursor
-
-
-def is_overflow(error: sqlite3.OperationalError) -> bool:
-    """Return whether *error* means that a sum does not fit."""
-    return "integer overflow" in str(error)
 
 
 def explain_overflow(error: sqlite3.OperationalError) -> str:
