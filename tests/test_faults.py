@@ -489,8 +489,48 @@ class Headers(FaultCase):
         )
 
 
-class UnreadableParent(FaultCase):
-    """Children of an unreadable row are checked if its key is known, else reported."""
+class RejectedParent(FaultCase):
+    """Children of a rejected row are checked if its key is known; else that is stated."""
+
+    UNCHECKED = "; references to users.csv were not checked"
+
+    def test_rows_in_quotes_or_with_another_delimiter_make_no_orphans(self) -> None:
+        for change in (lambda row: b'"%s"' % row, lambda row: row.replace(b",", b";")):
+            self.write_all()
+            header, *rows = (self.folder / "users.csv").read_bytes().splitlines()
+            with self.subTest(change(rows[0])):
+                changed = b"\n".join([header, *map(change, rows)])
+                self.edit("users", lambda _data, changed=changed: changed)  # type: ignore[misc]
+                faults = self.list_faults()
+                self.assertEqual(len(faults), len(rows), faults)
+                for fault in faults:
+                    self.assertIn(": E_FIELDS 1 field, expected 7", fault)
+                    self.assertTrue(fault.endswith(self.UNCHECKED), fault)
+
+    def test_key_without_a_guess_makes_no_orphans(self) -> None:
+        for key, code in ((b"2e0", "E_INTEGER"), (b"U2", "E_INTEGER"), (b"", "E_MISSING")):
+            with self.subTest(key):
+                self.write_all()
+                self.edit("users", swap_bytes(b"\n2,bob", b"\n%s,bob" % key))
+                (fault,) = self.list_faults()
+                self.assertTrue(fault.startswith(f"users.csv:3:1: {code} user_id"), fault)
+                self.assertTrue(fault.endswith(self.UNCHECKED), fault)
+
+    def test_byte_in_a_key_that_is_not_utf_8_makes_no_orphans(self) -> None:
+        self.edit("users", swap_bytes(b"\n2,bob", b"\n\xff2,bob"))
+        (fault,) = self.list_faults()
+        self.assertTrue(fault.startswith("users.csv:3:1: E_ENCODING"), fault)
+        self.assertTrue(fault.endswith(self.UNCHECKED), fault)
+
+    def test_line_without_a_key_hides_no_orphan(self) -> None:
+        for line in (b"", b'""', b",,,,,,", b"\x1a"):
+            with self.subTest(line):
+                self.write_all()
+                self.edit("users", lambda data, line=line: data + line + b"\n")  # type: ignore[misc]
+                self.edit("orders", set_cell(9, 2, "77"))
+                fault, orphan = self.list_faults()
+                self.assertNotIn(self.UNCHECKED, fault)
+                self.assertIn("E_REFERENCE user_id 77 is not in users.csv", orphan)
 
     def test_unreadable_row_with_a_known_key_hides_no_orphan(self) -> None:
         self.edit("users", swap_bytes(b"Leeds", b'"Lee"ds'))

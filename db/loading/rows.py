@@ -6,6 +6,7 @@ again row by row, cell by cell and rule by rule.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -17,6 +18,9 @@ from db.loading.messages import FaultMessages
 from db.loading.records import BAD_CHARACTERS, Record, RecordReader, UnreadableRecord
 from db.loading.scratch import ScratchTable, Value
 from utils.rules import Rule, read_rules
+
+# A line without a letter or digit, such as one of quotes or a Ctrl-Z, has no key.
+_WORD = re.compile(r"\w")
 
 
 class RowChecker:
@@ -67,18 +71,33 @@ class RowChecker:
                     self._describe_lost(error),
                 ]
             yield from self._check_chunk(chunk)
-            yield from faults
-            if bad is not None:
-                yield from self._check_record(bad, has_bad_bytes=True)
+            if bad is None:
+                yield from faults
+            else:
+                yield from self._check_record(bad, faults)
 
     def _describe_lost(self, error: UnreadableRecord) -> Fault:
         """Return the fault of a record that cannot be read, after guessing its key."""
         fault = self._messages.describe_unreadable(error)
         known = self._guess(error.cells) if error.is_alone else set()
-        if known >= self._referred:
-            return fault
+        (fault,) = self._note_lost([fault], known)
+        return fault
+
+    def _note_lost(self, faults: Sequence[Fault], known: set[str]) -> Sequence[Fault]:
+        """Return the *faults* of a rejected row, whose keys in the *known* columns count.
+
+        If another key is lost, children may refer to it: the fault of its column, or else
+        the first, states that references were not checked.
+        """
+        lost = self._referred - known
+        if not lost:
+            return faults
         self.has_all_parents = False
-        return add_unchecked(fault, is_parent=True)
+        cause = next((fault for fault in faults if fault.column in lost), faults[0])
+        return [
+            add_unchecked(fault, is_parent=True) if fault is cause else fault
+            for fault in faults
+        ]
 
     def _check_chunk(self, chunk: Sequence[Record]) -> Iterator[Fault]:
         """Store *chunk* in one step if all of it is valid, else record by record."""
@@ -88,24 +107,29 @@ class RowChecker:
             yield from self._check_record(record)
 
     def _check_record(
-        self, record: Record, *, has_bad_bytes: bool = False
+        self, record: Record, byte_faults: Sequence[Fault] = ()
     ) -> Iterator[Fault]:
-        """Store *record* if it is valid, else yield all that is wrong with it."""
+        """Store *record* if it is valid, else yield all that is wrong with it.
+
+        *byte_faults* are those that the reader has found in it.
+        """
         line_fault = self._describe_line(record)
         if line_fault is not None:
-            yield line_fault
-            self._guess(record.cells)
+            faults = [*byte_faults, line_fault]
+            has_key = line_fault.code == "E_FIELDS" and any(map(_WORD.search, record.cells))
+            # A row in one field has other separators or quotes: that field is no key.
+            cells = record.cells if len(record.cells) > 1 else []
+            yield from self._note_lost(faults, self._guess(cells)) if has_key else faults
             return
         values: dict[str, Value] = {}
-        faults = list(self._check_cells(record, values))
+        faults = [*byte_faults, *self._check_cells(record, values)]
         self._scratch.reject(record, values)
         faults += [
             self._messages.describe_broken_rule(record, rule, result)
             for rule, result in self._rules.find_broken(record.line)
         ]
-        yield from faults
-        if faults or has_bad_bytes:
-            self._guess(record.cells)
+        if faults:
+            yield from self._note_lost(faults, self._guess(record.cells))
         else:
             yield from self._accept(record)
 
