@@ -51,9 +51,7 @@ def render_result(
     summary = document["summary"]
     width = max(width, _MIN_WIDTH)
     if not summary["cohort_count"]:
-        until = f" until {document['as_of']}" if document["as_of"] else ""
-        none = f"No cohorts: no valid order{until}, and both files have no cell."
-        return "\n".join([none, *_render_forecast(document, width)])
+        return "\n".join([_explain_absence(document), *_render_forecast(document, width)])
     customers = count_noun(summary["customer_count"], "customer")
     cohorts = count_noun(summary["cohort_count"], "cohort")
     grain = document["options"]["cohort"]
@@ -66,6 +64,23 @@ def render_result(
         _render_forecast(document, width),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
+
+
+def _explain_absence(document: Mapping[str, Any]) -> str:
+    """Return why the result has no cohort: no valid order, or a query without rows."""
+    until = f" until {document['as_of']}" if document["as_of"] else ""
+    sums = {
+        record["figure"]: record["of_tables"]
+        for record in document["reconciliation"]["sums"]
+    }
+    if not sums["order_count"]:
+        return f"No cohorts: no valid order{until}, and both files have no cell."
+    file = escape_line(document["query"]["file"])
+    orders = count_noun(sums["order_count"], "valid order")
+    return (
+        f"No cohorts: {file} returns no row for {orders}{until}, and both files have no"
+        " cell. Correct the query."
+    )
 
 
 def escape_between_colours(text: str) -> str:

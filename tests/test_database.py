@@ -73,6 +73,14 @@ class InvalidDatabase(DatabaseCase):
     def test_folder_is_named(self) -> None:
         self.assert_refused(self.folder, "is a folder", "python ingest.py --ingest")
 
+    def test_device_and_pipe_are_not_reported_as_missing_files(self) -> None:
+        skip_on_windows("Windows has no such files")
+        pipe = self.folder / "pipe.db"
+        os.mkfifo(pipe)
+        for path in (Path("/dev/zero"), pipe):
+            with self.subTest(path):
+                self.assert_refused(path, "is not a regular file", "with --database")
+
     def test_text_file_is_named(self) -> None:
         path = self.folder / "users.csv"
         path.write_text("user_id,email\n" * 100, encoding="utf-8")

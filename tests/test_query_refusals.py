@@ -230,6 +230,16 @@ class OwnQuery(RefusalCase):
         self.assertEqual(document["cells"][0]["channel"], "organic")
         self.assertTrue(self.read("query_result.csv").endswith(b",1,organic,\n"))
 
+    def test_own_query_without_rows_is_not_reported_as_a_shop_without_orders(self) -> None:
+        result = self.run_query("--query", self.write_query(f"{self.CELL} LIMIT 0"))
+        self.assertEqual(result.status, 0, result)
+        self.assertIn(
+            "No cohorts: mine.sql returns no row for 5 valid orders until 2024-03-15, and"
+            " both files have no cell. Correct the query.\n",
+            result.stdout,
+        )
+        self.assertNotIn("no valid order", result.stdout)
+
     def test_own_query_may_return_future_cells_as_null(self) -> None:
         future = (
             "SELECT '2024-01', 1, 2, NULL, NULL, NULL, NULL, NULL, 0 UNION ALL"

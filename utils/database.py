@@ -162,8 +162,13 @@ def _identify_database(database: Path) -> tuple[int, ...]:
     """Return the identity of the file *database*; raise `DataError` if it is missing."""
     try:
         if not database.is_file():
-            kind = "is a folder" if database.is_dir() else "no such file"
-            raise DataError(f"{database}: {kind}. {REMEDY}")
+            if database.is_dir():
+                raise DataError(f"{database}: is a folder. {REMEDY}")
+            if database.exists():
+                raise DataError(
+                    f"{database}: is not a regular file. Name one with --database."
+                )
+            raise DataError(f"{database}: no such file. {REMEDY}")
         return identify_file(database)
     except OSError as error:
         raise DataError(
