@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import tempfile
 import unittest
 from pathlib import Path
@@ -11,6 +12,7 @@ from unittest import mock
 
 import ingest
 from db.reporting import checks as checks_module
+from db.reporting import report as report_module
 from db.reporting.checks import (
     CHECKS_DIR,
     THRESHOLDS,
@@ -22,7 +24,7 @@ from db.reporting.checks import (
     read_thresholds,
 )
 from tests.report_case import ReportCase
-from tests.support import call
+from tests.support import Result, call
 from utils.helpers import DataError
 
 
@@ -185,3 +187,48 @@ class InvalidCheckFile(ReportCase):
                         result.stderr, r"\Aingest: error: \S*checks/mine.sql: .*\n\Z"
                     )
                     self.assertIn(words, result.stderr)
+
+
+class InvalidTrendFile(ReportCase):
+    """A trend whose result a report cannot contain is named with the cell at fault."""
+
+    def report_with(self, select: str) -> Result:
+        """Report on a shop with one more trend, which is *select*."""
+        trends = self.folder / "trends"
+        shutil.copytree(TRENDS_DIR, trends, dirs_exist_ok=True)
+        (trends / "mine.sql").write_text(f"-- Title: Mine\n{select};", encoding="utf-8")
+        with (
+            mock.patch.object(checks_module, "TRENDS_DIR", trends),
+            mock.patch.object(report_module, "TRENDS_DIR", trends),
+        ):
+            return call(
+                ingest.main,
+                *("--report", "--out-dir", self.folder, "--database", self.make_shop()),
+            )
+
+    def test_cell_of_another_type_is_named_with_its_row(self) -> None:
+        for select, words in (
+            ("SELECT NULL AS month", "month of row 1 is NULL, expected YYYY-MM"),
+            ("SELECT 5 AS month", "month of row 1 is 5, expected YYYY-MM"),
+            ("SELECT 'x' AS n_cents", "n_cents of row 1 is 'x', expected an integer"),
+            ("SELECT 'x' AS c_share", "c_share of row 1 is 'x', expected an integer"),
+            ("SELECT x'ff' AS x", r"x of row 1 is b'\xff', expected an integer or a text"),
+            (
+                "SELECT 1 AS x UNION ALL SELECT 1.5",
+                "x of row 2 is 1.5, expected an integer or a text",
+            ),
+            ("SELECT AVG(user_id) AS x FROM users", "x of row 1 is 2.5, expected"),
+            ("SELECT 1 AS n, 2 AS n", "more than one column is named n, expected"),
+        ):
+            with self.subTest(select):
+                result = self.report_with(select)
+                self.assertEqual((result.status, result.stdout), (1, ""))
+                self.assertRegex(
+                    result.stderr,
+                    r"\Aingest: error: \S*trends/mine.sql: .* Correct its SQL\.\n\Z",
+                )
+                self.assertIn(words, result.stderr)
+
+    def test_integers_texts_and_missing_values_are_reported(self) -> None:
+        result = self.report_with("SELECT 'a' AS name, NULL AS n_cents, 5 AS x_share")
+        self.assertEqual((result.status, result.stderr), (0, ""))

@@ -40,6 +40,7 @@ from db.reporting.report import (
     assemble_report,
     describe_tables,
     describe_trends,
+    name_cells,
     publish_report,
 )
 from utils.contract import Table
@@ -151,11 +152,7 @@ def _read_trends(
     """Return each of *trends* with its rows and without a note."""
     rows = session.script.rows
     return [
-        (
-            trend,
-            [dict(zip(columns[trend.name], row, strict=True)) for row in rows[trend.name]],
-            None,
-        )
+        (trend, name_cells(trend, columns[trend.name], rows[trend.name]), None)
         for trend in trends
     ]
 

@@ -56,7 +56,7 @@ from utils.database import (
     read_provenance,
 )
 from utils.digest import dataset_digest, provenance_digest, table_digest
-from utils.formats import count_minor_digits
+from utils.formats import count_minor_digits, shorten_value
 from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,
@@ -404,13 +404,54 @@ def describe_trend(
 def select_rows(
     connection: sqlite3.Connection, query: Query
 ) -> tuple[list[Row], str | None]:
-    """Return the rows of *query*, and a note if they could not be computed."""
+    """Return the rows of the trend *query*, and a note if they could not be computed."""
     try:
         columns, found = execute_query(connection, query)
-        rows = [dict(zip(columns, row, strict=True)) for row in found]
+        rows = list(found)
     except sqlite3.OperationalError as error:
         return [], explain_overflow(error)
     # Where a product does not fit, SQLite silently returns a floating-point number.
-    if any(isinstance(cell, float) for row in rows for cell in row.values()):
+    if any(isinstance(cell, float) and abs(cell) >= 2**63 for row in rows for cell in row):
         return [], "a product of the amounts overflows 64-bit integers"
-    return rows, None
+    return name_cells(query, columns, rows), None
+
+
+def name_cells(
+    query: Query, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> list[Row]:
+    """Return the *rows* of the trend *query*, each cell by the name of its column.
+
+    Raise `DataError` if two columns have one name, or a cell has another type than its
+    column has in a report.
+    """
+    for column in columns:
+        if columns.count(column) > 1:
+            raise DataError(
+                f"{query.file}: more than one column is named {column}, expected different"
+                " names. Correct its SQL."
+            )
+    named = [dict(zip(columns, row, strict=True)) for row in rows]
+    for number, row in enumerate(named, start=1):
+        for column, cell in row.items():
+            if expected := find_expected_type(column, cell):
+                text = "NULL" if cell is None else shorten_value(cell)
+                raise DataError(
+                    f"{query.file}: {column} of row {number:,} is {text}, expected"
+                    f" {expected}. Correct its SQL."
+                )
+    return named
+
+
+def find_expected_type(column: str, cell: Any) -> str | None:
+    """Return in words what *column* of a trend has to contain; None if *cell* is that.
+
+    >>> find_expected_type("net_cents", 0.5), find_expected_type("net_cents", None)
+    ('an integer', None)
+    """
+    if column == "month":
+        return None if isinstance(cell, str) else "YYYY-MM"
+    if cell is None or isinstance(cell, int):
+        return None
+    if column.endswith(("_cents", "_rate", "_share")):
+        return "an integer"
+    return None if isinstance(cell, str) else "an integer or a text"
