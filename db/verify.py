@@ -23,8 +23,8 @@ from utils.csv_bytes import RejectedInput
 from utils.database import (
     LOAD_AGAIN,
     MOVE_AND_LOAD_AGAIN,
-    DamagedDatabase,
     Provenance,
+    UnusableDatabase,
     describe_damage,
     find_loaded_contract,
     find_missing_rules,
@@ -33,6 +33,7 @@ from utils.database import (
     is_damage,
     open_database,
     read_provenance,
+    require_columns,
 )
 from utils.digest import dataset_digest, provenance_digest, table_digest
 from utils.formats import shorten_value
@@ -74,12 +75,13 @@ def verify_load(
 ) -> Iterator[Verification]:
     """Yield the verifications manifest → CSV → database of the files in *data_dir*.
 
-    A damaged *database* fails the verifications that need it.  Raise `DataError` if it
-    cannot be read for another reason, or if there is no space to compare.
+    A *database* that is damaged or not the loader's fails the verifications that need it.
+    Raise `DataError` if it cannot be read for another reason, or if there is no space to
+    compare.
     """
     try:
         yield from _verify_database(contract, data_dir, database)
-    except DamagedDatabase as error:
+    except UnusableDatabase as error:
         yield Verification(_ALL_FILES, str(error))
 
 
@@ -89,6 +91,7 @@ def _verify_database(
     with open_database(database, allow_damage=True) as connection:
         provenance = read_provenance(connection)
         loaded = find_loaded_contract(connection, contract, provenance)
+        require_columns(connection, database, loaded)
         hashes = {
             table.name: _hash(data_dir / f"{table.name}.csv") for table in loaded.tables
         }

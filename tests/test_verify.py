@@ -441,6 +441,30 @@ class ManipulatedDatabase(VerifyCase):
                         r"[^\n]+oad the files again: python ingest.py --ingest[^\n]*\n\Z",
                     )
 
+    def test_endless_view_in_place_of_a_table_is_refused_without_reading_it(self) -> None:
+        sound = self.database.read_bytes()
+        for table in ("payments", "submission_meta"):
+            with self.subTest(table):
+                self.database.write_bytes(sound)
+                columns = self.query(f"SELECT name FROM pragma_table_info('{table}')")
+                self.manipulate(
+                    f"DROP TABLE {table}; CREATE VIEW {table} AS"
+                    " WITH RECURSIVE numbers (number) AS"
+                    " (SELECT 1 UNION ALL SELECT number + 1 FROM numbers)"
+                    f" SELECT {', '.join(f'number AS {name}' for (name,) in columns)}"
+                    " FROM numbers;"
+                )
+                failed = self.find_failed()
+                words = f"differs from schema.sql: {table} is not a table. Move it away"
+                self.assertEqual(
+                    [name for name, fault in failed.items() if words in fault],
+                    [
+                        "CSV files -> database",
+                        "database -> report.json",
+                        "database -> query result",
+                    ],
+                )
+
     def test_row_whose_key_has_another_type_is_named(self) -> None:
         self.manipulate(
             f"{REBUILD.format('users')} UPDATE users SET user_id = NULL WHERE rowid = 9;"
@@ -601,6 +625,29 @@ class MissingFile(VerifyCase):
             ],
         )
         self.assertIn("  passed  report.json -> report.md\n", self.verify().stdout)
+
+    def test_database_of_no_load_does_not_end_the_other_verifications(self) -> None:
+        sound = self.database.read_bytes()
+        for data, script, words in (
+            (sound, "DROP TABLE payments", "has no payments. Make it with"),
+            (b"", "", "has no users, products, orders"),
+            (b"user_id,email\n" * 100, "", "is not a SQLite database. Make it with"),
+        ):
+            with self.subTest(words):
+                self.database.write_bytes(data)
+                if script:
+                    self.manipulate(script)
+                failed = self.find_failed()
+                self.assertEqual(
+                    list(failed),
+                    [
+                        "CSV files -> database",
+                        "database -> report.json",
+                        "database -> query result",
+                    ],
+                )
+                self.assertTrue(all(words in fault for fault in failed.values()), failed)
+                self.assertIn("  passed  report.json -> report.md\n", self.verify().stdout)
 
     def test_csv_file_that_can_no_longer_be_loaded_is_named(self) -> None:
         path = Path(self.folder / "users.csv")

@@ -70,8 +70,8 @@ VALID_REFUNDS_SQL = """
 """
 
 
-class DamagedDatabase(DataError):
-    """The file of a database is damaged, so what is in it cannot be read."""
+class UnusableDatabase(DataError):
+    """The file is not a database that the loader made, or it is damaged."""
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def open_database(
     try:
         with closing(_connect_read_only(database)) as connection:
             connection.execute("BEGIN")
-            _require_columns(connection, database)
+            require_columns(connection, database, read_contract())
             if not allow_damage:
                 _require_types(connection, database, with_indexes=with_indexes)
             yield connection
@@ -101,7 +101,8 @@ def open_database(
         reason = _explain_refusal(error, database)
         if reason is None:
             raise
-        kind = DamagedDatabase if is_damage(error) else DataError
+        is_unusable = is_damage(error) or is_other_file(error)
+        kind = UnusableDatabase if is_unusable else DataError
         raise kind(f"{database}: {reason}") from error
     raise_received_signal()
     if _identify_database(database) != before:
@@ -205,18 +206,33 @@ def read_only_uri(database: Path) -> str:
     return f"file://{root}{quote(os.fsencode(path), safe='/:')}?mode=ro"
 
 
-def _require_columns(connection: sqlite3.Connection, database: Path) -> None:
-    """Raise `DataError` naming the tables and columns of the contract that are missing."""
-    expected = {table.name: table.column_names for table in read_contract().tables}
+def require_columns(
+    connection: sqlite3.Connection, database: Path, contract: Contract
+) -> None:
+    """Raise `UnusableDatabase` naming the tables and columns of *contract* that it lacks.
+
+    A view in place of a table is refused before it is read: it may never end.
+    """
+    expected = {table.name: table.column_names for table in contract.tables}
     expected[PROVENANCE_TABLE] = ["subject", "property", "value"]
+    kinds = dict(
+        connection.execute(
+            "SELECT LOWER(name), type FROM pragma_table_list WHERE schema = 'main'"
+        )
+    )
     missing = []
     for table, columns in expected.items():
+        if kinds.get(table.lower(), "table") != "table":
+            raise UnusableDatabase(
+                f"{database}: differs from schema.sql: {table} is not a table."
+                f" {MOVE_AND_LOAD_AGAIN}"
+            )
         names = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
         found = {name for (name,) in names}
         absent = [f"{table}.{column}" for column in columns if column not in found]
         missing += absent if found else [table]
     if missing:
-        raise DataError(f"{database}: has no {', '.join(missing)}. {REMEDY}")
+        raise UnusableDatabase(f"{database}: has no {', '.join(missing)}. {REMEDY}")
 
 
 def _require_types(
@@ -243,7 +259,7 @@ def _require_types(
     check = "integrity_check" if with_indexes else "quick_check"
     (message,) = connection.execute(f"PRAGMA {check}(1)").fetchone()
     if message != "ok":
-        raise DamagedDatabase(
+        raise UnusableDatabase(
             f"{database}: is damaged: {' '.join(message.split())}. {MOVE_AND_LOAD_AGAIN}."
             " All that SQLite finds: python ingest.py --rows database_is_intact"
         )
@@ -406,6 +422,11 @@ def is_overflow(error: Exception) -> bool:
     return "integer overflow" in str(error)
 
 
+def is_other_file(error: sqlite3.Error) -> bool:
+    """Return whether *error* means that the file is not a SQLite database."""
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_NOTADB")
+
+
 def describe_damage(error: sqlite3.Error) -> str:
     """Return in one line that a database is damaged; *error* may quote lines of it."""
     return f"is damaged: {' '.join(str(error).split())}"
@@ -418,7 +439,7 @@ def _explain_refusal(error: sqlite3.Error, database: Path) -> str | None:
         return f"{describe_damage(error)}. {MOVE_AND_LOAD_AGAIN}"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return "is being written by another program. Let it finish, then run again."
-    if name.startswith("SQLITE_NOTADB"):
+    if is_other_file(error):
         return f"is not a SQLite database. {REMEDY}"
     if name == "SQLITE_READONLY_ROLLBACK":
         return (
