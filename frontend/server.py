@@ -264,7 +264,7 @@ def is_address(host: str) -> bool:
 
 def is_wildcard(host: str) -> bool:
     """Return whether *host* means all addresses of this machine."""
-    return host == "" or (is_address(host) and ipaddress.ip_address(host).is_unspecified)
+    return is_address(host) and ipaddress.ip_address(host).is_unspecified
 
 
 def is_loopback(host: str) -> bool:
@@ -288,6 +288,11 @@ def open_server(results_dir: Path, *, host: str, port: int | None) -> DashboardS
         raise DataError(
             f"{results_dir}: no such folder. --results-dir must name the folder that"
             f" contains {REPORT.name} and {QUERY_RESULT.name}."
+        )
+    # A socket would listen on all addresses.
+    if not host:
+        raise DataError(
+            "--host is empty, expected an address such as 127.0.0.1. Omit --host."
         )
     results_dir = results_dir.resolve()
     first = DEFAULT_PORT if port is None else port

@@ -588,6 +588,10 @@ class WrongUsage(unittest.TestCase):
                 self.assertEqual(result.stderr.count("\n"), 1)
                 self.assertIn("--host", result.stderr)
 
+    def test_empty_host_does_not_listen_on_all_addresses(self) -> None:
+        with self.assertRaisesRegex(DataError, "--host is empty, .*Omit --host"):
+            server.open_server(Path(tempfile.gettempdir()), host="", port=0)
+
     def test_shortened_address_is_the_address(self) -> None:
         shortened = server.open_server(Path(tempfile.gettempdir()), host="127.1", port=0)
         self.addCleanup(shortened.server_close)
