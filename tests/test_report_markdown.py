@@ -9,10 +9,16 @@ import unittest
 from contextlib import closing
 from typing import Any
 
-from db.reporting.checks import TRENDS_DIR
+from db.reporting.checks import (
+    TRENDS_DIR,
+    Check,
+    Findings,
+    Thresholds,
+    describe_check,
+)
 from db.reporting.markdown import escape, render_markdown, render_summary
 from db.reporting.plots import render_plot
-from db.reporting.report import read_report
+from db.reporting.report import derive_verdict, read_report
 from tests.report_case import CHECK_COUNT, ReportCase
 from tests.shop import ORDERS, PAYMENTS, PRODUCTS, USERS
 
@@ -321,6 +327,17 @@ class Summary(ReportCase):
                 "  error: No title of any check is longer than this title is here:",
                 "    1,000,000,000 rows",
             ],
+        )
+
+    def test_failed_check_of_severity_warning_is_an_error_as_in_the_verdict(self) -> None:
+        thresholds = Thresholds(warn_above=None, fail_above=2)
+        check = Check("mine", "Mine", "warning", thresholds, ["key"])
+        report = self.report_shop()
+        report["checks"] = [describe_check(check, Findings(["key"], 3, [[1]]))]
+        report["verdict"] = derive_verdict(report["checks"])
+        self.assertEqual(
+            render_summary(report).splitlines()[:2],
+            ["Not sound. 1 check, 1 error, 0 warnings.", "  error: Mine: 3 rows"],
         )
 
     def test_summary_lists_six_failed_checks_and_counts_the_others(self) -> None:

@@ -46,6 +46,10 @@ MONTHS = (
 
 MARKS = {"pass": "✅", "info": "ℹ️", "warn": "⚠️", "fail": "❌"}
 
+# A problem by its status, as the verdict counts it: the thresholds in the header of a check
+# can make it fail although its severity is warning.
+PROBLEM_NOUNS = {"fail": "error", "warn": "warning"}
+
 # Headings that cannot be derived from the column's name.
 HEADINGS = {
     "aov_cents": "AOV",
@@ -149,7 +153,7 @@ def summarize_problems(problems: Sequence[Row]) -> list[str]:
     if not problems:
         return []
     lines = [
-        f"  {check['severity']}: {check['title']}: {format_row_count(check)}"
+        f"  {PROBLEM_NOUNS[check['status']]}: {check['title']}: {format_row_count(check)}"
         for check in problems[:SUMMARY_FINDINGS]
     ]
     if len(problems) > SUMMARY_FINDINGS:
