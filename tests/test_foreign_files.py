@@ -197,9 +197,38 @@ class Names(FaultCase):
         self.assertIn("; rename or remove what is not expected: 'x0', 'x1', ", fault)
         self.assertIn("… and 49,980 more; its rows were not checked", fault)
 
-    def test_empty_columns_behind_the_others_are_named_by_their_field(self) -> None:
-        self.edit("users", swap_bytes(b"signed_up_at\n", b"signed_up_at,,\n"))
+    def test_column_without_a_name_is_named_by_its_field(self) -> None:
+        self.edit("users", swap_bytes(b"user_id,email", b"user_id,,email"))
         (fault,) = self.list_faults()
         self.assertIn(
-            "7 of 7 columns match; name or remove what has no name: field 8, 9; its", fault
+            "7 of 7 columns match; name or remove what has no name: field 2; its", fault
+        )
+
+    def test_index_that_pandas_writes_has_a_next_step(self) -> None:
+        self.edit("users", lambda data: b"," + data.replace(b"\n", b"\n0,")[:-2])
+        (fault,) = self.list_faults()
+        self.assertIn(
+            "7 of 7 columns match; remove the first column, perhaps the index of pandas;"
+            " its rows",
+            fault,
+        )
+
+    def test_comma_at_the_end_of_each_line_has_a_next_step(self) -> None:
+        for end, noun in ((b",", "the comma"), (b",,", "the 2 commas")):
+            with self.subTest(end):
+                self.write_all()
+                self.edit("users", swap_bytes(b"\n", end + b"\n"))
+                (fault,) = self.list_faults()
+                self.assertIn(
+                    f"7 of 7 columns match; remove {noun} at the end of each line; its",
+                    fault,
+                )
+
+    def test_comma_at_the_end_of_a_row_has_a_next_step(self) -> None:
+        self.edit("users", lambda data: data[:-1] + b",\n")
+        (fault,) = self.list_faults()
+        self.assertEqual(
+            fault,
+            "users.csv:5: E_FIELDS 8 fields, expected 7 as in the header; remove the comma"
+            " at the end of the line",
         )

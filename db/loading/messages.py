@@ -222,6 +222,9 @@ class FaultMessages:
         count = len(record.cells)
         noun = "field" if count == 1 else "fields"
         hint = self._explain_single_field(record.cells[0]) if count == 1 else ""
+        more = record.cells[len(self.header) :]
+        if more and not any(map(str.strip, more)):
+            hint = f"remove {_name_last_commas(len(more))} of the line"
         return self._build(
             record.line,
             0,
@@ -385,6 +388,8 @@ def _list_name_faults(
     removal = "rename or remove"
     if not missing:
         removal = "remove, or declare in a schema of your own for --schema,"
+    unnamed = [at for at, name in enumerate(names, start=1) if not name.strip()]
+    removable = "" if missing else _describe_unnamed(unnamed, len(names))
     lists = {
         "perhaps rename": [
             f"{quote_value(name)} to {pairs[name]}" for name in counts if name in pairs
@@ -393,8 +398,9 @@ def _list_name_faults(
         "keep one of each repeated name:": [
             quote_value(name) for name in counts if counts[name] > 1
         ],
+        "remove": [removable] if removable else [],
         "name or remove what has no name: field": [
-            str(at) for at, name in enumerate(names, start=1) if not name.strip()
+            str(at) for at in unnamed if not removable
         ],
         f"{removal} what is not expected:": [
             quote_value(name)
@@ -403,6 +409,27 @@ def _list_name_faults(
         ],
     }
     return [f"{label} {_join_first(each)}" for label, each in lists.items() if each]
+
+
+def _describe_unnamed(unnamed: Sequence[int], count: int) -> str:
+    """Return the probable cause of the fields *unnamed* of a header of *count*, or ''.
+
+    >>> _describe_unnamed([8], 8), _describe_unnamed([4], 8)
+    ('the comma at the end of each line', '')
+    """
+    if unnamed == [1]:
+        return "the first column, perhaps the index of pandas"
+    is_end = list(unnamed) == list(range(count + 1 - len(unnamed), count + 1))
+    return f"{_name_last_commas(len(unnamed))} of each line" if unnamed and is_end else ""
+
+
+def _name_last_commas(count: int) -> str:
+    """Return the words for the last *count* commas of a line.
+
+    >>> _name_last_commas(1), _name_last_commas(2)
+    ('the comma at the end', 'the 2 commas at the end')
+    """
+    return "the comma at the end" if count == 1 else f"the {count} commas at the end"
 
 
 def _join_first(names: Sequence[str]) -> str:
