@@ -319,7 +319,11 @@ def print_rows(database: Path, check: str) -> None:
     from db.reporting.report import list_rows
 
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    for row in list_rows(database, check):
+
+    def print_note(note: str) -> None:
+        print_safely(f"ingest: note: {note}", file=sys.stderr)
+
+    for row in list_rows(database, check, on_note=print_note):
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(row)
         text = line.getvalue()

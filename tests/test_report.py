@@ -300,6 +300,13 @@ class PaymentsNotSupplied(ReportCase):
         self.assertEqual(without_count, dict.fromkeys(NEED_PAYMENTS, ("info", note)))
         self.assertEqual(render_markdown(report).count(f"| {note} |"), len(NEED_PAYMENTS))
 
+    def test_rows_of_a_check_that_does_not_apply_are_a_note(self) -> None:
+        name, path = "payments_match_order_status", self.make_shop(payments=[])
+        result = call(ingest.main, "--rows", name, "--database", path)
+        note = f"ingest: note: {name}: not applicable: payments.csv has no rows\n"
+        self.assertEqual((result.status, result.stderr), (0, note))
+        self.assertRegex(result.stdout, r"\Aorder_id,.*\n\Z")
+
     def test_needed_table_that_does_not_exist_is_named(self) -> None:
         query = Query("mine", {"Needs": "refunds."}, "", "db/checks/mine.sql", "")
         check = Check("mine", "Mine", "error", THRESHOLDS["error"], ["order_id"], query)

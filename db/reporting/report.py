@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -224,11 +224,7 @@ def run_checks(loaded: LoadedDatabase) -> list[Row]:
 
 def run_check(check: Check, loaded: LoadedDatabase) -> Findings:
     """Return what *check* finds; the rows are counted one by one, in constant memory."""
-    if check.name == SCHEMA_CHECK and loaded.has_different_schema:
-        note = "the data were loaded under another schema than db/schema.sql"
-        return Findings(check.key, None, [], note=note, is_applicable=False)
-    not_applicable = find_not_applicable(check, loaded.row_counts)
-    if not_applicable is not None:
+    if not_applicable := judge_applicability(check, loaded):
         return not_applicable
     try:
         columns, rows = open_rows(check, loaded)
@@ -236,6 +232,14 @@ def run_check(check: Check, loaded: LoadedDatabase) -> Findings:
         return Findings(columns, len(sample) + sum(1 for _ in rows), sample)
     except sqlite3.OperationalError as error:
         return Findings(check.key, None, [], note=explain_overflow(error))
+
+
+def judge_applicability(check: Check, loaded: LoadedDatabase) -> Findings | None:
+    """Return the findings of a *check* that does not apply to *loaded*, else None."""
+    if check.name == SCHEMA_CHECK and loaded.has_different_schema:
+        note = "the data were loaded under another schema than db/schema.sql"
+        return Findings(check.key, None, [], note=note, is_applicable=False)
+    return find_not_applicable(check, loaded.row_counts)
 
 
 def open_rows(
@@ -256,9 +260,12 @@ def open_rows(
     return BUILT_IN_COLUMNS[check.name], rows
 
 
-def list_rows(database: Path, name: str) -> Iterator[Sequence[Any]]:
+def list_rows(
+    database: Path, name: str, *, on_note: Callable[[str], None]
+) -> Iterator[Sequence[Any]]:
     """Yield the columns, then every breaking row, of the check *name* on *database*.
 
+    If the check does not apply, there are no rows, and *on_note* is called with the reason.
     Raise `DataError` if there is no such check, or the database cannot be read.
     """
     checks = {check.name: check for check in list_checks()}
@@ -272,9 +279,13 @@ def list_rows(database: Path, name: str) -> Iterator[Sequence[Any]]:
     with open_database(database, allow_damage=True) as connection:
         try:
             loaded = read_loaded(connection, has_digests=check.name == CONTENT_CHECK)
+            not_applicable = judge_applicability(check, loaded)
             columns, rows = open_rows(check, loaded)
             yield columns
-            yield from rows
+            if not_applicable:
+                on_note(f"{name}: {not_applicable.note}")
+            else:
+                yield from rows
         except sqlite3.OperationalError as error:
             file = check.query.file if check.query else check.name
             raise DataError(f"{file}: {explain_overflow(error)}.") from error
