@@ -166,9 +166,9 @@ def _verify_listed(
     for table, (sha256, fault) in hashes.items():
         name = f"{table}.csv"
         listed = find_listed_hash(manifest, name)
-        if listed is None:
+        if not listed:
             continue
-        differs = listed != f"sha256:{sha256}"
+        differs = listed != sha256
         changed = (
             f"{name} is not the file that {MANIFEST_NAME} describes. Make the files again:"
             " python generate_data.py --generate"

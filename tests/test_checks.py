@@ -299,7 +299,7 @@ BREAKS: dict[str, list[Break]] = {
             ("users.csv",),
             is_edit=True,
         )
-        for word in ("absent", "unlisted")
+        for word in ("absent", "unlisted", "not compared: no SHA-256")
     ],
     "key_is_positive": [
         Break(

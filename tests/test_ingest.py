@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -79,6 +81,37 @@ class Manifest(LoadCase):
         self.write_manifest({"license": [7], "seed": None, "resources": [{"path": "x"}]})
         self.load()
         self.assertEqual(self.compare("users.csv"), "unlisted")
+
+    def test_hash_of_another_program_is_compared_only_if_it_is_a_sha256(self) -> None:
+        data = (self.folder / "users.csv").read_bytes()
+        sha256 = hashlib.sha256(data).hexdigest()
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        not_compared = "not compared: no SHA-256"
+        for listed, answer in (
+            ({"hash": f"SHA256:{sha256.upper()}"}, "matches"),
+            ({"hash": sha256}, "matches"),
+            ({"hash": f"sha256:{sha256[:-1]}"}, "differs"),
+            ({"hash": md5}, not_compared),
+            ({"hash": f"md5:{md5}"}, not_compared),
+            ({}, not_compared),
+        ):
+            with self.subTest(listed):
+                self.write_manifest({"resources": [{"path": "./users.csv", **listed}]})
+                self.load()
+                self.assertEqual(self.compare("users.csv"), answer)
+                verified = call(
+                    ingest.main,
+                    "--verify",
+                    "--data-dir",
+                    self.folder,
+                    "--database",
+                    self.database,
+                    "--out-dir",
+                    self.folder,
+                )
+                link = re.search(r"(\w+)  datapackage.json -> users.csv", verified.stdout)
+                words = {"matches": "passed", "differs": "failed"}.get(answer)
+                self.assertEqual(link and link[1], words, verified)
 
     def test_manifest_with_an_impossible_day_is_rejected(self) -> None:
         for day in ("2025-13-45", "2026-02-31", "tomorrow", "٢٠٢٥-١٢-٣١", 7):

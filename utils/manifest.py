@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,26 +42,43 @@ def read_manifest(path: Path, *, remedy: str = _REMEDY) -> Manifest:
 def compare_with_manifest(manifest: Manifest, file_name: str, sha256: str) -> str:
     """Return how the file with this *sha256* compares with the manifest.
 
-    The answer is `matches`, `differs`, `unlisted` (the manifest does not list the file) or
-    `absent` (there is no manifest).
+    The answer is `matches`, `differs`, `unlisted` (the manifest does not list the file),
+    `not compared: no SHA-256` (it lists the file without one) or `absent` (there is no
+    manifest).
     """
     if manifest.sha256 is None:
         return "absent"
     listed = find_listed_hash(manifest, file_name)
     if listed is None:
         return "unlisted"
-    return "matches" if listed == f"sha256:{sha256}" else "differs"
+    if not listed:
+        return "not compared: no SHA-256"
+    return "matches" if listed == sha256 else "differs"
 
 
 def find_listed_hash(manifest: Manifest, file_name: str) -> str | None:
-    """Return the hash of the file in *manifest*: '' without a hash, None if not listed."""
+    """Return the SHA-256 of the file in *manifest*: '' without one, None if not listed."""
     for resource in manifest.document.get("resources") or []:
         path = resource.get("path")
+        is_file = isinstance(path, str) and posixpath.normpath(path) == file_name
         # The hash of a table in parts is the hash of the joined parts.
         is_in_parts = isinstance(path, list) and f"{resource.get('name')}.csv" == file_name
-        if path == file_name or is_in_parts:
-            return resource.get("hash") or ""
+        if is_file or is_in_parts:
+            return _read_sha256(resource.get("hash") or "")
     return None
+
+
+def _read_sha256(text: str) -> str:
+    """Return the digits of the SHA-256 *text*, or '' if it is a hash of another kind.
+
+    Other programs write other kinds: in a Data Package, a hash without a kind is an MD5.
+
+    >>> _read_sha256("SHA256:0AF1"), _read_sha256("md5:0af1"), _read_sha256("0af1")
+    ('0af1', '', '')
+    """
+    kind, _, digits = text.strip().lower().rpartition(":")
+    is_sha256 = kind in ("sha256", "sha-256") or (not kind and len(digits) == 64)
+    return digits if is_sha256 else ""
 
 
 def read_generator(manifest: dict[str, Any]) -> dict[str, Any]:

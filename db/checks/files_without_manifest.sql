@@ -1,6 +1,6 @@
--- Question: which files were loaded without a description in a manifest?
+-- Question: which loaded files were not compared with a manifest?
 -- Key: file.
--- Title: Files that no manifest describes
+-- Title: Files that were not compared with a manifest
 -- Severity: info
 SELECT
     submission_meta.subject AS file,
@@ -8,5 +8,5 @@ SELECT
 FROM submission_meta
 WHERE
     submission_meta.property = 'manifest'
-    AND submission_meta.value IN ('absent', 'unlisted')
+    AND submission_meta.value NOT IN ('matches', 'differs')
 ORDER BY file;
