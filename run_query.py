@@ -128,7 +128,6 @@ def _add_forecast_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--truth-dir",
         type=Path,
-        default=PROJECT_ROOT / "truth",
         metavar="DIR",
         help="folder of the ground truth (default: truth)",
     )
@@ -157,6 +156,8 @@ def find_option_conflict(args: argparse.Namespace) -> str | None:
     """Return why the options of *args* do not fit together, or None if they do."""
     if args.score and not args.forecast:
         return "--score evaluates the forecast; add --forecast"
+    if args.truth_dir is not None and not args.score:
+        return "--truth-dir is read for --score; add --score"
     if args.engine == "sqlite" and args.data_dir is not None:
         return "--data-dir is read by another engine; add --engine, or load the files"
     if args.engine != "sqlite" and args.database is not None:
@@ -200,7 +201,7 @@ def query_source(args: argparse.Namespace, options: Options) -> QueryOutcome:
     from queries.run_query import query_database, query_files
     from utils.engines.process import open_engine
 
-    truth_dir = args.truth_dir if args.score else None
+    truth_dir = args.truth_dir or PROJECT_ROOT / "truth" if args.score else None
     if args.engine == "sqlite":
         return query_database(
             args.database or DATABASE_PATH,

@@ -132,7 +132,7 @@ class Run(NamedTuple):
 
 @cache
 def run_known(*options: str) -> Run:
-    """Forecast the known shop with *options*, without a truth unless they name one."""
+    """Forecast the known shop with *options*; return the result and its files."""
     with tempfile.TemporaryDirectory() as name:
         result = call(
             run_query.main,
@@ -141,8 +141,6 @@ def run_known(*options: str) -> Run:
             "--out-dir",
             name,
             "--forecast",
-            "--truth-dir",
-            Path(name, "nowhere"),
             *options,
         )
         files = {path.name: path.read_bytes() for path in Path(name).iterdir()}

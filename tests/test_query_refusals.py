@@ -296,6 +296,10 @@ class WrongOption(RefusalCase):
             (["--by", "city"], "invalid choice: 'city'"),
             (["--cohort", "week"], "invalid choice: 'week'"),
             (["--score"], "--score evaluates the forecast; add --forecast"),
+            (
+                ["--forecast", "--truth-dir", "truth"],
+                "--truth-dir is read for --score; add --score",
+            ),
         ):
             with self.subTest(arguments):
                 result = self.run_query(*arguments)
