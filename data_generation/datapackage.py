@@ -180,7 +180,7 @@ def read_package(path: Path) -> Package:
     if version != FORMAT_VERSION:
         raise DataError(
             f"{path}: format_version is {version}, expected {FORMAT_VERSION}."
-            " Verify with the version of the project that made the files."
+            " Use the version of the project that made the files."
         )
     package = _parse_package(document)
     error_text = find_plan_error(package.plan)
@@ -228,3 +228,20 @@ def _find_table_error(names: Sequence[str]) -> str | None:
         f"resources list {', '.join(names[:MOST_NAMED])}, expected each of"
         f" {', '.join(known)} once at most"
     )
+
+
+def require_planned_users(
+    place: Path, plan: Plan, tables: Mapping[str, TableEntry | FileEntry]
+) -> None:
+    """Raise `DataError` unless *tables*, listed in *place*, have the users of *plan*.
+
+    A plan of a hundred million users is not carried out to compare a file of sixty.
+    """
+    if "users" not in tables:
+        return
+    rows = tables["users"].rows
+    if rows < plan.users or (rows > plan.users and plan.until == plan.end):
+        raise DataError(
+            f"{place}: users has {rows:,} rows, its plan {plan.users:,} users. Make the"
+            " files again with --generate."
+        )

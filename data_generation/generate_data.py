@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -18,9 +18,9 @@ from typing import IO, NamedTuple
 
 from data_generation.datapackage import (
     FileEntry,
-    TableEntry,
     describe_package,
     read_package,
+    require_planned_users,
 )
 from data_generation.model.orders import Ids
 from data_generation.plan import WHOLE, Part, Plan, Span, cut_days
@@ -42,7 +42,7 @@ from data_generation.workers import (
 )
 from utils.atomic_files import open_atomically
 from utils.contract import MANIFEST_NAME, read_contract
-from utils.helpers import DataError, hash_file, hash_files, render_json
+from utils.helpers import hash_file, hash_files, render_json
 
 COPY_BYTES = 1 << 20
 
@@ -278,7 +278,7 @@ def verify_shop(out_dir: Path, *, workers: int = 1) -> tuple[Plan, list[FileVerd
     `DataError` if the manifest is missing or has no plan of this format version.
     """
     plan, listed, _ = read_package(out_dir / MANIFEST_NAME)
-    _require_users(out_dir / MANIFEST_NAME, plan, listed)
+    require_planned_users(out_dir / MANIFEST_NAME, plan, listed)
     with tempfile.TemporaryDirectory() as folder:
         made = generate_shop(plan, Path(folder), tables=list(listed), workers=workers)
         manifest_sha256 = hash_file(Path(folder) / MANIFEST_NAME)
@@ -292,21 +292,6 @@ def verify_shop(out_dir: Path, *, workers: int = 1) -> tuple[Plan, list[FileVerd
         path = out_dir / MANIFEST_NAME
         verdicts.append(_compare_file(path.name, [path], manifest_sha256, None))
     return plan, verdicts
-
-
-def _require_users(path: Path, plan: Plan, listed: Mapping[str, TableEntry]) -> None:
-    """Raise `DataError` unless the manifest at *path* lists as many users as its *plan*.
-
-    A plan of a hundred million users is not carried out to compare a file of sixty.
-    """
-    if "users" not in listed:
-        return
-    rows = listed["users"].rows
-    if rows < plan.users or (rows > plan.users and plan.until == plan.end):
-        raise DataError(
-            f"{path}: users has {rows:,} rows, its plan {plan.users:,} users. Make the"
-            " files again with --generate."
-        )
 
 
 def _compare_file(

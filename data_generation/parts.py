@@ -19,6 +19,7 @@ from data_generation.datapackage import (
     TableEntry,
     describe_package,
     read_package,
+    require_planned_users,
 )
 from data_generation.plan import Part, Plan
 from utils.atomic_files import write_atomically
@@ -43,7 +44,7 @@ def join_parts(folder: Path) -> JoinedParts:
     """Write the manifest of the parts in *folder*.
 
     Raise `DataError`, without writing anything, if a part is missing, belongs to another
-    plan, or differs from its manifest.
+    plan, or differs from its manifest, and if all together lack users of the plan.
     """
     total = find_total(folder)
     plan, parts = read_parts(folder, total)
@@ -54,6 +55,7 @@ def join_parts(folder: Path) -> JoinedParts:
         )
         for table, files in by_table.items()
     }
+    require_planned_users(folder, plan, joined)
     document = describe_parts(plan, joined, by_table)
     write_atomically({folder / MANIFEST_NAME: render_json(document)})
     return JoinedParts(plan, total, list(joined.values()))

@@ -203,6 +203,23 @@ class JoinedParts(ShopCase):
         make_part(self.parts, 2, *USERS, "--tables", "users")
         self.refuse(f"{MANIFEST_NAME}.part-2-of-3: lists users, the first part users, ")
 
+    def test_plan_with_more_users_than_all_parts_have_is_refused(self) -> None:
+        for number in (1, 2, 3):
+            path = self.parts / f"{MANIFEST_NAME}.part-{number}-of-3"
+            document = read_json(path) | {"users": 99_999_999}
+            path.write_text(json.dumps(document), encoding="utf-8")
+        self.refuse(
+            f"{self.parts}: users has 150 rows, its plan 99,999,999 users.", "--generate"
+        )
+
+    def test_part_of_another_version_is_refused_without_words_of_other_actions(
+        self,
+    ) -> None:
+        path = self.parts / f"{MANIFEST_NAME}.part-1-of-3"
+        document = read_json(path) | {"format_version": 1}
+        path.write_text(json.dumps(document), encoding="utf-8")
+        self.refuse("format_version is 1, expected", "Use the version of the project")
+
     def test_folder_without_parts_is_refused(self) -> None:
         for path in self.parts.glob(f"{MANIFEST_NAME}.*"):
             path.unlink()
