@@ -145,6 +145,9 @@ def read_report(out_dir: Path) -> tuple[str, dict[str, Any]]:
     report = json.loads((out_dir / "report.json").read_text(encoding="utf-8"))
     # These name the engine, and the digest includes its name.
     del report["database"], report["provenance"]["submission_meta"]
+    # The command that lists the rows needs a database.
+    for check in report["checks"]:
+        del check["all_rows"]
     loader = report["provenance"].pop("loader")
     return json.dumps(report, indent=1), loader
 

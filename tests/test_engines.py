@@ -159,6 +159,15 @@ class DuckDbAnswers(EngineCase):
             break_file(self.folder)
         self.assert_found(list(FAULTS))
 
+    def test_report_proposes_no_command_that_needs_a_database(self) -> None:
+        self.copy_sample()
+        set_cell(self.folder, "users", 2, "email", "no address")
+        result = self.report(self.engine)
+        self.assertIn("Not sound", result.stdout)
+        for name in ("report.md", "report.json"):
+            text = (self.out_dir / name).read_text(encoding="utf-8")
+            self.assertNotIn("--rows", result.stdout + text)
+
     def test_query_refuses_each_fault(self) -> None:
         for name, (break_file, _, _) in FAULTS.items():
             with self.subTest(name):

@@ -174,7 +174,8 @@ def _describe_checks(
             findings = find_not_applicable(check, row_counts) or Findings(
                 columns[name], counts[name], samples.get(name, [])
             )
-        yield describe_check(check, findings)
+        # `--rows` lists them from a loaded database, which an engine does not have.
+        yield describe_check(check, findings) | {"all_rows": None}
 
 
 def _read_samples(session: Session) -> dict[str, list[list[Any]]]:

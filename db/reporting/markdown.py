@@ -158,7 +158,8 @@ def summarize_problems(problems: Sequence[Row]) -> list[str]:
     ]
     if len(problems) > SUMMARY_FINDINGS:
         lines.append(f"  and {len(problems) - SUMMARY_FINDINGS} more, see report.md")
-    return [*lines, f"  All rows: {problems[0]['all_rows']}"]
+    command = problems[0]["all_rows"]
+    return [*lines, f"  All rows: {command}"] if command else lines
 
 
 def summarize_kpis(report: Row) -> list[str]:
@@ -234,7 +235,8 @@ def render_findings(checks: Sequence[Row]) -> str:
         ]
         if check["sample"]:
             parts.append(render_table(columns, check["sample"]))
-        parts.append(f"All rows: `{check['all_rows']}`")
+        if check["all_rows"]:
+            parts.append(f"All rows: `{check['all_rows']}`")
     return "\n\n".join(["## Findings", *parts]) if parts else ""
 
 
