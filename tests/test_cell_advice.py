@@ -79,7 +79,8 @@ class Instants(unittest.TestCase):
             ("2024-01-02 10:00:00 UTC", "2024-01-02T10:00:00Z"),
             ("1704189600", "2024-01-02T10:00:00Z"),
             ("1704189600000", "2024-01-02T10:00:00Z"),
-            ("0024-01-02T10:00:00+00:00", "0024-01-02T10:00:00Z"),
+            ("2024-01-02  10:00:00+00", "2024-01-02T10:00:00Z"),
+            ("20240102T100000Z", "2024-01-02T10:00:00Z"),
         ):
             with self.subTest(cell):
                 self.assertEqual(explain_instant(cell), f"perhaps {spelling}")
@@ -93,12 +94,56 @@ class Instants(unittest.TestCase):
             ("01/02/2024 10:00", "which number is the month?"),
             ("2024-02-30T00:00:00Z", "2024-02-30 is not in the calendar"),
             ("2024-01-01T23:59:60Z", "'23:59:60Z' is not a time of day"),
+            ("2024-01-02 noon", "'noon' is not a time of day"),
+            ("2024-01-02T", "time and time zone are missing"),
             ("0001-01-01T00:00:00+01:00", ""),
             ("now", ""),
             ("2460000.5", ""),
         ):
             with self.subTest(cell):
                 self.assertEqual(explain_instant(cell), lack)
+
+    def test_date_with_a_time_zone_lacks_the_time_of_day(self) -> None:
+        for zone in ("Z", " UTC", " Z", "+10:00", "-05:00", " +0100", "GMT"):
+            with self.subTest(zone):
+                self.assertEqual(
+                    explain_instant(f"2024-01-02{zone}"), "the time of day is missing"
+                )
+
+    def test_time_of_day_that_people_write_is_not_called_another_thing(self) -> None:
+        for clock, advice in (
+            ("10:00 AM", "write the time of day in 24 hours; the time zone is missing"),
+            ("1:05:09 p.m. Z", "write the time of day in 24 hours"),
+            ("10:00:00 CET", "convert it from 'CET' to UTC"),
+            ("10:00 Europe/Berlin", "convert it from 'Europe/Berlin' to UTC"),
+            ("9:30", "write the hour in two digits; the time zone is missing"),
+            ("9:30+02:00", "write the hour in two digits"),
+            ("10:00:00 ?", "'?' is not a time zone"),
+        ):
+            with self.subTest(clock):
+                self.assertEqual(explain_instant(f"2024-01-02 {clock}"), advice)
+
+    def test_digits_that_may_be_a_date_are_no_seconds(self) -> None:
+        self.assertEqual(
+            explain_instant("2024010210"), "is it a date or seconds since 1970?"
+        )
+        self.assertEqual(explain_instant("20240102100000"), "")
+
+    def test_instant_that_the_loader_refuses_is_not_proposed(self) -> None:
+        self.assertEqual(
+            explain_instant("1900-01-01T00:00:00+01:00"),
+            "in UTC it is 1899-12-31T23:00:00Z, expected an instant of the years 1900 to"
+            " 2199",
+        )
+
+    def test_digits_of_another_script_are_not_called_a_wrong_date(self) -> None:
+        for cell in (
+            "\u0662\u0660\u0662\u0664-01-02",
+            "2024-01-0\u0662",
+            "\uff11\uff12/01/2024",
+        ):
+            with self.subTest(cell):
+                self.assertEqual(explain_instant(cell), "")
 
 
 class StatedCurrency(FaultCase):
