@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import date, timedelta
 from typing import Any
 
+import generate_data
 import ingest
 import run_query
 from db.loading.last_day import FAR_MONTHS, FAR_ONE_IN
@@ -226,6 +227,27 @@ class StatedDay(FaultCase):
                 self.assertIn(words, result.stderr)
 
 
+class GeneratedShops(ShopCase):
+    """A generated shop of few users has years without events, and no warning of them."""
+
+    def test_gap_in_a_generated_window_is_no_finding(self) -> None:
+        window = ("--start", "2019-01-01", "--end", "2024-12-31")
+        for seed in (3, 6):
+            with self.subTest(seed):
+                plan = ("--generate", "--users", "3", "--seed", seed, *window)
+                result = call(generate_data.main, *plan, "--out-dir", self.folder)
+                self.assertEqual(result.status, 0, result)
+                self.assertNotIn("last day", self.ingest().stderr)
+                with closing(sqlite3.connect(self.database)) as connection:
+                    checks = check_shop(connection)
+                found = [
+                    name
+                    for name, check in checks.items()
+                    if name.startswith("causality") and check["count"]
+                ]
+                self.assertEqual(found, [])
+
+
 class FarEvents(FaultCase):
     """Events far beyond all others are named in a warning; the load goes on.
 
@@ -278,6 +300,17 @@ class FarEvents(FaultCase):
         errors = self.ingest().stderr
         self.assertIn("users.csv:10: ", errors)
         self.assertIn("(also in lines 11, 12, 13, 14, …). No event", errors)
+
+    def test_one_mistyped_year_among_11_events_is_named(self) -> None:
+        for table, rows in (("orders", 3), ("order_items", 4), ("payments", 4)):
+            path = self.folder / f"{table}.csv"
+            lines = path.read_bytes().splitlines(keepends=True)
+            path.write_bytes(b"".join(lines[: rows + 1]))
+        self.edit("payments", set_cell(5, 7, "2052-02-14T20:31:00Z"))
+        self.assertIn("payments.csv:5: processed_at is '2052-02-14", self.ingest().stderr)
+        with closing(sqlite3.connect(self.database)) as connection:
+            check = check_shop(connection)["causality_far_after_other_events"]
+        self.assertEqual(check["sample"], [["payments", 4, "2052-02-14T20:31:00Z"]])
 
     def test_shop_that_opens_again_gives_no_warning(self) -> None:
         # Two of 25 events are more than one in 20.

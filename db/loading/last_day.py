@@ -22,9 +22,9 @@ from utils.database import is_date
 from utils.months import month_number, month_text
 
 # Events are far beyond the others if the month with events before them is more than 13
-# months earlier, and they are at most one event in 20.  A shop that sells in one season of
-# the year has no such gap; one that opens again soon has more than one event in 20.  The
-# check `causality_far_after_other_events` has the same figures.
+# months earlier, and they are a single event or at most one event in 20.  A shop that sells
+# in one season of the year has no such gap; one that opens again soon has more than one
+# event in 20.  The check `causality_far_after_other_events` has the same figures.
 FAR_MONTHS = 13
 FAR_ONE_IN = 20
 
@@ -95,10 +95,11 @@ def find_gap(
     if latest is None or not is_date(latest):
         return None
     total = sum(_count_rows(connection, table) for table, _ in events)
+    most_far = max(1, total // FAR_ONE_IN)
     # Mostly the last months have so many events that no gap needs to be searched.
     start = month_text(month_number(latest) - FAR_MONTHS)
     recent = sum(_count_from(connection, *event, start) for event in events)
-    if recent * FAR_ONE_IN > total:
+    if recent > most_far:
         return None
     gap = None
     next_day, later = latest, 0
@@ -108,7 +109,7 @@ def find_gap(
         if month_number(next_day) - month_number(last_day) > FAR_MONTHS:
             gap = EventGap(last_day, next_day, latest)
         later += count
-        if later * FAR_ONE_IN > total:
+        if later > most_far:
             break
         next_day = first_day
     return gap
