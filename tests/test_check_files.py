@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import tempfile
@@ -219,6 +220,7 @@ class InvalidTrendFile(ReportCase):
             ),
             ("SELECT AVG(user_id) AS x FROM users", "x of row 1 is 2.5, expected"),
             ("SELECT 1 AS n, 2 AS n", "more than one column is named n, expected"),
+            ("SELECT 1 AS is_complete", "is named is_complete, expected another name"),
         ):
             with self.subTest(select):
                 result = self.report_with(select)
@@ -232,3 +234,14 @@ class InvalidTrendFile(ReportCase):
     def test_integers_texts_and_missing_values_are_reported(self) -> None:
         result = self.report_with("SELECT 'a' AS name, NULL AS n_cents, 5 AS x_share")
         self.assertEqual((result.status, result.stderr), (0, ""))
+
+    def test_several_rows_of_one_month_are_all_reported(self) -> None:
+        rows = ["'2024-01' AS month, 'a' AS name, 1 AS n", "'2024-01', 'b', 2"]
+        rows += ["'2024-03', 'a', 3"]
+        result = self.report_with(" UNION ALL ".join(f"SELECT {row}" for row in rows))
+        self.assertEqual((result.status, result.stderr), (0, ""))
+        report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
+        found = [list(row.values()) for row in report["trends"]["mine"]["rows"]]
+        self.assertEqual(
+            found, [["2024-01", "a", 1, 1], ["2024-01", "b", 2, 1], ["2024-03", "a", 3, 0]]
+        )

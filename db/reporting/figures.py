@@ -157,10 +157,10 @@ def fill_months(rows: list[Row], as_of: str | None) -> list[Row]:
     """Return *rows* with a row of zeros for each month between them, and up to *as_of*.
 
     A month after a stated *as_of*, whose events fail a check, adds no months before it.
-    If a month is not of the calendar, return *rows* unchanged.
+    If a month is not of the calendar, or has several rows, return *rows* unchanged.
     """
     by_month = {row["month"]: row for row in rows}
-    if not all(map(is_month, by_month)):
+    if len(by_month) < len(rows) or not all(map(is_month, by_month)):
         return rows
     last_month = as_of[:7] if as_of else max(by_month)
     first, last = month_number(min(last_month, *by_month)), month_number(last_month)

@@ -432,14 +432,19 @@ def name_cells(
 ) -> list[Row]:
     """Return the *rows* of the trend *query*, each cell by the name of its column.
 
-    Raise `DataError` if two columns have one name, or a cell has another type than its
-    column has in a report.
+    Raise `DataError` if two columns have one name, one is `is_complete`, or a cell has
+    another type than its column has in a report.
     """
     for column in columns:
         if columns.count(column) > 1:
             raise DataError(
                 f"{query.file}: more than one column is named {column}, expected different"
                 " names. Correct its SQL."
+            )
+        if column == "is_complete":
+            raise DataError(
+                f"{query.file}: a column is named is_complete, expected another name: the"
+                " report adds it to months. Correct its SQL."
             )
     named = [dict(zip(columns, row, strict=True)) for row in rows]
     for number, row in enumerate(named, start=1):
