@@ -427,6 +427,19 @@ class Verification(CommandCase):
                 self.assertIn(words, result.stderr)
                 self.assertIn("--generate", result.stderr)
 
+    def test_second_value_of_a_repeated_key_does_not_replace_the_first(self) -> None:
+        self.generate("--users", 2)
+        manifest = self.folder / MANIFEST_NAME
+        text = manifest.read_text(encoding="utf-8")
+        for old in ('"seed": 42', '"name": "orders"'):
+            with self.subTest(old):
+                self.assertIn(old, text)
+                manifest.write_text(text.replace(old, f"{old}, {old}"), encoding="utf-8")
+                result = self.verify()
+                self.assertEqual((result.status, result.stdout), (1, ""))
+                key = old.split('"')[1]
+                self.assertIn(f"it has '{key}' twice in one object", result.stderr)
+
     def test_other_format_version_or_invalid_plan_is_refused(self) -> None:
         self.generate("--users", 2)
         manifest = self.folder / MANIFEST_NAME

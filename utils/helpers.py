@@ -153,11 +153,17 @@ def parse_json(text: str) -> Any:
     """Return the JSON document in *text*.
 
     Raise `ValueError` for invalid JSON, for what UTF-8 or arithmetic cannot hold (half of a
-    character, NaN, infinity), and for more than `MOST_LEVELS` levels.
+    character, NaN, infinity), for a key that an object has twice, and for more than
+    `MOST_LEVELS` levels.
     """
     too_deep = f"it has more than {MOST_LEVELS} levels"
     try:
-        document = json.loads(text, parse_float=_parse_finite, parse_constant=_parse_finite)
+        document = json.loads(
+            text,
+            object_pairs_hook=_build_object,
+            parse_float=_parse_finite,
+            parse_constant=_parse_finite,
+        )
     except RecursionError as error:
         raise ValueError(too_deep) from error
     level = [document]
@@ -172,6 +178,15 @@ def parse_json(text: str) -> Any:
         except UnicodeEncodeError as error:
             raise ValueError("it contains half of a character") from error
     return document
+
+
+def _build_object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for name, value in members:
+        if name in content:
+            raise ValueError(f"it has {name[:30]!r} twice in one object")
+        content[name] = value
+    return content
 
 
 def _parse_finite(text: str) -> float:
