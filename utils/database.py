@@ -352,7 +352,8 @@ def _list_rules(connection: sqlite3.Connection, contract: Contract) -> set[tuple
             (f"the reference of {table.name}.{column}", to) for column, to in references
         }
         sql = next(
-            each.sql for each in found if (each.kind, each.name) == ("table", table.name)
+            (each.sql for each in found if (each.kind, each.name) == ("table", table.name)),
+            "",
         )
         rules |= {(f"CHECK {rule.name}", rule.expression) for rule in read_rules(sql or "")}
     return rules
