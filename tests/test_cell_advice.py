@@ -55,11 +55,40 @@ class Amounts(unittest.TestCase):
             ("1250 JPY", None, "perhaps 1250"),
             ("12.50", "JPY", "it has a fraction of a cent"),
             ("12.5", "KWD", "perhaps 12500"),
-            ("12.50 KWD", "EUR", "perhaps 12500"),
+            ("12.50 KWD", "KWD", "perhaps 12500"),
+            ("€12.50", "EUR", "perhaps 1250"),
+            ("$12.50", "USD", "perhaps 1250"),
+            ("₩1,250", None, "perhaps 1250"),
             ("1,250.500 KWD", None, "perhaps 1250500"),
         ):
             with self.subTest(cell, currency=currency):
                 self.assertEqual(explain_amount(cell, currency), advice)
+
+    def test_amount_in_another_currency_is_named_and_not_converted(self) -> None:
+        for cell, code, currency in (
+            ("12.50 EUR", "EUR", "JPY"),
+            ("€12.50", "EUR", "USD"),
+            ("12.50 KWD", "KWD", "EUR"),
+        ):
+            with self.subTest(cell, currency=currency):
+                self.assertEqual(
+                    explain_amount(cell, currency),
+                    f"it is in {code}, not in {currency}: convert it, or correct the"
+                    " currency",
+                )
+
+    def test_number_with_letters_of_no_currency_gets_no_guess(self) -> None:
+        for cell in (
+            "l2.50",
+            "12.50 kg",
+            "12.50 CR",
+            "12.50x",
+            "O.50",
+            "12.50 EURO",
+            "€12 USD",
+        ):
+            with self.subTest(cell):
+                self.assertEqual(explain_amount(cell, None), "")
 
     def test_text_that_is_no_amount_gets_no_advice(self) -> None:
         for cell in ("", "-", "abc", "nan", "1,2,3", "1.2.50", "9" * 19, "9" * 5000, "(5"):

@@ -15,10 +15,17 @@ NO_FIGURE = "–"
 # A value in a message is cut to this many characters.
 MAX_VALUE_CHARACTERS = 60
 
-# The currencies with another number of digits after the decimal point than two: the column
-# "minor unit" in list one of ISO 4217, which its maintenance agency, SIX, publishes.
+# The currencies by the number of digits after the decimal point: the column "minor unit" in
+# list one of ISO 4217, which its maintenance agency, SIX, publishes.
 _CURRENCIES_BY_DIGITS = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN"
+    " BZD CAD CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL"
+    " GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK"
+    " LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO"
+    " NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE"
+    " SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES"
+    " WST XCD XCG YER ZAR ZMW ZWG",
     3: "BHD IQD JOD KWD LYD OMR TND",
     4: "CLF UYW",
 }
@@ -38,6 +45,15 @@ def count_minor_digits(currency: str | None) -> int:
     (2, 0, 3)
     """
     return _DIGITS.get(currency or "", 2)
+
+
+def is_currency(code: str) -> bool:
+    """Return whether *code* is that of a currency in ISO 4217.
+
+    >>> is_currency("EUR"), is_currency("kg")
+    (True, False)
+    """
+    return code in _DIGITS
 
 
 def format_money(cents: float | None, currency: str | None) -> str:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from utils.formats import count_minor_digits
+from utils.formats import count_minor_digits, is_currency
 
 # An amount: perhaps with a currency before or after it, a sign, or the brackets of
 # accounts.  A number begins and ends with a digit.
@@ -16,8 +16,26 @@ _AMOUNT = re.compile(
 )
 _SIGN_FIRST = re.compile(r"([+-])\s*([^\d\s.,()+-]{1,3})\s*")
 
-# The letters of a code of ISO 4217.
-_CODE_LENGTH = 3
+# The currency of a symbol that no other one has, and symbols of letters that several have.
+_SYMBOLS = {
+    "€": "EUR",
+    "₩": "KRW",
+    "₫": "VND",
+    "₹": "INR",
+    "₺": "TRY",
+    "₽": "RUB",
+    "₴": "UAH",
+    "₪": "ILS",
+    "zł": "PLN",
+    "Kč": "CZK",
+    "Ft": "HUF",
+    "R$": "BRL",
+    "US$": "USD",
+    "NZ$": "NZD",
+    "HK$": "HKD",
+    "A$": "AUD",
+}
+_SHARED_SYMBOLS = {"kr", "Kr", "Fr", "Rs"}
 
 # Thousands in groups, then perhaps decimals after another separator.
 _GROUPED = re.compile(r"\d{1,3}([.,'\s])\d{3}(?:\1\d{3})*(?:(?!\1)[.,]\d{1,3})?")
@@ -34,8 +52,8 @@ _MOST_CHARACTERS, _MOST_DIGITS = 40, 18
 def explain_amount(cell: str, currency: str | None) -> str:
     """Return what *cell* means in cents, the question that decides, or ''.
 
-    A cent is the smallest unit of the *currency*: the one that the cell names, or else the
-    given one.
+    A cent is the smallest unit of the *currency*, if it is known, or else of the one that
+    the cell names.
 
     >>> [explain_amount(cell, None) for cell in ("€12.50", "1.250,5", "abc")]
     ['perhaps 1250', 'perhaps 125050', '']
@@ -50,12 +68,29 @@ def explain_amount(cell: str, currency: str | None) -> str:
     found = _AMOUNT.fullmatch(text)
     if found is None or bool(found["open"]) != bool(found["close"]):
         return ""
-    named = found["before"] + found["after"]
-    if not all(each.isalpha() or unicodedata.category(each) == "Sc" for each in named):
+    marks = [mark for mark in (found["before"], found["after"]) if mark]
+    codes = {_find_currency(mark) for mark in marks}
+    named = next(filter(None, codes), None)
+    if None in codes or codes - {"", named}:
         return ""
+    if named and currency and named != currency:
+        return f"it is in {named}, not in {currency}: convert it, or correct the currency"
     minus = "-" if found["sign"] == "-" or found["open"] else ""
-    digits = count_minor_digits(named if len(named) == _CODE_LENGTH else currency)
-    return _explain_number(found["number"], minus, digits, has_unit=bool(named))
+    digits = count_minor_digits(named or currency)
+    return _explain_number(found["number"], minus, digits, has_unit=bool(marks))
+
+
+def _find_currency(mark: str) -> str | None:
+    """Return the code of the currency *mark*, '' if several have it, or None.
+
+    >>> [_find_currency(mark) for mark in ("USD", "€", "$", "kg")]
+    ['USD', 'EUR', '', None]
+    """
+    if is_currency(mark):
+        return mark
+    is_sign = len(mark) == 1 and unicodedata.category(mark) == "Sc"
+    is_shared = is_sign or mark in _SHARED_SYMBOLS
+    return _SYMBOLS.get(mark, "" if is_shared else None)
 
 
 def _normalize(cell: str) -> str:
