@@ -111,21 +111,22 @@ def _refuse_other_part(
     path: Path, part: Part, tables: Mapping[str, TableEntry], stated: Part | None
 ) -> None:
     """Raise `DataError` unless the manifest at *path* states *part* and lists its files."""
+    found = f"part {stated.number} of {stated.total}" if stated else "no part"
+    expected = f"part {part.number} of {part.total}"
     if stated == part:
         others = (
-            entry.paths[0]
+            (entry.paths, part.name_file(table))
             for table, entry in tables.items()
             if entry.paths != (part.name_file(table),)
         )
-        found = next(others, "")
-    else:
-        found = f"part {stated.number} of {stated.total}" if stated else "no part"
-    if found:
-        raise DataError(
-            f"{path}: lists {found}, expected part {part.number} of {part.total}. Make it"
-            f" again with --generate --part {part.number}/{part.total} and the same"
-            " options."
-        )
+        paths, expected = next(others, ((), ""))
+        if not paths:
+            return
+        found = paths[0] if len(paths) == 1 else f"{len(paths)} files"
+    raise DataError(
+        f"{path}: lists {found}, expected {expected}. Make it again with --generate --part"
+        f" {part.number}/{part.total} and the same options."
+    )
 
 
 def _refuse_missing(folder: Path, paths: Sequence[Path]) -> None:

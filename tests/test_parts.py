@@ -149,9 +149,12 @@ class JoinedParts(ShopCase):
         (self.parts / names[1]).write_bytes(first)
         self.refuse(f"{names[0]}: lists part 3 of 3, expected part 2 of 3", "--part 2/3")
 
-    def test_part_that_lists_files_of_another_part_is_refused(self) -> None:
-        self.edit_part(2, path="users.csv.part-3-of-3")
-        self.refuse(".part-2-of-3: lists users.csv.part-3-of-3, expected part 2 of 3")
+    def test_part_that_lists_other_files_is_refused_with_the_name_of_its_own(self) -> None:
+        own, other = "users.csv.part-2-of-3", "users.csv.part-3-of-3"
+        for path, found in ((other, other), ([own, other], "2 files")):
+            with self.subTest(path):
+                self.edit_part(2, path=path)
+                self.refuse(f".part-2-of-3: lists {found}, expected {own}.", "--part 2/3")
 
     def test_bytes_and_rows_that_a_part_does_not_have_are_refused(self) -> None:
         for number in (1, 2, 3):
