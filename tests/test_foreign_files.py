@@ -10,6 +10,7 @@ import sqlite3
 import zipfile
 from contextlib import closing
 
+from db.loading.records import find_other_encoding
 from tests.fault_case import FaultCase, put, set_line, swap_bytes
 
 UNCHECKED = "; its rows were not checked; references to users.csv were not checked"
@@ -60,6 +61,26 @@ class Containers(FaultCase):
         self.expect(b"PAR1\x15\x04\x15\x00" + bytes(40) + b"PAR1", "a Parquet file")
         self.expect(b"%PDF-1.7\n", "a PDF document")
         self.expect(b'[{"user_id": 1}]', "a JSON document")
+
+    def test_image_program_or_rtf_document_renamed_to_csv_is_named(self) -> None:
+        size = b"\0\0\0\rIHDR" + bytes(200)
+        self.expect(b"\x89PNG\r\n\x1a\n" + size, "an image", "get the table itself")
+        self.expect(b"\xff\xd8\xff\xe0" + size, "an image")
+        self.expect(b"\x7fELF\x02\x01\x01" + bytes(300), "a program, expected CSV")
+        self.expect(b"{\\rtf1\\ansi user_id,email}", "an RTF document, expected CSV")
+
+    def test_bytes_of_no_text_are_not_called_an_encoding(self) -> None:
+        for head in (b"\x01\x02" + bytes(200), b"\x07\0" * 100, bytes(300)):
+            with self.subTest(head[:4]):
+                self.assertIsNone(find_other_encoding(head))
+
+    def test_text_of_another_encoding_is_named_without_a_mark(self) -> None:
+        text = "user_id,city\r\n1,Dvo\u0159\u00e1kov \u2013 \U0001f600\n" * 9
+        for codec in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+            for cut in (0, 1, 2, 3):
+                with self.subTest(codec, cut=cut):
+                    head = text.encode(codec)[: 256 - cut]
+                    self.assertEqual(find_other_encoding(head), codec[:6].upper())
 
     def test_page_saved_instead_of_the_download_is_named(self) -> None:
         for page in (

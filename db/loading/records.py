@@ -90,9 +90,20 @@ def find_other_encoding(head: bytes) -> str | None:
     # In text of mostly Western letters every other byte is NUL, or three of four.
     sample = head[:_HEAD_BYTES]
     nul_share = sample.count(0) / len(sample) if sample else 0
-    if 0.7 < nul_share < 1:
-        return "UTF-32"
-    return "UTF-16" if 0.4 < nul_share <= 0.7 else None
+    name = "UTF-32" if nul_share > 0.7 else "UTF-16"
+    is_likely = nul_share > 0.4 and any(
+        _is_text(sample, f"{name}-{order}") for order in ("LE", "BE")
+    )
+    return name if is_likely else None
+
+
+def _is_text(sample: bytes, encoding: str) -> bool:
+    """Return whether *sample*, which may be cut, is text that begins as a header does."""
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return text[:1].isascii() and "".join(text.split()).isprintable()
 
 
 class RecordReader(Iterator[Record]):

@@ -26,6 +26,8 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _EXPORT = "export the table as CSV"
 _EXPORT_SHEET = "open it and save its sheet as CSV in UTF-8"
 _DECOMPRESS = "decompress it"
+_GET_TABLE = "get the table itself as CSV"
+_REPLACE = "replace it with the CSV file"
 
 # The more special ones first; the starts are those of Unix's `file`.
 _SIGNATURES = (
@@ -43,7 +45,11 @@ _SIGNATURES = (
     Signature((b"PAR1",), b"\x15", "a Parquet file", _EXPORT),
     Signature((b"ARROW1", b"FEA1"), b"\0", "an Arrow file", _EXPORT),
     Signature((b"SQLite format 3\0",), b"", "an SQLite database", _EXPORT),
-    Signature((b"%pdf-",), b"", "a PDF document", "get the table itself as CSV"),
+    Signature((b"%pdf-",), b"", "a PDF document", _GET_TABLE),
+    Signature((b"{\\rtf",), b"", "an RTF document", _GET_TABLE),
+    Signature((b"\x89PNG", b"\xff\xd8\xff", b"GIF8"), b"", "an image", _GET_TABLE),
+    Signature((b"\x7fELF",), b"", "a program", _REPLACE),
+    Signature((b"MZ",), b"This program", "a program", _REPLACE),
     Signature(
         (b"<!doctype html", b"<html", b"<head", b"<body", b"<table"),
         b"",
