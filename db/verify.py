@@ -90,6 +90,11 @@ def _verify_database(
 ) -> Iterator[Verification]:
     with open_database(database, allow_damage=True) as connection:
         provenance = read_provenance(connection)
+        if not provenance:
+            raise UnusableDatabase(
+                f"{database}: {PROVENANCE_TABLE} has no row, so there is nothing to compare"
+                f" the files with. {LOAD_AGAIN}"
+            )
         loaded = find_loaded_contract(connection, contract, provenance)
         require_columns(connection, database, loaded)
         hashes = {

@@ -316,6 +316,17 @@ class ChangedCell(VerifyCase):
             self.find_failed()["database -> submission_meta"],
         )
 
+    def test_emptied_provenance_is_not_blamed_on_the_files(self) -> None:
+        self.manipulate("DELETE FROM submission_meta")
+        failed = self.find_failed()
+        self.assertIn(
+            f"{self.database}: submission_meta has no row, so there is nothing to compare"
+            " the files with. Load the files again: python ingest.py --ingest",
+            failed["CSV files -> database"],
+        )
+        self.assertNotIn("users.csv -> users", failed)
+        self.assertIn("database -> report.json", failed)
+
     def test_changed_digit_of_a_csv_file_is_found(self) -> None:
         for table in read_contract().tables:
             with self.subTest(table.name):
