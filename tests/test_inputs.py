@@ -71,6 +71,38 @@ class InputFolder(ShopCase):
         self.assertEqual(len(lines), 10)
         self.assertNotIn("generate_data.py", "".join(lines))
 
+    def test_columns_decide_before_the_name_and_no_name_is_proposed_twice(self) -> None:
+        _, _, orders, items, _ = read_contract().tables
+        self.put_files(
+            orders_items__csv=",".join(items.column_names) + "\n",
+            orders_old__csv="order_id,note\n",
+            **{"payments.txt": "payment_id\n", "payments-old.txt": "payment_id\n"},
+            purchases__csv=",".join(orders.column_names) + "\n",
+        )
+        ends = {
+            line.split("'")[1]: line.partition("; ")[2]
+            for line in self.list_lines()
+            if line.startswith("  '")
+        }
+        self.assertEqual(
+            ends,
+            {
+                "orders_items.csv": "perhaps rename it to order_items.csv",
+                "orders_old.csv": "",
+                "payments-old.txt": "",
+                "payments.txt": "rename it to payments.csv",
+                "purchases.csv": "perhaps rename it to orders.csv",
+            },
+        )
+
+    def test_file_with_the_columns_of_a_table_that_is_there_is_not_proposed(self) -> None:
+        self.put_files(
+            order_items__csv="",
+            orders_items__csv=",".join(read_contract().tables[3].column_names) + "\n",
+        )
+        (line,) = (line for line in self.list_lines() if "orders_items" in line)
+        self.assertNotIn("rename", line)
+
     def test_file_in_another_case_is_named(self) -> None:
         self.put_files(Users__CSV="user_id,email,name\n")
         if (self.folder / "data" / "users.csv").exists():

@@ -28,11 +28,17 @@ _LEAST_SHARE = 0.5
 
 
 class OtherFile(NamedTuple):
-    """A file that is none of the contract; *table* is the missing one it probably holds."""
+    """A file that is none of the contract; *table* is the missing one it probably holds.
+
+    *fit* is the share of the table's columns that its header resembles, and whether it has
+    the table's name; *proposal* is how to rename it, or ''.
+    """
 
     name: str
     description: str
     table: Table | None
+    fit: tuple[float, bool] = (0, False)
+    proposal: str = ""
 
 
 def require_files(contract: Contract, data_dir: Path) -> None:
@@ -65,7 +71,7 @@ def _find_remedy(contract: Contract, missing: Sequence[Table], data_dir: Path) -
     proposal = _propose_join(missing, data_dir) or _propose_folder(names, data_dir)
     if proposal:
         return proposal
-    others, more = _find_others(data_dir, missing, {*names})
+    others, more = _find_others(contract, missing, data_dir)
     is_new = len(missing) == len(names) and not any(other.table for other in others)
     if is_new and data_dir.resolve() == PROJECT_ROOT:
         return (
@@ -105,22 +111,34 @@ def _propose_folder(names: Sequence[str], data_dir: Path) -> str:
 
 
 def _find_others(
-    data_dir: Path, missing: Sequence[Table], known: set[str]
+    contract: Contract, missing: Sequence[Table], data_dir: Path
 ) -> tuple[list[OtherFile], int]:
-    """Return the files in *data_dir* that may hold a table, without those called *known*.
+    """Return the files in *data_dir* that may hold a table, without those of *contract*.
 
     Those that probably hold one of the *missing* tables come first.  Of many files only
     the first are returned, and the number of the others.
     """
+    known = {f"{table.name}.csv" for table in contract.tables}
     paths = [
         path
         for path in data_dir.iterdir()
         if path.name not in known and _ENDS.search(path.name) and path.is_file()
     ]
     paths.sort(key=lambda path: (not _find_named(path.name.lower(), missing), path.name))
-    others = [_describe_file(path, missing) for path in paths[:_MOST_OTHERS]]
+    others = [_describe_file(path, contract, missing) for path in paths[:_MOST_OTHERS]]
     others.sort(key=lambda other: other.table is None)
-    return others, len(paths) - len(others)
+    return _propose_once(others), len(paths) - len(others)
+
+
+def _propose_once(others: Sequence[OtherFile]) -> list[OtherFile]:
+    """Return *others*, of which only the one that fits best is proposed for a table."""
+    best: dict[Table | None, OtherFile] = {}
+    for other in sorted(others, key=lambda other: other.fit):
+        best[other.table] = other
+    return [
+        other if other is best[other.table] else other._replace(proposal="")
+        for other in others
+    ]
 
 
 def _describe_others(others: Sequence[OtherFile], more: int) -> list[str]:
@@ -129,12 +147,12 @@ def _describe_others(others: Sequence[OtherFile], more: int) -> list[str]:
         return ["The folder has no other CSV file."]
     return [
         "Found instead:",
-        *(f"  {other.name}: {other.description}" for other in others),
+        *(f"  {other.name}: {other.description}{other.proposal}" for other in others),
         *([f"  and {count_noun(more, 'more file')}"] if more else []),
     ]
 
 
-def _describe_file(path: Path, missing: Sequence[Table]) -> OtherFile:
+def _describe_file(path: Path, contract: Contract, missing: Sequence[Table]) -> OtherFile:
     """Return what the file *path* is, and which of the *missing* tables it may hold."""
     try:
         with open(path, "rb") as file:
@@ -143,31 +161,32 @@ def _describe_file(path: Path, missing: Sequence[Table]) -> OtherFile:
         return OtherFile(quote_value(path.name), f"cannot be read: {error.strerror}", None)
     stem = normalize_name(_ENDS.sub("", path.name))
     line = (head.decode("utf-8-sig", "replace").splitlines() or [""])[0]
-    table = _find_table(stem, line, missing)
     signature = find_signature(head)
     if signature is not None:
         description = f"{signature.name}; {signature.remedy}"
-    else:
-        description = f"begins {quote_value(line)}" if line else "is empty"
-    if table is not None and signature is None:
-        verb = "rename it to" if stem == table.name else "perhaps rename it to"
-        description += f"; {verb} {table.name}.csv"
-    return OtherFile(quote_value(path.name), description, table)
+        named = _find_named(stem, missing)
+        return OtherFile(quote_value(path.name), description, named)
+    description = f"begins {quote_value(line)}" if line else "is empty"
+    shares = _compare_columns(line, contract.tables)
+    similar = max(contract.tables, key=lambda table: shares[table])
+    is_clear = shares[similar] >= _LEAST_SHARE
+    table = similar if is_clear else _find_named(stem, missing)
+    if table is None or table not in missing:
+        return OtherFile(quote_value(path.name), description, None)
+    is_named = stem == table.name
+    proposal = f"; {'' if is_named else 'perhaps '}rename it to {table.name}.csv"
+    fit = (shares[table], is_named)
+    return OtherFile(quote_value(path.name), description, table, fit, proposal)
 
 
-def _find_table(stem: str, line: str, missing: Sequence[Table]) -> Table | None:
-    """Return the *missing* table whose name is in *stem* or whose columns are in *line*."""
-    named = _find_named(stem, missing)
-    if named is not None:
-        return named
+def _compare_columns(line: str, tables: Sequence[Table]) -> dict[Table, float]:
+    """Return the share of the columns of each of *tables* that the header *line* names."""
     delimiter = next((each for each in (",", *DELIMITERS) if each in line), ",")
     names = [name for name in line.split(delimiter) if name.strip()]
-    shares = {
+    return {
         table: len(pair_names(names, table.column_names)) / len(table.columns)
-        for table in missing
+        for table in tables
     }
-    table = max(missing, key=lambda table: shares[table])
-    return table if shares[table] >= _LEAST_SHARE else None
 
 
 def _find_named(stem: str, missing: Sequence[Table]) -> Table | None:
