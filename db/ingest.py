@@ -21,7 +21,7 @@ from db.loading.faults import (
     require_writable,
 )
 from db.loading.inputs import require_files
-from db.loading.last_day import find_last_day, warn_of_far_events
+from db.loading.last_day import find_last_day, warn_of_far_day, warn_of_far_events
 from db.loading.loader import (
     LoadedFile,
     OnRead,
@@ -250,7 +250,9 @@ def _build_database(load: _Load) -> list[LoadedFile]:
         loaded.sort(key=lambda file: names.index(file.name))
         as_of = find_last_day(connection, contract, load.manifest.last_day)
         record_provenance(connection, contract, loaded, load.manifest, as_of)
-        if not load.manifest.last_day:
+        if load.manifest.last_day:
+            loaded = warn_of_far_day(connection, contract, loaded, load.manifest)
+        else:
             loaded = warn_of_far_events(connection, contract, data_dir, loaded, as_of)
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = DELETE")

@@ -180,6 +180,14 @@ BREAKS: dict[str, list[Break]] = {
         # The median of 1, 2, 10, 10, 12 and 40 is 10, and 21 is more than twice as much.
         Break(add_cohorts(21, 40, 10, 12, 10), ("2023-01",)),
     ],
+    "causality_stated_day_far_after_events": [
+        Break(
+            "DELETE FROM submission_meta WHERE property = 'seed';"
+            "INSERT INTO submission_meta VALUES ('generator', 'window_end', '2025-05-01')",
+            ("2025-05-01",),
+            is_edit=True,
+        ),
+    ],
     "coverage_orders_without_goods": [
         Break("DELETE FROM order_items WHERE order_item_id = 10", (8,)),
         Break(

@@ -175,6 +175,32 @@ class StatedDay(FaultCase):
         clv = self.query_shop()["summary"]["clv"]
         self.assertEqual([record["cohort_count"] for record in clv], [0, 0, 0, 0])
 
+    def test_mistyped_stated_day_is_named_by_load_and_report(self) -> None:
+        self.write_all()
+        stated_day_check = "causality_stated_day_far_after_events"
+        for day, count in (("2052-12-31", 1), ("2025-05-01", 1), ("2025-04-30", 0)):
+            for options in (("--as-of", day), ()):
+                with self.subTest(day, options=options):
+                    text = json.dumps({} if options else {"window": {"end": day}})
+                    (self.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+                    errors = self.ingest(*options).stderr
+                    self.assertEqual(errors.count(f"the stated last day, {day}, is"), count)
+                    with closing(sqlite3.connect(self.database)) as connection:
+                        check = check_shop(connection)[stated_day_check]
+                    self.assertEqual(
+                        check["sample"], [[day, "2024-03-14T00:00:00Z"]] * count
+                    )
+
+    def test_warning_of_a_mistyped_stated_day_has_its_distance(self) -> None:
+        self.write_all()
+        self.assertEqual(
+            self.ingest("--as-of", "2052-12-31").stderr,
+            "ingest: warning: orders.csv: the stated last day, 2052-12-31, is 10,519 days"
+            " after the last event (2024-03-14); months without events make cohorts old"
+            " enough for a CLV. Correct --as-of, or the end of the window in"
+            " datapackage.json.\n",
+        )
+
     def test_order_and_refund_after_the_stated_day_do_not_count(self) -> None:
         self.ingest("--as-of", "2024-02-15")
         document = self.query_shop()
@@ -230,22 +256,30 @@ class StatedDay(FaultCase):
 class GeneratedShops(ShopCase):
     """A generated shop of few users has years without events, and no warning of them."""
 
+    def test_end_of_a_generated_window_without_events_is_no_finding(self) -> None:
+        window = ("--start", "2018-01-01", "--end", "2020-12-31", "--until", "2022-07-31")
+        self.assert_no_finding(1, 1, *window)
+
     def test_gap_in_a_generated_window_is_no_finding(self) -> None:
         window = ("--start", "2019-01-01", "--end", "2024-12-31")
         for seed in (3, 6):
             with self.subTest(seed):
-                plan = ("--generate", "--users", "3", "--seed", seed, *window)
-                result = call(generate_data.main, *plan, "--out-dir", self.folder)
-                self.assertEqual(result.status, 0, result)
-                self.assertNotIn("last day", self.ingest().stderr)
-                with closing(sqlite3.connect(self.database)) as connection:
-                    checks = check_shop(connection)
-                found = [
-                    name
-                    for name, check in checks.items()
-                    if name.startswith("causality") and check["count"]
-                ]
-                self.assertEqual(found, [])
+                self.assert_no_finding(3, seed, *window)
+
+    def assert_no_finding(self, users: int, seed: int, *window: str) -> None:
+        """Generate and load a shop; fail if a day of it is found to be wrong."""
+        plan = ("--generate", "--users", users, "--seed", seed, *window)
+        result = call(generate_data.main, *plan, "--out-dir", self.folder)
+        self.assertEqual(result.status, 0, result)
+        self.assertNotIn("last day", self.ingest().stderr)
+        with closing(sqlite3.connect(self.database)) as connection:
+            checks = check_shop(connection)
+        found = [
+            name
+            for name, check in checks.items()
+            if name.startswith("causality") and check["count"]
+        ]
+        self.assertEqual(found, [])
 
 
 class FarEvents(FaultCase):
@@ -318,12 +352,15 @@ class FarEvents(FaultCase):
         self.edit("payments", set_cell(14, 7, "2052-03-12T20:00:10Z"))
         self.assertEqual(self.ingest().stderr, "")
 
-    def test_check_of_the_report_has_the_figures_of_the_load(self) -> None:
-        path = CHECKS_DIR / "causality_far_after_other_events.sql"
-        sql = path.read_text(encoding="utf-8")
-        (months,) = re.findall(r"previous_number > (\d+)", sql)
+    def test_checks_of_the_report_have_the_figures_of_the_load(self) -> None:
+        sql = "".join(
+            (CHECKS_DIR / f"causality_{name}.sql").read_text(encoding="utf-8")
+            for name in ("far_after_other_events", "stated_day_far_after_events")
+        )
+        months = re.findall(r"(?:previous_number|months_later) > (\d+)", sql)
         (one_in,) = re.findall(r"later_count \* (\d+) <=", sql)
-        self.assertEqual((int(months), int(one_in)), (FAR_MONTHS, FAR_ONE_IN))
+        self.assertEqual([int(each) for each in months], [FAR_MONTHS, FAR_MONTHS])
+        self.assertEqual(int(one_in), FAR_ONE_IN)
 
     def test_check_of_the_report_finds_the_events_of_which_the_load_warns(self) -> None:
         chance = random.Random(17)  # noqa: S311

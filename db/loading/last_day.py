@@ -1,7 +1,7 @@
 """The last day that the data cover: the stated one, or the day of the last event.
 
-Without a stated day one mistyped year decides which cohorts are old enough, so events far
-beyond all others give a warning.
+A day that one mistyped year has moved decides which cohorts are old enough, so events far
+beyond all others give a warning, and so does a stated day far beyond all events.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from typing import NamedTuple
 from db.loading.faults import quote_value
 from db.loading.loader import LoadedFile
 from db.loading.records import RecordReader, UnreadableRecord
-from utils.contract import Contract, Table, list_event_columns
+from utils.contract import MANIFEST_NAME, Contract, Table, list_event_columns
 from utils.csv_bytes import RejectedInput
 from utils.database import is_date
+from utils.manifest import Manifest
 from utils.months import month_number, month_text
 
 # Events are far beyond the others if the month with events before them is more than 13
 # months earlier, and they are a single event or at most one event in 20.  A shop that sells
 # in one season of the year has no such gap; one that opens again soon has more than one
-# event in 20.  The check `causality_far_after_other_events` has the same figures.
+# event in 20.  A stated day is far beyond all events by the same months.  The checks
+# `causality_far_after_other_events` and `causality_stated_day_far_after_events` have the
+# same figures.
 FAR_MONTHS = 13
 FAR_ONE_IN = 20
 
@@ -58,6 +61,40 @@ def find_last_day(
         ((last_at,),) = connection.execute(f"SELECT MAX({column}) FROM {table.name}")
         latest = max(latest, str(last_at or "")[:10])
     return latest or None
+
+
+def warn_of_far_day(
+    connection: sqlite3.Connection,
+    contract: Contract,
+    loaded: Sequence[LoadedFile],
+    manifest: Manifest,
+) -> list[LoadedFile]:
+    """Return the *loaded* files, with a warning if the last day of *manifest* is far.
+
+    A file that has the last event gets the warning.
+    """
+    stated, latest = manifest.last_day, find_last_day(connection, contract, None)
+    # A generated shop of few users may have no events at the end of its window.
+    is_generated = manifest.document.get("seed") is not None
+    if stated is None or is_generated or latest is None or not is_date(latest):
+        return list(loaded)
+    if month_number(stated) - month_number(latest) <= FAR_MONTHS:
+        return list(loaded)
+    name = next(
+        f"{table.name}.csv"
+        for table, column in list_event_columns(contract)
+        if _count_from(connection, table, column, latest)
+    )
+    days = (date.fromisoformat(stated) - date.fromisoformat(latest)).days
+    warning = (
+        f"{name}: the stated last day, {stated}, is {days:,} days after the last event"
+        f" ({latest}); months without events make cohorts old enough for a CLV. Correct"
+        f" --as-of, or the end of the window in {MANIFEST_NAME}."
+    )
+    return [
+        file._replace(warnings=(*file.warnings, warning)) if file.name == name else file
+        for file in loaded
+    ]
 
 
 def warn_of_far_events(
