@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+import unittest
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, redirect_stdout, suppress
@@ -545,6 +546,33 @@ class SignalDuringResults(CrashCase):
         finally:
             sys.setprofile(None)
         return len(steps)
+
+
+class SignalInFinalizer(unittest.TestCase):
+    """A signal that arrives while Python finalizes an object is not lost."""
+
+    CODE = """
+import signal
+from utils.signals import SignalReceived, raise_on_signals
+class Sender:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+try:
+    with raise_on_signals():
+        Sender()
+except SignalReceived as received:
+    print(received.status)
+"""
+
+    def test_signal_in_a_finalizer_prints_no_traceback_and_ends_the_run(self) -> None:
+        finished = subprocess.run(
+            [sys.executable, "-c", self.CODE],
+            cwd=ROOT,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        self.assertEqual((finished.stdout, finished.stderr), ("143\n", ""))
 
 
 class InterruptedImport(ShopCase):

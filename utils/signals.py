@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ def raise_on_signals(*, though_ignored: Container[int] = ()) -> Iterator[None]:
         return
     _received.clear()
     before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+    hook, sys.unraisablehook = sys.unraisablehook, _report_unless_signal
     for number, handler in before.items():
         if handler is not signal.SIG_IGN or number in though_ignored:
             signal.signal(number, _raise_first)
@@ -54,6 +56,7 @@ def raise_on_signals(*, though_ignored: Container[int] = ()) -> Iterator[None]:
         with block_signals():
             for number, handler in before.items():
                 signal.signal(number, handler)
+            sys.unraisablehook = hook
 
 
 def raise_received_signal() -> None:
@@ -101,3 +104,9 @@ def _raise_first(signal_number: int, _frame: FrameType | None) -> None:
     if not _received:
         _received.append(signal_number)
         raise SignalReceived(signal_number)
+
+
+def _report_unless_signal(unraisable: sys.UnraisableHookArgs) -> None:
+    """Print no traceback of a signal that arrives in a finalizer: it is raised again."""
+    if not isinstance(unraisable.exc_value, SignalReceived):
+        sys.__unraisablehook__(unraisable)
