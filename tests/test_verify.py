@@ -328,7 +328,8 @@ class ChangedCell(VerifyCase):
         self.assertIn("database -> report.json", failed)
 
     def test_changed_digit_of_a_csv_file_is_found(self) -> None:
-        for table in read_contract().tables:
+        tables = read_contract().tables
+        for table in tables if IN_CI else tables[::2]:
             with self.subTest(table.name):
                 path = self.folder / f"{table.name}.csv"
                 sound = path.read_bytes()
@@ -359,7 +360,7 @@ class ChangedCell(VerifyCase):
             path = self.folder / name
             sound = path.read_text(encoding="utf-8")
             places = [match.start() for match in re.finditer("[0-9]", sound)]
-            for place in chance.sample(places, 12 if IN_CI else 2):
+            for place in chance.sample(places, 12 if IN_CI else 1):
                 digit = str((int(sound[place]) + 1) % 10)
                 with self.subTest(name=name, place=place):
                     path.write_text(
