@@ -525,7 +525,7 @@ class SignalDuringResults(CrashCase):
                 files.append(hash_folder(out_dir))
             count = self.count_steps(main, old)
             for sent, expected in list_signal_endings(program):
-                for step in chance.sample(range(1, count), 40 if IN_CI else 1):
+                for step in chance.sample(range(1, count), 10 if IN_CI else 1):
                     with self.subTest(program, sent=sent.name, step=step):
                         prepare = partial(act_at_step, step, partial(send, sent))
                         ending = self.run_apart(prepare, main, new)

@@ -177,7 +177,7 @@ class MutatedFiles(FaultCase, CommandCase):
     def test_mutated_file_is_refused_in_words_or_stored_as_it_is(self) -> None:
         chance = random.Random(17)  # noqa: S311
         endings: Counter[int] = Counter()
-        for number in range(1500 if IN_CI else 30):
+        for number in range(600 if IN_CI else 30):
             self.write_all()
             name = chance.choice(read_contract().tables).name
             path = self.folder / f"{name}.csv"
@@ -233,7 +233,7 @@ class RandomSignals(CommandCase):
             ["ingest.py", "--report", *database, *out],
             ["run_query.py", *database, *out],
         ]
-        for number in range(80):
+        for number in range(48):
             command = commands[number % len(commands)]
             ending = chance.choice((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
             with self.subTest(number=number, command=command[0], signal=ending):
