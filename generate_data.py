@@ -28,7 +28,12 @@ from data_generation.plan import (
     Plan,
     find_plan_error,
 )
-from utils.arguments import CommandLineParser, day_of_years, whole_number
+from utils.arguments import (
+    CommandLineParser,
+    add_workers_option,
+    day_of_years,
+    whole_number,
+)
 from utils.helpers import (
     PROJECT_ROOT,
     DataError,
@@ -103,13 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder for the files (default: the project's root)",
     )
-    parser.add_argument(
-        "--workers",
-        type=whole_number(1, 1_024),
-        metavar="N",
-        help="number of processes; a small shop uses fewer (default: the number of"
-        " processors)",
-    )
+    add_workers_option(parser)
     parser.add_argument(
         "--quiet",
         action="store_true",

@@ -33,7 +33,6 @@ from data_generation.spans import (
     sign_up_span,
 )
 from data_generation.workers import (
-    MOST_WORKERS,
     USERS_PER_WORKER,
     Executor,
     ScratchFile,
@@ -175,7 +174,7 @@ def _plan_spans(shop: Shop, part: Part, workers: int) -> SpanPlan:
     all_days = Span(0, len(calendar.days))
     days = cut_days(calendar, counts, all_days, part.total)[part.number - 1]
     user_count = sum(counts[: days.stop])
-    workers = max(1, min(workers, MOST_WORKERS, user_count // USERS_PER_WORKER))
+    workers = max(1, min(workers, user_count // USERS_PER_WORKER))
     return SpanPlan(
         cut_days(calendar, counts, Span(0, days.first), workers),
         cut_days(calendar, counts, days, workers),

@@ -12,13 +12,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
-from utils.helpers import DataError
-from utils.processes import WorkerPool, add_progress, open_workers
+from utils.processes import WorkerPool, add_progress, explain_lost_worker, open_workers
 
 # An additional process saves more time than its start costs from about so many users on.
 USERS_PER_WORKER = 20_000
-
-MOST_WORKERS = 1024
 
 # Takes a table's name and lines of its file.
 Write = Callable[[str, Sequence[str]], None]
@@ -98,17 +95,8 @@ def open_executor(
 
     Raise `DataError` if the system ends one of them.
     """
-    # Imported here because WebAssembly does not have it.
-    from concurrent.futures import BrokenExecutor
-
-    try:
-        with open_workers(count, 3, on_progress) as workers:
-            yield ProcessExecutor(workers, scratch, append)
-    except BrokenExecutor as error:
-        raise DataError(
-            "a worker process was ended by the system, perhaps because memory ran out."
-            " Use fewer --workers."
-        ) from error
+    with explain_lost_worker(), open_workers(count, 3, on_progress) as workers:
+        yield ProcessExecutor(workers, scratch, append)
 
 
 def _run_task(

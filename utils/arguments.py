@@ -108,6 +108,17 @@ def engine_options() -> argparse.ArgumentParser:
     return parent
 
 
+def add_workers_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that limits the processes of a run; None is the default."""
+    parser.add_argument(
+        "--workers",
+        type=whole_number(1, 1_024),
+        metavar="N",
+        help="number of processes; small data use fewer (default: the number of"
+        " processors)",
+    )
+
+
 # A command that a message proposes without other options, and the options with which it
 # reads and writes what the present run does.
 _PROPOSED_COMMAND = re.compile(

@@ -8,11 +8,12 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from utils.helpers import DataError
 from utils.signals import block_signals, unblock_signals
 
 if TYPE_CHECKING:
@@ -160,6 +161,41 @@ def open_workers(
         threads.shutdown(cancel_futures=True)
         for worker in workers:
             worker.close()
+
+
+def run_tasks(
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], worker_count: int
+) -> Generator[Any, None, None]:
+    """Yield what *function* returns for each of *tasks*, its arguments, in their order.
+
+    At most *worker_count* processes run them; a single one is this process.  Raise
+    `DataError` if the system ends a worker.
+    """
+    process_count = min(worker_count, len(tasks))
+    if process_count < 2:
+        yield from (function(*task) for task in tasks)
+        return
+    with (
+        explain_lost_worker(),
+        open_workers(process_count, 0, lambda: None) as workers,
+    ):
+        futures = [workers.submit(function, *task) for task in tasks]
+        yield from map(workers.wait, futures)
+
+
+@contextmanager
+def explain_lost_worker() -> Iterator[None]:
+    """Turn the loss of a worker in the block into a `DataError` with the next step."""
+    # Imported here because WebAssembly does not have it.
+    from concurrent.futures import BrokenExecutor
+
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise DataError(
+            "a worker process was ended by the system, perhaps because memory ran out."
+            " Use fewer --workers."
+        ) from error
 
 
 def _terminate(workers: Sequence[_Worker]) -> None:
