@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import sqlite3
 import zipfile
@@ -12,6 +13,7 @@ from contextlib import closing
 
 from db.loading.records import find_other_encoding
 from tests.fault_case import FaultCase, put, set_line, swap_bytes
+from utils.contract import read_contract
 
 UNCHECKED = "; its rows were not checked; references to users.csv were not checked"
 
@@ -181,6 +183,41 @@ class ForeignLines(FaultCase):
                     f"users.csv:6: E_FIELDS 1 field, expected 7 as in the header; {cause}",
                     fault,
                 )
+
+
+class ExchangedFiles(FaultCase):
+    """A file that contains another table is named as that, in one line."""
+
+    def test_file_with_the_columns_of_another_table_is_named(self) -> None:
+        names = [table.name for table in read_contract().tables]
+        for name, other in itertools.permutations(names, 2):
+            with self.subTest(name, other=other):
+                self.write_all()
+                data = (self.folder / f"{other}.csv").read_bytes()
+                self.edit(name, lambda _, data=data: data)  # type: ignore[misc]
+                (fault,) = self.list_faults()
+                self.assertTrue(
+                    fault.startswith(
+                        f"{name}.csv:1: E_HEADER these are the columns of {other}.csv;"
+                        " name each file after the table that it contains; its rows were"
+                        " not checked"
+                    ),
+                    fault,
+                )
+
+    def test_exchanged_files_have_one_fault_each(self) -> None:
+        users, orders = (self.folder / f"{name}.csv" for name in ("users", "orders"))
+        text = orders.read_bytes()
+        orders.write_bytes(users.read_bytes())
+        users.write_bytes(text)
+        first, second = self.list_faults()
+        self.assertIn("users.csv:1: E_HEADER these are the columns of orders.csv;", first)
+        self.assertIn("orders.csv:1: E_HEADER these are the columns of users.csv;", second)
+
+    def test_file_that_lacks_a_column_is_not_called_another_table(self) -> None:
+        self.edit("orders", swap_bytes(b"user_id,", b"product_id,"))
+        (fault,) = self.list_faults()
+        self.assertIn("E_HEADER 8 of 9 columns match", fault)
 
 
 class Names(FaultCase):

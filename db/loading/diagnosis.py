@@ -83,6 +83,7 @@ class _FileDiagnosis:
         # Whether every row was checked, so that a parent not found is really missing.
         self.is_complete = False
         self._scratch = scratch
+        self._tables = contract.tables
         self._path = data_dir / self.messages.file
         self._referred = {
             key.parent_column
@@ -100,7 +101,7 @@ class _FileDiagnosis:
                 return
             file.seek(0)
             reader = RecordReader(file, len(self.table.columns))
-            header = read_header(reader, self.table, self.messages)
+            header = read_header(reader, self.table, self._tables, self.messages)
             if not header.columns:
                 *others, last = header.faults
                 yield from others

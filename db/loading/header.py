@@ -12,7 +12,7 @@ from db.loading.cells import is_blank
 from db.loading.faults import Fault
 from db.loading.messages import DELIMITERS, FaultMessages
 from db.loading.records import Record, RecordReader, UnreadableRecord
-from utils.contract import Table
+from utils.contract import Table, find_other_table
 
 # Lines before the header, such as a title, among which it is searched.
 _MOST_FOREIGN_LINES = 20
@@ -33,8 +33,13 @@ class Header(NamedTuple):
     faults: list[Fault]
 
 
-def read_header(reader: RecordReader, table: Table, messages: FaultMessages) -> Header:
-    """Read the header of *table* from *reader*, with the lines before it."""
+def read_header(
+    reader: RecordReader, table: Table, tables: Sequence[Table], messages: FaultMessages
+) -> Header:
+    """Read the header of *table* from *reader*, with the lines before it.
+
+    A header of another one of *tables* is named as that.
+    """
     faults: list[Fault] = []
     try:
         record = next(reader, None)
@@ -49,7 +54,7 @@ def read_header(reader: RecordReader, table: Table, messages: FaultMessages) -> 
         return Header([], [messages.describe_empty_file()])
     if reader.bad_bytes:
         return Header([], [*faults, *map(messages.describe_bad_bytes, reader.bad_bytes)])
-    fault = check_form(record, table, messages)
+    fault = check_form(record, table, tables, messages)
     if fault is not None:
         return Header([], [*faults, fault])
     columns, fault = match_columns(record, table, messages)
@@ -61,7 +66,9 @@ def read_header(reader: RecordReader, table: Table, messages: FaultMessages) -> 
     return Header(columns, [*faults, *([fault] if fault else [])])
 
 
-def check_form(record: Record, table: Table, messages: FaultMessages) -> Fault | None:
+def check_form(
+    record: Record, table: Table, tables: Sequence[Table], messages: FaultMessages
+) -> Fault | None:
     """Return the fault that the first *record* shows of the complete file, if any."""
     cells = record.cells
     if cells[0].lower().startswith("sep="):
@@ -74,7 +81,8 @@ def check_form(record: Record, table: Table, messages: FaultMessages) -> Fault |
         return messages.describe_delimiter(record, f"columns look separated by {delimiter}")
     if _is_row(cells, table):
         return messages.describe_missing_header(record, table.column_names)
-    return None
+    other = find_other_table([*map(normalize_name, cells)], table, tables)
+    return messages.describe_other_table(record, table, other) if other else None
 
 
 def _is_row(cells: Sequence[str], table: Table) -> bool:

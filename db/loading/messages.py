@@ -136,6 +136,18 @@ class FaultMessages:
             expected=",".join(expected),
         )
 
+    def describe_other_table(self, record: Record, table: Table, other: Table) -> Fault:
+        """Return the fault that the header *record* of *table* is that of *other*."""
+        return self._build(
+            record.line,
+            0,
+            "E_HEADER",
+            f"these are the columns of {other.name}.csv; name each file after the table"
+            " that it contains",
+            offset=record.offset,
+            expected=",".join(table.column_names),
+        )
+
     def describe_foreign_lines(self, record: Record, header_line: int) -> Fault:
         """Return the fault that *record* is before the header, in *header_line*."""
         is_comment = record.cells[0].startswith(("#", "//", "--"))
