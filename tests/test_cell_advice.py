@@ -8,6 +8,8 @@ from db.loading.instants import explain_instant
 from db.loading.money import explain_amount
 from tests.fault_case import FaultCase, set_cell, swap_bytes
 
+SIGNS = ("-5-", "(5-)", "5--", "1-5", "1,23,45", "1,2,345.00", ".", ".5.0", "..5")
+
 
 class Amounts(unittest.TestCase):
     """An amount with one reading gets its cents, another one the question."""
@@ -24,6 +26,13 @@ class Amounts(unittest.TestCase):
             ("-$12.50", -1250),
             ("\u221212.50", -1250),
             ("(12.50)", -1250),
+            ("12.50-", -1250),
+            ("12.50- EUR", -1250),
+            ("\u20b91,23,456.00", 12345600),
+            ("1,23,456", 123456),
+            (".500", 50),
+            ("-.5", -50),
+            ("0.500", 50),
             ("1,250.00", 125000),
             ("1.250,00", 125000),
             ("1\u202f250,00\u00a0€", 125000),
@@ -44,6 +53,8 @@ class Amounts(unittest.TestCase):
             ("12 EUR", "is it 12 or 1200 cents?"),
             ("1.25e3", "write it without an exponent"),
             ("12.345678", "it has a fraction of a cent"),
+            ("\u20b91,23,456", "is it 123456 or 12345600 cents?"),
+            ("1.500-", "is the point a decimal point or a thousands separator?"),
         ):
             with self.subTest(cell):
                 self.assertEqual(explain_amount(cell, None), question)
@@ -60,6 +71,8 @@ class Amounts(unittest.TestCase):
             ("$12.50", "USD", "perhaps 1250"),
             ("₩1,250", None, "perhaps 1250"),
             ("1,250.500 KWD", None, "perhaps 1250500"),
+            (".500", "KWD", "perhaps 500"),
+            (".500", "JPY", "it has a fraction of a cent"),
         ):
             with self.subTest(cell, currency=currency):
                 self.assertEqual(explain_amount(cell, currency), advice)
@@ -91,7 +104,18 @@ class Amounts(unittest.TestCase):
                 self.assertEqual(explain_amount(cell, None), "")
 
     def test_text_that_is_no_amount_gets_no_advice(self) -> None:
-        for cell in ("", "-", "abc", "nan", "1,2,3", "1.2.50", "9" * 19, "9" * 5000, "(5"):
+        for cell in (
+            "",
+            "-",
+            "abc",
+            "nan",
+            "1,2,3",
+            "1.2.50",
+            "9" * 19,
+            "9" * 5000,
+            "(5",
+            *SIGNS,
+        ):
             with self.subTest(cell[:20]):
                 self.assertEqual(explain_amount(cell, None), "")
 
@@ -110,6 +134,8 @@ class Instants(unittest.TestCase):
             ("1704189600000", "2024-01-02T10:00:00Z"),
             ("2024-01-02  10:00:00+00", "2024-01-02T10:00:00Z"),
             ("20240102T100000Z", "2024-01-02T10:00:00Z"),
+            ("2024/01/02 10:00:00Z", "2024-01-02T10:00:00Z"),
+            ("2024.1.2 10:00 +01:00", "2024-01-02T09:00:00Z"),
         ):
             with self.subTest(cell):
                 self.assertEqual(explain_instant(cell), f"perhaps {spelling}")
@@ -121,6 +147,9 @@ class Instants(unittest.TestCase):
             ("2024-01-02T10:00:00", "the time zone is missing"),
             ("31.12.2024", "write YYYY-MM-DD; time and time zone are missing"),
             ("01/02/2024 10:00", "which number is the month?"),
+            ("2024/01/02 10:00:00", "the time zone is missing"),
+            ("2024/1/2", "time and time zone are missing"),
+            ("2024/13/02 10:00", "2024-13-02 is not in the calendar"),
             ("2024-02-30T00:00:00Z", "2024-02-30 is not in the calendar"),
             ("2024-01-01T23:59:60Z", "'23:59:60Z' is not a time of day"),
             ("2024-01-02 noon", "'noon' is not a time of day"),
@@ -165,6 +194,26 @@ class Instants(unittest.TestCase):
             " 2199",
         )
 
+    def test_day_number_of_a_spreadsheet_is_a_hint_with_its_date(self) -> None:
+        for cell, shown, lack in (
+            ("45293", "2024-01-02", "time and time zone are missing"),
+            ("45293.0", "2024-01-02 00:00", "the time zone is missing"),
+            ("45293.4166", "2024-01-02 10:00", "the time zone is missing"),
+            ("45293,416666666664", "2024-01-02 10:00", "the time zone is missing"),
+            ("45293.99999", "2024-01-03 00:00", "the time zone is missing"),
+            ("73050", "2099-12-31", "time and time zone are missing"),
+        ):
+            with self.subTest(cell):
+                self.assertEqual(
+                    explain_instant(cell),
+                    f"it looks like a spreadsheet's day number: {shown}; {lack}",
+                )
+
+    def test_other_numbers_are_not_called_day_numbers_of_a_spreadsheet(self) -> None:
+        for cell in ("4529", "452930", "12345", "73051", "-45293", "45293.", "45.293,4"):
+            with self.subTest(cell):
+                self.assertEqual(explain_instant(cell), "")
+
     def test_digits_of_another_script_are_not_called_a_wrong_date(self) -> None:
         for cell in (
             "\u0662\u0660\u0662\u0664-01-02",
@@ -182,6 +231,24 @@ class StatedCurrency(FaultCase):
         self.edit("payments", set_cell(3, 6, "2400.0"))
         self.assertIn("is it 2400 or 240000 cents?", self.ingest().stderr)
         self.assertIn("perhaps 2400\n", self.ingest("--currency", "JPY").stderr)
+
+
+class SpreadsheetDays(FaultCase):
+    """A day number of a spreadsheet is refused, with a hint in the fault."""
+
+    def test_day_number_is_never_converted(self) -> None:
+        self.edit("orders", set_cell(9, 3, "45293.4166"))
+        self.assertEqual(
+            self.list_faults(),
+            [
+                (
+                    "orders.csv:9:3: E_RULE ordered_at is '45293.4166', which breaks the"
+                    " rule ordered_at_is_a_utc_instant; expected a valid UTC instant, such"
+                    " as 2024-02-29T23:59:59Z; it looks like a spreadsheet's day number:"
+                    " 2024-01-02 10:00; the time zone is missing"
+                )
+            ],
+        )
 
 
 class Keys(FaultCase):

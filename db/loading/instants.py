@@ -14,6 +14,8 @@ _LOCAL_DATE = re.compile(
     r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d\d)(?P<rest>\D.*)?", re.ASCII
 )
 _BLANK_BEFORE_OFFSET = re.compile(r" (?=[+-]\d\d:?\d\d$)", re.ASCII)
+# The order of year, month and day is the same with any separator.
+_YEAR_FIRST = re.compile(r"(\d{4})([./-])(\d{1,2})\2(\d{1,2})(?=[TZtz +-]|$)", re.ASCII)
 _UTC_NAME = re.compile(r" ?(?:UTC|GMT|Z)$", re.IGNORECASE | re.ASCII)
 
 # `fromisoformat` takes any character between date and time, also the sign of an offset.
@@ -34,6 +36,13 @@ _MOST_CHARACTERS = 40
 # Seconds or milliseconds since 1970, of the years 2001 to 2286.
 _UNIX_TIME = re.compile(r"([1-9]\d{9})(?:\.0+|\d{3})?", re.ASCII)
 
+# A spreadsheet counts days from this one; the share of the day follows the separator.
+_SPREADSHEET_START = datetime(1899, 12, 30, tzinfo=UTC)
+_SPREADSHEET_DAY = re.compile(r"(\d{5})(?:[.,](\d+))?", re.ASCII)
+
+# Such numbers of the years 1970 to 2099; others are more probably something else.
+_SPREADSHEET_DAYS = range(25_569, 73_051)
+
 
 def explain_instant(cell: str) -> str:
     """Return the UTC spelling of *cell*, or what it lacks, or ''.
@@ -42,6 +51,7 @@ def explain_instant(cell: str) -> str:
     ('perhaps 2024-01-02T09:00:00Z', 'the time zone is missing')
     """
     text = " ".join(cell.split()) if len(cell) <= _MOST_CHARACTERS else ""
+    text = _YEAR_FIRST.sub(_join_date, text, count=1)
     unix_time = _UNIX_TIME.fullmatch(text)
     if unix_time:
         if _is_date(text[:8]):
@@ -50,11 +60,33 @@ def explain_instant(cell: str) -> str:
         return _propose(start + timedelta(seconds=int(unix_time[1])))
     instant = _parse(text)
     if instant is None:
-        return _explain_date(text)
+        return _explain_spreadsheet_day(text) or _explain_date(text)
     if instant.tzinfo is not None:
         return _propose(instant)
     has_time = len(text) > len("2024-01-02")
     return "the time zone is missing" if has_time else "time and time zone are missing"
+
+
+def _join_date(date_parts: re.Match[str]) -> str:
+    """Return year, month and day in a form of ISO 8601."""
+    year, _, month, day = date_parts.groups()
+    return f"{year}-{month:0>2}-{day:0>2}"
+
+
+def _explain_spreadsheet_day(text: str) -> str:
+    """Return the date of the day number *text* of a spreadsheet, or ''.
+
+    >>> _explain_spreadsheet_day("45293")
+    "it looks like a spreadsheet's day number: 2024-01-02; time and time zone are missing"
+    """
+    number = _SPREADSHEET_DAY.fullmatch(text)
+    if number is None or int(number[1]) not in _SPREADSHEET_DAYS:
+        return ""
+    minutes = round(float(f"0.{number[2] or 0}") * 24 * 60)
+    instant = _SPREADSHEET_START + timedelta(days=int(number[1]), minutes=minutes)
+    shown = instant.isoformat(" ", "minutes")[: 16 if number[2] else 10]
+    lack = "the time zone is missing" if number[2] else "time and time zone are missing"
+    return f"it looks like a spreadsheet's day number: {shown}; {lack}"
 
 
 def _parse(text: str) -> datetime | None:

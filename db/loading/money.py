@@ -8,11 +8,12 @@ from decimal import Decimal
 
 from utils.formats import count_minor_digits, is_currency
 
-# An amount: perhaps with a currency before or after it, a sign, or the brackets of
-# accounts.  A number begins and ends with a digit.
+# An amount: perhaps with a currency before or after it, a sign before or after it, or the
+# brackets of accounts.  A number ends with a digit; it may begin with its separator.
 _AMOUNT = re.compile(
     r"(?P<open>\(?)(?P<before>[^\d\s.,()+-]{0,3})\s*(?P<sign>[+-]?)\s*"
-    r"(?P<number>\d(?:[\d.,'\s]*\d)?)\s*(?P<after>[^\d\s.,()+-]{0,3})(?P<close>\)?)"
+    r"(?P<number>[.,]?\d(?:[\d.,'\s]*\d)?)\s*(?P<minus>-?)\s*"
+    r"(?P<after>[^\d\s.,()+-]{0,3})(?P<close>\)?)"
 )
 _SIGN_FIRST = re.compile(r"([+-])\s*([^\d\s.,()+-]{1,3})\s*")
 
@@ -37,8 +38,12 @@ _SYMBOLS = {
 }
 _SHARED_SYMBOLS = {"kr", "Kr", "Fr", "Rs"}
 
-# Thousands in groups, then perhaps decimals after another separator.
-_GROUPED = re.compile(r"\d{1,3}([.,'\s])\d{3}(?:\1\d{3})*(?:(?!\1)[.,]\d{1,3})?")
+# Thousands in groups, then perhaps decimals after another separator.  India has groups of
+# two digits before the last three.
+_GROUPED = re.compile(
+    r"[1-9]\d{0,2}([.,'\s])\d{3}(?:\1\d{3})*(?:(?!\1)[.,]\d{1,3})?"
+    r"|[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d{1,3})?"
+)
 _SCIENTIFIC = re.compile(r"[+-]?\d+(?:\.\d+)?e[+-]?\d+", re.IGNORECASE)
 
 # A longer decimal, such as 15.299999999999999, is the text of a binary number if it is
@@ -75,7 +80,9 @@ def explain_amount(cell: str, currency: str | None) -> str:
         return ""
     if named and currency and named != currency:
         return f"it is in {named}, not in {currency}: convert it, or correct the currency"
-    minus = "-" if found["sign"] == "-" or found["open"] else ""
+    if found["minus"] and (found["sign"] or found["open"]):
+        return ""
+    minus = "-" if "-" in (found["sign"], found["minus"]) or found["open"] else ""
     digits = count_minor_digits(named or currency)
     return _explain_number(found["number"], minus, digits, has_unit=bool(marks))
 
@@ -115,7 +122,7 @@ def _explain_number(number: str, minus: str, digits: int, *, has_unit: bool) -> 
         end = number.rindex(separators[-1]) if has_decimals else len(number)
         number = re.sub(r"[.,'\s]", "", number[:end]) + number[end:]
     is_long = sum(map(str.isdigit, number)) > _MOST_DIGITS
-    if is_long or not re.fullmatch(r"\d+(?:[.,]\d+)?", number):
+    if is_long or not re.fullmatch(r"\d*(?:[.,]?\d+)", number):
         return ""
     amount = Decimal(number.replace(",", "."))
     exact = amount.scaleb(digits)
