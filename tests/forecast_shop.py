@@ -24,7 +24,7 @@ from queries.forecast.histories import PurchaseHistory, collect_histories
 from queries.forecast.score import Truth
 from tests.support import Result, call
 
-SEED, USERS = 5, 2000
+SEED, USERS = 5, 1200
 AS_OF = "2025-12-31"
 INVALID_STATUSES = ("pending", "cancelled")
 
