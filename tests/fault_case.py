@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +66,15 @@ def put(text: bytes, *, at: int) -> Edit:
 def swap_bytes(old: bytes, new: bytes) -> Edit:
     """Return the edit that replaces every *old* with *new*."""
     return lambda data: data.replace(old, new)
+
+
+def zip_up(*names: str) -> bytes:
+    """Return a ZIP archive with empty files of these *names*."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    return data.getvalue()
 
 
 class FaultCase(ShopCase):

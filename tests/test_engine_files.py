@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -9,6 +10,7 @@ import unittest
 from pathlib import Path
 
 from tests.engine_cases import TABLES, FilesCase, parts_of_800, shop_of_800
+from tests.fault_case import zip_up
 from tests.support import (
     skip_on_windows,
 )
@@ -188,6 +190,54 @@ class FilesOfATable(FilesCase):
                     read_contents(
                         find_tables(read_contract(), self.folder), has_fingerprints=False
                     )
+
+
+class ForeignFiles(FilesCase):
+    """What is there instead of a CSV file is named before an engine starts."""
+
+    def refuse(self, data: bytes, *words: str) -> None:
+        """Replace orders.csv by *data*; fail unless the error has all *words*."""
+        path = self.folder / "orders.csv"
+        path.write_bytes(data)
+        with self.assertRaises(DataError) as caught:
+            find_tables(read_contract(), self.folder)
+        for word in (f"{path}:1: ", *words):
+            self.assertIn(word, str(caught.exception))
+
+    def test_workbook_page_or_archive_in_place_of_a_file_is_named(self) -> None:
+        self.copy_sample()
+        book = zip_up("[Content_Types].xml", "xl/workbook.xml")
+        self.refuse(book, "looks like an Excel workbook, expected CSV; open it and save")
+        self.refuse(b"<!DOCTYPE html>\n<html>", "an HTML page", "download the CSV file")
+        self.refuse(gzip.compress(b"order_id"), "a gzip file, expected CSV; decompress it")
+
+    def test_file_in_utf_16_is_named(self) -> None:
+        self.copy_sample()
+        text = (self.folder / "orders.csv").read_text(encoding="utf-8")
+        for codec in ("utf-16", "utf-16-le", "utf-32"):
+            with self.subTest(codec):
+                words = f"looks like {codec[:6].upper()}, expected UTF-8; save it as UTF-8"
+                self.refuse(text.encode(codec), words)
+
+    def test_lines_in_quotes_are_named(self) -> None:
+        self.copy_sample()
+        lines = (self.folder / "orders.csv").read_bytes().splitlines()
+        data = b"".join(b'"%s"\n' % line for line in lines)
+        self.refuse(data, "the complete line is in quotes", "remove the quotes around")
+
+    def test_file_with_the_columns_of_another_table_is_named(self) -> None:
+        self.copy_sample()
+        for other in ("users", "order_items"):
+            with self.subTest(other):
+                data = (self.folder / f"{other}.csv").read_bytes()
+                self.refuse(data, f"these are the columns of {other}.csv; name each file")
+
+    def test_workbook_among_the_parts_of_a_table_is_named(self) -> None:
+        shutil.copytree(parts_of_800(3), self.folder, dirs_exist_ok=True)
+        path = self.folder / "orders.csv.part-2-of-3"
+        path.write_bytes(zip_up("xl/workbook.xml"))
+        with self.assertRaisesRegex(DataError, "part-2-of-3:1: .* an Excel workbook"):
+            find_tables(read_contract(), self.folder)
 
 
 class Dialects(unittest.TestCase):

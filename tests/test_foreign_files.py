@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import itertools
 import lzma
 import sqlite3
-import zipfile
 from contextlib import closing
 
-from db.loading.records import find_other_encoding
-from tests.fault_case import FaultCase, put, set_line, swap_bytes
+from tests.fault_case import FaultCase, put, set_line, swap_bytes, zip_up
 from utils.contract import read_contract
+from utils.signatures import find_other_encoding
 
 UNCHECKED = "; its rows were not checked; references to users.csv were not checked"
-
-
-def zip_up(*names: str) -> bytes:
-    """Return a ZIP archive with empty files of these *names*."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        for name in names:
-            archive.writestr(name, "")
-    return data.getvalue()
 
 
 class Containers(FaultCase):

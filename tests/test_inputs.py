@@ -7,8 +7,8 @@ from unittest import mock
 
 import ingest
 from db.loading.messages import DELIMITERS
+from tests.fault_case import zip_up
 from tests.support import ShopCase, call, skip, skip_on_windows
-from tests.test_foreign_files import zip_up
 from utils.contract import read_contract
 
 

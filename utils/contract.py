@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import closing
 from functools import lru_cache
 from itertools import pairwise
@@ -93,22 +93,6 @@ class Contract(NamedTuple):
     table_statements: tuple[str, ...]
     index_statements: tuple[str, ...]
     sha256: str
-
-
-def find_other_table(
-    names: Collection[str], table: Table, tables: Sequence[Table]
-) -> Table | None:
-    """Return which of *tables* has the columns *names*, if *table* has fewer of them.
-
-    >>> tables = read_contract().tables
-    >>> found = find_other_table(tables[2].column_names, tables[0], tables)
-    >>> tables[0].name, found.name
-    ('users', 'orders')
-    """
-    found = {*names}
-    complete = [each for each in tables if found.issuperset(each.column_names)]
-    best = max([table, *complete], key=lambda each: len(found & {*each.column_names}))
-    return None if best is table else best
 
 
 def split_sql(statement: str) -> list[str]:

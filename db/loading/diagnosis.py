@@ -15,11 +15,11 @@ from db.loading.faults import Fault, FaultKind, Faults, identify_kind
 from db.loading.header import read_header
 from db.loading.keys import find_duplicates, find_orphans
 from db.loading.messages import FaultMessages
-from db.loading.records import RecordReader, find_other_encoding
+from db.loading.records import RecordReader
 from db.loading.rows import RowChecker, add_unchecked
 from db.loading.scratch import ScratchTable, open_scratch
-from db.loading.signatures import HEAD_BYTES, find_signature
 from utils.contract import Contract, Table
+from utils.signatures import HEAD_BYTES, find_other_encoding, find_signature
 
 
 def find_faults(

@@ -12,7 +12,8 @@ from db.loading.cells import is_blank
 from db.loading.faults import Fault
 from db.loading.messages import DELIMITERS, FaultMessages
 from db.loading.records import Record, RecordReader, UnreadableRecord
-from utils.contract import Table, find_other_table
+from utils.contract import Table
+from utils.signatures import describe_other_table
 
 # Lines before the header, such as a title, among which it is searched.
 _MOST_FOREIGN_LINES = 20
@@ -80,9 +81,13 @@ def check_form(
     if delimiter is not None:
         return messages.describe_delimiter(record, f"columns look separated by {delimiter}")
     if _is_row(cells, table):
-        return messages.describe_missing_header(record, table.column_names)
-    other = find_other_table([*map(normalize_name, cells)], table, tables)
-    return messages.describe_other_table(record, table, other) if other else None
+        names = table.column_names
+        finding = f"the first line is a row, expected the header {','.join(names)}"
+        return messages.describe_other_header(record, names, finding)
+    other = describe_other_table([*map(normalize_name, cells)], table, tables)
+    if other is not None:
+        return messages.describe_other_header(record, table.column_names, other)
+    return None
 
 
 def _is_row(cells: Sequence[str], table: Table) -> bool:

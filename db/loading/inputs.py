@@ -10,10 +10,10 @@ from typing import NamedTuple
 from db.loading.faults import quote_value
 from db.loading.header import normalize_name, pair_names
 from db.loading.messages import DELIMITERS
-from db.loading.signatures import HEAD_BYTES, find_signature
 from utils.contract import Contract, Table
 from utils.formats import count_noun
 from utils.helpers import PROJECT_ROOT, DataError
+from utils.signatures import HEAD_BYTES, find_signature
 
 # Other files of the folder that are listed.
 _MOST_OTHERS = 10

@@ -10,9 +10,9 @@ from db.loading.cells import explain_number, is_blank
 from db.loading.faults import Fault, quote_value
 from db.loading.instants import explain_instant
 from db.loading.records import BadBytes, Record, UnreadableRecord
-from db.loading.signatures import Signature
 from utils.contract import Column, ForeignKey, Table
 from utils.rules import Rule
+from utils.signatures import QUOTED_LINES, Signature, describe_encoding
 
 # Characters besides the comma with which other programs separate columns.
 DELIMITERS = {
@@ -71,7 +71,7 @@ class FaultMessages:
             1,
             0,
             "E_FORMAT",
-            f"the file looks like {signature.name}, expected CSV; {signature.remedy}",
+            signature.describe(),
             offset=0,
             expected="CSV",
         )
@@ -82,7 +82,7 @@ class FaultMessages:
             1,
             0,
             "E_ENCODING",
-            f"the file looks like {encoding}, expected UTF-8; save it as UTF-8",
+            describe_encoding(encoding),
             offset=0,
             expected="UTF-8",
         )
@@ -119,33 +119,22 @@ class FaultMessages:
             record.line,
             0,
             "E_QUOTES",
-            "the complete line is in quotes, which makes it one field; remove the quotes"
-            " around the lines",
+            QUOTED_LINES,
             offset=record.offset,
             expected="columns separated by commas",
         )
 
-    def describe_missing_header(self, record: Record, expected: Sequence[str]) -> Fault:
-        """Return the fault that the first *record* is a row."""
+    def describe_other_header(
+        self, record: Record, expected: Sequence[str], finding: str
+    ) -> Fault:
+        """Return the *finding* on *record*, which is not the *expected* header."""
         return self._build(
             record.line,
             0,
             "E_HEADER",
-            f"the first line is a row, expected the header {','.join(expected)}",
+            finding,
             offset=record.offset,
             expected=",".join(expected),
-        )
-
-    def describe_other_table(self, record: Record, table: Table, other: Table) -> Fault:
-        """Return the fault that the header *record* of *table* is that of *other*."""
-        return self._build(
-            record.line,
-            0,
-            "E_HEADER",
-            f"these are the columns of {other.name}.csv; name each file after the table"
-            " that it contains",
-            offset=record.offset,
-            expected=",".join(table.column_names),
         )
 
     def describe_foreign_lines(self, record: Record, header_line: int) -> Fault:

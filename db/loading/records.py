@@ -11,17 +11,6 @@ from typing import IO, NamedTuple
 
 from utils.csv_bytes import max_line_bytes
 
-# Byte order marks of other encodings, the longer ones first.
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "UTF-32"),
-    (codecs.BOM_UTF32_BE, "UTF-32"),
-    (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
-)
-
-# Bytes in which an encoding without a mark is recognized.
-_HEAD_BYTES = 256
-
 # A field as the strict `csv` module reads it; `tail` follows the closing quote.
 _FIELD = re.compile(
     r'"(?P<quoted>[^"]*(?:""[^"]*)*)(?P<close>"?)(?P<tail>[^,]*)|(?P<plain>[^,]*)'
@@ -76,34 +65,6 @@ class UnreadableRecord(Exception):
         self.message = message
         self.cells: list[str] = []
         self.is_alone = False
-
-
-def find_other_encoding(head: bytes) -> str | None:
-    """Return the encoding of a file that begins with *head*, or None if it is UTF-8.
-
-    >>> find_other_encoding("user_id,email".encode("utf-16-le"))
-    'UTF-16'
-    """
-    for mark, name in _MARKS:
-        if head.startswith(mark):
-            return name
-    # In text of mostly Western letters every other byte is NUL, or three of four.
-    sample = head[:_HEAD_BYTES]
-    nul_share = sample.count(0) / len(sample) if sample else 0
-    name = "UTF-32" if nul_share > 0.7 else "UTF-16"
-    is_likely = nul_share > 0.4 and any(
-        _is_text(sample, f"{name}-{order}") for order in ("LE", "BE")
-    )
-    return name if is_likely else None
-
-
-def _is_text(sample: bytes, encoding: str) -> bool:
-    """Return whether *sample*, which may be cut, is text that begins as a header does."""
-    try:
-        text = codecs.getincrementaldecoder(encoding)().decode(sample)
-    except UnicodeDecodeError:
-        return False
-    return text[:1].isascii() and "".join(text.split()).isprintable()
 
 
 class RecordReader(Iterator[Record]):

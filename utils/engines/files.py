@@ -17,6 +17,12 @@ from typing import NamedTuple
 from utils.contract import Contract, Table
 from utils.csv_bytes import max_line_bytes
 from utils.helpers import DataError, identify_file
+from utils.signatures import (
+    HEAD_BYTES,
+    QUOTED_LINES,
+    describe_foreign_head,
+    describe_other_table,
+)
 
 # The number of a part and the count of all parts, as generate_data.py names its files.
 _PART_NAME = re.compile(r"part-(\d+)-of-(\d+)")
@@ -63,11 +69,14 @@ def find_tables(contract: Contract, data_dir: Path) -> list[TableFiles]:
         raise DataError(
             f"{data_dir}: no such folder. Name the folder of the CSV files with --data-dir."
         )
-    return [find_table(table, data_dir) for table in contract.tables]
+    return [find_table(table, data_dir, contract.tables) for table in contract.tables]
 
 
-def find_table(table: Table, data_dir: Path) -> TableFiles:
-    """Return the files of *table* in *data_dir*; raise what `find_tables` does."""
+def find_table(table: Table, data_dir: Path, tables: Sequence[Table] = ()) -> TableFiles:
+    """Return the files of *table* in *data_dir*; raise what `find_tables` does.
+
+    A file that contains another one of *tables* is named as that.
+    """
     name = f"{table.name}.csv"
     path = data_dir / name
     layouts = {
@@ -94,7 +103,7 @@ def find_table(table: Table, data_dir: Path) -> TableFiles:
     (paths,) = found.values()
     paths = sorted(paths, key=lambda path: _natural_order(path, data_dir))
     _require_all_parts(paths, data_dir)
-    return _read_headers(table, paths)
+    return _read_headers(table, paths, tables)
 
 
 def _list_files(folder: Path) -> list[Path]:
@@ -147,7 +156,9 @@ def _require_all_parts(paths: Sequence[Path], folder: Path) -> None:
         )
 
 
-def _read_headers(table: Table, paths: Sequence[Path]) -> TableFiles:
+def _read_headers(
+    table: Table, paths: Sequence[Path], tables: Sequence[Table]
+) -> TableFiles:
     """Return *paths* as parts of *table*, each with or without a header."""
     header: tuple[str, ...] = ()
     parts = []
@@ -157,12 +168,30 @@ def _read_headers(table: Table, paths: Sequence[Path]) -> TableFiles:
         has_header = sorted(first) == sorted(table.column_names)
         if has_header:
             header = header or first
+        elif (len(first) != len(header) or not header) and (
+            finding := _recognize(path, first, table, tables)
+        ):
+            raise DataError(f"{path}:1: {finding}.")
         if fault := _find_header_fault(line, first, header):
             expected = ", ".join(header or table.column_names)
             raise DataError(f"{path}:1: {fault}. Expected {expected}. Correct the header.")
         end = line[len(line.rstrip(b"\r\n")) :]
         parts.append(PartFile(path, has_header, end, identify_file(path)))
     return TableFiles(table, header, tuple(parts))
+
+
+def _recognize(
+    path: Path, first: tuple[str, ...], table: Table, tables: Sequence[Table]
+) -> str | None:
+    """Return what the file *path* with the cells *first* is instead of a part of *table*.
+
+    Return None if that is not known; it may then have rows, or another header.
+    """
+    with open(path, "rb") as file:
+        found = describe_foreign_head(file.read(HEAD_BYTES))
+    if len(first) == 1 and {*first[0].split(",")}.issuperset(table.column_names):
+        found = QUOTED_LINES
+    return found or describe_other_table(first, table, tables)
 
 
 def _find_header_fault(
