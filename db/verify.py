@@ -352,8 +352,9 @@ def verify_report(database: Path, out_dir: Path | None = None) -> Iterator[Verif
         yield Verification("database -> report.json", str(error))
     else:
         yield compare_text("database -> report.json", path, text, remedy=_REPORT)
-        texts.append(text)
-        pages.append(render_markdown(json.loads(text)))
+        if text not in texts:
+            texts.append(text)
+            pages.append(render_markdown(json.loads(text)))
     if not texts:
         return
     path = folder / "report.md"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -246,11 +246,11 @@ def find_not_applicable(check: Check, row_counts: Mapping[str, int]) -> Findings
     return None
 
 
-def digest_queries() -> str:
-    """Return the SHA-256 over the digests of all checks and trends, by file."""
+def digest_queries(queries: Iterable[Mapping[str, str]]) -> str:
+    """Return the SHA-256 over the digests of *queries*, each a *file* and its *sha256*."""
     digest = hashlib.sha256()
-    for query in [*read_queries(CHECKS_DIR), *read_queries(TRENDS_DIR)]:
-        digest.update(f"{query.file} {query.sha256}\n".encode())
+    for query in sorted(queries, key=lambda query: query["file"]):
+        digest.update(f"{query['file']} {query['sha256']}\n".encode())
     return digest.hexdigest()
 
 

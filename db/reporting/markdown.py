@@ -486,6 +486,14 @@ def render_table(columns: Sequence[TableColumn], rows: Iterable[Sequence[Any]]) 
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+# What Markdown would not display as it is.  GitHub turns a bare address into a link, unless
+# an escape interrupts it.  Inside a word '_' is not emphasis, and column names stay
+# readable without '\\'.
+_MARKUP = re.compile(
+    r"[\\`*\[\]|~$#!]|\.(?<=[Ww]{3}\.)|:(?=//)|_(?<![0-9A-Za-z]_)|_(?![0-9A-Za-z])"
+)
+
+
 def escape(value: object, *, width: int = WIDE_CHARACTERS) -> str:
     r"""Return *value* as Markdown that displays it literally, on one line, cut to *width*.
 
@@ -498,13 +506,10 @@ def escape(value: object, *, width: int = WIDE_CHARACTERS) -> str:
     if len(text) > width:
         text = text[: width - 1] + "…"
     # Control characters, also those that change the writing direction, become escapes.
-    text = "".join(
-        letter if letter.isprintable() or letter == NO_BREAK else ascii(letter)[1:-1]
-        for letter in text
-    )
+    if not text.replace(NO_BREAK, " ").isprintable():
+        text = "".join(
+            letter if letter.isprintable() or letter == NO_BREAK else ascii(letter)[1:-1]
+            for letter in text
+        )
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"([\\`*\[\]|~$#!])", r"\\\1", text)
-    # GitHub turns a bare address into a link, unless an escape interrupts it.
-    text = re.sub(r"(?i)(?<=www)\.|:(?=//)", r"\\\g<0>", text)
-    # Inside a word '_' is not emphasis, and column names stay readable without '\'.
-    return re.sub(r"(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])", r"\\_", text)
+    return _MARKUP.sub(r"\\\g<0>", text)

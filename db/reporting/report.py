@@ -183,6 +183,7 @@ def assemble_report(
     """
     if content_sha256 is None:
         content_sha256 = provenance["dataset"]["content_sha256"]
+    queries = [each["sql"] for each in (*checks, *trends.values()) if each["sql"]]
     return {
         "schema_version": SCHEMA_VERSION,
         "as_of": find_as_of(provenance),
@@ -190,7 +191,7 @@ def assemble_report(
         "currency_digits": count_minor_digits(find_currency(provenance)),
         "database": dict(source),
         "dataset": {"content_sha256": content_sha256},
-        "queries": {"sha256": digest_queries()},
+        "queries": {"sha256": digest_queries(queries)},
         "verdict": derive_verdict(checks),
         "kpis": derive_kpis(trends, tables),
         "definitions": DEFINITIONS,
