@@ -28,7 +28,7 @@ class ChangedByte(FaultCase):
         chance = random.Random(11)  # noqa: S311
         contract = read_contract()
         refused = 0
-        rounds = 600 if IN_CI else 30
+        rounds = 600 if IN_CI else 12
         for _ in range(rounds):
             self.write_all()
             table = chance.choice(contract.tables)
@@ -87,7 +87,7 @@ class OddCells(FaultCase):
     def test_odd_cells_are_named_or_stored(self) -> None:
         chance = random.Random(17)  # noqa: S311
         refused = 0
-        rounds = 1_000 if IN_CI else 40
+        rounds = 1_000 if IN_CI else 15
         for number in range(rounds):
             self.write_all()
             for _ in range(chance.choice((1, 2, 5))):

@@ -615,10 +615,12 @@ class CatalogueCase(FaultCase):
 
         The database must stay unchanged if there is one, and nothing may lie beside it.
         """
-        self.write_all()
-        self.edit(name, edit)
+        path = self.folder / f"{name}.csv"
+        sound = path.read_bytes()
+        path.write_bytes(edit(sound))
         files = {path.name for path in self.folder.iterdir()}
         result = self.ingest()
+        path.write_bytes(sound)
         self.assertNotIn("Traceback", result.stderr)
         self.assertEqual({path.name for path in self.folder.iterdir()}, files)
         if result.status == 0:

@@ -24,7 +24,7 @@ from data_generation.plan import Plan
 from tests.support import IN_CI, ShopCase, read_tree
 from utils.contract import read_contract
 
-PLAN = Plan(3, 4000, date(2024, 1, 1), date(2025, 6, 30), date(2025, 6, 30))
+PLAN = Plan(3, 2000, date(2024, 1, 1), date(2025, 6, 30), date(2025, 6, 30))
 
 Rows = list[dict[str, str]]
 
@@ -59,7 +59,7 @@ class GroundTruth(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        """Make a shop with its truth, and the same shop with two more years."""
+        """Make a shop with its truth, and the same shop with 18 more months."""
         temporary = tempfile.TemporaryDirectory()
         cls.addClassCleanup(temporary.cleanup)
         cls.folder = Path(temporary.name)
@@ -73,7 +73,7 @@ class GroundTruth(unittest.TestCase):
         ]
         cls.users = read_rows(cls.folder / "truth" / "users.csv")
         cls.orders = read_rows(cls.folder / "orders.csv")
-        longer = PLAN._replace(until=PLAN.until + timedelta(days=730))
+        longer = PLAN._replace(until=PLAN.until + timedelta(days=548))
         generate_shop(longer, cls.folder / "later")
         cls.later = read_rows(cls.folder / "later" / "orders.csv")
         cls.refunds = [
@@ -119,7 +119,7 @@ class GroundTruth(unittest.TestCase):
 
     def test_ground_truth_lists_every_user_once(self) -> None:
         ids = [int(row["user_id"]) for row in self.users]
-        self.assertEqual(ids, list(range(1, 4001)))
+        self.assertEqual(ids, list(range(1, 2001)))
 
     def test_ground_truth_agrees_on_non_buyers_and_departures(self) -> None:
         by_user = self.later_orders()
@@ -135,7 +135,7 @@ class GroundTruth(unittest.TestCase):
                 self.assertLess(user["dropped_out_at"], "2025-07")
             else:
                 self.assertEqual(user["is_alive"], "1")
-        self.assertGreater(left_count, 500)
+        self.assertGreater(left_count, 250)
 
     def test_realised_next_year_equals_that_of_a_longer_shop(self) -> None:
         counts: Counter[str] = Counter()
@@ -191,8 +191,8 @@ class GroundTruth(unittest.TestCase):
         rates = [float(row["purchase_rate_per_week"]) for row in self.users]
         dropouts = [float(row["dropout_probability"]) for row in self.users]
         # Gamma(.243) with scale 1/4.414: its standard deviation is twice its mean.
-        self.assertAlmostEqual(mean(rates), 0.243 / 4.414, delta=4 * 0.112 / 63)
-        self.assertAlmostEqual(mean(dropouts), 0.793 / 3.219, delta=4 * 0.21 / 63)
+        self.assertAlmostEqual(mean(rates), 0.243 / 4.414, delta=4 * 0.112 / 44)
+        self.assertAlmostEqual(mean(dropouts), 0.793 / 3.219, delta=4 * 0.21 / 44)
 
     def test_popularity_shares_add_up_to_one_in_each_category(self) -> None:
         rows = read_rows(self.folder / "truth" / "products.csv")
