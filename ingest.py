@@ -261,6 +261,8 @@ def run_ingest(args: argparse.Namespace) -> None:
                 for file in result.files
             )
         )
+    for sentence in [] if args.quiet else result.notes:
+        print_safely(f"ingest: note: {sentence}", file=sys.stderr)
     for sentence in result.warnings:
         print_safely(f"ingest: warning: {sentence}", file=sys.stderr)
     for name in result.changed:

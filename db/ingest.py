@@ -21,7 +21,7 @@ from db.loading.faults import (
     require_writable,
 )
 from db.loading.inputs import require_files
-from db.loading.last_day import find_last_day, warn_of_far_day, warn_of_far_events
+from db.loading.last_day import add_far_day, find_last_day, warn_of_far_events
 from db.loading.loader import (
     LoadedFile,
     OnRead,
@@ -64,12 +64,14 @@ _REJECTIONS = (RejectedInput, csv.Error, UnicodeDecodeError, sqlite3.IntegrityEr
 class LoadResult(NamedTuple):
     """The files that were loaded; those in *changed* differ from the manifest.
 
-    *warnings* are sentences about what is allowed but probably not intended.
+    *warnings* are sentences about what is allowed but probably not intended, *notes* about
+    what is only worth knowing.
     """
 
     files: list[LoadedFile]
     changed: list[str]
     warnings: list[str]
+    notes: list[str]
 
 
 class _Load(NamedTuple):
@@ -131,6 +133,7 @@ def ingest_folder(
             if compare_with_manifest(manifest, file.name, file.sha256) == "differs"
         ],
         warnings=[sentence for file in loaded for sentence in file.warnings],
+        notes=[sentence for file in loaded for sentence in file.notes],
     )
 
 
@@ -251,7 +254,7 @@ def _build_database(load: _Load) -> list[LoadedFile]:
         as_of = find_last_day(connection, contract, load.manifest.last_day)
         record_provenance(connection, contract, loaded, load.manifest, as_of)
         if load.manifest.last_day:
-            loaded = warn_of_far_day(connection, contract, loaded, load.manifest)
+            loaded = add_far_day(connection, contract, loaded, load.manifest)
         else:
             loaded = warn_of_far_events(connection, contract, data_dir, loaded, as_of)
         connection.execute("COMMIT")

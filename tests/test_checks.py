@@ -183,9 +183,17 @@ BREAKS: dict[str, list[Break]] = {
     "causality_stated_day_far_after_events": [
         Break(
             "DELETE FROM submission_meta WHERE property = 'seed';"
-            "INSERT INTO submission_meta VALUES ('generator', 'window_end', '2025-05-01')",
-            ("2025-05-01",),
+            "INSERT INTO submission_meta VALUES ('generator', 'window_end', '2033-04-01')",
+            ("2033-04-01",),
             is_edit=True,
+        ),
+        Break(
+            add_cohorts(20)
+            + ";INSERT OR REPLACE INTO submission_meta VALUES ('generator', 'seed', '42');"
+            "INSERT INTO submission_meta VALUES ('generator', 'window_end', '2052-12-31')",
+            ("2052-12-31",),
+            is_edit=True,
+            also=("files_content_as_loaded", "files_rows_in_table"),
         ),
     ],
     "coverage_orders_without_goods": [

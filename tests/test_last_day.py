@@ -13,7 +13,12 @@ from typing import Any
 import generate_data
 import ingest
 import run_query
-from db.loading.last_day import FAR_MONTHS, FAR_ONE_IN
+from db.loading.last_day import (
+    EXPECTED_SIGN_UPS,
+    FAR_MONTHS,
+    FAR_ONE_IN,
+    MISTYPED_MONTHS,
+)
 from db.reporting.checks import CHECKS_DIR
 from queries.query_file import QUERY_PATH
 from queries.sql_text import replace_select
@@ -178,13 +183,14 @@ class StatedDay(FaultCase):
     def test_mistyped_stated_day_is_named_by_load_and_report(self) -> None:
         self.write_all()
         stated_day_check = "causality_stated_day_far_after_events"
-        for day, count in (("2052-12-31", 1), ("2025-05-01", 1), ("2025-04-30", 0)):
+        for day, count in (("2052-12-31", 1), ("2033-04-01", 1), ("2033-03-31", 0)):
             for options in (("--as-of", day), ()):
                 with self.subTest(day, options=options):
                     text = json.dumps({} if options else {"window": {"end": day}})
                     (self.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
                     errors = self.ingest(*options).stderr
-                    self.assertEqual(errors.count(f"the stated last day, {day}, is"), count)
+                    warning = f"warning: orders.csv: the stated last day, {day}, is"
+                    self.assertEqual(errors.count(warning), count)
                     with closing(sqlite3.connect(self.database)) as connection:
                         check = check_shop(connection)[stated_day_check]
                     self.assertEqual(
@@ -200,6 +206,23 @@ class StatedDay(FaultCase):
             " enough for a CLV. Correct --as-of, or the end of the window in"
             " datapackage.json.\n",
         )
+
+    def test_stated_day_of_a_closed_shop_is_a_note_that_quiet_omits(self) -> None:
+        self.write_all()
+        note = (
+            "ingest: note: orders.csv: the stated last day, {}, is {} days after the last"
+            " event (2024-03-14); months without events make cohorts old enough for a"
+            " CLV.\n"
+        )
+        for day, days in (("2025-05-01", "413"), ("2033-03-31", "3,304")):
+            with self.subTest(day):
+                result = self.ingest("--as-of", day)
+                self.assertEqual(
+                    (result.status, result.stderr), (0, note.format(day, days))
+                )
+                result = self.ingest("--as-of", day, "--quiet")
+                self.assertEqual((result.status, result.stderr), (0, ""))
+        self.assertEqual(self.ingest("--as-of", "2025-04-30").stderr, "")
 
     def test_order_and_refund_after_the_stated_day_do_not_count(self) -> None:
         self.ingest("--as-of", "2024-02-15")
@@ -265,6 +288,23 @@ class GeneratedShops(ShopCase):
         for seed in (3, 6):
             with self.subTest(seed):
                 self.assert_no_finding(3, seed, *window)
+
+    def test_edited_end_of_a_generated_window_is_named_by_load_and_report(self) -> None:
+        window = ("--start", "2020-01-01", "--end", "2021-12-31")
+        self.generate("--users", 60, *window)
+        path = self.folder / MANIFEST_NAME
+        text = path.read_text(encoding="utf-8")
+        for day, count in (("2023-01-31", 0), ("2023-02-01", 1), ("2052-12-31", 1)):
+            with self.subTest(day):
+                path.write_text(text.replace("2021-12-31", day), encoding="utf-8")
+                errors = self.ingest().stderr
+                self.assertEqual(
+                    errors.count(f"csv: the stated last day, {day}, is"), count
+                )
+                self.assertEqual(errors.count("warning: "), count, errors)
+                with closing(sqlite3.connect(self.database)) as connection:
+                    check = check_shop(connection)["causality_stated_day_far_after_events"]
+                self.assertEqual([row[0] for row in check["sample"]], [day] * count)
 
     def assert_no_finding(self, users: int, seed: int, *window: str) -> None:
         """Generate and load a shop; fail if a day of it is found to be wrong."""
@@ -358,9 +398,12 @@ class FarEvents(FaultCase):
             for name in ("far_after_other_events", "stated_day_far_after_events")
         )
         months = re.findall(r"(?:previous_number|months_later) > (\d+)", sql)
+        self.assertEqual(
+            [int(each) for each in months], [FAR_MONTHS, MISTYPED_MONTHS, FAR_MONTHS]
+        )
         (one_in,) = re.findall(r"later_count \* (\d+) <=", sql)
-        self.assertEqual([int(each) for each in months], [FAR_MONTHS, FAR_MONTHS])
-        self.assertEqual(int(one_in), FAR_ONE_IN)
+        (sign_ups,) = re.findall(r"(\d+) \* month_counts\.all_months", sql)
+        self.assertEqual((int(one_in), int(sign_ups)), (FAR_ONE_IN, EXPECTED_SIGN_UPS))
 
     def test_check_of_the_report_finds_the_events_of_which_the_load_warns(self) -> None:
         chance = random.Random(17)  # noqa: S311

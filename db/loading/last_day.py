@@ -25,11 +25,20 @@ from utils.months import month_number, month_text
 # Events are far beyond the others if the month with events before them is more than 13
 # months earlier, and they are a single event or at most one event in 20.  A shop that sells
 # in one season of the year has no such gap; one that opens again soon has more than one
-# event in 20.  A stated day is far beyond all events by the same months.  The checks
-# `causality_far_after_other_events` and `causality_stated_day_far_after_events` have the
-# same figures.
+# event in 20.
 FAR_MONTHS = 13
 FAR_ONE_IN = 20
+
+# The data of a shop that has closed may end years before the day that its owner states; a
+# mistyped decade is ten years.
+MISTYPED_MONTHS = 108
+
+# In a generated shop the sign-ups go on to the last day, at the same pace or a growing one.
+# Where so many of them are expected, a time without any is no chance (e to the power -20).
+EXPECTED_SIGN_UPS = 20
+
+# The checks `causality_far_after_other_events` and `causality_stated_day_far_after_events`
+# have these figures too.
 
 # Lines that a warning names in each file; the last of more is "…".
 _MOST_LINES = 6
@@ -63,7 +72,7 @@ def find_last_day(
     return latest or None
 
 
-def warn_of_far_day(
+def add_far_day(
     connection: sqlite3.Connection,
     contract: Contract,
     loaded: Sequence[LoadedFile],
@@ -71,14 +80,18 @@ def warn_of_far_day(
 ) -> list[LoadedFile]:
     """Return the *loaded* files, with a warning if the last day of *manifest* is far.
 
-    A file that has the last event gets the warning.
+    A file that has the last event gets the warning, or a note: a user may state the day of
+    a shop that has closed.
     """
     stated, latest = manifest.last_day, find_last_day(connection, contract, None)
-    # A generated shop of few users may have no events at the end of its window.
-    is_generated = manifest.document.get("seed") is not None
-    if stated is None or is_generated or latest is None or not is_date(latest):
+    if stated is None or latest is None or not is_date(latest):
         return list(loaded)
-    if month_number(stated) - month_number(latest) <= FAR_MONTHS:
+    months = month_number(stated) - month_number(latest)
+    is_generated = manifest.document.get("seed") is not None
+    is_warning = months > MISTYPED_MONTHS
+    if is_generated:
+        is_warning = _expects_sign_ups(connection, contract, stated, months)
+    if months <= FAR_MONTHS or (is_generated and not is_warning):
         return list(loaded)
     name = next(
         f"{table.name}.csv"
@@ -86,15 +99,30 @@ def warn_of_far_day(
         if _count_from(connection, table, column, latest)
     )
     days = (date.fromisoformat(stated) - date.fromisoformat(latest)).days
-    warning = (
+    sentence = (
         f"{name}: the stated last day, {stated}, is {days:,} days after the last event"
-        f" ({latest}); months without events make cohorts old enough for a CLV. Correct"
-        f" --as-of, or the end of the window in {MANIFEST_NAME}."
+        f" ({latest}); months without events make cohorts old enough for a CLV."
     )
+    if is_warning:
+        sentence += f" Correct --as-of, or the end of the window in {MANIFEST_NAME}."
     return [
-        file._replace(warnings=(*file.warnings, warning)) if file.name == name else file
+        file.add_sentence(sentence, is_warning=is_warning) if file.name == name else file
         for file in loaded
     ]
+
+
+def _expects_sign_ups(
+    connection: sqlite3.Connection, contract: Contract, stated: str, months: int
+) -> bool:
+    """Return whether a generated shop has sign-ups in the *months* before *stated*."""
+    for table, column in list_event_columns(contract):
+        if table.name == "users":
+            sql = f"SELECT COUNT(*), MIN({column}) FROM {table.name}"
+            ((count, first_at),) = connection.execute(sql)
+            if first_at and is_date(first_at[:10]):
+                all_months = month_number(stated) - month_number(first_at)
+                return bool(count * months >= EXPECTED_SIGN_UPS * all_months)
+    return False
 
 
 def warn_of_far_events(
@@ -117,7 +145,7 @@ def warn_of_far_events(
         if _count_from(connection, table, column, gap.next_day):
             warnings[path.name] = _describe_far_events(path, table, column, gap)
     return [
-        file._replace(warnings=(*file.warnings, warnings[file.name]))
+        file.add_sentence(warnings[file.name], is_warning=True)
         if file.name in warnings
         else file
         for file in loaded

@@ -48,7 +48,8 @@ class LoadedFile(NamedTuple):
 
     *form* is `canonical` or lists what is not: encoding, line ends, order and quotes.
     *content_sha256* is the digest of its table's rows (see `utils.digest`).  *warnings* are
-    sentences about what is allowed but probably not intended.
+    sentences about what is allowed but probably not intended, *notes* about what is only
+    worth knowing.
     """
 
     name: str
@@ -58,6 +59,13 @@ class LoadedFile(NamedTuple):
     form: str
     content_sha256: str
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def add_sentence(self, sentence: str, *, is_warning: bool) -> LoadedFile:
+        """Return the file with one more *sentence*, a warning or a note."""
+        if is_warning:
+            return self._replace(warnings=(*self.warnings, sentence))
+        return self._replace(notes=(*self.notes, sentence))
 
 
 def load_tables(
