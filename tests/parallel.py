@@ -23,8 +23,20 @@ from tests.support import count_skip
 
 TESTS_DIR = Path(__file__).resolve().parent
 
-# Started first: one of these classes can take longer than all the others together.
-SLOWEST_MODULES = ("tests.test_engines", "tests.test_engine_failures")
+# Started first, in this order: each has a class that takes seconds, those of the engines
+# minutes.  A slow class that starts last leaves the other processors without work.
+SLOWEST_MODULES = (
+    "tests.test_engines",
+    "tests.test_engine_csv",
+    "tests.test_crashes",
+    "tests.test_mutated_files",
+    "tests.test_documents",
+    "tests.test_verify",
+    "tests.test_forecast",
+    "tests.test_cdnow",
+    "tests.test_truth",
+    "tests.test_integrity",
+)
 
 # Run after the others, one class at a time: a browser's speed is measured.
 LONE_MODULES = ("tests.test_page",)
@@ -149,7 +161,8 @@ def plan_batches(classes: Sequence[Sequence[unittest.TestCase]]) -> list[list[in
     """Return the numbers of *classes* that run together, one batch after the other."""
     modules = [type(tests[0]).__module__ for tests in classes]
     together = [index for index, name in enumerate(modules) if name not in LONE_MODULES]
-    together.sort(key=lambda index: modules[index] not in SLOWEST_MODULES)
+    places = {name: place for place, name in enumerate(SLOWEST_MODULES)}
+    together.sort(key=lambda index: places.get(modules[index], len(places)))
     alone = [[index] for index, name in enumerate(modules) if name in LONE_MODULES]
     return [together, *alone]
 

@@ -505,7 +505,7 @@ class Verification(CommandCase):
 
     def test_pipe_or_folder_in_place_of_a_file_is_named_without_waiting(self) -> None:
         skip_on_windows("pipes that have a name in a folder")
-        self.generate("--users", 2)
+        self.generate("--users", 2, *SHORT)
         for make in (os.mkfifo, os.mkdir):
             with self.subTest(make.__name__):
                 path = self.folder / "users.csv"

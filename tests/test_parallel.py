@@ -106,6 +106,14 @@ class ClassDistribution(unittest.TestCase):
             with mock.patch.object(parallel, constant, (name,)):
                 self.assertEqual(parallel.plan_batches(classes), batches)
 
+    def test_slow_modules_start_in_the_order_of_their_list(self) -> None:
+        tests = [
+            type("Any", (Outcomes,), {"__module__": name})("succeed")
+            for name in ("quick", "slow", "slowest")
+        ]
+        with mock.patch.object(parallel, "SLOWEST_MODULES", ("slowest", "slow")):
+            self.assertEqual(parallel.plan_batches([[test] for test in tests]), [[2, 1, 0]])
+
     def test_named_modules_exist(self) -> None:
         for name in (*parallel.SLOWEST_MODULES, *parallel.LONE_MODULES):
             path = parallel.TESTS_DIR.parent / f"{name.replace('.', '/')}.py"
