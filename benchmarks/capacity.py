@@ -21,16 +21,16 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.compare_generators import (  # noqa: E402
+from benchmarks.measuring import (  # noqa: E402
     MIB,
     Usage,
     count_lines,
     describe_machine,
     note,
     parse_count,
+    print_line,
     run_process,
 )
-from benchmarks.compare_loaders import print_line  # noqa: E402
 from utils.contract import read_contract  # noqa: E402
 
 TABLES = [table.name for table in read_contract().tables]

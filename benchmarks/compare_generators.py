@@ -4,13 +4,13 @@
     python benchmarks/compare_generators.py --against tpchgen --rounds 9
     python benchmarks/compare_generators.py --memory
 
-Complete processes are measured, from start to exit, with one worker or thread a tool.  So
-start-up counts, and so does tpchgen-cli's text pool, which it makes in each run.  A round
-runs every tool once, in a rotated order, each in an empty folder.  Ratios are taken within
-a round, so a slow period of the machine affects both sides.  One run of each tool before
-the rounds warms the file cache and is not counted.  Rows are lines of CSV without the
-headers, bytes are those of the CSV files.  The generator also syncs its files to the disk
-before it ends; the peers do not.
+Complete processes are measured, from start to exit, with one worker or thread a tool
+unless --workers states another number.  So start-up counts, and so does tpchgen-cli's text
+pool, which it makes in each run.  A round runs every tool once, in a rotated order, each in
+an empty folder.  Ratios are taken within a round, so a slow period of the machine affects
+both sides.  One run of each tool before the rounds warms the file cache and is not counted.
+Rows are lines of CSV without the headers, bytes are those of the CSV files.  The generator
+also syncs its files to the disk before it ends; the peers do not.
 
 Sizes: tpchgen-cli runs twice a round: at a scale factor of *users* ÷ 1,000,000, which makes
 about as many rows as the generator makes from *users*, and at scale factor 1, where its
@@ -30,21 +30,38 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-import venv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple, TypeVar
+from typing import NamedTuple
 
-BENCHMARKS = Path(__file__).resolve().parent
-GENERATOR = BENCHMARKS.parent / "generate_data.py"
-FAKER_SHOP = BENCHMARKS / "faker_shop.py"
-REQUIREMENTS = BENCHMARKS / "peers.txt"
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
-DEFAULT_ROUNDS = 5
-DEFAULT_USERS = 150_000
+from benchmarks.measuring import (  # noqa: E402
+    MIB,
+    BenchmarkError,
+    Usage,
+    add_sizes,
+    count_lines,
+    describe_machine,
+    describe_usage,
+    note,
+    parse_count,
+    run_process,
+    run_rounds,
+)
+from benchmarks.peers import (  # noqa: E402
+    REQUIREMENTS,
+    default_environment,
+    prepare_environment,
+    read_versions,
+)
+
+GENERATOR = ROOT / "generate_data.py"
+FAKER_SHOP = ROOT / "benchmarks" / "faker_shop.py"
+
 JAFGEN_YEARS = 1
 FAKER_USERS = 5_000
 
@@ -57,17 +74,6 @@ MEMORY_USERS_FACTOR = 10
 MOST_PEAK_GROWTH = 1.3
 SAMPLING_SECONDS = 0.05
 
-# `os.wait4` returns the peak in KiB, on macOS in bytes.
-PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
-MIB = 1024 * 1024
-
-
-Measured = TypeVar("Measured")
-
-
-class BenchmarkError(Exception):
-    """A tool that cannot be installed or run; the text holds its output."""
-
 
 class Tool(NamedTuple):
     """A generator of CSV files: *command* leaves them in or below the folder it runs in."""
@@ -75,14 +81,6 @@ class Tool(NamedTuple):
     name: str
     version: str
     command: tuple[str, ...]
-
-
-class Usage(NamedTuple):
-    """Time and memory of a process; *peak_bytes*: the resident peak of the largest one."""
-
-    wall_seconds: float
-    cpu_seconds: float
-    peak_bytes: int
 
 
 class Run(NamedTuple):
@@ -133,36 +131,6 @@ class MemoryPeak(NamedTuple):
 # Running and measuring
 
 
-def run_process(command: Sequence[str], folder: Path, *, status: int = 0) -> Usage:
-    """Run *command* in *folder* to its end; raise `BenchmarkError` if it fails.
-
-    On Linux a peak below this process's own (some 20 MB) cannot be seen.
-    """
-    with tempfile.TemporaryFile() as log:
-        started = time.perf_counter()
-        process = subprocess.Popen(  # noqa: S603  commands are made in this file
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-        try:
-            _, waited, used = os.wait4(process.pid, 0)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        wall_seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(waited)
-        if process.returncode != status:
-            raise BenchmarkError(
-                f"{' '.join(command)}: exit status {process.returncode}\n{_read_tail(log)}"
-            )
-    return Usage(wall_seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * PEAK_UNIT)
-
-
-def _read_tail(log: IO[bytes], size: int = 2_000) -> str:
-    log.seek(0)
-    return log.read()[-size:].decode("utf-8", "replace").rstrip()
-
-
 def measure_tool(tool: Tool, scratch: Path | None) -> Run:
     """Run *tool* in a new folder below *scratch*, which is removed again."""
     with tempfile.TemporaryDirectory(dir=scratch, prefix="shop-benchmark-") as name:
@@ -175,59 +143,21 @@ def measure_tool(tool: Tool, scratch: Path | None) -> Run:
         return Run(usage, rows, sum(file.stat().st_size for file in files))
 
 
-def count_lines(path: Path) -> int:
-    """Return the number of newlines in the file at *path*."""
-    with open(path, "rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(MIB), b""))
-
-
-def run_rounds(
-    measures: Mapping[str, Callable[[], Measured]],
-    rounds: int,
-    describe: Callable[[Measured], str],
-) -> dict[str, list[Measured]]:
-    """Return what each of *measures* returned in each round, without the first.
-
-    The order is rotated, so that no program is always the first of its round.
-    """
-    names = list(measures)
-    runs: dict[str, list[Measured]] = {name: [] for name in names}
-    for number in range(rounds + 1):
-        turn = number % len(names)
-        for name in [*names[turn:], *names[:turn]]:
-            run = measures[name]()
-            if number:
-                runs[name].append(run)
-            place = f"Round {number} of {rounds}" if number else "Warming up"
-            note(f"{place}: {name}, {describe(run)}")
-    return runs
-
-
 def describe_run(run: Run) -> str:
     """Return the time and the speed of *run*."""
     return f"{describe_usage(run.usage)}, {run.rows_per_second:,.0f} rows/s"
 
 
-def describe_usage(usage: Usage) -> str:
-    """Return the time in *usage*."""
-    return f"{usage.wall_seconds:.2f} s"
-
-
-def note(text: str) -> None:
-    """Print progress on stderr."""
-    sys.stderr.write(text + "\n")
-
-
 # The tools
 
 
-def generator_tool(users: int) -> Tool:
-    """Return this project's generator, on the interpreter itself rather than a shim."""
+def generator_tool(users: int, workers: int) -> Tool:
+    """Return this project's generator."""
     return Tool(
         "generate_data.py",
         f"{platform.python_implementation()} {platform.python_version()}",
         (
-            os.path.realpath(sys.executable),
+            sys.executable,
             str(GENERATOR),
             "--generate",
             "--seed",
@@ -235,7 +165,7 @@ def generator_tool(users: int) -> Tool:
             "--users",
             str(users),
             "--workers",
-            "1",
+            str(workers),
             "--quiet",
             "--out-dir",
             ".",
@@ -243,14 +173,17 @@ def generator_tool(users: int) -> Tool:
     )
 
 
-def peer_tool(name: str, users: int, environment: Path) -> Tool:
-    """Return the peer *name* as it is installed in *environment*."""
+def peer_tool(name: str, users: int, threads: int, environment: Path) -> Tool:
+    """Return the peer *name* as it is installed in *environment*.
+
+    Only tpchgen-cli has *threads*.
+    """
     versions = read_versions(REQUIREMENTS.read_text(encoding="utf-8"))
     folder = environment / "bin"
     if name.startswith("tpchgen"):
         package, program = "tpchgen-cli", "tpchgen-cli"
         scale = "1" if name == "tpchgen-sf1" else f"{users / 1_000_000:g}"
-        arguments = ["csv", "-s", scale, "-n", "1", "-q", "-o", "."]
+        arguments = ["csv", "-s", scale, "-n", str(threads), "-q", "-o", "."]
     elif name == "jafgen":
         package, program = "jafgen", "jafgen"
         arguments = [str(JAFGEN_YEARS)]
@@ -260,47 +193,6 @@ def peer_tool(name: str, users: int, environment: Path) -> Tool:
     return Tool(name, versions[package], (str(folder / program), *arguments))
 
 
-def read_versions(requirements: str) -> dict[str, str]:
-    r"""Return the pinned version of each package in *requirements*.
-
-    >>> read_versions("# Peers\nFaker==40.54.0\n")
-    {'Faker': '40.54.0'}
-    """
-    pins = (line.split("==") for line in requirements.splitlines() if "==" in line)
-    return {name.strip(): version.strip() for name, version in pins}
-
-
-def prepare_environment(folder: Path) -> None:
-    """Install peers.txt into the virtual environment *folder*, once."""
-    required = REQUIREMENTS.read_text(encoding="utf-8")
-    installed = folder / "installed-peers.txt"
-    with suppress(FileNotFoundError):
-        if installed.read_text(encoding="utf-8") == required:
-            return
-    note("Installing the peers into an environment of their own")
-    venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
-    run_process(
-        (
-            str(folder / "bin" / "python"),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--requirement",
-            str(REQUIREMENTS),
-        ),
-        folder,
-    )
-    installed.write_text(required, encoding="utf-8", newline="\n")
-
-
-def default_environment() -> Path:
-    """Return the environment's place in the user's cache, one for each Python."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "shop-benchmarks" / f"venv-{platform.python_version()}"
-
-
 # Memory
 
 
@@ -308,7 +200,7 @@ def measure_peak(users: int, scratch: Path | None) -> MemoryPeak:
     """Run the generator for *users* and return its resident peak."""
     note(f"Running the generator for {users:,} users")
     with sample_children() as sums:
-        run = measure_tool(generator_tool(users), scratch)
+        run = measure_tool(generator_tool(users, workers=1), scratch)
     return MemoryPeak(users, run.usage.peak_bytes, max(sums, default=0))
 
 
@@ -432,32 +324,7 @@ def render_verdict(is_reached: bool) -> str:
     return "reached" if is_reached else "MISSED"
 
 
-def describe_machine() -> str:
-    """Return what the figures were measured on, without the machine's name."""
-    return (
-        f"{read_processor()}, {os.cpu_count()} cores; {platform.python_implementation()}"
-        f" {platform.python_version()}; {platform.system()} {platform.release()};"
-        f" load {os.getloadavg()[0]:.1f} at the start."
-    )
-
-
-def read_processor() -> str:
-    """Return the processor's model, if the system reports it."""
-    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
 # The command line
-
-
-def parse_count(text: str) -> int:
-    """Return the number in *text*, from 1 on."""
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1")
-    return int(text)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -473,19 +340,14 @@ def build_parser() -> argparse.ArgumentParser:
         default=list(TARGET_RATIOS),
         help="the peers (default: all)",
     )
+    add_sizes(parser)
     parser.add_argument(
-        "--rounds",
+        "--workers",
         type=parse_count,
-        default=DEFAULT_ROUNDS,
+        default=1,
         metavar="N",
-        help="counted runs of each tool (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--users",
-        type=parse_count,
-        default=DEFAULT_USERS,
-        metavar="N",
-        help="size of the generator's run; tpchgen-cli's follows it (default: %(default)s)",
+        help="workers of the generator and threads of tpchgen-cli; the others have one"
+        " (default: 1)",
     )
     parser.add_argument(
         "--memory",
@@ -519,11 +381,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.memory:
             return report_memory(args.users, scratch)
         peers = [name for name in TARGET_RATIOS if name in args.against]
-        tools = [generator_tool(args.users)]
+        tools = [generator_tool(args.users, args.workers)]
         environment = args.environment.resolve()
         prepare_environment(environment)
-        tools += [peer_tool(name, args.users, environment) for name in peers]
-        return report_speed(tools, args.rounds, scratch)
+        tools += [peer_tool(name, args.users, args.workers, environment) for name in peers]
+        return report_speed(tools, args.rounds, args.workers, scratch)
     except (BenchmarkError, OSError, subprocess.CalledProcessError) as error:
         note(f"compare_generators: error: {error}")
         return 1
@@ -532,7 +394,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def report_speed(tools: Sequence[Tool], rounds: int, scratch: Path | None) -> int:
+def report_speed(
+    tools: Sequence[Tool], rounds: int, workers: int, scratch: Path | None
+) -> int:
     """Print the first of *tools* ÷ each other; return the exit status."""
     machine = describe_machine()
     measures = {tool.name: partial(measure_tool, tool, scratch) for tool in tools}
@@ -543,8 +407,8 @@ def report_speed(tools: Sequence[Tool], rounds: int, scratch: Path | None) -> in
     ]
     sys.stdout.write(
         f"{render_runs(tools, runs)}\n\n{render_comparisons(comparisons)}\n\n"
-        f"Rounds: {rounds}; medians, but the highest peak; complete processes, one worker"
-        f" or thread each.\n{machine}\n"
+        f"Rounds: {rounds}; medians, but the highest peak; complete processes;"
+        f" workers of the generator and threads of tpchgen-cli: {workers}.\n{machine}.\n"
     )
     return 0 if all(each.is_reached for each in comparisons) else 1
 
@@ -561,7 +425,7 @@ def report_memory(users: int, scratch: Path | None) -> int:
         f" {MOST_PEAK_GROWTH:g} times that peak at {users * MEMORY_USERS_FACTOR:,}:"
         f" {many.largest_bytes / few.largest_bytes:.2f} times,"
         f" {render_verdict(is_reached)}.\n"
-        f"{machine}\n"
+        f"{machine}.\n"
     )
     return 0 if is_reached else 1
 

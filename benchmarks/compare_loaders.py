@@ -1,4 +1,4 @@
-"""Measure the loader beside the sqlite3 shell, sqlite-utils and DuckDB, or its memory.
+"""Measure the loader beside the sqlite3 shell, sqlite-utils and DuckDB, or its diagnosis.
 
     python benchmarks/compare_loaders.py
     python benchmarks/compare_loaders.py --rounds 9 --users 300000
@@ -34,23 +34,21 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.compare_generators import (  # noqa: E402
-    DEFAULT_ROUNDS,
-    DEFAULT_USERS,
-    GENERATOR,
+from benchmarks.measuring import (  # noqa: E402
     MIB,
     Usage,
+    add_sizes,
     count_lines,
-    default_environment,
     describe_machine,
     describe_usage,
-    parse_count,
-    prepare_environment,
+    print_line,
     run_process,
     run_rounds,
 )
+from benchmarks.peers import default_environment, prepare_environment  # noqa: E402
 from utils.contract import read_contract  # noqa: E402
 
+GENERATOR = ROOT / "generate_data.py"
 INGEST = ROOT / "ingest.py"
 
 # Targets: ours ÷ the shell by wall time; the diagnosis ÷ the load; the memory of both.
@@ -65,11 +63,6 @@ class Loader(NamedTuple):
 
     name: str
     command: Callable[[Path], list[str]]
-
-
-def print_line(text: str) -> None:
-    """Print a line of the result."""
-    sys.stdout.write(text + "\n")
 
 
 def write_shell_script(data_dir: Path, script: Path) -> None:
@@ -216,7 +209,7 @@ def compare(users: int, rounds: int, scratch: Path) -> bool:
     loaders = list_loaders(scratch, scratch, python)
     measures = {loader.name: partial(measure_load, loader, scratch) for loader in loaders}
     usages = run_rounds(measures, rounds, describe_usage)
-    print_line(f"{describe_machine()}; {users:,} users, {rows:,} rows, {rounds} rounds\n")
+    print_line(f"{describe_machine()}; {users:,} users, {rows:,} rows; rounds: {rounds}\n")
     print_line(render_table(usages, rows))
     ratio = find_ratio(usages, "sqlite3 shell")
     peak = max(run.peak_bytes for run in usages["ours"])
@@ -284,8 +277,7 @@ def measure_ingest(folder: Path, *, status: int) -> Usage:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--users", type=parse_count, default=DEFAULT_USERS)
-    parser.add_argument("--rounds", type=parse_count, default=DEFAULT_ROUNDS)
+    add_sizes(parser)
     parser.add_argument("--faults", action="store_true", help="measure the diagnosis")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="shop-loaders-") as folder:

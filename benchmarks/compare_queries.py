@@ -29,21 +29,19 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.compare_generators import (  # noqa: E402
-    DEFAULT_ROUNDS,
-    DEFAULT_USERS,
+from benchmarks.compare_loaders import generate, measure_ingest  # noqa: E402
+from benchmarks.measuring import (  # noqa: E402
     MIB,
     Usage,
+    add_sizes,
     count_lines,
-    default_environment,
     describe_machine,
     describe_usage,
-    parse_count,
-    prepare_environment,
+    print_line,
     run_process,
     run_rounds,
 )
-from benchmarks.compare_loaders import generate, measure_ingest, print_line  # noqa: E402
+from benchmarks.peers import default_environment, prepare_environment  # noqa: E402
 
 QUERY = ROOT / "queries" / "join_query.sql"
 OURS = "cohort query"
@@ -141,7 +139,7 @@ def compare(users: int, rounds: int, folder: Path) -> bool:
     measures = {name: partial(run_process, line, folder) for name, line in commands}
     usages = run_rounds(measures, rounds, describe_usage)
     print_line(
-        f"{describe_machine()}; {users:,} users, {orders:,} orders, {rounds} rounds\n"
+        f"{describe_machine()}; {users:,} users, {orders:,} orders; rounds: {rounds}\n"
     )
     print_line(render_table(usages))
     ratio = statistics.median(find_ratios(usages, OURS))
@@ -153,8 +151,7 @@ def compare(users: int, rounds: int, folder: Path) -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--users", type=parse_count, default=DEFAULT_USERS)
-    parser.add_argument("--rounds", type=parse_count, default=DEFAULT_ROUNDS)
+    add_sizes(parser)
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="shop-queries-") as name:
         folder = Path(os.path.realpath(name))

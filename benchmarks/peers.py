@@ -1,0 +1,54 @@
+"""The programs that the benchmarks compare with, in an environment of their own."""
+
+from __future__ import annotations
+
+import os
+import platform
+import venv
+from contextlib import suppress
+from pathlib import Path
+
+from benchmarks.measuring import note, run_process
+
+REQUIREMENTS = Path(__file__).resolve().parent / "peers.txt"
+
+
+def read_versions(requirements: str) -> dict[str, str]:
+    r"""Return the pinned version of each package in *requirements*.
+
+    >>> read_versions("# Peers\nFaker==40.54.0\n")
+    {'Faker': '40.54.0'}
+    """
+    pins = (line.split("==") for line in requirements.splitlines() if "==" in line)
+    return {name.strip(): version.strip() for name, version in pins}
+
+
+def prepare_environment(folder: Path) -> None:
+    """Install peers.txt into the virtual environment *folder*, once."""
+    required = REQUIREMENTS.read_text(encoding="utf-8")
+    installed = folder / "installed-peers.txt"
+    with suppress(FileNotFoundError):
+        if installed.read_text(encoding="utf-8") == required:
+            return
+    note("Installing the peers into an environment of their own")
+    venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
+    run_process(
+        (
+            str(folder / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+            str(REQUIREMENTS),
+        ),
+        folder,
+    )
+    installed.write_text(required, encoding="utf-8", newline="\n")
+
+
+def default_environment() -> Path:
+    """Return the environment's place in the user's cache, one for each Python."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "shop-benchmarks" / f"venv-{platform.python_version()}"
