@@ -39,7 +39,7 @@ from data_generation.workers import (
     SerialExecutor,
     open_executor,
 )
-from utils.atomic_files import open_atomically
+from utils.atomic_files import open_atomically, open_scratch_folder
 from utils.contract import MANIFEST_NAME, read_contract
 from utils.helpers import hash_file, hash_files, render_json
 
@@ -205,10 +205,7 @@ def _fill_files(
 
     if part.number == 1:
         write("products", format_product_rows(shop))
-    with tempfile.TemporaryDirectory(
-        dir=out_dir, prefix=".generate_data.", suffix=".partial"
-    ) as folder:
-        scratch = Path(folder)
+    with open_scratch_folder(out_dir) as scratch:
         if len(span_plan.spans) == 1:
             serial = SerialExecutor(write, estimate.add)
             _make_days(plan, span_plan, scratch, files, estimate, serial)

@@ -7,7 +7,6 @@ hidden rate and dropout, and realised, by a simulation with a longer window.
 
 from __future__ import annotations
 
-import tempfile
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
@@ -30,7 +29,7 @@ from data_generation.model.catalog import (
 from data_generation.model.distributions import PRECISION, UNIT, UNIT_BITS
 from data_generation.plan import Plan
 from data_generation.spans import Shop, build_shop
-from utils.atomic_files import open_atomically
+from utils.atomic_files import open_atomically, open_scratch_folder
 from utils.contract import MANIFEST_NAME
 from utils.helpers import render_json
 
@@ -314,17 +313,15 @@ def _simulate_next_year(
     """
     days = HORIZON_DAYS + lifecycle.LIFECYCLE_DAYS
     longer = plan._replace(until=plan.until + timedelta(days=days))
-    with tempfile.TemporaryDirectory(
-        dir=folder, prefix=".generate_data.", suffix=".partial"
-    ) as scratch:
+    with open_scratch_folder(folder) as scratch:
         generate_shop(
             longer,
-            Path(scratch),
+            scratch,
             tables=("orders", "payments"),
             workers=workers,
             on_progress=on_progress,
         )
-        return _read_next_year(Path(scratch), plan.until, traits)
+        return _read_next_year(scratch, plan.until, traits)
 
 
 def _read_next_year(folder: Path, until: date, traits: array[int]) -> NextYear:

@@ -22,6 +22,7 @@ from tests.customer_samples import (
     make_spending_model,
     read_cdnow_sample,
 )
+from tests.support import IN_CI
 from utils.helpers import DataError
 
 HOLDOUT_DAYS = 39 * 7
@@ -114,7 +115,8 @@ class GroupForecasts(unittest.TestCase):
 
     def test_interval_contains_the_outcome_as_often_as_its_level(self) -> None:
         contained = Counter[str]()
-        replications = 40
+        # Of 40 the expected number is 32, with a deviation of 2.5; of 16, 12.8 and 1.6.
+        replications, least, most = (40, 26, 38) if IN_CI else (16, 9, 16)
         for seed in range(100, 100 + replications):
             made = SimulatedShop(seed, 400, age_days=280, later_days=182)
             forecast = forecast_groups(
@@ -130,9 +132,8 @@ class GroupForecasts(unittest.TestCase):
                 bounds = estimate.interval(0.8)
                 assert bounds is not None
                 contained[name] += bounds[0] <= actual <= bounds[1]
-        # The expected number is 32 of 40, with a deviation of 2.5.
         for name in ("purchases", "value"):
-            self.assertTrue(26 <= contained[name] <= 38, contained)
+            self.assertTrue(least <= contained[name] <= most, contained)
 
     def test_forecast_of_cents_is_a_hundred_times_that_of_dollars(self) -> None:
         in_cents = [c._replace(mean_value=c.mean_value * 100) for c in self.customers]

@@ -566,6 +566,20 @@ class SignalDuringResults(CrashCase):
                         self.assertNotIn("Traceback", ending.stderr)
                         self.assertIn(hash_folder(out_dir), files)
 
+    def test_signal_while_the_scratch_folder_is_removed_leaves_no_file(self) -> None:
+        out_dir = self.folder / "out"
+        line = ["--generate", "--users", "20", "--end", "2024-01-31"]
+        line += ["--out-dir", str(out_dir)]
+        self.succeed(generate_data.main, *line)
+        files = hash_folder(out_dir)
+        removals = frozenset({"unlink", "rmdir"})
+        for number in range(1, 4):
+            terminate = partial(act_at_step, number, partial(send, signal.SIGTERM))
+            ending = self.run_apart(partial(terminate, removals), generate_data.main, line)
+            with self.subTest(removal=number):
+                self.assertEqual(ending.status, 143)
+                self.assertEqual(hash_folder(out_dir), files)
+
     def test_signal_while_rows_or_verifications_are_printed_gives_one_line(self) -> None:
         paths = ["--database", str(self.database), "--data-dir", str(self.folder)]
         for option, function in (

@@ -570,7 +570,7 @@ class StoppedRun(ShopCase):
         )
         self.addCleanup(self.end, process)
         deadline = time.monotonic() + 60
-        while len(list(self.folder.glob(".generate_data.*.partial/purchases.*"))) < 2:
+        while len(list(self.folder.glob(".scratch.*.partial/purchases.*"))) < 2:
             self.assertIsNone(process.poll(), "ended before it could be stopped")
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.005)

@@ -25,7 +25,7 @@ from utils.months import FIRST_YEAR, LAST_YEAR
 TABLES = [table.name for table in read_contract().tables]
 
 # Over a turn of the year, with Black Friday and February.
-PLAN = Plan(7, 600, date(2024, 10, 20), date(2025, 3, 9), date(2025, 3, 9))
+PLAN = Plan(7, 300, date(2024, 10, 20), date(2025, 3, 9), date(2025, 3, 9))
 
 
 def run_out_of_space(*_arguments: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -59,6 +60,25 @@ def open_atomically(paths: Sequence[Path]) -> Iterator[Sequence[IO[bytes]]]:
             _remove(partials)
         finally:
             _remove(partials)
+
+
+@contextmanager
+def open_scratch_folder(parent: Path) -> Iterator[Path]:
+    """Make a hidden folder in *parent* for the block, then remove it with its files.
+
+    Rejected: `tempfile.TemporaryDirectory`.  A signal that arrives while it removes the
+    files leaves the others.
+    """
+    folder = None
+    try:
+        with block_signals():
+            name = tempfile.mkdtemp(dir=parent, prefix=".scratch.", suffix=".partial")
+            folder = Path(name)
+        yield folder
+    finally:
+        with block_signals():
+            if folder is not None:
+                shutil.rmtree(folder)
 
 
 def _remove(partials: Sequence[Path]) -> None:
