@@ -24,6 +24,7 @@ from db.reporting.checks import (
     read_sql_header,
     read_thresholds,
 )
+from db.reporting.figures import KPI_TRENDS, NEEDED_COLUMNS
 from tests.report_case import ReportCase
 from tests.support import Result, call
 from utils.helpers import DataError
@@ -193,11 +194,16 @@ class InvalidCheckFile(ReportCase):
 class InvalidTrendFile(ReportCase):
     """A trend whose result a report cannot contain is named with the cell at fault."""
 
-    def report_with(self, select: str) -> Result:
-        """Report on a shop with one more trend, which is *select*."""
+    def report_with(self, select: str | None, *, name: str = "mine") -> Result:
+        """Report on a shop whose trend *name* is *select*, or missing if that is None."""
         trends = self.folder / "trends"
-        shutil.copytree(TRENDS_DIR, trends, dirs_exist_ok=True)
-        (trends / "mine.sql").write_text(f"-- Title: Mine\n{select};", encoding="utf-8")
+        shutil.rmtree(trends, ignore_errors=True)
+        shutil.copytree(TRENDS_DIR, trends)
+        path = trends / f"{name}.sql"
+        if select is None:
+            path.unlink()
+        else:
+            path.write_text(f"-- Title: Mine\n{select};", encoding="utf-8")
         with (
             mock.patch.object(checks_module, "TRENDS_DIR", trends),
             mock.patch.object(report_module, "TRENDS_DIR", trends),
@@ -234,6 +240,55 @@ class InvalidTrendFile(ReportCase):
     def test_integers_texts_and_missing_values_are_reported(self) -> None:
         result = self.report_with("SELECT 'a' AS name, NULL AS n_cents, 5 AS x_share")
         self.assertEqual((result.status, result.stderr), (0, ""))
+
+    def test_trend_without_a_column_of_the_report_is_named(self) -> None:
+        for name, columns in NEEDED_COLUMNS.items():
+            for column in columns:
+                others = [f"1 AS {each}" for each in columns if each != column]
+                with self.subTest(name, column=column):
+                    result = self.report_with(
+                        f"SELECT {', '.join(others or '1')}", name=name
+                    )
+                    expected = (
+                        f"ingest: error: db/trends/{name}.sql: no column is named {column},"
+                        " expected one, because the report computes with it. Correct its"
+                        " SQL, or give a trend of your own another name.\n"
+                    )
+                    self.assertEqual((result.status, result.stderr), (1, expected))
+
+    def test_cell_of_the_report_that_is_no_integer_is_named(self) -> None:
+        for cell, shown in (("NULL", "NULL"), ("'12'", "'12'"), ("1.5", "1.5")):
+            with self.subTest(cell):
+                result = self.report_with(
+                    f"SELECT 'home' AS category, {cell} AS gross_cents", name="category_mix"
+                )
+                self.assertIn(
+                    f"category_mix.sql: gross_cents of row 1 is {shown}, expected an"
+                    " integer. Correct its SQL.",
+                    result.stderr,
+                )
+
+    def test_trend_may_lack_what_the_report_only_shows(self) -> None:
+        for name, columns in NEEDED_COLUMNS.items():
+            sql = (TRENDS_DIR / f"{name}.sql").read_text(encoding="utf-8")
+            needed = ", ".join(columns)
+            with self.subTest(name):
+                result = self.report_with(
+                    f"SELECT {needed} FROM ({sql.rstrip().rstrip(';')})", name=name
+                )
+                self.assertEqual((result.status, result.stderr), (0, ""))
+
+    def test_missing_trend_of_the_key_figures_is_named(self) -> None:
+        for query in read_queries(TRENDS_DIR):
+            with self.subTest(query.name):
+                result = self.report_with(None, name=query.name)
+                expected = ""
+                if query.name in KPI_TRENDS:
+                    expected = (
+                        f"ingest: error: db/trends/{query.name}.sql: no such file, and the"
+                        " key figures are computed of it. Restore the file.\n"
+                    )
+                self.assertEqual(result.stderr, expected)
 
     def test_several_rows_of_one_month_are_all_reported(self) -> None:
         rows = ["'2024-01' AS month, 'a' AS name, 1 AS n", "'2024-01', 'b', 2"]

@@ -141,6 +141,30 @@ def fill_hours(rows: list[Row]) -> list[Row]:
     ]
 
 
+# The columns that the report computes with, by trend; all but `month` have integers.
+NEEDED_COLUMNS: dict[str, tuple[str, ...]] = {
+    "category_mix": ("gross_cents",),
+    "channels": ("user_count", "customer_count", "order_count", "net_cents"),
+    "countries": ("user_count", "customer_count", "order_count", "net_cents"),
+    "orders_per_customer": ("orders_per_customer", "customer_count", "order_count"),
+    "payment_methods": ("charge_count", "failed_count", "charged_cents"),
+    "refunds_and_cancellations": (
+        *("month", "placed_count", "order_count", "cancelled_count"),
+        *("partially_returned_count", "returned_count"),
+    ),
+    "revenue_by_month": (
+        *("month", "order_count", "gross_cents", "discount_cents", "refund_cents"),
+        *("net_cents", "new_customers", "returning_customers"),
+    ),
+    "weekday_by_hour": ("weekday", "hour", "order_count"),
+}
+
+# The trends of which the key figures are computed.
+KPI_TRENDS = (
+    *("orders_per_customer", "payment_methods"),
+    *("refunds_and_cancellations", "revenue_by_month"),
+)
+
 DERIVATIONS: dict[str, Callable[[list[Row]], list[Row]]] = {
     "category_mix": derive_categories,
     "channels": derive_segments,

@@ -33,7 +33,13 @@ from db.reporting.checks import (
     read_queries,
     sample_row,
 )
-from db.reporting.figures import are_dated_by_day, derive_kpis, derive_trend
+from db.reporting.figures import (
+    KPI_TRENDS,
+    NEEDED_COLUMNS,
+    are_dated_by_day,
+    derive_kpis,
+    derive_trend,
+)
 from db.reporting.invisible_text import (
     find_invisible_faults,
     is_unusual_in_sqlite,
@@ -385,12 +391,19 @@ def describe_trends(
     """Return the *answers*, each a trend with its rows and a note, by name.
 
     If the refund of the payment *inexact_refund* cannot be computed exactly, a trend with
-    refunds has no rows.
+    refunds has no rows.  Raise `DataError` if a trend of the key figures is missing.
     """
-    return {
+    trends = {
         query.name: describe_trend(query, rows, note, inexact_refund, as_of)
         for query, rows, note in answers
     }
+    for name in KPI_TRENDS:
+        if name not in trends:
+            raise DataError(
+                f"db/trends/{name}.sql: no such file, and the key figures are computed of"
+                " it. Restore the file."
+            )
+    return trends
 
 
 def describe_trend(
@@ -433,9 +446,17 @@ def name_cells(
 ) -> list[Row]:
     """Return the *rows* of the trend *query*, each cell by the name of its column.
 
-    Raise `DataError` if two columns have one name, one is `is_complete`, or a cell has
-    another type than its column has in a report.
+    Raise `DataError` if two columns have one name, one is `is_complete`, one that the
+    report needs is missing, or a cell has another type than its column has in a report.
     """
+    needed = NEEDED_COLUMNS.get(query.name, ())
+    for column in needed:
+        if column not in columns:
+            raise DataError(
+                f"{query.file}: no column is named {column}, expected one, because the"
+                " report computes with it. Correct its SQL, or give a trend of your own"
+                " another name."
+            )
     for column in columns:
         if columns.count(column) > 1:
             raise DataError(
@@ -450,7 +471,7 @@ def name_cells(
     named = [dict(zip(columns, row, strict=True)) for row in rows]
     for number, row in enumerate(named, start=1):
         for column, cell in row.items():
-            if expected := find_expected_type(column, cell):
+            if expected := find_expected_type(column, cell, is_needed=column in needed):
                 text = "NULL" if cell is None else shorten_value(cell)
                 raise DataError(
                     f"{query.file}: {column} of row {number:,} is {text}, expected"
@@ -459,16 +480,18 @@ def name_cells(
     return named
 
 
-def find_expected_type(column: str, cell: Any) -> str | None:
+def find_expected_type(column: str, cell: Any, *, is_needed: bool = False) -> str | None:
     """Return in words what *column* of a trend has to contain; None if *cell* is that.
+
+    One that *is_needed* for the report's own figures always has an integer.
 
     >>> find_expected_type("net_cents", 0.5), find_expected_type("net_cents", None)
     ('an integer', None)
     """
     if column == "month":
         return None if isinstance(cell, str) else "YYYY-MM"
-    if cell is None or isinstance(cell, int):
+    if isinstance(cell, int) or (cell is None and not is_needed):
         return None
-    if column.endswith(("_cents", "_rate", "_share")):
+    if is_needed or column.endswith(("_cents", "_rate", "_share")):
         return "an integer"
     return None if isinstance(cell, str) else "an integer or a text"
