@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from queries.cohort_cells import QueryRows
 from queries.customer_values import MeasuredSpreads, ValueArrays, collect_values
-from queries.forecast.histories import PurchaseHistory, collect_histories
+from queries.forecast.histories import PurchaseHistories, collect_histories
 from queries.forecast.score import GroundTruth, read_truth
 from queries.options import require_options
 from queries.query_file import CUSTOMERS_CTE, CohortQuery
@@ -60,7 +60,7 @@ class QueryData(NamedTuple):
     totals: Totals
     rows: QueryRows
     values: ValueArrays | MeasuredSpreads | None
-    histories: dict[int, PurchaseHistory]
+    histories: PurchaseHistories
     truth: GroundTruth | None
     source: dict[str, Any]
 
@@ -84,9 +84,7 @@ def read_database(
         require_years(as_of, totals, database)
         try:
             rows, values = run_cohort_query(connection, query)
-            histories = (
-                read_histories(connection, query.text) if options.has_forecast else {}
-            )
+            histories = read_histories(connection, query)
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
             raise _explain_failure(error, database, query) from error
         source = describe_file(database)
@@ -160,10 +158,12 @@ def fetch_rows(connection: sqlite3.Connection, sql: str) -> QueryRows:
     return QueryRows(tuple(column[0] for column in cursor.description), cursor.fetchall())
 
 
-def read_histories(connection: sqlite3.Connection, sql: str) -> dict[int, PurchaseHistory]:
-    """Return the purchases of each customer, from the orders of the query *sql*."""
+def read_histories(connection: sqlite3.Connection, query: CohortQuery) -> PurchaseHistories:
+    """Return the purchases of each customer; none if *query* needs no forecast."""
+    if not query.options.has_forecast:
+        return collect_histories(())
     select = DAYS_PATH.read_text(encoding="utf-8")
-    return collect_histories(connection.execute(replace_select(sql, select)))
+    return collect_histories(connection.execute(replace_select(query.text, select)))
 
 
 # ---- The totals, and whether the data can be trusted ------------------------------------

@@ -13,9 +13,10 @@ import math
 import os
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
@@ -23,6 +24,7 @@ from queries.forecast.bg_nbd import PurchaseModel
 from queries.forecast.bg_nbd_expectations import PurchaseSummary
 from queries.forecast.clv import Customer
 from queries.forecast.gamma_gamma import SpendingModel
+from queries.forecast.histories import PurchaseHistories, collect_histories
 from tests.support import ROOT, skip
 
 CDNOW_DIR = Path(
@@ -84,6 +86,28 @@ def read_cdnow_sample() -> tuple[list[Customer], int]:
             )
         )
     return customers, later_count
+
+
+def make_histories(
+    purchases_by_user: Mapping[int, Iterable[tuple[int, int]]],
+) -> PurchaseHistories:
+    """Return histories from each user's purchases: day as an ordinal, and cents."""
+    return collect_histories(
+        (user_id, date.fromordinal(day).isoformat(), cents)
+        for user_id, purchases in sorted(purchases_by_user.items())
+        for day, cents in purchases
+    )
+
+
+def list_purchases(histories: PurchaseHistories) -> dict[int, list[tuple[int, int]]]:
+    """Return each user's purchases in *histories*: day as an ordinal, and cents."""
+    purchases = list(zip(histories.days, histories.cents, strict=True))
+    return {
+        user_id: purchases[start:end]
+        for user_id, (start, end) in zip(
+            histories.user_ids, pairwise(histories.starts), strict=True
+        )
+    }
 
 
 def make_purchase_model(*parameters: float) -> PurchaseModel:

@@ -20,7 +20,7 @@ import generate_data
 import ingest
 import run_query
 from queries.forecast.forecast import CohortForecast, forecast_cohorts
-from queries.forecast.histories import PurchaseHistory, collect_histories
+from queries.forecast.histories import PurchaseHistories, collect_histories
 from queries.forecast.score import Truth
 from tests.support import Result, call
 
@@ -43,7 +43,7 @@ def ordinal(day: str) -> int:
 class Sources(NamedTuple):
     """The input of a forecast, read from the CSV files without SQL."""
 
-    histories: dict[int, PurchaseHistory]
+    histories: PurchaseHistories
     refunds: dict[str, tuple[int, int]]
     truths: dict[int, Truth]
 
@@ -57,7 +57,8 @@ class Sources(NamedTuple):
 
     def name_month(self, user_id: int) -> str:
         """Return the month of the user's first purchase."""
-        return date.fromordinal(self.histories[user_id].days[0]).isoformat()[:7]
+        place = self.histories.user_ids.index(user_id)
+        return date.fromordinal(self.histories.first_days[place]).isoformat()[:7]
 
 
 def read_sources(folder: Path) -> Sources:

@@ -85,7 +85,7 @@ class DuckDbAnswers(EngineCase):
         found = read_engine(open_engine(self.engine), shop, query)
         expected = read_database(shop / "shop.db", query)
         # The published number of customers of the data set.
-        self.assertEqual(len(found.histories), 23_570)
+        self.assertEqual(len(found.histories.user_ids), 23_570)
         self.assertEqual(found.histories, expected.histories)
         self.assertEqual(found.as_of, expected.as_of)
 

@@ -27,8 +27,9 @@ from queries.forecast.forecast import (
     compute_kept_share,
     count_days_ahead,
 )
-from queries.forecast.histories import PurchaseHistory
+from queries.forecast.histories import collect_histories
 from queries.forecast.holdout import build_holdout
+from tests.customer_samples import list_purchases, make_histories
 from tests.forecast_shop import (
     AS_OF,
     SEED,
@@ -60,7 +61,7 @@ class ShopForecast(ShopCase):
         document = known_forecast().document
         cohorts = document["cohorts"]
         self.assertEqual(len(cohorts), 24)
-        sizes = Counter(map(known_sources().name_month, known_sources().histories))
+        sizes = Counter(map(known_sources().name_month, known_sources().histories.user_ids))
         self.assertEqual(
             {cohort["cohort"]: cohort["cohort_size"] for cohort in cohorts}, sizes
         )
@@ -209,17 +210,18 @@ class ShopForecast(ShopCase):
     def test_forecast_of_an_earlier_day_uses_nothing_later(self) -> None:
         until = ordinal(MID_QUARTER)
         found = run_known("--as-of", MID_QUARTER).document["forecast"]
-        histories = {
-            user_id: PurchaseHistory(days, history.cents[: len(days)])
-            for user_id, history in known_sources().histories.items()
-            if (days := [day for day in history.days if day <= until])
-        }
+        histories = make_histories(
+            {
+                user_id: [(day, cents) for day, cents in purchases if day <= until]
+                for user_id, purchases in list_purchases(known_sources().histories).items()
+            }
+        )
         self.assertEqual(found["from"], MID_QUARTER)
         self.assertEqual([record["days"] for record in found["total"]], [92, 184, 365])
         self.assertEqual(found["cohorts"][-1]["cohort"], "2025-08")
         self.assertEqual(found["holdout"], build_holdout(histories, until))
         size = sum(cohort["cohort_size"] for cohort in found["cohorts"])
-        self.assertEqual(size, len(histories))
+        self.assertEqual(size, len(histories.user_ids))
 
     def test_bytes_are_the_same_with_another_hash_seed(self) -> None:
         if not IN_CI:
@@ -255,7 +257,7 @@ class ErrorsOverSeeds(unittest.TestCase):
             document = sources.forecast().document
             (year,) = [each for each in document["total"] if each["months"] == 12]
             expected = sum(
-                sources.truths[user].expected_cents for user in sources.histories
+                sources.truths[user].expected_cents for user in sources.histories.user_ids
             )
             low, high = (year["net_cents"][end] for end in ("low", "high"))
             contained += low <= expected <= high
@@ -324,10 +326,9 @@ class KeptShare(unittest.TestCase):
     """The kept share is what was not refunded, of months that ended two months ago."""
 
     # The goods of tests/shop.py after discounts, and refunds by the month of the order.
-    HISTORIES: Mapping[int, PurchaseHistory] = {
-        1: PurchaseHistory([ordinal("2024-01-10"), ordinal("2024-02-29")], [8500, 4000]),
-        2: PurchaseHistory([ordinal("2024-03-01")], [6000]),
-    }
+    HISTORIES = collect_histories(
+        [(1, "2024-01-10", 8500), (1, "2024-02-29", 4000), (2, "2024-03-01", 6000)]
+    )
     REFUNDS: Mapping[str, tuple[int, int]] = {
         "2024-01": (0, 833),
         "2024-02": (1221, 388 + 611),
@@ -350,9 +351,7 @@ class KeptShare(unittest.TestCase):
             compute_kept_share(self.HISTORIES, self.REFUNDS, "2024-03-30")
 
     def test_goods_of_no_value_are_refused_and_of_one_cent_are_not(self) -> None:
-        free, cheap = (
-            {1: PurchaseHistory([ordinal("2024-01-10")], [cents])} for cents in (0, 1)
-        )
+        free, cheap = (collect_histories([(1, "2024-01-10", cents)]) for cents in (0, 1))
         with self.assertRaisesRegex(DataError, "No goods were sold"):
             compute_kept_share(free, {}, "2024-12-31")
         self.assertEqual(compute_kept_share(cheap, {}, "2024-12-31"), 1.0)
@@ -364,7 +363,7 @@ class KeptShare(unittest.TestCase):
         refunds = {"2024-01": (0, 8500)}
         self.assertEqual(
             compute_kept_share(
-                {1: PurchaseHistory([ordinal("2024-01-10")], [8500])}, refunds, "2024-12-31"
+                collect_histories([(1, "2024-01-10", 8500)]), refunds, "2024-12-31"
             ),
             0.0,
         )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import run_query
 from tests import shop
+from tests.customer_samples import list_purchases
 from tests.forecast_shop import AS_OF, known_sources
 from tests.support import ShopCase, call
 
@@ -142,8 +143,8 @@ class NoForecast(ShopCase):
     def test_orders_of_no_value_are_refused(self) -> None:
         gifts = [
             Purchase(user_id, date.fromordinal(day).isoformat(), 0)
-            for user_id, history in known_sources().histories.items()
-            for day in history.days
+            for user_id, purchases in list_purchases(known_sources().histories).items()
+            for day, _ in purchases
         ]
         self.create(gifts, AS_OF)
         self.refuse("0 repeat customers with a value", "expected at least 30")

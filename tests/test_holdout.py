@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import unittest
 from collections import Counter
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from queries.forecast.histories import PurchaseHistory, collect_histories
+from queries.forecast.histories import PurchaseHistories, collect_histories
 from queries.forecast.holdout import build_holdout, count_holdout_days
-from tests.customer_samples import find_cdnow
+from tests.customer_samples import find_cdnow, list_purchases, make_histories
 from tests.forecast_shop import known_sources, ordinal
 
 
 @cache
-def read_cdnow(name: str) -> Mapping[int, PurchaseHistory]:
+def read_cdnow(name: str) -> PurchaseHistories:
     """Return the customers of the CDNOW file *name*, to 30 June 1998."""
     path = find_cdnow(name)
     bought: Counter[tuple[int, str]] = Counter()
@@ -38,12 +37,11 @@ class HoldoutOfRealCustomers(unittest.TestCase):
         histories = read_cdnow(name)
         found = build_holdout(histories, ordinal("1998-06-30"))
         self.assertEqual((found["fitted_until"], found["days"]), ("1997-09-30", 273))
-        self.assertEqual(found["customer_count"], len(histories))
+        self.assertEqual(found["customer_count"], len(histories.user_ids))
         split = ordinal("1997-09-30")
         later = [
             cents
-            for history in histories.values()
-            for day, cents in zip(*history, strict=True)
+            for day, cents in zip(histories.days, histories.cents, strict=True)
             if day > split
         ]
         self.assertEqual(found["purchases"]["actual"], len(later))
@@ -98,11 +96,11 @@ class RefusedHoldout(unittest.TestCase):
         # Five months: in the first half only 17 customers bought again.
         sources, start = known_sources(), ordinal("2025-08-01")
         young = {
-            user: history
-            for user, history in sources.histories.items()
-            if history.days[0] >= start
+            user_id: purchases
+            for user_id, purchases in list_purchases(sources.histories).items()
+            if purchases[0][0] >= start
         }
-        found = sources._replace(histories=young).forecast().document
+        found = sources._replace(histories=make_histories(young)).forecast().document
         self.assertTrue(found["total"])
         self.assertEqual(set(found["holdout"]), {"refused"})
         self.assertIn("17 repeat customers, expected", found["holdout"]["refused"])

@@ -43,7 +43,7 @@ class ForecastScore(unittest.TestCase):
         sources = known_sources()
         expected: Counter[str] = Counter()
         realised: Counter[str] = Counter()
-        for user_id in sources.histories:
+        for user_id in sources.histories.user_ids:
             cohort = sources.name_month(user_id)
             expected[cohort] += sources.truths[user_id].expected_cents
             realised[cohort] += sources.truths[user_id].realised_cents
@@ -261,7 +261,7 @@ class WrongGroundTruth(ShopCase):
 
     def test_ground_truth_without_a_customer_is_refused(self) -> None:
         sources = known_sources()
-        last = max(sources.histories)
+        last = max(sources.histories.user_ids)
         truths = {user: truth for user, truth in sources.truths.items() if user != last}
         with self.assertRaisesRegex(DataError, f"user {last} is missing"):
             score_forecast(known_forecast(), sources.histories, truths, 365)

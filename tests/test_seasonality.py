@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import unittest
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date
 from functools import cache
 from statistics import fmean
@@ -13,7 +14,7 @@ from unittest import mock
 from queries.forecast import fitting
 from queries.forecast.bg_nbd_expectations import expect_purchases
 from queries.forecast.fitting import PurchaseFit, fit_models
-from queries.forecast.histories import PurchaseHistory, describe_customers
+from queries.forecast.histories import PurchaseHistories, describe_customers
 from queries.forecast.seasonality import (
     MAX_CHANGE,
     MAX_ROUNDS,
@@ -25,7 +26,7 @@ from queries.forecast.seasonality import (
     has_measurable_seasons,
     measure_seasonal_factors,
 )
-from tests.customer_samples import make_purchase_model
+from tests.customer_samples import make_histories, make_purchase_model
 
 # A quiet summer and a busy end; the mean over the days of a year is 1.
 SEASONS = (0.9, 0.9, 1.0, 1.0, 0.9, 0.8, 0.6, 0.6, 0.9, 1.1, 1.5, 1.8)
@@ -38,16 +39,14 @@ def day(text: str) -> int:
     return date.fromisoformat(text).toordinal()
 
 
-def simulate_histories(
-    seed: int, count: int, clock: SeasonalClock
-) -> dict[int, PurchaseHistory]:
+def simulate_histories(seed: int, count: int, clock: SeasonalClock) -> PurchaseHistories:
     """Return customers whose purchase rate is constant in the days of *clock*.
 
     Their first purchases are spread evenly over its days.
     """
     rng = random.Random(seed)  # noqa: S311
     r, alpha, a, b = MODEL.parameters
-    histories = {}
+    purchases: dict[int, Iterable[tuple[int, int]]] = {}
     for user_id in range(1, count + 1):
         rate = rng.gammavariate(r, 1 / alpha) / 7
         dropout = rng.betavariate(a, b)
@@ -63,17 +62,17 @@ def simulate_histories(
                 days.append(at)
         scale = 5000 / rng.gammavariate(4.0, 1.0)
         cents = [round(rng.gammavariate(4.0, scale)) for _ in days]
-        histories[user_id] = PurchaseHistory(days, cents)
-    return histories
+        purchases[user_id] = zip(days, cents, strict=True)
+    return make_histories(purchases)
 
 
-def fit_until(histories: dict[int, PurchaseHistory], clock: SeasonalClock) -> PurchaseFit:
+def fit_until(histories: PurchaseHistories, clock: SeasonalClock) -> PurchaseFit:
     """Return the fit to all days of *clock*."""
     return fit_models(histories, clock.last, clock.last).purchases
 
 
 @cache
-def fit_two_years(seed: int) -> tuple[dict[int, PurchaseHistory], PurchaseFit]:
+def fit_two_years(seed: int) -> tuple[PurchaseHistories, PurchaseFit]:
     """Return simulated histories of two years with `SEASONS`, and the fit to them."""
     clock = build_clock(SEASONS, day("2023-01-01"), day("2024-12-31"))
     histories = simulate_histories(seed, 1200, clock)
@@ -87,7 +86,7 @@ class SeasonalFactors(unittest.TestCase):
         for seed in (1, 2):
             histories, fit = fit_two_years(seed)
             repeats = count_by_month(
-                Counter(at for history in histories.values() for at in history.days[1:])
+                Counter(histories.days) - Counter(histories.first_days)
             )
             assert fit.seasonal_factors is not None
             for month, (found, known) in enumerate(
@@ -166,10 +165,9 @@ class Clock(unittest.TestCase):
     def test_repeat_purchase_is_at_least_one_day_after_the_first(self) -> None:
         first = day("2024-07-01")
         clock = build_clock((0.1,) * 12, first, first + 30)
-        histories = {
-            1: PurchaseHistory([first, first + 1], [1, 100]),
-            2: PurchaseHistory([first + 30], [1]),
-        }
+        histories = make_histories(
+            {1: [(first, 1), (first + 1, 100)], 2: [(first + 30, 1)]}
+        )
         self.assertEqual(
             describe_customers(histories, first + 2, clock), {1: (1, 1, 1, 100.0)}
         )
@@ -185,7 +183,7 @@ class Clock(unittest.TestCase):
         for _ in range(300):
             days = sorted(rng.sample(range(first, first + 400), 3))
             (one,) = describe_customers(
-                {1: PurchaseHistory(days, [5, 6, 7])}, days[-1], clock
+                make_histories({1: zip(days, [5, 6, 7], strict=True)}), days[-1], clock
             ).values()
             self.assertTrue(0 < one.recency_days <= one.age_days)
 

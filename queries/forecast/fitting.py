@@ -10,7 +10,7 @@ from typing import NamedTuple
 from queries.forecast.bg_nbd import PurchaseModel, fit_purchases
 from queries.forecast.clv import Customer
 from queries.forecast.gamma_gamma import SpendingModel, fit_spending
-from queries.forecast.histories import PurchaseHistory, describe_customers
+from queries.forecast.histories import PurchaseHistories, describe_customers
 from queries.forecast.seasonality import (
     MAX_CHANGE,
     MAX_ROUNDS,
@@ -46,15 +46,13 @@ class ModelFit(NamedTuple):
     spending: SpendingModel
 
 
-def fit_models(histories: Mapping[int, PurchaseHistory], until: int, last: int) -> ModelFit:
+def fit_models(histories: PurchaseHistories, until: int, last: int) -> ModelFit:
     """Fit both models to the purchases up to the day *until*.
 
     The clock reaches to the day *last*.  Raise `DataError` where the data do not support a
     model.
     """
-    starts = Counter(
-        history.days[0] for history in histories.values() if history.days[0] <= until
-    )
+    starts = Counter(day for day in histories.first_days if day <= until)
     require_cohorts(starts, until)
     purchases = fit_with_clock(histories, until, build_clock(NO_SEASONS, min(starts), last))
     if has_measurable_seasons(starts, until):
@@ -89,7 +87,7 @@ def require_cohorts(starts: Mapping[int, int], until: int) -> None:
 
 def fit_with_seasons(
     first_fit: PurchaseFit,
-    histories: Mapping[int, PurchaseHistory],
+    histories: PurchaseHistories,
     starts: Mapping[int, int],
     until: int,
 ) -> PurchaseFit:
@@ -97,9 +95,8 @@ def fit_with_seasons(
 
     *starts* counts customers by the day of their first purchase.
     """
-    repeats = Counter(
-        day for history in histories.values() for day in history.days[1:] if day <= until
-    )
+    repeats = Counter(day for day in histories.days if day <= until)
+    repeats.subtract(starts)
     fit, factors = first_fit, list(NO_SEASONS)
     for _ in range(MAX_ROUNDS):
         old_factors = factors
@@ -118,7 +115,7 @@ def _largest_change(old: list[float], new: list[float]) -> float:
 
 
 def fit_with_clock(
-    histories: Mapping[int, PurchaseHistory], until: int, clock: SeasonalClock
+    histories: PurchaseHistories, until: int, clock: SeasonalClock
 ) -> PurchaseFit:
     """Fit the purchase model to the purchases up to *until*, in the days of *clock*."""
     customers = describe_customers(histories, until, clock)

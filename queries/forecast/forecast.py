@@ -22,7 +22,7 @@ from queries.forecast.clv import (
 )
 from queries.forecast.fitting import ModelFit, fit_models
 from queries.forecast.gamma_gamma import SpendingModel
-from queries.forecast.histories import PurchaseHistory, name_cohort, parse_day
+from queries.forecast.histories import PurchaseHistories, name_cohort, parse_day
 from queries.forecast.holdout import build_holdout
 from queries.forecast.newton import FittedModel
 from utils.helpers import DataError
@@ -51,7 +51,7 @@ class CohortForecast(NamedTuple):
 
 
 def forecast_cohorts(
-    histories: Mapping[int, PurchaseHistory],
+    histories: PurchaseHistories,
     refunds: Mapping[str, tuple[int, int]],
     as_of: str,
     *,
@@ -68,8 +68,9 @@ def forecast_cohorts(
     fit = fit_models(histories, until, until + MAX_DAYS_AHEAD)
     kept_share = compute_kept_share(histories, refunds, as_of)
     groups: dict[str, list[Customer]] = {_ALL: []}
+    first_days = dict(zip(histories.user_ids, histories.first_days, strict=True))
     for user_id, customer in fit.purchases.customers.items():
-        cohort = name_cohort(histories[user_id], is_by_quarter=is_by_quarter)
+        cohort = name_cohort(first_days[user_id], is_by_quarter=is_by_quarter)
         groups[_ALL].append(customer)
         groups.setdefault(cohort, []).append(customer)
     horizons = forecast_horizons(fit, groups, as_of, kept_share)
@@ -136,7 +137,7 @@ def _next_day(day: str) -> date:
 
 
 def compute_kept_share(
-    histories: Mapping[int, PurchaseHistory],
+    histories: PurchaseHistories,
     refunds: Mapping[str, tuple[int, int]],
     as_of: str,
 ) -> float:
@@ -150,8 +151,7 @@ def compute_kept_share(
     first_excluded_day = first_day(first_excluded).toordinal()
     goods = sum(
         cents
-        for history in histories.values()
-        for day, cents in zip(*history, strict=True)
+        for day, cents in zip(histories.days, histories.cents, strict=True)
         if day < first_excluded_day
     )
     returned = sum(

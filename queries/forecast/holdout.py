@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 from queries.forecast.clv import Estimate, forecast_groups
 from queries.forecast.fitting import fit_models
-from queries.forecast.histories import PurchaseHistory
+from queries.forecast.histories import PurchaseHistories
 from queries.forecast.seasonality import MIN_DAYS, has_measurable_seasons
 from utils.helpers import DataError
 
@@ -21,14 +23,13 @@ MIN_HOLDOUT_DAYS = 90
 _ALL = "all customers"
 
 
-def build_holdout(histories: Mapping[int, PurchaseHistory], until: int) -> dict[str, Any]:
+def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
     """Return the forecast of the last days up to *until* beside the actual figures.
 
     The customers are those of the first part; value is that of goods, before refunds.
     Where the first part does not support a model, return the reason as `refused`.
     """
-    starts = Counter(history.days[0] for history in histories.values())
-    days = count_holdout_days(starts, until)
+    days = count_holdout_days(Counter(histories.first_days), until)
     split = until - days
     try:
         fit = fit_models(histories, split, until)
@@ -41,12 +42,7 @@ def build_holdout(histories: Mapping[int, PurchaseHistory], until: int) -> dict[
         {_ALL: list(customers.values())},
         days=fit.purchases.clock.days_between(split, until),
     )[_ALL]
-    actual = [
-        cents
-        for user_id in customers
-        for day, cents in zip(*histories[user_id], strict=True)
-        if split < day <= until
-    ]
+    actual = list_later_cents(histories, split, until)
     return {
         "fitted_until": date.fromordinal(split).isoformat(),
         "days": days,
@@ -54,6 +50,19 @@ def build_holdout(histories: Mapping[int, PurchaseHistory], until: int) -> dict[
         "purchases": compare_with_actual(forecast.purchases, len(actual)),
         "value_cents": compare_with_actual(forecast.value, sum(actual)),
     }
+
+
+def list_later_cents(histories: PurchaseHistories, split: int, until: int) -> list[int]:
+    """Return the cents of the purchases after *split*, by *until*, of earlier customers."""
+    _, starts, days, cents = histories
+    return [
+        cents[at]
+        for start, end in pairwise(starts)
+        if days[start] <= split
+        for at in range(
+            bisect_right(days, split, start, end), bisect_right(days, until, start, end)
+        )
+    ]
 
 
 def count_holdout_days(starts: Mapping[int, int], until: int) -> int:

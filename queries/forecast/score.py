@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from queries.forecast.clv import forecast_each
 from queries.forecast.forecast import MAX_DAYS_AHEAD, CohortForecast
-from queries.forecast.histories import PurchaseHistory, name_cohort, parse_day
+from queries.forecast.histories import PurchaseHistories, name_cohort, parse_day
 from utils.contract import MANIFEST_NAME
 from utils.database import Provenance
 from utils.formats import shorten_value
@@ -142,7 +142,7 @@ def _parse_integer(cell: Any) -> Any:
 
 def score_forecast(
     forecast: CohortForecast,
-    histories: Mapping[int, PurchaseHistory],
+    histories: PurchaseHistories,
     truths: Mapping[int, Truth],
     days: int,
     *,
@@ -177,7 +177,7 @@ def score_forecast(
 
 def _score_customers(
     forecast: CohortForecast,
-    histories: Mapping[int, PurchaseHistory],
+    histories: PurchaseHistories,
     truths: Mapping[int, Truth],
     days: int,
     *,
@@ -185,6 +185,7 @@ def _score_customers(
 ) -> list[ScoredCustomer]:
     purchases = forecast.fit.purchases
     until = parse_day(forecast.document["from"])
+    first_days = dict(zip(histories.user_ids, histories.first_days, strict=True))
     estimates = forecast_each(
         purchases.model,
         forecast.fit.spending,
@@ -193,7 +194,7 @@ def _score_customers(
     )
     return [
         ScoredCustomer(
-            name_cohort(histories[user_id], is_by_quarter=is_by_quarter),
+            name_cohort(first_days[user_id], is_by_quarter=is_by_quarter),
             value * forecast.kept_share,
             truths[user_id],
         )
