@@ -12,6 +12,7 @@ import unittest
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,11 +21,14 @@ from db.reporting.checks import (
     CHECKS_DIR,
     SAMPLE_ROWS,
     TRENDS_DIR,
+    Check,
     Query,
     Row,
+    describe_check,
+    list_checks,
     read_queries,
 )
-from db.reporting.report import derive_verdict, read_loaded, run_checks
+from db.reporting.report import derive_verdict, read_loaded, run_check
 from tests.shop import create_shop, record_provenance, seal_provenance
 from tests.support import ShopCase, sample_shop, skip_or_fail
 from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, read_contract
@@ -647,6 +651,11 @@ class CheckCase(unittest.TestCase):
                 self.found[fault] = check_shop(connection)
         return self.found[fault]
 
+    def check_one(self, fault: Break, name: str) -> Row:
+        """Return what the check *name* finds in the sound shop after *fault*."""
+        with self.open_broken(fault) as connection:
+            return check_shop(connection, name)[name]
+
     @contextmanager
     def open_broken(self, fault: Break) -> Iterator[sqlite3.Connection]:
         """Open a copy of the sound shop after *fault*."""
@@ -670,9 +679,23 @@ def list_sums(total: int, rounding: int) -> list[int]:
     return [near + step for near in (0, total) for step in around if near + step >= 0]
 
 
-def check_shop(connection: sqlite3.Connection) -> dict[str, Row]:
-    """Return what the checks find in the database of *connection*, by check."""
-    return {check["check"]: check for check in run_checks(read_loaded(connection))}
+def check_shop(connection: sqlite3.Connection, *names: str) -> dict[str, Row]:
+    """Return what the checks find in the database of *connection*, by check.
+
+    With *names* only these checks run.
+    """
+    loaded = read_loaded(connection)
+    return {
+        check.name: describe_check(check, run_check(check, loaded))
+        for check in read_checks()
+        if not names or check.name in names
+    }
+
+
+@cache
+def read_checks() -> list[Check]:
+    """Return all checks, whose files are read once."""
+    return list_checks()
 
 
 def list_keys(check: Row) -> list[Any]:
@@ -734,7 +757,7 @@ class BrokenShop(CheckCase):
         for name, faults in BREAKS.items():
             for fault in faults:
                 with self.subTest(name, sql=fault.sql):
-                    check = self.check(fault)[name]
+                    check = self.check_one(fault, name)
                     self.assertEqual(list_keys(check), list(fault.keys))
                     self.assertEqual(check["count"], len(fault.keys))
 
@@ -773,7 +796,7 @@ class BrokenShop(CheckCase):
                     continue
                 with self.subTest(column, table=table.name):
                     sql = f"UPDATE {table.name} SET {column} = -1 WHERE {table.key[0]} = 1"
-                    check = self.check(Break(sql))["money_never_negative"]
+                    check = self.check_one(Break(sql), "money_never_negative")
                     self.assertEqual(check["sample"], [[table.name, 1, column]])
 
     def test_duplicate_key_is_found_in_every_table(self) -> None:
@@ -785,7 +808,7 @@ class BrokenShop(CheckCase):
                     f"ALTER TABLE copies RENAME TO {name};"
                     f"INSERT INTO {name} SELECT * FROM {name} WHERE {key} = 2"
                 )
-                check = self.check(Break(sql))["duplicate_key"]
+                check = self.check_one(Break(sql), "duplicate_key")
                 self.assertEqual(check["sample"], [[name, 2, 2]])
 
     def test_key_below_1_is_found_in_every_table(self) -> None:
@@ -793,7 +816,7 @@ class BrokenShop(CheckCase):
             for key in (0, -1):
                 with self.subTest(table.name, key=key):
                     sql = f"UPDATE {table.name} SET {table.key[0]} = {key} WHERE rowid = 1"
-                    check = self.check(Break(sql))["key_is_positive"]
+                    check = self.check_one(Break(sql), "key_is_positive")
                     self.assertEqual(check["sample"], [[table.name, key]])
 
     def test_payments_of_every_status_are_found_unless_they_match_it(self) -> None:
@@ -838,19 +861,19 @@ class BrokenShop(CheckCase):
                     continue
                 with self.subTest(column.name):
                     sql = f"UPDATE {table} SET {column.name} = '-2@x' WHERE rowid = 1"
-                    check = self.check(Break(sql))["text_looks_like_formula"]
+                    check = self.check_one(Break(sql), "text_looks_like_formula")
                     self.assertEqual(check["sample"], [[table, 1, "-2@x"]])
 
     def test_all_rows_are_counted_and_the_first_five_are_kept(self) -> None:
         fault = Break("UPDATE order_items SET unit_price_cents = unit_price_cents + 1")
-        check = self.check(fault)["price_differs_from_list"]
+        check = self.check_one(fault, "price_differs_from_list")
         self.assertEqual(check["count"], 10)
         self.assertEqual([row[0] for row in check["sample"]], [1, 2, 3, 4, 5])
         self.assertEqual(len(check["sample"]), SAMPLE_ROWS)
 
     def test_long_text_in_a_sample_is_cut(self) -> None:
         fault = Break("UPDATE users SET city = '=' || printf('%9999d', 1)")
-        sample = self.check(fault)["text_looks_like_formula"]["sample"]
+        sample = self.check_one(fault, "text_looks_like_formula")["sample"]
         self.assertEqual({len(row[2]) for row in sample}, {120})
 
     def test_sum_that_overflows_is_noted_and_the_other_checks_run(self) -> None:
@@ -875,7 +898,7 @@ class BrokenShop(CheckCase):
             "DROP INDEX payments_order_id_idx",
             is_edit=True,
         )
-        check = self.check(fault)["database_matches_schema"]
+        check = self.check_one(fault, "database_matches_schema")
         self.assertEqual(
             (check["status"], check["count"], check["note"]),
             ("info", None, "the data were loaded under another schema than db/schema.sql"),
@@ -886,7 +909,9 @@ class BrokenShop(CheckCase):
             connection.execute(
                 "INSERT INTO submission_meta VALUES ('submission_meta', 'note', 'trust me')"
             )
-            check = check_shop(connection)["files_content_as_loaded"]
+            check = check_shop(connection, "files_content_as_loaded")[
+                "files_content_as_loaded"
+            ]
         self.assertEqual([row[0] for row in check["sample"]], ["submission_meta"])
 
     def test_cell_edited_after_the_load_is_found_in_every_column(self) -> None:
@@ -898,7 +923,7 @@ class BrokenShop(CheckCase):
                 with self.subTest(column.name, table=table.name):
                     sql = f"UPDATE {table.name} SET {column.name} = {column.name} {change}"
                     fault = Break(f"{sql} WHERE {table.key[0]} = 3", is_edit=True)
-                    check = self.check(fault)["files_content_as_loaded"]
+                    check = self.check_one(fault, "files_content_as_loaded")
                     self.assertEqual([row[0] for row in check["sample"]], [table.name])
 
 
@@ -917,7 +942,7 @@ class SchemaRules(CheckCase):
                     self.image.backup(connection)
                     with self.assertRaisesRegex(sqlite3.IntegrityError, constraint):
                         connection.execute(sql)
-                self.assertEqual(self.check(Break(sql))[name]["status"], "fail")
+                self.assertEqual(self.check_one(Break(sql), name)["status"], "fail")
 
     def test_timestamp_must_exist_in_the_calendar(self) -> None:
         chance = random.Random(3)  # noqa: S311
@@ -1021,6 +1046,6 @@ class LoadedShop(ShopCase):
         self.edit_line("payments.csv", 2, lambda line: re.sub(",202.-", ",2031-", line))
         self.assertEqual(self.ingest().status, 0)
         with closing(sqlite3.connect(self.database)) as connection:
-            checks = check_shop(connection)
-        self.assertEqual(checks["causality_nothing_after_as_of"]["count"], 1)
-        self.assertEqual(checks["causality_nothing_after_as_of"]["status"], "fail")
+            name = "causality_nothing_after_as_of"
+            check = check_shop(connection, name)[name]
+        self.assertEqual((check["status"], check["count"]), ("fail", 1))

@@ -25,7 +25,7 @@ from queries.sql_text import replace_select
 from tests import shop
 from tests.fault_case import ROWS, FaultCase, set_cell
 from tests.query_cases import QueryCase
-from tests.support import ROOT, ShopCase, call
+from tests.support import IN_CI, ROOT, ShopCase, call
 from tests.test_checks import check_shop
 from utils.contract import EVENTS, MANIFEST_NAME, SCHEMA_PATH
 from utils.months import FIRST_YEAR, LAST_YEAR
@@ -126,7 +126,9 @@ class YearsOfTheReport(ShopCase):
                     (f"{year:04}-01-03T00:00:00Z",),
                 )
                 expected = 0 if FIRST_YEAR <= year <= LAST_YEAR else 1
-                found = check_shop(connection)["format_timestamp"]["count"]
+                found = check_shop(connection, "format_timestamp")["format_timestamp"][
+                    "count"
+                ]
                 self.assertEqual(found, expected)
 
 
@@ -166,7 +168,11 @@ class StatedDay(FaultCase):
     def test_event_after_the_stated_day_is_a_finding_of_the_report(self) -> None:
         self.ingest("--as-of", "2024-03-31")
         with closing(sqlite3.connect(self.database)) as connection:
-            checks = check_shop(connection)
+            checks = check_shop(
+                connection,
+                "causality_far_after_other_events",
+                "causality_nothing_after_as_of",
+            )
         self.assertEqual(checks["causality_far_after_other_events"]["count"], 0)
         check = checks["causality_nothing_after_as_of"]
         self.assertEqual((check["status"], check["count"]), ("fail", 1))
@@ -192,7 +198,7 @@ class StatedDay(FaultCase):
                     warning = f"warning: orders.csv: the stated last day, {day}, is"
                     self.assertEqual(errors.count(warning), count)
                     with closing(sqlite3.connect(self.database)) as connection:
-                        check = check_shop(connection)[stated_day_check]
+                        check = check_shop(connection, stated_day_check)[stated_day_check]
                     self.assertEqual(
                         check["sample"], [[day, "2024-03-14T00:00:00Z"]] * count
                     )
@@ -285,7 +291,7 @@ class GeneratedShops(ShopCase):
 
     def test_gap_in_a_generated_window_is_no_finding(self) -> None:
         window = ("--start", "2019-01-01", "--end", "2024-12-31")
-        for seed in (3, 6):
+        for seed in (3, 6) if IN_CI else (3,):
             with self.subTest(seed):
                 self.assert_no_finding(3, seed, *window)
 
@@ -312,14 +318,11 @@ class GeneratedShops(ShopCase):
         result = call(generate_data.main, *plan, "--out-dir", self.folder)
         self.assertEqual(result.status, 0, result)
         self.assertNotIn("last day", self.ingest().stderr)
+        names = [path.stem for path in CHECKS_DIR.glob("causality_*.sql")]
         with closing(sqlite3.connect(self.database)) as connection:
-            checks = check_shop(connection)
-        found = [
-            name
-            for name, check in checks.items()
-            if name.startswith("causality") and check["count"]
-        ]
-        self.assertEqual(found, [])
+            checks = check_shop(connection, *names)
+        self.assertEqual(len(checks), len(names))
+        self.assertEqual([name for name in names if checks[name]["count"]], [])
 
 
 class FarEvents(FaultCase):
@@ -383,7 +386,9 @@ class FarEvents(FaultCase):
         self.edit("payments", set_cell(5, 7, "2052-02-14T20:31:00Z"))
         self.assertIn("payments.csv:5: processed_at is '2052-02-14", self.ingest().stderr)
         with closing(sqlite3.connect(self.database)) as connection:
-            check = check_shop(connection)["causality_far_after_other_events"]
+            check = check_shop(connection, "causality_far_after_other_events")[
+                "causality_far_after_other_events"
+            ]
         self.assertEqual(check["sample"], [["payments", 4, "2052-02-14T20:31:00Z"]])
 
     def test_shop_that_opens_again_gives_no_warning(self) -> None:
@@ -408,7 +413,7 @@ class FarEvents(FaultCase):
     def test_check_of_the_report_finds_the_events_of_which_the_load_warns(self) -> None:
         chance = random.Random(17)  # noqa: S311
         found = 0
-        for _ in range(30):
+        for _ in range(30 if IN_CI else 12):
             self.write_all()
             if chance.random() < 0.5:
                 self.add_users(chance.randrange(100))
@@ -419,13 +424,15 @@ class FarEvents(FaultCase):
                 self.edit(table, set_cell(line, EVENT_FIELDS[table], instant))
             warnings = self.ingest().stderr.splitlines()
             with closing(sqlite3.connect(self.database)) as connection:
-                check = check_shop(connection)["causality_far_after_other_events"]
+                check = check_shop(connection, "causality_far_after_other_events")[
+                    "causality_far_after_other_events"
+                ]
             self.assertEqual(
                 {warning.split(": ")[2].partition(".")[0] for warning in warnings},
                 {table for table, *_ in check["sample"]},
             )
             found += check["count"]
-        self.assertGreater(found, 10)
+        self.assertGreater(found, 10 if IN_CI else 0)
 
     def add_users(self, count: int) -> None:
         """Append *count* users of one day."""
