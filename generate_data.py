@@ -310,8 +310,11 @@ def render_plan(plan: Plan) -> str:
     >>> render_plan(Plan(42, 5000, DEFAULT_START, DEFAULT_END, date(2026, 1, 31)))
     'Seed 42, 5,000 users by 2025-12-31, 2024-01-01 to 2026-01-31'
     """
+    from utils.formats import count_noun
+
     by = "" if plan.until == plan.end else f" by {plan.end}"
-    return f"Seed {plan.seed}, {plan.users:,} users{by}, {plan.start} to {plan.until}"
+    users = count_noun(plan.users, "user")
+    return f"Seed {plan.seed}, {users}{by}, {plan.start} to {plan.until}"
 
 
 def run_verification(args: argparse.Namespace) -> int:
@@ -328,12 +331,13 @@ def run_verification(args: argparse.Namespace) -> int:
             path = shorten_path(out_dir / verdict.path)
             print_safely(f"  {path:<{width}}  {verdict.text}")
     wrong = sum(not verdict.is_exact for verdict in verdicts)
+    verb = "is" if wrong == 1 else "are"
     if not wrong:
         return 0
     report_error(
         "generate_data",
-        f"{wrong} of {len(verdicts)} files are not what this seed makes. Make them again:"
-        f" --generate {render_options(plan, [verdict.path for verdict in verdicts])} and"
+        f"{wrong} of {len(verdicts)} files {verb} not what this seed makes. Make them"
+        f" again: --generate {render_options(plan, [each.path for each in verdicts])} and"
         " the same --out-dir.",
     )
     return 1

@@ -11,6 +11,7 @@ from data_generation.model.catalog import CURRENCY
 from data_generation.model.streams import FORMAT_VERSION
 from data_generation.plan import Part, Plan, find_plan_error
 from utils.contract import Contract, Table, read_contract
+from utils.formats import count_noun
 from utils.helpers import DataError
 from utils.shapes import (
     COUNT,
@@ -242,6 +243,6 @@ def require_planned_users(
     rows = tables["users"].rows
     if rows < plan.users or (rows > plan.users and plan.until == plan.end):
         raise DataError(
-            f"{place}: users has {rows:,} rows, its plan {plan.users:,} users. Make the"
-            " files again with --generate."
+            f"{place}: users has {count_noun(rows, 'row')}, its plan"
+            f" {count_noun(plan.users, 'user')}. Make the files again with --generate."
         )

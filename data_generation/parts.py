@@ -24,6 +24,7 @@ from data_generation.datapackage import (
 from data_generation.plan import Part, Plan
 from utils.atomic_files import write_atomically
 from utils.contract import MANIFEST_NAME, read_contract
+from utils.formats import count_noun
 from utils.helpers import DataError, open_regular_file, render_json
 
 BLOCK_BYTES = 1 << 20
@@ -132,14 +133,38 @@ def _refuse_other_part(
 def _refuse_missing(folder: Path, paths: Sequence[Path]) -> None:
     """Raise `DataError` if one of *paths*, the manifests of all parts, does not exist."""
     missing = [number for number, path in enumerate(paths, 1) if not path.is_file()]
+    for number in missing:
+        _refuse_other_zeros(paths[number - 1])
     if missing:
         listed = ", ".join(map(str, missing[:MOST_LISTED]))
+        verb = "is" if len(missing) == 1 else "are"
         raise DataError(
-            f"{folder}: {len(missing)} of {len(paths)} parts are missing: {listed}"
+            f"{folder}: {len(missing)} of {len(paths)} parts {verb} missing: {listed}"
             f"{', …' if len(missing) > MOST_LISTED else ''}."
             f" Make them with --generate --part {missing[0]}/{len(paths)} and the same"
             " options."
         )
+
+
+def _refuse_other_zeros(path: Path) -> None:
+    """Raise `DataError` if *path*, a missing file, has other zeros in its name."""
+    bare = _remove_zeros(path.name)
+    stem, _, _ = path.name.rpartition(".part-")
+    for other in sorted(path.parent.glob(f"{stem}.part-*")):
+        if _remove_zeros(other.name) == bare:
+            raise DataError(
+                f"{other}: is named with other zeros, expected {path.name}. Rename it, and"
+                " the other files of that part."
+            )
+
+
+def _remove_zeros(name: str) -> str:
+    """Return *name* without the zeros before the number of its part.
+
+    >>> _remove_zeros("users.csv.part-002-of-16")
+    'users.csv.part-2-of-16'
+    """
+    return re.sub(r"\.part-0+(?=[0-9])", ".part-", name)
 
 
 def describe_parts(
@@ -190,8 +215,9 @@ def join_table(name: str, parts: Iterable[tuple[FileEntry, Iterable[bytes]]]) ->
         listed_lines = part.rows + (at == 0)
         if (part_bytes, lines) != (part.bytes, listed_lines):
             raise DataError(
-                f"{part.path}: has {part_bytes} bytes and {lines} lines, its manifest"
-                f" lists {part.bytes} and {listed_lines}. Make that part again."
+                f"{part.path}: has {count_noun(part_bytes, 'byte')} and"
+                f" {count_noun(lines, 'line')}, its manifest lists {part.bytes:,} and"
+                f" {listed_lines:,}. Make that part again."
             )
         size += part.bytes
         rows += part.rows
@@ -205,6 +231,7 @@ def read_blocks(path: Path) -> Iterator[bytes]:
             while block := file.read(BLOCK_BYTES):
                 yield block
     except FileNotFoundError as error:
+        _refuse_other_zeros(path)
         raise DataError(f"{path}: is missing. Make that part again.") from error
     except OSError as error:
         raise DataError(

@@ -39,6 +39,7 @@ from utils.arguments import (  # noqa: E402
     whole_number,
 )
 from utils.contract import MANIFEST_NAME, read_contract  # noqa: E402
+from utils.formats import count_noun  # noqa: E402
 from utils.helpers import (  # noqa: E402
     DataError,
     print_safely,
@@ -154,7 +155,8 @@ def generate_on_spark(context: Any, plan: Plan, args: argparse.Namespace) -> Non
     document = describe_parts(plan, joined, parts)
     # Last, by one rename: where the manifest is, everything else is complete.
     write_text(context, f"{out}/{MANIFEST_NAME}", render_json(document))
-    print_safely(f"Seed {plan.seed}, {plan.users:,} users, {total} parts in {out}:")
+    counts = f"{count_noun(plan.users, 'user')}, {count_noun(total, 'part')}"
+    print_safely(f"Seed {plan.seed}, {counts} in {out}:")
     print_safely(render_joined(joined.values()))
 
 

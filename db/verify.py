@@ -168,16 +168,16 @@ def _verify_listed(
         yield Verification(
             f"{MANIFEST_NAME} -> database", f"{MANIFEST_NAME} {state}. {LOAD_AGAIN}"
         )
+    remedy = f"Restore it, or correct its hash in {MANIFEST_NAME} and load the files again."
+    if manifest.is_generated:
+        remedy = "Make the files again: python generate_data.py --generate"
     for table, (sha256, fault) in hashes.items():
         name = f"{table}.csv"
         listed = find_listed_hash(manifest, name)
         if not listed:
             continue
         differs = listed != sha256
-        changed = (
-            f"{name} is not the file that {MANIFEST_NAME} describes. Make the files again:"
-            " python generate_data.py --generate"
-        )
+        changed = f"{name} is not the file that {MANIFEST_NAME} describes. {remedy}"
         yield Verification(
             f"{MANIFEST_NAME} -> {name}", fault or (changed if differs else "")
         )

@@ -270,7 +270,8 @@ def _render_holdout(
         purchases, value = holdout["purchases"], holdout["value_cents"]
         text = (
             f"Holdout: fitted until {holdout['fitted_until']}, the model forecast"
-            f" {purchases['forecast']:,} purchases in the {holdout['days']} days after;"
+            f" {count_noun(purchases['forecast'], 'purchase')} in the"
+            f" {count_noun(holdout['days'], 'day')} after;"
             f" there were {purchases['actual']:,} ({_format_error(purchases['error'])})."
             f" It forecast a value of {format_money(value['forecast'], currency)}; it was"
             f" {format_money(value['actual'], currency)} ({_format_error(value['error'])})."

@@ -71,7 +71,7 @@ class InvalidDatabase(DatabaseCase):
         self.assertFalse(path.exists())
 
     def test_folder_is_named(self) -> None:
-        self.assert_refused(self.folder, "is a folder", "python ingest.py --ingest")
+        self.assert_refused(self.folder, "is a folder", "Name a file with --database.")
 
     def test_device_and_pipe_are_not_reported_as_missing_files(self) -> None:
         skip_on_windows("Windows has no such files")

@@ -112,7 +112,7 @@ class NoForecast(ShopCase):
 
     def test_shop_of_a_few_orders_is_refused(self) -> None:
         shop.create_shop(self.database)
-        self.refuse("1 repeat customers, expected at least 30")
+        self.refuse("has 1 repeat customer, expected at least 30")
 
     def test_shop_of_three_weeks_is_refused(self) -> None:
         weeks = spread_purchases(

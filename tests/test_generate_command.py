@@ -453,7 +453,7 @@ class Verification(CommandCase):
             ('"users": 2,', '"users": 2.0,', "users is 2.0, expected an integer"),
             ('"users": 2,', '"users": 200000000,', "usable plan: 200000000 users"),
             ('"users": 2,', '"users": 20,', "users has 2 rows, its plan 20 users"),
-            ('"users": 2,', '"users": 1,', "users has 2 rows, its plan 1 users"),
+            ('"users": 2,', '"users": 1,', "users has 2 rows, its plan 1 user."),
             ('"users_by": "2025', '"users_by": "2023', "is before start 2024-01-01"),
             ('"end": "2025', '"end": "2023', "is before end 2025-12-31"),
             ('"end": "2025', '"end": "2125', "at most 100 years"),

@@ -122,7 +122,7 @@ class JoinedParts(ShopCase):
 
     def test_missing_parts_are_named(self) -> None:
         (self.parts / f"{MANIFEST_NAME}.part-2-of-3").unlink()
-        self.refuse("1 of 3 parts are missing: 2.", "--part 2/3")
+        self.refuse("1 of 3 parts is missing: 2.", "--part 2/3")
 
     def test_message_lists_at_most_twenty_missing_parts(self) -> None:
         for path in self.parts.iterdir():
@@ -130,6 +130,24 @@ class JoinedParts(ShopCase):
         (self.parts / f"{MANIFEST_NAME}.part-01-of-50").touch()
         listed = ", ".join(map(str, range(2, 22)))
         self.refuse(f"49 of 50 parts are missing: {listed}, ….", "--part 2/50")
+
+    def test_part_named_without_zeros_is_named_with_the_expected_name(self) -> None:
+        for path in self.parts.iterdir():
+            path.rename(path.with_name(path.name.replace("-of-3", "-of-16")))
+        manifest = self.parts / f"{MANIFEST_NAME}.part-2-of-16"
+        self.refuse(
+            f"{MANIFEST_NAME}.part-1-of-16: is named with other zeros, expected"
+            f" {MANIFEST_NAME}.part-01-of-16. Rename it, and the other files of that part."
+        )
+        self.assertTrue(manifest.is_file())
+
+    def test_table_of_a_part_named_with_other_zeros_is_named(self) -> None:
+        path = self.parts / "orders.csv.part-2-of-3"
+        path.rename(path.with_name("orders.csv.part-02-of-3"))
+        self.refuse(
+            "orders.csv.part-02-of-3: is named with other zeros, expected"
+            " orders.csv.part-2-of-3. Rename it"
+        )
 
     def test_missing_file_is_named_and_restored_by_making_its_part_again(self) -> None:
         (self.parts / "payments.csv.part-3-of-3").unlink()
@@ -160,7 +178,7 @@ class JoinedParts(ShopCase):
         for number in (1, 2, 3):
             for facts, words in (
                 ({"bytes": 5}, "its manifest lists 5 and "),
-                ({"rows": 70_000}, "and 70001" if number == 1 else "and 70000"),
+                ({"rows": 70_000}, "and 70,001" if number == 1 else "and 70,000"),
             ):
                 with self.subTest(number, facts=facts):
                     path = self.parts / f"{MANIFEST_NAME}.part-{number}-of-3"

@@ -351,6 +351,25 @@ class ChangedCell(VerifyCase):
         self.assertNotIn("users.csv -> users", failed)
         self.assertIn("database -> report.json", failed)
 
+    def test_listed_file_of_a_manifest_by_hand_is_not_generated_again(self) -> None:
+        path = self.folder / "datapackage.json"
+        document = json.loads(path.read_bytes())
+        del document["seed"]
+        path.write_text(json.dumps(document), encoding="utf-8")
+        self.ingest()
+        self.edit_line("users.csv", 2, lambda line: line.replace(".com", ".org"))
+        name = "datapackage.json -> users.csv"
+        self.assertEqual(
+            self.find_failed()[name],
+            "users.csv is not the file that datapackage.json describes. Restore it, or"
+            " correct its hash in datapackage.json and load the files again.",
+        )
+        document["seed"] = 42
+        path.write_text(json.dumps(document), encoding="utf-8")
+        self.assertIn(
+            "Make the files again: python generate_data.py", self.find_failed()[name]
+        )
+
     def test_changed_digit_of_a_csv_file_is_found(self) -> None:
         tables = read_contract().tables
         for table in tables if IN_CI else tables[::2]:

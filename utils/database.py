@@ -164,7 +164,7 @@ def _identify_database(database: Path) -> tuple[int, ...]:
     try:
         if not database.is_file():
             if database.is_dir():
-                raise DataError(f"{database}: is a folder. {REMEDY}")
+                raise DataError(f"{database}: is a folder. Name a file with --database.")
             if database.exists():
                 raise DataError(
                     f"{database}: is not a regular file. Name one with --database."

@@ -28,6 +28,11 @@ class Manifest(NamedTuple):
         day: str | None = read_generator(self.document).get("window_end")
         return day
 
+    @property
+    def is_generated(self) -> bool:
+        """Return whether it states the random seed of a generated shop."""
+        return self.document.get("seed") is not None
+
 
 def read_manifest(path: Path, *, remedy: str = _REMEDY) -> Manifest:
     """Return the manifest at *path*, or an empty one if the file does not exist.

@@ -119,7 +119,7 @@ def _find_differences(place: str, found: Any, expected: Any) -> Iterator[str]:
         for at, pair in enumerate(zip(found, expected, strict=False)):
             yield from _find_differences(f"{place}[{at}]", *pair)
         if len(found) != len(expected):
-            yield f"{place} has {len(found)} entries, expected {len(expected)}"
+            yield f"{place} has a length of {len(found)}, expected {len(expected)}"
     elif (type(found), found) != (type(expected), expected):
         yield f"{place} {describe_difference(found, expected)}"
 

@@ -87,11 +87,10 @@ def add_far_day(
     if stated is None or latest is None or not is_date(latest):
         return list(loaded)
     months = month_number(stated) - month_number(latest)
-    is_generated = manifest.document.get("seed") is not None
     is_warning = months > MISTYPED_MONTHS
-    if is_generated:
+    if manifest.is_generated:
         is_warning = _expects_sign_ups(connection, contract, stated, months)
-    if months <= FAR_MONTHS or (is_generated and not is_warning):
+    if months <= FAR_MONTHS or (manifest.is_generated and not is_warning):
         return list(loaded)
     name = next(
         f"{table.name}.csv"

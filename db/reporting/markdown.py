@@ -318,7 +318,8 @@ def list_notes(name: str, rows: Sequence[Row], shown: Sequence[Row]) -> list[str
     """Return the notes on the trend *name*, of whose *rows* the table has those *shown*."""
     notes = []
     if len(shown) < len(rows):
-        notes.append(f"{len(rows) - len(shown):,} more rows are in `report.json`.")
+        more = count_noun(len(rows) - len(shown), "more row")
+        notes.append(f"`report.json` contains {more}.")
     if any(row.get("is_complete") == 0 for row in shown):
         notes.append("\\* incomplete month.")
     if name == "refunds_and_cancellations":

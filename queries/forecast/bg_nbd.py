@@ -35,6 +35,7 @@ from queries.forecast.newton import (
     add_log_likelihoods,
     maximize,
 )
+from utils.formats import count_noun
 from utils.helpers import DataError
 
 # With fewer, the likelihood of three or four parameters is nearly flat, and 30 is the
@@ -101,12 +102,13 @@ def _check_summaries(customers_by_summary: Mapping[PurchaseSummary, int]) -> Non
         )
     if repeaters < MIN_REPEAT_CUSTOMERS:
         raise DataError(
-            f"The purchase model has {repeaters} repeat customers, expected at least"
-            f" {MIN_REPEAT_CUSTOMERS}. Load more customers or a longer window."
+            f"The purchase model has {count_noun(repeaters, 'repeat customer')}, expected"
+            f" at least {MIN_REPEAT_CUSTOMERS}. Load more customers or a longer window."
         )
     if oldest < MIN_WEEKS * DAYS_PER_UNIT:
         raise DataError(
-            f"The purchase model has {oldest} days since the oldest first purchase,"
+            f"The purchase model has {count_noun(oldest, 'day')} since the oldest first"
+            " purchase,"
             f" expected at least {MIN_WEEKS} weeks. Load a longer window."
         )
 

@@ -23,6 +23,7 @@ from queries.forecast.newton import (
     add_log_likelihoods,
     maximize,
 )
+from utils.formats import count_noun
 from utils.helpers import DataError
 
 
@@ -103,15 +104,16 @@ def _check_values(customers_by_value: Mapping[tuple[int, float], int]) -> None:
     if any(frequency < 1 for frequency, _ in customers_by_value):
         raise ValueError("a customer without a repeat purchase has no mean value")
     unpaid = sum(n for (_, mean), n in customers_by_value.items() if not mean > 0)
+    customers = count_noun(count, "repeat customer")
     if unpaid:
         raise DataError(
-            f"The spending model has {unpaid} of {count} repeat customers whose purchases"
-            " are worth zero or less, expected more than zero. Omit them from its fit."
+            f"The spending model has {unpaid} of {customers} whose purchases are worth zero"
+            " or less, expected more than zero. Omit them from its fit."
         )
     if count < MIN_REPEAT_CUSTOMERS:
         raise DataError(
-            f"The spending model has {count} repeat customers with a value, expected at"
-            f" least {MIN_REPEAT_CUSTOMERS}. Load more customers or a longer window."
+            f"The spending model has {customers} with a value, expected at least"
+            f" {MIN_REPEAT_CUSTOMERS}. Load more customers or a longer window."
         )
 
 

@@ -18,6 +18,7 @@ from utils.database import create_empty_database
 from utils.engines.content import FINGERPRINT_DIGITS, TableContent
 from utils.engines.dialects import Dialect, match_text
 from utils.engines.process import Script
+from utils.formats import count_noun
 from utils.months import FIRST_YEAR, LAST_YEAR, YEARS
 from utils.rules import Rule, read_rules
 
@@ -41,7 +42,7 @@ class FailedProof(NamedTuple):
 
     def describe(self) -> str:
         """Return the failure in a sentence."""
-        rows = "1 row" if self.row_count == 1 else f"{self.row_count:,} rows"
+        rows = count_noun(self.row_count, "row")
         return f"{self.table}: {rows} {self.kind} {self.place}, for example {self.example}"
 
 

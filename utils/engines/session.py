@@ -32,6 +32,7 @@ from utils.engines.proofs import (
     find_invalid_cells,
     render_raw_line,
 )
+from utils.formats import count_noun
 from utils.helpers import DataError, identify_file
 from utils.load_facts import (
     collect_file_facts,
@@ -236,8 +237,8 @@ def require_valid(session: Session) -> None:
     """Raise `DataError` if a row breaks what the loader would have refused."""
     counts = count_read_rows(session.script, session.contract)
     failures = [
-        f"{content.name}: {content.rows} rows, of which {session.dialect.title} reads"
-        f" {counts[content.files.table.name]}"
+        f"{content.name}: {count_noun(content.rows, 'row')}, of which"
+        f" {session.dialect.title} reads {counts[content.files.table.name]}"
         for content in session.contents
         if counts[content.files.table.name] != content.rows
     ]
@@ -250,7 +251,7 @@ def require_valid(session: Session) -> None:
         )
     ]
     if failures:
-        more = f" ({len(failures) - 1} more failures)" if len(failures) > 1 else ""
+        more = f" ({count_noun(len(failures) - 1, 'more failure')})" if failures[1:] else ""
         raise DataError(
             f"{session.data_dir}: {failures[0]}{more}. The report lists all: python"
             f" ingest.py --report --engine {session.dialect.name} --data-dir DIR"
