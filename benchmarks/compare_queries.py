@@ -42,6 +42,7 @@ from benchmarks.measuring import (  # noqa: E402
     run_rounds,
 )
 from benchmarks.peers import default_environment, prepare_environment  # noqa: E402
+from utils.processes import count_processors  # noqa: E402
 
 QUERY = ROOT / "queries" / "join_query.sql"
 OURS = "cohort query"
@@ -62,7 +63,7 @@ ON_DUCKDB = """
 import sys, duckdb
 sys.path.insert(0, sys.argv[3])
 from utils.contract import read_contract
-connection = duckdb.connect()
+connection = duckdb.connect(config={"threads": sys.argv[4]})
 for table in read_contract().tables:
     types = {"INTEGER": "BIGINT", "TEXT": "VARCHAR"}
     columns = {column.name: types[column.type] for column in table.columns}
@@ -96,11 +97,22 @@ def list_commands(folder: Path, python: Path) -> list[Command]:
         str(folder),
     ]
     return [
-        Command(OURS, [sys.executable, "-c", ON_SQLITE, database, str(QUERY)]),
+        Command(OURS, query_command(folder)),
         Command("run_query.py", script),
         Command("run_query.py --forecast", [*script, "--forecast"]),
-        Command(PEER, [str(python), "-c", ON_DUCKDB, str(folder), str(QUERY), str(ROOT)]),
+        Command(PEER, duckdb_command(folder, python, count_processors())),
     ]
+
+
+def query_command(folder: Path) -> list[str]:
+    """Return the command that runs the cohort query on the database in *folder*."""
+    return [sys.executable, "-c", ON_SQLITE, str(folder / "shop.db"), str(QUERY)]
+
+
+def duckdb_command(folder: Path, python: Path, threads: int) -> list[str]:
+    """Return the command that runs the cohort query on the CSV files in *folder*."""
+    arguments = [str(folder), str(QUERY), str(ROOT), str(threads)]
+    return [str(python), "-c", ON_DUCKDB, *arguments]
 
 
 def find_ratios(usages: dict[str, list[Usage]], name: str) -> list[float]:

@@ -196,6 +196,11 @@ def add_sizes(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="size of the shop (default: %(default)s)",
     )
+    add_rounds(parser)
+
+
+def add_rounds(parser: argparse.ArgumentParser) -> None:
+    """Add the option that states how often each program is measured."""
     parser.add_argument(
         "--rounds",
         type=parse_count,
