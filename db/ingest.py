@@ -125,16 +125,31 @@ def ingest_folder(
     load = _Load(contract, schema_path, data_dir, manifest, target, is_check, on_progress)
     with lock_target(target):
         loaded = _load_or_raise(load, max_errors, errors_path)
+    states = {
+        file.name: compare_with_manifest(manifest, file.name, file.sha256)
+        for file in loaded
+    }
+    # The generator may make a file without rows for a shop of few users.
+    empty = [
+        file.name
+        for file in loaded
+        if not file.rows and not (manifest.is_generated and states[file.name] == "matches")
+    ]
     return LoadResult(
         loaded,
-        changed=[
-            file.name
-            for file in loaded
-            if compare_with_manifest(manifest, file.name, file.sha256) == "differs"
+        changed=[name for name, state in states.items() if state == "differs"],
+        warnings=[
+            *(sentence for file in loaded for sentence in file.warnings),
+            *_warn_of_empty_files(empty),
         ],
-        warnings=[sentence for file in loaded for sentence in file.warnings],
         notes=[sentence for file in loaded for sentence in file.notes],
     )
+
+
+def _warn_of_empty_files(names: Sequence[str]) -> list[str]:
+    """Return a warning that the files *names* have no rows, if there are such files."""
+    verb = "has" if len(names) == 1 else "have"
+    return [f"{', '.join(names)} {verb} a header and no rows."] if names else []
 
 
 def _list_inputs(contract: Contract, data_dir: Path) -> list[Path]:

@@ -926,19 +926,8 @@ class ScaleLimits(ShopCase):
             with self.subTest(arguments):
                 self.generate(*arguments)
                 result = self.ingest()
-                self.assertEqual(result.status, 0, result)
-                # The only warnings are about files without rows.
-                empty = [
-                    path.name
-                    for path in self.folder.glob("*.csv")
-                    if path.read_bytes().count(b"\n") == 1
-                ]
-                self.assertEqual(
-                    sorted(result.stderr.splitlines()),
-                    sorted(
-                        f"ingest: warning: {n} has a header and no rows." for n in empty
-                    ),
-                )
+                # Files without rows are as the generator makes them.
+                self.assertEqual((result.status, result.stderr), (0, ""), result)
                 self.assertEqual(
                     self.query("SELECT COUNT(*) FROM users"), [(arguments[1],)]
                 )

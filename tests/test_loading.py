@@ -317,6 +317,15 @@ class Warnings(LoadCase):
         path.write_bytes(path.read_bytes().split(b"\n")[0])
         self.assertEqual(self.warn(), ["payments.csv has a header and no rows."])
 
+    def test_files_without_rows_give_one_warning(self) -> None:
+        for name in ("orders.csv", "order_items.csv", "payments.csv"):
+            path = self.folder / name
+            path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+        self.assertEqual(
+            self.warn(),
+            ["orders.csv, order_items.csv, payments.csv have a header and no rows."],
+        )
+
     def test_warning_names_the_line_where_line_ends_change(self) -> None:
         for line in (3, 5):
             self.edit_line("users.csv", line, lambda text: f"{text}\r")

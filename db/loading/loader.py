@@ -105,9 +105,8 @@ def load_table(
             rows += count
             on_read(count, source.byte_count - reported)
             reported = source.byte_count
-    warning = "" if rows else f"{path.name} has a header and no rows."
-    if not source.has_uniform_line_ends:
-        warning = _compare_line_ends(path, table) or warning
+    is_uniform = source.has_uniform_line_ends
+    warning = "" if is_uniform else _compare_line_ends(path, table)
     form = describe_form(source, table, header, order)
     sha256 = source.hexdigest()
     return LoadedFile(
