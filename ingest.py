@@ -19,6 +19,7 @@ from typing import Any
 from utils.arguments import (
     CommandLineParser,
     complete_commands,
+    complete_error,
     day_of_years,
     engine_options,
     whole_number,
@@ -181,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 2
             return run(args)
     except (DataError, OSError, sqlite3.Error) as error:
-        report_error("ingest", complete_commands(str(error), args))
+        report_error("ingest", complete_error(error, args))
         return 1
     except MemoryError:
         report_error("ingest", "out of memory; the existing files were left as they are")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from utils.arguments import (
     CommandLineParser,
-    complete_commands,
+    complete_error,
     day_of_years,
     engine_options,
     names,
@@ -145,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 parser.error(conflict)
             run_query(args)
     except (DataError, OSError, sqlite3.Error) as error:
-        report_error("run_query", complete_commands(str(error), args))
+        report_error("run_query", complete_error(error, args))
         return 1
     except KeyboardInterrupt as end:
         return report_interruption("run_query", end)

@@ -148,6 +148,43 @@ class EveryEntry(ShopCase):
         result = call(ingest.main, "--report", "x\ningest: all is well")
         self.assertIn("x\\ningest: all is well\n", result.stderr)
 
+    def test_line_end_in_a_path_begins_no_line_of_an_error(self) -> None:
+        skip_on_windows("a path of Windows has no line ends")
+        folder = self.folder / "x\ningest: all is well"
+        folder.mkdir()
+        (folder / "a\nb.csv").write_text("c\nd", encoding="utf-8")
+        for main, arguments in (
+            (ingest.main, ("--report", "--database", folder / "none.db")),
+            (ingest.main, ("--check", "--data-dir", folder)),
+            (ingest.main, ("--check", "--data-dir", folder / "none")),
+            (ingest.main, ("--verify", "--database", folder)),
+            (run_query.main, ("--query", folder, "--database", self.database)),
+            (run_query.main, ("--engine", "duckdb", "--data-dir", folder)),
+            (generate_data.main, ("--verify", "--out-dir", folder)),
+            (generate_data.main, ("--join-parts", "--out-dir", folder)),
+            (serve_frontend.main, ("--results-dir", folder / "none")),
+        ):
+            with self.subTest(arguments=arguments):
+                result = call(main, *arguments)
+                first, *others = result.stderr.splitlines()
+                self.assertIn("x\\ningest: all is well", first)
+                self.assertNotIn("ingest: all is well", [line[:19] for line in others])
+
+    def test_lines_of_faults_and_of_missing_files_are_lines(self) -> None:
+        (self.folder / "users.csv").unlink()
+        lines = self.ingest().stderr.splitlines()
+        self.assertEqual(lines[-2], "Needed, with these columns:")
+        self.assertTrue(lines[-1].startswith("  users.csv: user_id,email,"), lines)
+
+    def test_line_end_in_the_folder_begins_no_line_of_the_list_of_files(self) -> None:
+        skip_on_windows("a path of Windows has no line ends")
+        folder = self.folder / "x\ny"
+        shutil.copytree(sample_shop(), folder)
+        result = call(
+            ingest.main, "--ingest", "--data-dir", folder, "--database", folder / "shop.db"
+        )
+        self.assertEqual((result.status, result.stdout.count("\n")), (0, 6), result)
+
     def test_surrogate_of_a_name_that_is_not_utf_8_is_escaped(self) -> None:
         result = call(ingest.main, "--report", "\udcff")
         self.assertIn("unrecognized arguments: \\udcff", result.stderr)

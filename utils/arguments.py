@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import NoReturn
 
-from utils.helpers import ENGINE_NAMES, escape_line
+from utils.helpers import ENGINE_NAMES, DataError, escape_line
 
 # An error message quotes at most this many characters of a value.
 _QUOTED = 30
@@ -154,3 +154,9 @@ def complete_commands(text: str, args: argparse.Namespace) -> str:
         return command[0] + "".join(options)
 
     return _PROPOSED_COMMAND.sub(complete, text)
+
+
+def complete_error(error: Exception, args: argparse.Namespace) -> DataError:
+    """Return *error* with complete commands, as `complete_commands` makes them."""
+    lines = error.lines if isinstance(error, DataError) else (str(error),)
+    return DataError(*(complete_commands(line, args) for line in lines))

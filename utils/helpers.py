@@ -40,7 +40,15 @@ MOST_SQL_BYTES = 1 << 20
 
 
 class DataError(Exception):
-    """An error that the user can fix; the text names place, fault and next step."""
+    """An error that the user can fix; its *lines* name place, fault and next step."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+    def __str__(self) -> str:
+        """Return the lines as one text."""
+        return "\n".join(self.lines)
 
 
 def hash_file(path: Path) -> str:
@@ -125,10 +133,11 @@ def suggest_fix(error: OSError) -> str:
 
 
 def shorten_path(path: Path) -> str:
-    """Return *path* relative to the working directory if it is below it."""
+    """Return *path*, for display, relative to the working directory if it is below it."""
     with suppress(ValueError, OSError):
-        return path.resolve().relative_to(Path.cwd().resolve()).as_posix()
-    return str(path)
+        path = path.resolve().relative_to(Path.cwd().resolve())
+        return escape_line(path.as_posix())
+    return escape_line(str(path))
 
 
 def render_files(files: Iterable[tuple[str, int, str]]) -> str:
@@ -204,8 +213,14 @@ def _list_inner(value: Any) -> Iterable[Any]:
 
 
 def report_error(program: str, error: Exception | str) -> None:
-    """Print *error* on stderr in the form that all four scripts use."""
-    print_safely(f"{program}: error: {error}", file=sys.stderr)
+    """Print *error* on stderr in the form that all four scripts use.
+
+    Only a `DataError` has several lines: a line end in a path or a value begins no line.
+    """
+    lines = error.lines if isinstance(error, DataError) else [str(error)]
+    print_safely(
+        f"{program}: error: " + "\n".join(map(escape_line, lines)), file=sys.stderr
+    )
 
 
 def escape_controls(text: str) -> str:

@@ -106,7 +106,7 @@ class InputFaults(DataError):
             *map(str, faults.first),
             *([last] if last else []),
         ]
-        super().__init__("\n".join(lines))
+        super().__init__(*lines)
         self.faults = faults
 
 

@@ -59,32 +59,29 @@ def require_files(contract: Contract, data_dir: Path) -> None:
     if missing:
         problems.append(f"missing {', '.join(paths[table].name for table in missing)}")
     if problems:
-        remedy = "Replace it with the CSV file."
+        remedy, *more = ["Replace it with the CSV file."]
         if missing:
-            remedy = _find_remedy(contract, missing, data_dir)
-        raise DataError(f"{data_dir}: {', '.join(problems)}. {remedy}")
+            remedy, *more = _find_remedy(contract, missing, data_dir)
+        raise DataError(f"{data_dir}: {', '.join(problems)}. {remedy}", *more)
 
 
-def _find_remedy(contract: Contract, missing: Sequence[Table], data_dir: Path) -> str:
-    """Return the first proposal about the *missing* tables that fits *data_dir*."""
+def _find_remedy(contract: Contract, missing: Sequence[Table], data_dir: Path) -> list[str]:
+    """Return the lines of the first proposal on the *missing* tables for *data_dir*."""
     names = [f"{table.name}.csv" for table in contract.tables]
     proposal = _propose_join(missing, data_dir) or _propose_folder(names, data_dir)
     if proposal:
-        return proposal
+        return [proposal]
     others, more = _find_others(contract, missing, data_dir)
     is_new = len(missing) == len(names) and not any(other.table for other in others)
     if is_new and data_dir.resolve() == PROJECT_ROOT:
-        return (
-            "Make them with 'python generate_data.py --generate', or name their folder with"
-            " --data-dir."
-        )
-    lines = [
+        make = "Make them with 'python generate_data.py --generate'"
+        return [f"{make}, or name their folder with --data-dir."]
+    return [
         "Put them there, or name their folder with --data-dir.",
         *_describe_others(others, more),
         "Needed, with these columns:",
         *(f"  {table.name}.csv: {','.join(table.column_names)}" for table in missing),
     ]
-    return "\n".join(lines)
 
 
 def _propose_join(missing: Sequence[Table], data_dir: Path) -> str:

@@ -252,10 +252,9 @@ def _describe_failure(dialect: Dialect, status: int, last: str, errors: bytes) -
     how = f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
     if _OVERFLOW.search(text):
         how = "failed: the amounts overflow 64-bit integers"
-    lines = "\n".join(f"  {line}" for line in select_error_lines(text))
-    return DataError(
-        f"{dialect.title} {how}{where}." + (f" Its error:\n{lines}" if lines else "")
-    )
+    lines = [f"  {line}" for line in select_error_lines(text)]
+    its_error = " Its error:" if lines else ""
+    return DataError(f"{dialect.title} {how}{where}.{its_error}", *lines)
 
 
 def select_error_lines(log: str) -> list[str]:
