@@ -12,7 +12,8 @@ others makes the files that the jobs read; it is not counted.
 
 Every job is a complete process, from start to exit, with the processes that it starts.
 `cores got` is their processor time ÷ wall time; `taken by others` is the same of all other
-programs on the machine.  A run that had fewer free cores than it could use is marked.
+programs on the machine.  A run that had fewer free cores than it could use is marked;
+without /proc/stat none is.
 
 The older commit runs as its own command line does by default.  The peers are those of
 peers.txt, installed on the first run.  The exit status is 1 if a target is not met.
@@ -461,51 +462,56 @@ def build_parser() -> argparse.ArgumentParser:
 def clone_commit(commit: str, folder: Path) -> None:
     """Make a clone of the project in *folder*, as it was at *commit*."""
     run_process(["git", "clone", "--quiet", "--no-checkout", str(ROOT), "."], folder)
-    run_process(["git", "checkout", "--quiet", "--detach", commit], folder)
+    run_process(["git", "checkout", "--quiet", "--detach", commit, "--"], folder)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return 1 if a target is not met."""
     args = build_parser().parse_args(argv)
     machine = describe_machine()
+    try:
+        sections = measure_groups(args)
+    except (BenchmarkError, OSError) as error:
+        note(f"compare_cores: error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        note("compare_cores: error: interrupted")
+        return 130
+    targets = [target for section in sections for target in section.targets]
+    usages = {job: runs for each in sections for job, runs in each.usages.items()}
+    print_line(f"\n{render_targets(targets)}")
+    print_line(f"\n{render_projection(usages)}")
+    print_line(f"\n{machine}; rounds: {args.rounds}.")
+    return 0 if all(target.is_met for target in targets) else 1
+
+
+def measure_groups(args: argparse.Namespace) -> list[Section]:
+    """Return what each group of *args* measured, in temporary folders."""
     environment = default_environment()
+    prepare_environment(environment)
     with (
         tempfile.TemporaryDirectory(prefix="shop-baseline-") as clone,
         tempfile.TemporaryDirectory(prefix="shop-cores-") as scratch,
     ):
-        try:
-            prepare_environment(environment)
-            clone_commit(args.baseline, Path(clone))
-            workers = tuple(sorted({1, 2, count_processors(), *args.workers}))
-            setup = Setup(
-                args.rounds,
-                args.users,
-                workers,
-                args.baseline,
-                Path(clone),
-                environment,
-                Path(scratch),
-            )
-            sections = [GROUPS[name](setup) for name in args.only]
-        except (BenchmarkError, OSError) as error:
-            note(f"compare_cores: error: {error}")
-            return 1
-        except KeyboardInterrupt:
-            note("compare_cores: error: interrupted")
-            return 130
-    print_sections(sections)
-    print_line(f"\n{machine}; rounds: {args.rounds}.")
-    is_met = all(target.is_met for section in sections for target in section.targets)
-    return 0 if is_met else 1
+        clone_commit(args.baseline, Path(clone))
+        setup = Setup(
+            args.rounds,
+            args.users,
+            tuple(sorted({1, 2, count_processors(), *args.workers})),
+            args.baseline,
+            Path(clone),
+            environment,
+            Path(scratch),
+        )
+        return [measure_group(name, setup) for name in args.only]
 
 
-def print_sections(sections: Sequence[Section]) -> None:
-    """Print the targets, what was measured, and what more cores would give."""
-    print_line(render_targets(target for each in sections for target in each.targets))
-    for section in sections:
-        print_line(f"\n{render_usages(section.usages)}")
-    usages = {job: runs for each in sections for job, runs in each.usages.items()}
-    print_line(f"\n{render_projection(usages)}")
+def measure_group(name: str, setup: Setup) -> Section:
+    """Measure the group *name*; print its runs, in case a later group fails."""
+    section = GROUPS[name](setup)
+    print_line(f"\n{name}\n\n{render_usages(section.usages)}")
+    sys.stdout.flush()
+    return section
 
 
 if __name__ == "__main__":
