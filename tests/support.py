@@ -169,9 +169,10 @@ class ShopCase(unittest.TestCase):
         """Make a shop in the folder."""
         self.succeed(generate_data.main, "--generate", "--out-dir", self.folder, *arguments)
 
-    def copy_sample(self) -> None:
-        """Put the CSV files and the manifest of the sample shop into the folder."""
-        for path in [*sample_shop().glob("*.csv"), sample_shop() / "datapackage.json"]:
+    def copy_sample(self, *plan: str) -> None:
+        """Put the CSV files and the manifest of the `sample_shop` into the folder."""
+        sample = sample_shop(*plan)
+        for path in [*sample.glob("*.csv"), sample / "datapackage.json"]:
             if path.name != "query_result.csv":
                 shutil.copy(path, self.folder)
 

@@ -35,6 +35,7 @@ from tests.query_cases import (
 from tests.recount import COLUMNS
 from tests.shop import create_empty_shop, create_shop
 from tests.support import (
+    IN_CI,
     ROOT,
     FakeTerminal,
     call,
@@ -520,7 +521,9 @@ class TerminalTable(OptionsCase):
 
     def test_retention_table_has_the_cohorts_of_every_grain_and_segment(self) -> None:
         database = sample_shop() / "shop.db"
-        for grain, by in itertools.product(GRAINS, SEGMENTS):
+        ways = list(itertools.product(GRAINS, SEGMENTS))
+        # The first is by month for all customers, the last by quarter for each category.
+        for grain, by in ways if IN_CI else (ways[0], ways[-1]):
             document = query.compute_result(database, options=Options(grain, by)).document
             with self.subTest(grain=grain, by=by):
                 lines = render_result(document, width=80).split("\n")
