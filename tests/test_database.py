@@ -14,7 +14,7 @@ from unittest import mock
 import ingest
 import run_query
 from tests.shop import create_empty_shop, create_shop
-from tests.support import IN_CI, ShopCase, call, sample_shop, skip_on_windows
+from tests.support import IN_CI, SMALL_SAMPLE, ShopCase, call, sample_shop, skip_on_windows
 from utils.database import open_database
 from utils.helpers import DataError
 
@@ -193,7 +193,7 @@ class DamagedFile(DatabaseCase):
             (ingest.main, ("--report", "--out-dir", out_dir)),
             (ingest.main, ("--rows", "database_is_intact")),
             (ingest.main, ("--verify", "--quiet", "--out-dir", out_dir)),
-            (ingest.main, ("--ingest", "--data-dir", sample_shop())),
+            (ingest.main, ("--ingest", "--data-dir", sample_shop(*SMALL_SAMPLE))),
         ]
         counts: Counter[int] = Counter()
         for number in range(60 if IN_CI else 6):

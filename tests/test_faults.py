@@ -57,7 +57,7 @@ class FaultReport(FaultCase):
     def test_many_faults_are_listed_up_to_the_limit_and_counted(self) -> None:
         contract = read_contract()
         header = ",".join(contract.tables[4].column_names)
-        rows = [f"{n},1,gift,card,failed,x,2024-01-01T00:00:00Z" for n in range(1, 3001)]
+        rows = [f"{n},1,gift,card,failed,x,2024-01-01T00:00:00Z" for n in range(1, 1101)]
         (self.folder / "payments.csv").write_text("\n".join([header, *rows]), "utf-8")
         written: list[Fault] = []
         found = find_faults(
@@ -71,21 +71,21 @@ class FaultReport(FaultCase):
         self.assertEqual(
             dict(found.counts),
             {
-                ("payments.csv", "amount_cents", "E_INTEGER"): 3000,
-                ("payments.csv", "kind", "E_RULE"): 3000,
+                ("payments.csv", "amount_cents", "E_INTEGER"): 1100,
+                ("payments.csv", "kind", "E_RULE"): 1100,
             },
         )
-        self.assertEqual(len(written), 6000)
+        self.assertEqual(len(written), 2200)
         result = self.ingest("--max-errors", 7)
         self.assertIn(
-            "    3,000  E_INTEGER     payments.csv amount_cents (7 listed)\n", result.stderr
+            "    1,100  E_INTEGER     payments.csv amount_cents (7 listed)\n", result.stderr
         )
         self.assertIn("--errors FILE writes all of them", result.stderr)
         self.assertEqual(result.stderr.count("payments.csv:"), 14)
         # By default a hundred of each kind are listed.
         result = self.ingest()
         self.assertIn(
-            "    3,000  E_RULE        payments.csv kind (100 listed)\n", result.stderr
+            "    1,100  E_RULE        payments.csv kind (100 listed)\n", result.stderr
         )
         self.assertEqual(result.stderr.count("payments.csv:"), 200)
 

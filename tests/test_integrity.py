@@ -281,12 +281,15 @@ class CompleteChain(ShopCase):
     """All steps give the same bytes in every environment, in real processes."""
 
     def run_path(self, folder: Path, cwd: Path, env: dict[str, str]) -> dict[str, str]:
-        """Run the four commands into *folder*; return the SHA-256 of each output."""
+        """Run the commands into *folder*; return the SHA-256 of each output."""
         database = folder / "shop.db"
         for script, *arguments in (
             ("generate_data.py", "--generate", *SMALL_SAMPLE, "--out-dir", folder),
-            ("ingest.py", "--ingest", "--data-dir", folder, "--database", database),
-            ("ingest.py", "--report", "--database", database, "--out-dir", folder),
+            (
+                "ingest.py",
+                *("--ingest", "--report", "--data-dir", folder),
+                *("--database", database, "--out-dir", folder),
+            ),
             ("run_query.py", "--database", database, "--out-dir", folder),
         ):
             result = run_script(str(script), *arguments, cwd=cwd, env=env)

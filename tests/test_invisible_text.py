@@ -9,13 +9,14 @@ import unittest
 from contextlib import closing
 
 import ingest
-from db.reporting.checks import TEXT_CHECK
+from db.reporting.checks import TEXT_CHECK, Row
 from db.reporting.invisible_text import PLAIN_TEXT, describe_invisible, escape_invisible
 from db.reporting.markdown import render_markdown
-from db.reporting.report import Report, Row, read_report
 from tests.report_case import ReportCase
 from tests.shop import PRODUCTS, USERS
 from tests.support import call
+from tests.test_checks import check_shop
+from utils.database import open_database
 
 # Each text, what is invisible in it, and the text as the report shows it.
 INVISIBLE = [
@@ -59,12 +60,6 @@ VISIBLE = [
 ]
 
 
-def find_text_check(report: Report) -> Row:
-    """Return what the check of texts found in *report*."""
-    checks: dict[str, Row] = {check["check"]: check for check in report["checks"]}
-    return checks[TEXT_CHECK]
-
-
 class DescribedTexts(unittest.TestCase):
     """What nobody sees is named, and what is part of a spelling is not."""
 
@@ -91,17 +86,15 @@ class TwinsInAShop(ReportCase):
     """A shop whose customers and segments are divided invisibly has a warning."""
 
     def test_every_invisible_text_is_found_in_sqlite_by_its_row_and_column(self) -> None:
-        path = self.make_shop()
+        self.make_shop()
         for text, fault, shown in INVISIBLE:
             with self.subTest(fault, text=ascii(text)):
-                self._set_city(text)
-                check = find_text_check(read_report(path))
+                check = self.check_city(text)
                 self.assertEqual(check["sample"], [["users", 3, "city", fault, shown]])
                 self.assertEqual((check["status"], check["count"]), ("warn", 1))
         for text in VISIBLE:
             with self.subTest(text):
-                self._set_city(text)
-                self.assertEqual(find_text_check(read_report(path))["count"], 0)
+                self.assertEqual(self.check_city(text)["count"], 0)
 
     def test_channel_with_a_blank_divides_a_segment_with_a_warning(self) -> None:
         user = (*USERS[0][:5], "organic ", USERS[0][6])
@@ -125,7 +118,10 @@ class TwinsInAShop(ReportCase):
             f"products,2,brand,{fault},'O\\u0308rn'\n",
         )
 
-    def _set_city(self, text: str) -> None:
+    def check_city(self, text: str) -> Row:
+        """Return what the check finds in the folder's database with the city *text*."""
         with closing(sqlite3.connect(self.database)) as connection:
             connection.execute("UPDATE users SET city = ? WHERE user_id = 3", (text,))
             connection.commit()
+        with open_database(self.database) as connection:
+            return check_shop(connection, TEXT_CHECK)[TEXT_CHECK]

@@ -263,8 +263,9 @@ class ValueFormats(LoadCase):
             path = self.folder / f"{table.name}.csv"
             path.write_text(",".join(table.column_names) + "\n", encoding="utf-8")
         header = b"user_id,email,full_name,country_code,city,acquisition_channel,"
-        row = b"%d,%d@example.com,A B,SE,Lund,email,2024-01-01T00:00:00Z\n"
-        rows = [row % (number, number) for number in range(1, 12_001)]
+        city = b"Lund" * 100
+        row = b"%d,%d@example.com,A B,SE,%s,email,2024-01-01T00:00:00Z\n"
+        rows = [row % (number, number, city) for number in range(1, 1_301)]
         self.assertGreater(sum(map(len, rows)), 2 * BUFFER_BYTES)
         start = header + b"signed_up_at\n"
         self.assertEqual(self.read_form(start + b"".join(rows)), "canonical")

@@ -228,7 +228,7 @@ class LastMonth(QueryCase):
     """The last month is complete if the as-of day is its last day."""
 
     def test_month_is_complete_only_on_its_last_day(self) -> None:
-        for year in (2023, 2024, 2000, 1900):
+        for year in (2023, 2024, 2000, 1900) if IN_CI else (2024, 1900):
             self.create_orders((1, 1, f"{year}-01-01", "paid", 1000), as_of=f"{year}-12-31")
             for month in range(1, 13):
                 next_month = date(year + month // 12, month % 12 + 1, 1)

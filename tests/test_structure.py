@@ -8,7 +8,6 @@ import subprocess
 import sys
 import unittest
 from collections import defaultdict
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -32,14 +31,14 @@ SHARED_NAMES = {
     "run_verification": "of each script: what its --verify does",
 }
 
-# Words of the project's former private language; the style guide has the plain ones.
+# Words of the project's former private language; the style guide has the plain ones.  They
+# are searched in lower case, which takes a third of the time of `re.IGNORECASE`.
 UNPLAIN_WORDS = re.compile(
-    r"(?<![.\w])(?:roads?|tell|tells|telling|told|mend|mends|mended|mending|reckon\w*|wholly"
+    r"\b(?<!\.)(?:roads?|tell|tells|telling|told|mend|mends|mended|mending|reckon\w*|wholly"
     r"|obey\w*|foretell\w*|foretold|(?:leave|leaves|leaving|left) away|for want of"
     r"|may be given again|what no shop knows|where chance starts|same shop goes on"
     r"|hung up|link by link|wants|wanted|asks|loose|loosely|rooms?|hoped|stands?|lies"
-    r"|at all|says?|said|moments?)\b",
-    re.IGNORECASE,
+    r"|at all|says?|said|moments?)\b"
 )
 
 # Where such a word is right, and why.
@@ -77,19 +76,23 @@ def list_modules() -> list[str]:
     ]
 
 
+@cache
 def read_tree(name: str) -> ast.Module:
     """Return the syntax tree of the file *name*."""
     return ast.parse((ROOT / name).read_bytes())
 
 
-def iterate_imports(name: str) -> Iterator[str]:
-    """Yield the top-level packages that the file *name* imports."""
+@cache
+def list_imports(name: str) -> frozenset[str]:
+    """Return the top-level packages that the file *name* imports."""
+    found = set()
     for node in ast.walk(read_tree(name)):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.module is not None and node.level == 0, f"{name}: relative import"
-            yield node.module.split(".")[0]
+            found.add(node.module.split(".")[0])
+    return frozenset(found)
 
 
 class Imports(unittest.TestCase):
@@ -101,18 +104,18 @@ class Imports(unittest.TestCase):
             if package.endswith(".py"):
                 continue
             allowed = {package, "utils"} if package != "utils" else {"utils"}
-            upward = {*iterate_imports(name)} & ({*PACKAGES, *SCRIPTS} - allowed)
+            upward = list_imports(name) & ({*PACKAGES, *SCRIPTS} - allowed)
             self.assertEqual(upward, set(), name)
 
     def test_scripts_do_not_import_each_other(self) -> None:
         for script in SCRIPTS:
             others = {*SCRIPTS} - {script}
-            self.assertEqual({*iterate_imports(f"{script}.py")} & others, set(), script)
+            self.assertEqual(list_imports(f"{script}.py") & others, set(), script)
 
     def test_project_needs_only_the_standard_library(self) -> None:
         own = {*PACKAGES, *SCRIPTS}
         for name in list_modules():
-            foreign = {*iterate_imports(name)} - own - sys.stdlib_module_names
+            foreign = list_imports(name) - own - sys.stdlib_module_names
             self.assertLessEqual(foreign, FOREIGN_IMPORTS.get(name, set()), name)
 
 
@@ -191,7 +194,7 @@ class Words(unittest.TestCase):
             for number, line in enumerate(text.splitlines(), 1):
                 hits += [
                     f"{name}:{number}: {line.strip()}"
-                    for word in UNPLAIN_WORDS.findall(line)
-                    if not {(name, word.lower()), (name, "")} & ALLOWED_WORDS.keys()
+                    for word in UNPLAIN_WORDS.findall(line.lower())
+                    if not {(name, word), (name, "")} & ALLOWED_WORDS.keys()
                 ]
         self.assertFalse(hits, "\n".join(hits))

@@ -16,7 +16,15 @@ import ingest
 import run_query
 import serve_frontend
 from queries.summary import escape_between_colours
-from tests.support import FakeTerminal, Result, ShopCase, call, sample_shop, skip_on_windows
+from tests.support import (
+    SMALL_SAMPLE,
+    FakeTerminal,
+    Result,
+    ShopCase,
+    call,
+    sample_shop,
+    skip_on_windows,
+)
 
 # Sets the title of a window, rings, turns the text around, changes the colour.
 HOSTILE = "a\x1b]0;b\x07\u202ec\x9b31m"
@@ -29,7 +37,7 @@ class EveryEntry(ShopCase):
     def setUp(self) -> None:
         """Copy a shop with its database and results."""
         super().setUp()
-        shutil.copytree(sample_shop(), self.folder, dirs_exist_ok=True)
+        shutil.copytree(sample_shop(*SMALL_SAMPLE), self.folder, dirs_exist_ok=True)
 
     def verify(self) -> Result:
         """Verify the folder."""
