@@ -12,7 +12,6 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import accumulate
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -22,56 +21,21 @@ from data_generation.datapackage import (
     read_package,
     require_planned_users,
 )
-from data_generation.model.orders import Ids
-from data_generation.plan import WHOLE, Part, Plan, Span, cut_days
-from data_generation.spans import (
-    Shop,
-    build_shop,
-    count_span,
-    format_product_rows,
-    order_span,
-    sign_up_span,
+from data_generation.days import (
+    Work,
+    WorkEstimate,
+    divide_days,
+    make_days,
+    share_days,
 )
-from data_generation.workers import (
-    USERS_PER_WORKER,
-    Executor,
-    ScratchFile,
-    SerialExecutor,
-    open_executor,
-)
+from data_generation.plan import WHOLE, Part, Plan
+from data_generation.spans import build_shop, format_product_rows
+from data_generation.workers import ScratchFile, open_executor
 from utils.atomic_files import open_atomically, open_scratch_folder
 from utils.contract import MANIFEST_NAME, read_contract
 from utils.helpers import hash_file, hash_files, render_json
 
 COPY_BYTES = 1 << 20
-
-ORDER_TABLES = ("orders", "order_items", "payments")
-
-# The progress of a run is estimated from these: the relative work of a sign-up and of an
-# order, and the number of orders per user.
-SIGNUP_WORK, ORDER_WORK = 1, 2
-ORDERS_PER_USER = 2
-
-
-class WorkEstimate:
-    """The progress of a run, as rows made and work done per mille of the estimate."""
-
-    def __init__(
-        self, user_count: int, on_progress: Callable[[int, int], None] | None
-    ) -> None:
-        self.order_count = ORDERS_PER_USER * user_count
-        self._user_count = user_count
-        self._on_progress = on_progress
-        self._rows = 0
-        self._done = 0
-
-    def add(self, users: int, orders: int, rows: int) -> None:
-        """Add *users* and *orders* that have been made, and *rows* that were written."""
-        self._rows += rows
-        self._done += SIGNUP_WORK * users + ORDER_WORK * orders
-        work = SIGNUP_WORK * self._user_count + ORDER_WORK * self.order_count
-        if self._on_progress is not None:
-            self._on_progress(self._rows, 1000 * self._done // max(work, self._done, 1))
 
 
 class TableFile:
@@ -160,28 +124,6 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-class SpanPlan(NamedTuple):
-    """The spans of a part, one for each worker, and of the days before it."""
-
-    earlier: list[Span]
-    spans: list[Span]
-    user_count: int
-
-
-def _plan_spans(shop: Shop, part: Part, workers: int) -> SpanPlan:
-    """Return the spans of *part*; small parts get fewer than *workers* spans."""
-    calendar, counts = shop.calendar, shop.signup_counts
-    all_days = Span(0, len(calendar.days))
-    days = cut_days(calendar, counts, all_days, part.total)[part.number - 1]
-    user_count = sum(counts[: days.stop])
-    workers = max(1, min(workers, user_count // USERS_PER_WORKER))
-    return SpanPlan(
-        cut_days(calendar, counts, Span(0, days.first), workers),
-        cut_days(calendar, counts, days, workers),
-        user_count,
-    )
-
-
 def _fill_files(
     plan: Plan,
     files: dict[str, TableFile],
@@ -192,8 +134,8 @@ def _fill_files(
 ) -> None:
     """Write the rows of *part* to *files*, given by table; other tables are not written."""
     shop = build_shop(plan)
-    span_plan = _plan_spans(shop, part, workers)
-    estimate = WorkEstimate(span_plan.user_count, on_progress)
+    days = divide_days(shop, part, workers)
+    estimate = WorkEstimate(days.user_count, on_progress)
 
     def write(table: str, rows: Sequence[str]) -> None:
         if table in files:
@@ -206,56 +148,12 @@ def _fill_files(
     if part.number == 1:
         write("products", format_product_rows(shop))
     with open_scratch_folder(out_dir) as scratch:
-        if len(span_plan.spans) == 1:
-            serial = SerialExecutor(write, estimate.add)
-            _make_days(plan, span_plan, scratch, files, estimate, serial)
+        work = Work(plan, days, files, scratch, estimate)
+        if days.workers == 1:
+            make_days(work, write)
         else:
-            with open_executor(
-                len(span_plan.spans), scratch, append, estimate.add
-            ) as executor:
-                _make_days(plan, span_plan, scratch, files, estimate, executor)
-
-
-def _make_days(
-    plan: Plan,
-    span_plan: SpanPlan,
-    scratch: Path,
-    tables: Collection[str],
-    estimate: WorkEstimate,
-    executor: Executor,
-) -> None:
-    """Make the users and then the orders of *span_plan*.
-
-    A sign-up day does not depend on other days.  Order days need all earlier purchases and
-    the number of ids that the orders before them use.
-    """
-    earlier, spans, _ = span_plan
-    last_day = spans[-1].stop
-    signup_files = list(
-        executor.run(
-            sign_up_span,
-            [
-                (plan, span, last_day, scratch, span in spans and "users" in tables)
-                for span in [*earlier, *spans]
-                if span.first < span.stop
-            ],
-        )
-    )
-    if not any(table in ORDER_TABLES for table in tables):
-        return
-    estimate.order_count = sum(files.count_orders(last_day) for files in signup_files)
-    counted = [*earlier, *spans[:-1]]
-    counts = executor.run(count_span, [(plan, span, signup_files) for span in counted])
-    ids_before = list(accumulate(counts, Ids.add, initial=Ids()))[len(earlier) :]
-    for _ in executor.run(
-        order_span,
-        [
-            (plan, span, signup_files, ids)
-            for span, ids in zip(spans, ids_before, strict=True)
-            if span.first < span.stop
-        ],
-    ):
-        pass
+            with open_executor(days.workers, scratch, append, estimate.add) as executor:
+                share_days(work, executor)
 
 
 class FileVerdict(NamedTuple):

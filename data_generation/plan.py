@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import date
 from itertools import accumulate, pairwise
@@ -111,6 +112,6 @@ def cut_days(
     marks = [0]
     for number in range(1, count):
         target = totals[-1] * number // count
-        marks.append(next(day for day, total in enumerate(totals) if total >= target))
+        marks.append(bisect_left(totals, target))
     marks.append(len(weights))
     return [Span(span.first + first, span.first + stop) for first, stop in pairwise(marks)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from itertools import accumulate
@@ -29,10 +29,12 @@ from data_generation.model.customers import (
 from data_generation.model.lifecycle import LIFECYCLE_DAYS
 from data_generation.model.orders import (
     Block,
+    DayPayments,
     Ids,
     OrderBuilder,
     Rows,
     count_ids,
+    format_payments,
     plan_blocks,
 )
 from data_generation.model.seasons import Calendar, plan_calendar
@@ -44,6 +46,8 @@ from utils.helpers import DataError
 # Purchases that are sorted and written at a time.
 RUN_PURCHASES = 1 << 18
 PURCHASE_BYTES = 8
+# Days whose purchases are read at a time.
+DAYS_AT_A_TIME = 8
 TRAIT_BYTES = 2
 
 
@@ -51,7 +55,7 @@ class Shop(NamedTuple):
     """What every process needs before it makes a day of a plan.
 
     *signup_counts* are by day; *first_ids* are the first user ids of each day and of the
-    day after the last.
+    day after the last.  The *assortment* changes from day to day.
     """
 
     streams: Streams
@@ -59,6 +63,7 @@ class Shop(NamedTuple):
     products: list[Product]
     signup_counts: list[int]
     first_ids: list[int]
+    assortment: Assortment
 
 
 @lru_cache(maxsize=1)
@@ -74,7 +79,9 @@ def build_shop(plan: Plan) -> Shop:
             f"{user_count} users would have signed up by {plan.until}, expected at"
             f" most {MOST_USER_ID}. Use fewer users or an earlier day."
         )
-    return Shop(streams, calendar, make_products(streams, len(counts)), counts, first_ids)
+    products = make_products(streams, len(counts))
+    assortment = Assortment(streams, calendar, products)
+    return Shop(streams, calendar, products, counts, first_ids, assortment)
 
 
 def format_product_rows(shop: Shop) -> list[str]:
@@ -177,25 +184,38 @@ def read_traits(signup_files: Sequence[SignupFiles]) -> array[int]:
     return traits
 
 
-def read_purchases(day: int, signup_files: Sequence[SignupFiles]) -> list[int]:
-    """Return the purchases of *day* in time order."""
-    purchases = array("Q")
+def read_purchases(span: Span, signup_files: Sequence[SignupFiles]) -> Iterator[list[int]]:
+    """Yield the purchases of each day of *span* in time order."""
+    for first in range(span.first, span.stop, DAYS_AT_A_TIME):
+        yield from _read_days(
+            range(first, min(first + DAYS_AT_A_TIME, span.stop)), signup_files
+        )
+
+
+def _read_days(days: range, signup_files: Sequence[SignupFiles]) -> Iterator[list[int]]:
+    """Yield the purchases of each of *days*, which are read together from every run."""
+    slices = []
     for files in signup_files:
         with open(files.purchases, "rb", buffering=0) as file:
             for starts in files.runs:
-                if starts[day + 1] > starts[day]:
-                    file.seek(starts[day])
-                    purchases.frombytes(file.read(starts[day + 1] - starts[day]))
-    return sorted(purchases)
+                start, stop = starts[days.start], starts[days.stop]
+                if start < stop:
+                    file.seek(start)
+                    slices.append((array("Q", file.read(stop - start)), start, starts))
+    for day in days:
+        purchases = array("Q")
+        for values, start, starts in slices:
+            first, stop = starts[day] - start, starts[day + 1] - start
+            purchases += values[first // PURCHASE_BYTES : stop // PURCHASE_BYTES]
+        yield sorted(purchases)
 
 
 def plan_days(
-    shop: Shop, days: range, signup_files: Sequence[SignupFiles]
+    shop: Shop, span: Span, signup_files: Sequence[SignupFiles]
 ) -> Iterator[tuple[int, Iterator[Block]]]:
-    """Yield each of *days* with its orders in blocks."""
+    """Yield each day of *span* with its orders in blocks."""
     traits = read_traits(signup_files)
-    for day in days:
-        purchases = read_purchases(day, signup_files)
+    for day, purchases in enumerate(read_purchases(span, signup_files), span.first):
         yield day, plan_blocks(shop.streams, shop.calendar.texts[day], purchases, traits)
 
 
@@ -209,7 +229,7 @@ def count_span(
     """Return how many orders, lines and payments the days of *span* result in."""
     shop = build_shop(plan)
     total = Ids()
-    for _, blocks in plan_days(shop, range(*span), signup_files):
+    for _, blocks in plan_days(shop, span, signup_files):
         total = total.add(count_ids(blocks))
     return total
 
@@ -221,27 +241,47 @@ def order_span(
     span: Span,
     signup_files: Sequence[SignupFiles],
     before: Ids,
-) -> Ids:
+) -> None:
     """Make the orders of *span*, their lines, and the payments made in it.
 
     *before* is the result of `count_span` for all days before.  The last LIFECYCLE_DAYS
     before *span* are made too, without writing them, for the later payments of their
-    orders.  Return the last ids in use.
+    orders.
     """
     shop = build_shop(plan)
-    assortment = Assortment(shop.streams, shop.calendar, shop.products)
-    lead_in = max(span.first - LIFECYCLE_DAYS, 0)
-    earlier = sum(files.count_orders(lead_in) for files in signup_files)
-    builder = OrderBuilder(shop.streams, shop.calendar, first_order_id=earlier + 1)
-    for day, blocks in plan_days(shop, range(lead_in, span.stop), signup_files):
-        if day == span.first:
-            builder.start_at(before)
-        ids_before = builder.ids
-        for rows in builder.make_day(day, blocks, *assortment.select_day(day)):
-            if day >= span.first:
-                for table, lines in zip(Rows._fields, rows, strict=True):
-                    write(table, lines)
-        if day >= span.first:
-            new_orders = builder.ids.orders - ids_before.orders
-            on_progress(0, new_orders, sum(builder.ids) - sum(ids_before))
-    return builder.ids
+    assortment = shop.assortment
+    lead_in = Span(max(span.first - LIFECYCLE_DAYS, 0), span.first)
+    orders = sum(files.count_orders(lead_in.first) for files in signup_files)
+    builder = OrderBuilder(shop.streams, shop.calendar, Ids(orders))
+    for day, blocks in plan_days(shop, lead_in, signup_files):
+        for _ in builder.make_day(day, blocks, *assortment.select_day(day)):
+            pass
+        builder.payments_by_day.pop(day, None)
+    builder.ids = before
+    payment_count = before.payments - builder.count_payments()
+    for day, blocks in plan_days(shop, span, signup_files):
+        write_orders(
+            write, on_progress, builder.make_day(day, blocks, *assortment.select_day(day))
+        )
+        payments = builder.payments_by_day.pop(day, DayPayments())
+        write_payments(
+            write, on_progress, payments, shop.calendar.texts[day], payment_count + 1
+        )
+        payment_count += len(payments.texts)
+
+
+def write_orders(write: Write, on_progress: OnProgress, all_rows: Iterable[Rows]) -> None:
+    """Write the orders of a day and their lines."""
+    for rows in all_rows:
+        write("orders", rows.orders)
+        write("order_items", rows.order_items)
+        on_progress(0, len(rows.orders), len(rows.orders) + len(rows.order_items))
+
+
+def write_payments(
+    write: Write, on_progress: OnProgress, payments: DayPayments, day: str, first_id: int
+) -> None:
+    """Write the *payments* of *day*."""
+    for rows in format_payments(payments, day, first_id):
+        write("payments", rows)
+    on_progress(0, 0, len(payments.texts))

@@ -1,21 +1,26 @@
-"""Run a job for several tasks, in this process or in several; the rows keep their order.
+"""Run a job for several tasks in several processes; the rows keep their order.
 
 A job is a function whose first two arguments are a function that writes rows and one that
-reports progress.  In this process rows go straight to their files.  A worker process writes
-them to scratch files, which are appended in the order of the tasks.
+reports progress.  A worker process writes rows to scratch files, which this process appends
+in the order of the tasks, while the workers make the next ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from utils.processes import WorkerPool, add_progress, explain_lost_worker, open_workers
 
-# An additional process saves more time than its start costs from about so many users on.
-USERS_PER_WORKER = 20_000
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+# Tasks of a job that are submitted at a time, for each worker.
+TASKS_PER_WORKER = 3
 
 # Takes a table's name and lines of its file.
 Write = Callable[[str, Sequence[str]], None]
@@ -32,71 +37,65 @@ class ScratchFile(NamedTuple):
     rows: int
 
 
-class Executor(Protocol):
-    """Runs a job for each of several tasks; results and rows in the tasks' order."""
+class Executor:
+    """Runs jobs in *workers*; *append* takes each scratch file when it is finished.
 
-    def run(
-        self, job: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
-    ) -> Iterator[Any]:
-        """Yield what *job* returns for each of *tasks*, its further arguments."""
-
-
-class SerialExecutor:
-    """Runs every task in this process."""
-
-    def __init__(self, write: Write, on_progress: OnProgress) -> None:
-        self._write = write
-        self._on_progress = on_progress
-
-    def run(
-        self, job: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
-    ) -> Iterator[Any]:
-        """Yield what *job* returns for each of *tasks*."""
-        for task in tasks:
-            yield job(self._write, self._on_progress, *task)
-
-
-class ProcessExecutor:
-    """Runs tasks in *workers*; *append* takes each scratch file when it is finished."""
+    At most *window* tasks of a job are unfinished, so that rows are appended while the
+    workers make the next ones.
+    """
 
     def __init__(
-        self, workers: WorkerPool, scratch: Path, append: Callable[[ScratchFile], None]
+        self,
+        workers: WorkerPool,
+        scratch: Path,
+        append: Callable[[ScratchFile], None],
+        window: int,
     ) -> None:
         self._workers = workers
         self._scratch = scratch
         self._append = append
+        self._window = window
+        self._numbers = count(1)
+
+    def submit(self, job: Callable[..., Any], *task: Any) -> Future[Any]:
+        """Let a worker call *job* with *task*, its further arguments."""
+        stem = self._scratch / f"{job.__name__}.{next(self._numbers)}"
+        return self._workers.submit(_run_task, stem, job, task)
+
+    def finish(self, future: Future[Any]) -> Any:
+        """Append the rows of *future* when it is done; return the result of its job."""
+        result, files = self._workers.wait(future)
+        for file in files:
+            self._append(file)
+            file.path.unlink()
+        return result
 
     def run(
-        self, job: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
+        self, job: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
     ) -> Iterator[Any]:
-        """Yield what *job* returns for each of *tasks*."""
-        futures = [
-            self._workers.submit(
-                _run_task, self._scratch / f"{job.__name__}.{number}", job, task
-            )
-            for number, task in enumerate(tasks)
-        ]
-        for future in futures:
-            result, files = self._workers.wait(future)
-            for file in files:
-                self._append(file)
-                file.path.unlink()
-            yield result
+        """Yield what *job* returns for each of *tasks*; results and rows in their order."""
+        futures: deque[Future[Any]] = deque()
+        for task in tasks:
+            futures.append(self.submit(job, *task))
+            if len(futures) == self._window:
+                yield self.finish(futures.popleft())
+        while futures:
+            yield self.finish(futures.popleft())
 
 
 @contextmanager
 def open_executor(
-    count: int,
+    process_count: int,
     scratch: Path,
     append: Callable[[ScratchFile], None],
     on_progress: OnProgress,
-) -> Iterator[ProcessExecutor]:
-    """Start *count* worker processes; when the block ends, none of them is left.
+) -> Iterator[Executor]:
+    """Start *process_count* worker processes; when the block ends, none of them is left.
 
     Raise `DataError` if the system ends one of them.
     """
-    with explain_lost_worker(), open_workers(count, 3, on_progress) as workers:
-        yield ProcessExecutor(workers, scratch, append)
+    with explain_lost_worker(), open_workers(process_count, 3, on_progress) as workers:
+        yield Executor(workers, scratch, append, TASKS_PER_WORKER * process_count)
 
 
 def _run_task(

@@ -179,7 +179,7 @@ class GeneratorSource(unittest.TestCase):
     )
     # These use this machine's byte order, which is allowed for scratch files only.
     NATIVE = frozenset({"tofile", "fromfile", "frombytes", "tobytes", "cast"})
-    SCRATCH = frozenset({"spans.py"})
+    SCRATCH = frozenset({"spans.py", "pieces.py"})
 
     def find_faults(self, name: str, source: str) -> list[str]:
         """Return what in *source*, the text of a file called *name*, breaks the promise."""
@@ -778,28 +778,39 @@ class Money(unittest.TestCase):
 
     def test_payments_of_one_second_keep_their_order(self) -> None:
         calendar = seasons.plan_calendar(date(2024, 1, 1), date(2024, 1, 2))
-        builder = orders.OrderBuilder(Streams(1), calendar, first_order_id=1)
-        day_payments = builder._payments_by_day[0]
-        for second, text in (
-            (5, ",a,"),
-            (5, ",b,"),
-            (3, ",c,"),
-            (86_400, ",e,"),
-            (5, ",d,"),
-        ):
-            day_payments.add(second, text)
-        empty = baskets.ChoiceTables([], [], []), baskets.PricedChoices([], [])
+        payments = orders.DayPayments()
+        for second, text in ((5, ",a,"), (5, ",b,"), (3, ",c,"), (5, ",d,")):
+            payments.add(second, text)
         rows = [
             row
-            for day in (0, 1)
-            for part in builder.make_day(day, [], *empty)
-            for row in part.payments
+            for part in orders.format_payments(payments, calendar.texts[1], 7)
+            for row in part
         ]
         self.assertEqual(
-            [row.split(",")[:2] for row in rows],
-            [["1", "c"], ["2", "a"], ["3", "b"], ["4", "d"], ["5", "e"]],
+            rows,
+            [
+                "7,c,2024-01-02T00:00:03Z\n",
+                "8,a,2024-01-02T00:00:05Z\n",
+                "9,b,2024-01-02T00:00:05Z\n",
+                "10,d,2024-01-02T00:00:05Z\n",
+            ],
         )
-        self.assertEqual(rows[4], "5,e,2024-01-02T00:00:00Z\n")
+
+    def test_payment_after_midnight_follows_the_later_payments_of_its_day(self) -> None:
+        calendar = seasons.plan_calendar(date(2024, 1, 1), date(2024, 1, 2))
+        builder = orders.OrderBuilder(Streams(1), calendar, orders.Ids())
+        late = orders.PlacedOrders(
+            ["1", "2"], [0, 0], [86_380, 86_390], bytes([15, 15]), (0, 0), [100, 200], {}
+        )
+        builder._add_immediate_charges(0, late)
+        builder.payments_by_day[1].add(5, "of the day before")
+        empty = baskets.ChoiceTables([], [], []), baskets.PricedChoices([], [])
+        self.assertEqual(list(builder.make_day(0, [], *empty)), [])
+        self.assertEqual(builder.payments_by_day[0].seconds, [86_395])
+        self.assertEqual(builder.payments_by_day[1].seconds, [5, 5])
+        self.assertTrue(builder.payments_by_day[1].texts[1].startswith(",2,"))
+        self.assertEqual(list(builder.make_day(1, [], *empty)), [])
+        self.assertEqual(list(builder.payments_by_day), [0, 1])
 
 
 def find_spending_levels(user_count: int) -> dict[int, int]:

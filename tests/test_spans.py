@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 from unittest import mock
 
-from data_generation import generate_data as generator
+from data_generation import days
 from data_generation.generate_data import generate_shop
 from data_generation.model import lifecycle
 from data_generation.model.seasons import DAY_TICKS, plan_calendar
@@ -38,7 +38,7 @@ class SpanCase(ShopCase):
 
     def make(self, plan: Plan = PLAN, **how: Any) -> dict[str, bytes]:
         """Return the files of *plan*, by name, and remove them from the folder."""
-        with mock.patch.object(generator, "USERS_PER_WORKER", 1):
+        with mock.patch.multiple(days, USERS_PER_WORKER=1, USERS_PER_PIECE=20):
             generate_shop(plan, self.folder, **how)
         files = {path.name: path.read_bytes() for path in self.folder.iterdir()}
         for name in files:
@@ -132,10 +132,17 @@ class SharedWork(SpanCase):
             self.assertEqual(gc.isenabled(), is_on)
 
     def test_failed_run_leaves_no_file(self) -> None:
-        for workers in (1, 2):
+        for workers, job in (
+            (1, "sign_up_span"),
+            (1, "order_span"),
+            (2, "sign_up_span"),
+            (2, "plan_piece"),
+            (2, "order_piece"),
+            (2, "pay_piece"),
+        ):
             with (
-                self.subTest(workers=workers),
-                mock.patch.object(generator, "order_span", run_out_of_space),
+                self.subTest(workers=workers, job=job),
+                mock.patch.object(days, job, run_out_of_space),
                 self.assertRaises(DataError),
             ):
                 self.make(workers=workers)
@@ -147,8 +154,8 @@ class ExtendedWindow(SpanCase):
 
     def test_later_end_appends_and_changes_only_the_status_of_young_orders(self) -> None:
         before = self.make()
-        days = 50
-        longer = self.make(PLAN._replace(until=PLAN.until + timedelta(days=days)))
+        day_count = 50
+        longer = self.make(PLAN._replace(until=PLAN.until + timedelta(days=day_count)))
         for table in TABLES:
             name = f"{table}.csv"
             self.assertGreater(len(longer[name]), len(before[name]))

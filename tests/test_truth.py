@@ -14,8 +14,7 @@ from pathlib import Path
 from statistics import correlation, mean
 from unittest import mock
 
-from data_generation import generate_data as generator
-from data_generation import truth
+from data_generation import days, truth
 from data_generation.generate_data import generate_shop
 from data_generation.model import catalog
 from data_generation.model.distributions import UNIT
@@ -223,7 +222,7 @@ class GroundTruthFiles(ShopCase):
         plan = PLAN._replace(users=300, end=end, until=end)
         truth.write_truth(plan, self.folder)
         alone = read_tree(self.folder)
-        with mock.patch.object(generator, "USERS_PER_WORKER", 1):
+        with mock.patch.multiple(days, USERS_PER_WORKER=1, USERS_PER_PIECE=20):
             truth.write_truth(plan, self.folder, workers=2)
         self.assertEqual(read_tree(self.folder), alone)
 

@@ -181,7 +181,7 @@ class Assortment:
         self._tables = ChoiceTables([0] * (len(CATEGORIES) * CATEGORY_SIZE), [], [])
 
     def select_day(self, day_number: int) -> tuple[ChoiceTables, PricedChoices]:
-        """Return what can be bought on a day, at which prices; call it in order of days.
+        """Return what can be bought on a day, at which prices; fast in order of days.
 
         A product is on sale from the month after its launch, or from the window's start.
         """

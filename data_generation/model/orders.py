@@ -11,7 +11,6 @@ from __future__ import annotations
 import operator
 import struct
 from array import array
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, repeat
@@ -32,6 +31,7 @@ from data_generation.model.lifecycle import (
     FIRST_PARTLY_RETURNED,
     LIFECYCLE_BITS,
     LIFECYCLE_DAYS,
+    MOST_PAY_DELAY,
     PAYMENT_MASK,
     REFUND_TEXTS,
     RETURNED_TEXT,
@@ -63,6 +63,7 @@ COUPON_PER_MILLE, COUPON_PER_CENT = 70, 15
 
 FREE_SHIPPING_CENTS = 7500
 
+USER_MASK = (1 << USER_BITS) - 1
 
 _TAXES = [country.tax_per_mille for country in COUNTRIES]
 _SHIPPING = [country.shipping_cents for country in COUNTRIES]
@@ -110,16 +111,20 @@ def compute_money(
 class Block(NamedTuple):
     """A block of orders before its lines are chosen, by column.
 
-    *purchases* are integers as in `customers`, *lifecycles* codes as in `lifecycle`.
+    *purchases* are integers as in `customers`, *lifecycles* codes as in `lifecycle`.  The
+    integers of all columns but *purchases* fit into a byte.
     """
 
     unit: str
     purchases: Sequence[int]
-    users: list[int]
-    countries: list[int]
-    levels: list[int]
-    line_counts: list[int]
-    lifecycles: list[int]
+    countries: Sequence[int]
+    levels: Sequence[int]
+    line_counts: Sequence[int]
+    lifecycles: Sequence[int]
+
+    def list_users(self) -> list[int]:
+        """Return the user of each order."""
+        return [purchase >> 1 & USER_MASK for purchase in self.purchases]
 
 
 class PlacedOrders(NamedTuple):
@@ -131,7 +136,7 @@ class PlacedOrders(NamedTuple):
     """
 
     ids: list[str]
-    lifecycles: list[int]
+    lifecycles: Sequence[int]
     seconds: list[int]
     delays: bytes
     chances: tuple[int, ...]
@@ -183,13 +188,11 @@ def _plan_block(
     streams: Streams, unit: str, purchases: Sequence[int], traits: array[int]
 ) -> Block:
     baskets, lifecycles = build_basket_tables(), build_lifecycle_tables()
-    user_mask = (1 << USER_BITS) - 1
     country_mask = (1 << COUNTRY_BITS) - 1
     noise, shift = baskets.noise, 16 - NOISE_BITS
-    users = [purchase >> 1 & user_mask for purchase in purchases]
-    user_traits = list(map(traits.__getitem__, users))
+    user_traits = [traits[purchase >> 1 & USER_MASK] for purchase in purchases]
     countries = [trait & country_mask for trait in user_traits]
-    count = len(users)
+    count = len(purchases)
     levels = [
         (trait >> COUNTRY_BITS) + noise[word >> shift]
         for trait, word in zip(
@@ -202,7 +205,6 @@ def _plan_block(
     return Block(
         unit,
         purchases,
-        users,
         countries,
         levels,
         [
@@ -226,16 +228,15 @@ def count_ids(blocks: Iterable[Block]) -> Ids:
     total = Ids()
     for block in blocks:
         payment_count = sum([payments[code] for code in block.lifecycles])
-        total = total.add(Ids(len(block.users), sum(block.line_counts), payment_count))
+        total = total.add(Ids(len(block.purchases), sum(block.line_counts), payment_count))
     return total
 
 
 class Rows(NamedTuple):
-    """Finished lines of orders.csv, order_items.csv and payments.csv."""
+    """Finished lines of orders.csv and order_items.csv."""
 
     orders: list[str]
     order_items: list[str]
-    payments: list[str]
 
 
 class DayPayments:
@@ -253,49 +254,61 @@ class DayPayments:
         self.seconds.append(second)
         self.texts.append(text)
 
+    def extend(self, seconds: Iterable[int], texts: Iterable[str]) -> None:
+        """Append payments by column."""
+        self.seconds.extend(seconds)
+        self.texts.extend(texts)
+
+
+def format_payments(payments: DayPayments, day: str, first_id: int) -> Iterator[list[str]]:
+    """Yield the rows of the payments of *day* in time order, some at a time."""
+    texts, minute_texts, second_texts = payments.texts, MINUTES, SECONDS
+    # One integer per payment, of as few bits as possible: short ones are sorted faster.
+    bits = len(texts).bit_length()
+    mask = (1 << bits) - 1
+    keys = [second << bits | index for index, second in enumerate(payments.seconds)]
+    keys.sort()
+    for start in range(0, len(keys), BLOCK):
+        yield [
+            f"{payment}{texts[key & mask]}{day}"
+            f"{minute_texts[second // 60]}{second_texts[second % 60]}\n"
+            for payment, key in enumerate(keys[start : start + BLOCK], first_id + start)
+            for second in [key >> bits]
+        ]
+
 
 class OrderBuilder:
-    """Makes rows of orders, day after day; keeps the last ids and the later payments."""
+    """Makes rows of orders, day after day; keeps the last ids in use, and the payments.
 
-    def __init__(
-        self, streams: Streams, calendar: Calendar, *, first_order_id: int
-    ) -> None:
-        self.ids = Ids(orders=first_order_id - 1)
+    The payments of a day are complete when the day and all before it have been made.
+    *ids.payments* is not used.
+    """
+
+    def __init__(self, streams: Streams, calendar: Calendar, ids: Ids) -> None:
+        self.ids = ids
+        self.payments_by_day: dict[int, DayPayments] = defaultdict(DayPayments)
+        self._after_midnight = DayPayments()
         self._streams = streams
         self._calendar = calendar
-        self._payments_by_day: dict[int, DayPayments] = defaultdict(DayPayments)
 
-    def start_at(self, before: Ids) -> None:
-        """Continue the ids after *before*, the totals that all earlier orders result in.
-
-        Payments of these orders that are still pending have no id yet.
-        """
-        pending = sum(len(payments.texts) for payments in self._payments_by_day.values())
-        self.ids = before._replace(payments=before.payments - pending)
+    def count_payments(self) -> int:
+        """Return how many payments are kept."""
+        return sum(len(payments.texts) for payments in self.payments_by_day.values())
 
     def make_day(
         self, day: int, blocks: Iterable[Block], tables: ChoiceTables, priced: PricedChoices
     ) -> Iterator[Rows]:
-        """Yield the rows of one day, block by block, and then its payments."""
+        """Yield the rows of one day, block by block."""
         for block in blocks:
             lines = fill_baskets(
                 self._streams, block.unit, block.levels, block.line_counts, tables
             )
             yield self._make_block(day, block, lines, priced)
-        day_payments = self._payments_by_day.pop(day, DayPayments())
-        # One integer per payment, of as few bits as possible: short ones are sorted faster.
-        bits = len(day_payments.texts).bit_length()
-        keys = [second << bits | index for index, second in enumerate(day_payments.seconds)]
-        keys.sort()
-        # The payment of an order of the last minutes may be on the next day.
-        today = bisect_left(keys, DAY_SECONDS << bits)
-        for key in keys[today:]:
-            second, index = (key >> bits) - DAY_SECONDS, key & (1 << bits) - 1
-            self._payments_by_day[day + 1].add(second, day_payments.texts[index])
-        for start in range(0, today, BLOCK):
-            block_keys = keys[start : min(start + BLOCK, today)]
-            rows = self._list_payments(day, block_keys, bits, day_payments.texts)
-            yield Rows([], [], rows)
+        if self._after_midnight.texts:
+            # Not before the day ends: they follow the later payments of its other orders.
+            seconds, texts = self._after_midnight.seconds, self._after_midnight.texts
+            self.payments_by_day[day + 1].extend(seconds, texts)
+            self._after_midnight = DayPayments()
 
     def _make_block(
         self, day: int, block: Block, lines: Sequence[int], priced: PricedChoices
@@ -303,7 +316,7 @@ class OrderBuilder:
         """Return the orders and lines of *block*; keep its payments for their days."""
         first_order, first_item = self.ids.orders + 1, self.ids.items + 1
         self.ids = self.ids._replace(
-            orders=self.ids.orders + len(block.users), items=self.ids.items + len(lines)
+            orders=self.ids.orders + len(block.purchases), items=self.ids.items + len(lines)
         )
         orders = list(map(str, range(first_order, self.ids.orders + 1)))
         texts = priced.texts
@@ -318,8 +331,8 @@ class OrderBuilder:
         ]
         money, placed = self._place_orders(day, block, orders, lines, priced.cents)
         statuses = self._add_payments(day, placed)
-        rows = self._list_orders(day, placed, block.users, statuses, money)
-        return Rows(rows, items, [])
+        rows = self._list_orders(day, placed, block.list_users(), statuses, money)
+        return Rows(rows, items)
 
     def _place_orders(
         self,
@@ -358,7 +371,9 @@ class OrderBuilder:
     def _draw_coupons(self, block: Block) -> list[int]:
         """Return the coupon of each order, in per cent."""
         coupons = _COUPONS
-        drawn = self._streams.draw_bytes("orders", "coupon", block.unit, len(block.users))
+        drawn = self._streams.draw_bytes(
+            "orders", "coupon", block.unit, len(block.purchases)
+        )
         return [
             coupons[(purchase & 1) << 8 | byte]
             for purchase, byte in zip(block.purchases, drawn, strict=True)
@@ -399,21 +414,29 @@ class OrderBuilder:
 
     def _add_immediate_charges(self, day: int, placed: PlacedOrders) -> None:
         """Add the charges of the orders that are paid at once, by one payment."""
-        charges, day_payments = CHARGE_TEXTS, self._payments_by_day[day]
-        day_payments.seconds += [
+        charges = CHARGE_TEXTS
+        seconds = [
             second + delay
             for second, delay, code in zip(
                 placed.seconds, placed.delays, placed.lifecycles, strict=True
             )
             if code & PAYMENT_MASK < BANK_TRANSFER
         ]
-        day_payments.texts += [
+        texts = [
             f",{order}{charges[code & 3]}{total},"
             for order, code, total in zip(
                 placed.ids, placed.lifecycles, placed.totals, strict=True
             )
             if code & PAYMENT_MASK < BANK_TRANSFER
         ]
+        if placed.seconds[-1] + MOST_PAY_DELAY < DAY_SECONDS:
+            self.payments_by_day[day].extend(seconds, texts)
+            return
+        for second, text in zip(seconds, texts, strict=True):
+            if second < DAY_SECONDS:
+                self.payments_by_day[day].add(second, text)
+            else:
+                self._after_midnight.add(second - DAY_SECONDS, text)
 
     def _add_later_payments(
         self, day: int, placed: PlacedOrders, statuses: list[str]
@@ -424,7 +447,7 @@ class OrderBuilder:
         take 4 % of the whole run.
         """
         orders, lifecycles, seconds, delays, chances, totals, last_shares = placed
-        midnight, payments_by_day = day * DAY_SECONDS, self._payments_by_day
+        midnight, payments_by_day = day * DAY_SECONDS, self.payments_by_day
         for at in [at for at, code in enumerate(lifecycles) if code >= BANK_TRANSFER]:
             code, last_share = lifecycles[at], 0
             if code >= FIRST_PARTLY_RETURNED:
@@ -464,24 +487,6 @@ class OrderBuilder:
             for order, user, second, status, subtotal, discount, fee, tax, total in zip(
                 placed.ids, users, placed.seconds, statuses, *money, strict=True
             )
-        ]
-
-    def _list_payments(
-        self, day: int, keys: Sequence[int], bits: int, texts: Sequence[str]
-    ) -> list[str]:
-        """Return the rows of payments with *keys*: second of the day, index of *texts*.
-
-        The index is in the lower *bits*.
-        """
-        first_id = self.ids.payments + 1
-        self.ids = self.ids._replace(payments=self.ids.payments + len(keys))
-        text, minute_texts, second_texts = self._calendar.texts[day], MINUTES, SECONDS
-        mask = (1 << bits) - 1
-        return [
-            f"{payment}{texts[key & mask]}{text}"
-            f"{minute_texts[second // 60]}{second_texts[second % 60]}\n"
-            for payment, key in enumerate(keys, first_id)
-            for second in [key >> bits]
         ]
 
 
