@@ -15,6 +15,9 @@ NO_FIGURE = "–"
 # A value in a message is cut to this many characters.
 MAX_VALUE_CHARACTERS = 60
 
+# A text in quotes is cut to this many, so that both quotes are there.
+QUOTED_CHARACTERS = 40
+
 # The currencies by the number of digits after the decimal point: the column "minor unit" in
 # list one of ISO 4217, which its maintenance agency, SIX, publishes.
 _CURRENCIES_BY_DIGITS = {
@@ -134,12 +137,15 @@ def shorten_text(text: str, start: int) -> str:
 
 
 def shorten_value(value: Any) -> str:
-    """Return *value* for a message, cut at its end if it is too long.
+    """Return *value* for a message, with control characters escaped, cut if it is long.
 
-    >>> shorten_value("12.50"), len(shorten_value("a" * 90))
-    ("'12.50'", 60)
+    >>> shorten_value("12.50"), shorten_value("a" * 90), shorten_value([1])
+    ("'12.50'", "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'…", '[1]')
     """
-    return shorten_text(repr(value), 0)
+    if not isinstance(value, str):
+        return shorten_text(repr(value), 0)
+    cut = value[:QUOTED_CHARACTERS]
+    return repr(cut) + ("…" if len(value) > len(cut) else "")
 
 
 def _round(number: Decimal, unit: Decimal) -> Decimal:

@@ -22,9 +22,6 @@ MOST_FAULTS = 100
 # So many faults are counted by kind before they are listed.
 _SUMMARIZED_FAULTS = 20
 
-# Values are quoted up to this many characters.
-QUOTED_CHARACTERS = 40
-
 
 class Fault(NamedTuple):
     """One fault and its place.
@@ -126,16 +123,6 @@ def _summarize(faults: Faults) -> Iterator[str]:
 def identify_kind(fault: Fault) -> FaultKind:
     """Return the kind of *fault*."""
     return FaultKind(fault.file, fault.column, fault.code)
-
-
-def quote_value(value: str) -> str:
-    """Return *value* quoted, with control characters escaped, shortened if it is long.
-
-    >>> quote_value("12.50")
-    "'12.50'"
-    """
-    cut = value[:QUOTED_CHARACTERS]
-    return repr(cut) + ("…" if len(value) > len(cut) else "")
 
 
 # ---- The file of all faults --------------------------------------------------------------

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from db.loading.faults import quote_value
 from db.loading.header import normalize_name, pair_names
 from db.loading.messages import DELIMITERS
 from utils.contract import Contract, Table
-from utils.formats import count_noun
+from utils.formats import count_noun, shorten_value
 from utils.helpers import PROJECT_ROOT, DataError
 from utils.signatures import HEAD_BYTES, find_signature
 
@@ -103,7 +102,7 @@ def _propose_folder(names: Sequence[str], data_dir: Path) -> str:
     complete = [each for each in folders if all((each / name).is_file() for name in names)]
     if not complete:
         return ""
-    shown = quote_value(min(complete).name)
+    shown = shorten_value(min(complete).name)
     return f"Its folder {shown} has all of them: name it with --data-dir."
 
 
@@ -155,25 +154,27 @@ def _describe_file(path: Path, contract: Contract, missing: Sequence[Table]) -> 
         with open(path, "rb") as file:
             head = file.read(HEAD_BYTES)
     except OSError as error:
-        return OtherFile(quote_value(path.name), f"cannot be read: {error.strerror}", None)
+        return OtherFile(
+            shorten_value(path.name), f"cannot be read: {error.strerror}", None
+        )
     stem = normalize_name(_ENDS.sub("", path.name))
     line = (head.decode("utf-8-sig", "replace").splitlines() or [""])[0]
     signature = find_signature(head)
     if signature is not None:
         description = f"{signature.name}; {signature.remedy}"
         named = _find_named(stem, missing)
-        return OtherFile(quote_value(path.name), description, named)
-    description = f"begins {quote_value(line)}" if line else "is empty"
+        return OtherFile(shorten_value(path.name), description, named)
+    description = f"begins {shorten_value(line)}" if line else "is empty"
     shares = _compare_columns(line, contract.tables)
     similar = max(contract.tables, key=lambda table: shares[table])
     is_clear = shares[similar] >= _LEAST_SHARE
     table = similar if is_clear else _find_named(stem, missing)
     if table is None or table not in missing:
-        return OtherFile(quote_value(path.name), description, None)
+        return OtherFile(shorten_value(path.name), description, None)
     is_named = stem == table.name
     proposal = f"; {'' if is_named else 'perhaps '}rename it to {table.name}.csv"
     fit = (shares[table], is_named)
-    return OtherFile(quote_value(path.name), description, table, fit, proposal)
+    return OtherFile(shorten_value(path.name), description, table, fit, proposal)
 
 
 def _compare_columns(line: str, tables: Sequence[Table]) -> dict[Table, float]:

@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 
-from db.loading.faults import quote_value
+from utils.formats import shorten_value
 from utils.months import YEARS, is_outside_years
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -149,7 +149,7 @@ def _explain_time(text: str) -> str:
         return "the time of day is missing"
     clock = _CLOCK.fullmatch(text)
     if clock is None or not _is_time(clock["hour"].zfill(2) + clock["rest"]):
-        return f"{quote_value(text)} is not a time of day"
+        return f"{shorten_value(text)} is not a time of day"
     advice = []
     if clock["half"]:
         advice.append("write the time of day in 24 hours")
@@ -159,9 +159,9 @@ def _explain_time(text: str) -> str:
     if not zone:
         advice.append("the time zone is missing")
     elif _ZONE_NAME.fullmatch(zone) and not _OFFSET.fullmatch(zone):
-        advice.append(f"convert it from {quote_value(zone)} to UTC")
+        advice.append(f"convert it from {shorten_value(zone)} to UTC")
     elif not _OFFSET.fullmatch(zone):
-        return f"{quote_value(zone)} is not a time zone"
+        return f"{shorten_value(zone)} is not a time zone"
     return "; ".join(advice)
 
 

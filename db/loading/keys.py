@@ -10,10 +10,11 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from db.loading.faults import Fault, quote_value
+from db.loading.faults import Fault
 from db.loading.messages import FaultMessages
 from db.loading.scratch import ScratchTable
 from utils.contract import ForeignKey, Table, split_sql
+from utils.formats import shorten_value
 
 _DIRECTION = re.compile(r"\s(?:ASC|DESC)\s*$", re.IGNORECASE)
 
@@ -155,7 +156,7 @@ def _collect_shared(
 def _describe_shared(unique: Unique, values: Sequence[int | str], earliest: int) -> str:
     """Return the message that a row has *values* which the line *earliest* has already."""
     what = ", ".join(
-        f"{name} {quote_value(str(value))}"
+        f"{name} {shorten_value(str(value))}"
         for name, value in zip(unique.names, values, strict=True)
     )
     others = sorted(set(unique.collations) - {"BINARY"})

@@ -13,12 +13,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from db.loading.faults import quote_value
 from db.loading.loader import LoadedFile
 from db.loading.records import RecordReader, UnreadableRecord
 from utils.contract import MANIFEST_NAME, Contract, Table, list_event_columns
 from utils.csv_bytes import RejectedInput
 from utils.database import is_date
+from utils.formats import shorten_value
 from utils.manifest import Manifest
 from utils.months import month_number, month_text
 
@@ -218,7 +218,7 @@ def _describe_far_events(path: Path, table: Table, column: str, gap: EventGap) -
     also = f" (also in lines {', '.join(lines)})" if lines else ""
     days = (date.fromisoformat(gap.next_day) - date.fromisoformat(gap.last_day)).days
     return (
-        f"{path.name}:{line}: {column} is {quote_value(value)}{also}. No event is in the"
+        f"{path.name}:{line}: {column} is {shorten_value(value)}{also}. No event is in the"
         f" {days - 1:,} days after {gap.last_day}; without such late events, that would be"
         f" the last day of the data instead of {gap.latest_day}, and fewer cohorts would"
         f" be old enough for a CLV. Correct the rows, or load with --as-of {gap.last_day}."

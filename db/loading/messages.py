@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from db.loading.cells import explain_number, is_blank
-from db.loading.faults import Fault, quote_value
+from db.loading.faults import Fault
 from db.loading.instants import explain_instant
 from db.loading.records import BadBytes, Record, UnreadableRecord
 from utils.contract import Column, ForeignKey, Table
+from utils.formats import shorten_value
 from utils.rules import Rule
 from utils.signatures import QUOTED_LINES, Signature, describe_encoding
 
@@ -258,7 +259,7 @@ class FaultMessages:
             record.line,
             field,
             code,
-            f"{column.name} is {quote_value(cell)}, expected {expected}",
+            f"{column.name} is {shorten_value(cell)}, expected {expected}",
             offset=record.offset,
             value=cell,
             expected=expected,
@@ -302,8 +303,8 @@ class FaultMessages:
             record.line,
             field,
             "E_RULE",
-            f"{column} is {quote_value(cell)}, which breaks the rule {rule.name}; expected"
-            f" {expected}",
+            f"{column} is {shorten_value(cell)}, which breaks the rule {rule.name};"
+            f" expected {expected}",
             offset=record.offset,
             value=cell,
             expected=expected,
@@ -362,7 +363,7 @@ class FaultMessages:
         self, line: int, key: ForeignKey, value: int | str, *, offset: int
     ) -> Fault:
         """Return the fault that *value* of *key*, in *line*, refers to no row."""
-        shown = value if isinstance(value, int) else quote_value(value)
+        shown = value if isinstance(value, int) else shorten_value(value)
         parent = f"{key.parent_table}.csv"
         return self._build(
             line,
@@ -393,18 +394,18 @@ def _list_name_faults(
     removable = "" if missing else _describe_unnamed(unnamed, len(names))
     lists = {
         "perhaps rename": [
-            f"{quote_value(name)} to {pairs[name]}" for name in counts if name in pairs
+            f"{shorten_value(name)} to {pairs[name]}" for name in counts if name in pairs
         ],
         "add what is missing:": missing,
         "keep one of each repeated name:": [
-            quote_value(name) for name in counts if counts[name] > 1
+            shorten_value(name) for name in counts if counts[name] > 1
         ],
         "remove": [removable] if removable else [],
         "name or remove what has no name: field": [
             str(at) for at in unnamed if not removable
         ],
         f"{removal} what is not expected:": [
-            quote_value(name)
+            shorten_value(name)
             for name in counts
             if name not in expected and name not in pairs
         ],
