@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
+import os
+import subprocess
+import sys
 import unittest
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -17,15 +21,32 @@ from data_generation.model.seasons import DAY_TICKS, plan_calendar
 from data_generation.model.streams import Streams
 from data_generation.plan import WHOLE, Part, Plan, Span, cut_days, find_plan_error
 from data_generation.spans import build_shop
-from tests.support import IN_CI, ShopCase
+from tests.support import IN_CI, ROOT, ShopCase, skip
 from utils.contract import MANIFEST_NAME, read_contract
 from utils.helpers import DataError
 from utils.months import FIRST_YEAR, LAST_YEAR
+from utils.processes import count_processors
 
 TABLES = [table.name for table in read_contract().tables]
 
 # Over a turn of the year, with Black Friday and February.
 PLAN = Plan(7, 300, date(2024, 10, 20), date(2025, 3, 9), date(2025, 3, 9))
+
+
+# Makes the shop of PLAN with two workers, which are started by a given method.
+SPAWNING = """
+import multiprocessing
+import sys
+from pathlib import Path
+
+from data_generation import days
+from data_generation.generate_data import generate_shop
+from tests.test_spans import PLAN
+
+multiprocessing.set_start_method(sys.argv[1])
+days.USERS_PER_WORKER = days.USERS_PER_PIECE = 20
+generate_shop(PLAN, Path(sys.argv[2]), workers=2)
+"""
 
 
 def run_out_of_space(*_arguments: object) -> None:
@@ -67,6 +88,21 @@ class SharedWork(SpanCase):
         for total in (1, 3, 16):
             with self.subTest(parts=total):
                 self.assert_same_files(self.join_parts(PLAN, total), whole)
+
+    def test_workers_that_are_started_by_spawn_give_the_same_files(self) -> None:
+        alone = self.make()
+        if count_processors() == 1 and not hasattr(os, "fork"):
+            skip("needs several processes")
+        for method in multiprocessing.get_all_start_methods():
+            with self.subTest(method):
+                subprocess.run(
+                    [sys.executable, "-c", SPAWNING, method, self.folder],
+                    check=True,
+                    cwd=ROOT,
+                    timeout=120,
+                )
+                made = {path.name: path.read_bytes() for path in self.folder.iterdir()}
+                self.assert_same_files(made, alone)
 
     def test_parts_by_several_workers_give_the_same_files(self) -> None:
         whole = self.make()
