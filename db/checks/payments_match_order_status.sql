@@ -100,7 +100,11 @@ SELECT
     differences.refunded_cents
 FROM differences
 WHERE
-    differences.refund_difference IS NULL
-    OR ABS(differences.charge_difference) > differences.tolerated_cents
-    OR ABS(differences.refund_difference) > differences.tolerated_cents
+    -- Most orders have no difference, and SQLite computes each use of a column again.
+    (differences.charge_difference <> 0 OR COALESCE(differences.refund_difference, 1) <> 0)
+    AND (
+        differences.refund_difference IS NULL
+        OR ABS(differences.charge_difference) > differences.tolerated_cents
+        OR ABS(differences.refund_difference) > differences.tolerated_cents
+    )
 ORDER BY differences.order_id;

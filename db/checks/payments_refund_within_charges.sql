@@ -4,6 +4,7 @@
 -- Severity: error
 -- Needs: payments.
 -- The tolerances are those of payments_match_order_status, here as a part of the charges.
+-- The + 0 keeps SQLite from reading all payments by the index of their orders.
 WITH tolerances AS (
     SELECT
         5 AS minor_units,
@@ -11,7 +12,7 @@ WITH tolerances AS (
 ),
 
 refunded_orders AS (
-    SELECT DISTINCT payments.order_id
+    SELECT DISTINCT payments.order_id + 0 AS order_id
     FROM payments
     WHERE
         payments.kind = 'refund'

@@ -1,19 +1,30 @@
 -- Question: which ten products have the highest gross revenue?
 -- Grain: one row per product, the ten with the highest gross.
 -- Title: Top products by gross revenue
-WITH product_sales AS (
+-- Without the + 0, SQLite reads the lines by the index of their products, from all over the
+-- table, to save a sort: that takes three times as long.
+WITH valid_lines AS (
     SELECT
-        order_items.product_id,
-        SUM(order_items.quantity) AS unit_count,
-        SUM(order_items.quantity * order_items.unit_price_cents) AS gross_cents,
-        SUM(order_items.discount_cents) AS line_discount_cents
+        order_items.product_id + 0 AS product_id,
+        order_items.quantity,
+        order_items.quantity * order_items.unit_price_cents AS gross_cents,
+        order_items.discount_cents
     FROM order_items
     INNER JOIN orders
         ON order_items.order_id = orders.order_id
     WHERE orders.status IN (
         'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
     )
-    GROUP BY order_items.product_id
+),
+
+product_sales AS (
+    SELECT
+        valid_lines.product_id,
+        SUM(valid_lines.quantity) AS unit_count,
+        SUM(valid_lines.gross_cents) AS gross_cents,
+        SUM(valid_lines.discount_cents) AS line_discount_cents
+    FROM valid_lines
+    GROUP BY valid_lines.product_id
 )
 
 SELECT
