@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from utils.arguments import (
     CommandLineParser,
+    add_workers_option,
     complete_error,
     day_of_years,
     engine_options,
@@ -83,6 +84,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         help="folder for the results (default: the project's root, with a copy of"
         " query_result.json for the page)",
     )
+    add_workers_option(parser)
 
 
 def _add_query_options(parser: argparse.ArgumentParser) -> None:
@@ -162,6 +164,8 @@ def find_option_conflict(args: argparse.Namespace) -> str | None:
         return "--data-dir is read by another engine; add --engine, or load the files"
     if args.engine != "sqlite" and args.database is not None:
         return "--database is read by SQLite; omit it, or --engine"
+    if args.engine != "sqlite" and args.workers is not None:
+        return "--workers is for SQLite; another engine uses all processors by itself"
     if args.engine != "spark" and args.spark_arg:
         return "--spark-arg is for --engine spark"
     return None
@@ -200,6 +204,7 @@ def query_source(args: argparse.Namespace, options: Options) -> QueryOutcome:
     """Run the query on the database, or by another engine; write the results."""
     from queries.run_query import query_database, query_files
     from utils.engines.process import open_engine
+    from utils.processes import count_processors
 
     truth_dir = args.truth_dir or PROJECT_ROOT / "truth" if args.score else None
     if args.engine == "sqlite":
@@ -209,6 +214,7 @@ def query_source(args: argparse.Namespace, options: Options) -> QueryOutcome:
             options=options,
             truth_dir=truth_dir,
             out_dir=args.out_dir,
+            worker_count=args.workers or count_processors(),
         )
     return query_files(
         open_engine(args.engine, args.spark_arg),

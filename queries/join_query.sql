@@ -42,6 +42,15 @@ valid_statuses AS (
     UNION ALL SELECT 'returned' AS status
 ),
 
+-- --workers.  One row: the users whose user_id, divided by 1009, has a remainder within
+-- these bounds count; all by default.  1009 is a prime, so that ids in steps of 10 or
+-- 100 are divided evenly too.
+counted_remainders AS (
+    SELECT
+        -1008 AS first_remainder,
+        1008 AS last_remainder
+),
+
 -- One row per user: all users in one segment.
 whole_segments AS (
     SELECT
@@ -81,6 +90,9 @@ first_orders AS (
         AND orders.ordered_at <= (
             SELECT as_of_dates.as_of || 'T23:59:59Z' FROM as_of_dates
         )
+        AND orders.user_id % 1009
+        BETWEEN (SELECT counted_remainders.first_remainder FROM counted_remainders)
+        AND (SELECT counted_remainders.last_remainder FROM counted_remainders)
 ),
 
 -- One row per customer and category of the first order; place 1 is the largest amount.
@@ -173,6 +185,9 @@ order_totals AS (
         AND orders.ordered_at <= (
             SELECT as_of_dates.as_of || 'T23:59:59Z' FROM as_of_dates
         )
+        AND orders.user_id % 1009
+        BETWEEN (SELECT counted_remainders.first_remainder FROM counted_remainders)
+        AND (SELECT counted_remainders.last_remainder FROM counted_remainders)
     GROUP BY
         orders.order_id,
         orders.user_id,
@@ -204,6 +219,9 @@ refund_payments AS (
         AND orders.ordered_at <= (
             SELECT as_of_dates.as_of || 'T23:59:59Z' FROM as_of_dates
         )
+        AND orders.user_id % 1009
+        BETWEEN (SELECT counted_remainders.first_remainder FROM counted_remainders)
+        AND (SELECT counted_remainders.last_remainder FROM counted_remainders)
         AND payments.processed_at <= (
             SELECT as_of_dates.as_of || 'T23:59:59Z' FROM as_of_dates
         )

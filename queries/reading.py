@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from queries.cohort_cells import QueryRows
+from queries.customer_parts import PartData, add_parts, has_damaged_text, split_query
 from queries.customer_values import MeasuredSpreads, ValueArrays, collect_values
 from queries.forecast.histories import PurchaseHistories, collect_histories
 from queries.forecast.score import GroundTruth, read_truth
-from queries.options import require_options
+from queries.options import Options, require_options
 from queries.query_file import CUSTOMERS_CTE, CohortQuery
 from queries.reconciliation import Totals, sum_tables
 from queries.sql_text import find_parts, replace_body, replace_select
@@ -25,6 +27,8 @@ from utils.database import (
     is_overflow,
     open_database,
     read_provenance,
+    require_types,
+    run_reads,
 )
 from utils.helpers import DataError
 from utils.months import YEARS, is_outside_years
@@ -32,6 +36,10 @@ from utils.months import YEARS, is_outside_years
 _FOLDER = Path(__file__).resolve().parent
 VALUES_PATH = _FOLDER / "customer_values.sql"
 DAYS_PATH = _FOLDER / "purchase_days.sql"
+
+# A process for so many bytes of the database; starting one costs as much time as reading
+# a quarter of them.
+BYTES_PER_WORKER = 8 << 20
 
 # The CTE with the segment of each customer.
 SEGMENTS_CTE = "customer_segments"
@@ -66,29 +74,50 @@ class QueryData(NamedTuple):
 
 
 def read_database(
-    database: Path, query: CohortQuery, truth_dir: Path | None = None
+    database: Path,
+    query: CohortQuery,
+    truth_dir: Path | None = None,
+    *,
+    worker_count: int = 1,
 ) -> QueryData:
     """Run *query* on *database*; return its rows with all that belongs to them.
 
-    With *truth_dir* the ground truth there is read, before the query, which takes longer.
+    At most *worker_count* processes read it.  With *truth_dir* the ground truth there is
+    read, before the query, which takes longer.
     """
     options = query.options
-    with open_database(database, with_indexes=True) as connection:
-        provenance = read_provenance(connection)
-        data_as_of = find_as_of(provenance)
-        require_options(connection, options, data_as_of or "")
-        as_of = options.as_of or data_as_of
-        truth = read_truth(truth_dir, provenance, as_of or "") if truth_dir else None
-        totals = _sum_tables(connection, database, query, as_of)
-        require_events_by_as_of(provenance, totals, database)
-        require_years(as_of, totals, database)
-        try:
-            rows, values = run_cohort_query(connection, query)
-            histories = read_histories(connection, query)
-        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-            raise _explain_failure(error, database, query) from error
-        source = describe_file(database)
-        return QueryData(provenance, as_of, totals, rows, values, histories, truth, source)
+    with open_database(database, defers_check=True) as connection:
+        worker_count = limit_workers(database, worker_count)
+        parts = split_query(query, worker_count)
+        reads = [
+            (require_sound_cells, database),
+            (sum_totals, database, options),
+            *((read_part, part) for part in parts),
+            (hash_source, database),
+        ]
+        with closing(run_reads(connection, database, reads, worker_count)) as results:
+            next(results)
+            provenance = read_provenance(connection)
+            data_as_of = find_as_of(provenance)
+            require_options(connection, options, data_as_of or "")
+            as_of = options.as_of or data_as_of
+            truth = read_truth(truth_dir, provenance, as_of or "") if truth_dir else None
+            totals = next(results)
+            require_events_by_as_of(provenance, totals, database)
+            require_years(as_of, totals, database)
+            try:
+                data = add_parts([next(results) for _ in parts])
+                if len(parts) > 1 and has_damaged_text(data.rows):
+                    data = read_part(connection, query)
+            except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
+                raise _explain_failure(error, database, query) from error
+            source = next(results)
+        return QueryData(provenance, as_of, totals, *data, truth, source)
+
+
+def limit_workers(database: Path, worker_count: int) -> int:
+    """Return how many processes, at most *worker_count*, are worth their start."""
+    return max(1, min(worker_count, database.stat().st_size // BYTES_PER_WORKER))
 
 
 def _explain_failure(error: Exception, database: Path, query: CohortQuery) -> DataError:
@@ -104,6 +133,25 @@ def _explain_failure(error: Exception, database: Path, query: CohortQuery) -> Da
         f"{query.path}: SQLite refuses it on {database}: {error}. Expected one SELECT. Fix"
         " the query, or omit --query."
     )
+
+
+# ---- What one process reads --------------------------------------------------------------
+
+
+def require_sound_cells(connection: sqlite3.Connection, database: Path) -> None:
+    """Raise `DataError` unless cells have their types and indexes the rows of tables."""
+    require_types(connection, database, with_indexes=True)
+
+
+def hash_source(_connection: sqlite3.Connection, database: Path) -> dict[str, Any]:
+    """Return SHA-256 and size of the file *database*."""
+    return describe_file(database)
+
+
+def read_part(connection: sqlite3.Connection, query: CohortQuery) -> PartData:
+    """Return the rows of *query* with what else is read of its customers."""
+    rows, values = run_cohort_query(connection, query)
+    return PartData(rows, values, read_histories(connection, query))
 
 
 # ---- The query ---------------------------------------------------------------------------
@@ -169,9 +217,9 @@ def read_histories(connection: sqlite3.Connection, query: CohortQuery) -> Purcha
 # ---- The totals, and whether the data can be trusted ------------------------------------
 
 
-def _sum_tables(
-    connection: sqlite3.Connection, database: Path, query: CohortQuery, as_of: str | None
-) -> Totals:
+def sum_totals(connection: sqlite3.Connection, database: Path, options: Options) -> Totals:
+    """Return the totals of *database*; raise `DataError` if they overflow."""
+    as_of = options.as_of or find_as_of(read_provenance(connection))
     inexact_refund = find_inexact_refund(connection)
     if inexact_refund is not None:
         raise DataError(
@@ -180,7 +228,7 @@ def _sum_tables(
         )
     try:
         # Without a last day no order counts, as in the query.
-        return sum_tables(connection, query.options, as_of or "")
+        return sum_tables(connection, options, as_of or "")
     except sqlite3.OperationalError as error:
         if is_overflow(error):
             raise _refuse_amounts(database) from error

@@ -72,15 +72,21 @@ def query_database(
     options: Options = DEFAULTS,
     truth_dir: Path | None = None,
     out_dir: Path | None = None,
+    worker_count: int = 1,
 ) -> QueryOutcome:
     """Run the query in *query_path*, or the project's own, on *database*; write the result.
 
+    At most *worker_count* processes read the database; their number changes no byte.
     With *truth_dir* the forecast is compared with the ground truth there.  Without
     *out_dir* the files go to the project's root, and a copy of the JSON to the page.
     Raise `DataError` if the user can fix the fault; old files then stay as they were.
     """
     result = compute_result(
-        database, query_path=query_path, options=options, truth_dir=truth_dir
+        database,
+        query_path=query_path,
+        options=options,
+        truth_dir=truth_dir,
+        worker_count=worker_count,
     )
     return publish_result(result, out_dir)
 
@@ -113,11 +119,12 @@ def compute_result(
     query_path: Path | None = None,
     options: Options = DEFAULTS,
     truth_dir: Path | None = None,
+    worker_count: int = 1,
 ) -> QueryResult:
     """Return the result of a run on *database*; raise as `query_database`."""
     query = read_cohort_query(query_path, options)
     require_default_orders(options, truth_dir)
-    data = read_database(database, query, truth_dir)
+    data = read_database(database, query, truth_dir, worker_count=worker_count)
     try:
         return build_result(query, data)
     except ReconciliationError:

@@ -741,6 +741,92 @@ class LongStatement(CrashCase):
                     self.assertEqual(ending, expected)
 
 
+class QueryWorkers(CrashCase):
+    """However a query of several processes ends, its files are the old ones or the new."""
+
+    def setUp(self) -> None:
+        """Write the results of one process; then put others in their place."""
+        super().setUp()
+        self.out_dir = self.folder / "out"
+        self.line = ["--database", str(self.database), "--out-dir", str(self.out_dir)]
+        self.assertEqual(call(run_query.main, *self.line, "--workers", 1).status, 0)
+        self.new_results = hash_folder(self.out_dir)
+        for path in self.out_dir.iterdir():
+            path.write_bytes(b"old")
+        self.old_results = hash_folder(self.out_dir)
+
+    def run_workers(self, act: Callable[[], object], name: str) -> Ending:
+        """Run the query in two workers, one of which calls *act* instead of *name*."""
+
+        def prepare() -> None:
+            os.setpgid(0, 0)
+            signal.alarm(60)
+            mock.patch("queries.reading.BYTES_PER_WORKER", 1).start()
+            mock.patch(f"queries.reading.{name}", lambda *_, **__: act()).start()
+
+        return self.run_apart(prepare, run_query.main, [*self.line, "--workers", "2"])
+
+    def test_killed_worker_is_reported_and_keeps_the_old_files(self) -> None:
+        for name in ("require_types", "sum_tables", "run_cohort_query", "describe_file"):
+            with self.subTest(name):
+                ending = self.run_workers(partial(send, signal.SIGKILL), name)
+                self.assertEqual(ending.status, 1)
+                self.assertRegex(
+                    ending.stderr,
+                    r"\Arun_query: error: a worker process was ended by the system, [^\n]+"
+                    r" Use fewer --workers.\n\Z",
+                )
+                self.assertEqual(hash_folder(self.out_dir), self.old_results)
+
+    def test_killed_run_leaves_no_worker_and_the_old_files(self) -> None:
+        survived = self.folder / "survived"
+
+        def kill_parent() -> None:
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(30)
+            survived.touch()
+
+        # `run_apart` returns when all processes have closed the stream of errors.
+        ending = self.run_workers(kill_parent, "run_cohort_query")
+        self.assertEqual(ending, Ending(-signal.SIGKILL, ""))
+        self.assertFalse(survived.exists())
+        self.assertEqual(hash_folder(self.out_dir), self.old_results)
+
+    def test_signal_to_all_processes_ends_them_with_one_line(self) -> None:
+        def send_to_all(number: int) -> None:
+            os.killpg(0, number)
+            time.sleep(30)
+
+        for sent, expected in list_signal_endings("run_query"):
+            with self.subTest(sent.name):
+                ending = self.run_workers(partial(send_to_all, sent), "run_cohort_query")
+                self.assertEqual(ending, expected)
+                self.assertEqual(hash_folder(self.out_dir), self.old_results)
+
+    def test_signal_at_any_step_of_the_parent_keeps_complete_files(self) -> None:
+        def prepare(number: int, sent: int) -> None:
+            mock.patch("queries.reading.BYTES_PER_WORKER", 1).start()
+            act_at_step(number, partial(send, sent))
+
+        endings = list_signal_endings("run_query")
+        line = [*self.line, "--workers", "2"]
+        for number in range(1, 400, 1 if IN_CI else 9):
+            sent, expected = endings[number % len(endings)]
+            with self.subTest(sent.name, step=number):
+                ending = self.run_apart(
+                    partial(prepare, number, sent), run_query.main, line
+                )
+                if ending.status == 0:
+                    break
+                self.assertEqual(ending.status, expected.status)
+                self.assertTrue(ending.stderr.endswith(expected.stderr), ending)
+                self.assertNotIn("Traceback", ending.stderr)
+                self.assertIn(
+                    hash_folder(self.out_dir), (self.old_results, self.new_results)
+                )
+        self.assertEqual(hash_folder(self.out_dir), self.new_results)
+
+
 class RefusedSystemCall(CrashCase):
     """The k-th call that the system may refuse is refused."""
 

@@ -6,17 +6,27 @@ import os
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import ingest
 import run_query
 from tests.shop import create_empty_shop, create_shop
-from tests.support import IN_CI, SMALL_SAMPLE, ShopCase, call, sample_shop, skip_on_windows
-from utils.database import open_database
+from tests.support import (
+    IN_CI,
+    SMALL_SAMPLE,
+    ShopCase,
+    call,
+    sample_shop,
+    skip,
+    skip_on_windows,
+)
+from utils.database import open_database, run_reads
 from utils.helpers import DataError
+from utils.processes import count_processors, run_tasks
 
 # Puts NULLs into a column that must not have one.
 WRITE_NULLS = """
@@ -257,6 +267,75 @@ class DatabaseInUse(DatabaseCase):
 
     def test_changed_time_of_the_file_is_noticed(self) -> None:
         self.assert_replacement_is_noticed(lambda: os.utime(self.database, (1, 1)))
+
+
+def count_orders(connection: sqlite3.Connection, path: Path) -> tuple[int, int]:
+    """Add a line to *path*; return the number of orders, and the process."""
+    with open(path, "a", encoding="utf-8") as file:
+        print(os.getpid(), file=file)
+    return connection.execute("SELECT COUNT(*) FROM orders").fetchone()[0], os.getpid()
+
+
+class SeveralReads(DatabaseCase):
+    """Reads in several processes return the state that was opened."""
+
+    def setUp(self) -> None:
+        """Skip where no process can be started."""
+        if count_processors() == 1 and not hasattr(os, "fork"):
+            skip("needs several processes")
+        super().setUp()
+
+    def run_reads(self, connection: sqlite3.Connection, workers: int) -> set[int]:
+        """Count the orders three times; return the processes that did."""
+        reads = [(count_orders, self.folder / "reads.txt")] * 3
+        counts, processes = zip(
+            *run_reads(connection, self.database, reads, workers), strict=True
+        )
+        self.assertEqual(counts, (8, 8, 8))
+        return set(processes)
+
+    def test_each_worker_reads_the_database_by_itself(self) -> None:
+        with open_database(self.database) as connection:
+            self.assertEqual(self.run_reads(connection, 1), {os.getpid()})
+            self.assertNotIn(os.getpid(), self.run_reads(connection, 2))
+
+    def test_replaced_database_is_not_mixed_with_the_new_one(self) -> None:
+        skip_on_windows("Windows does not rename over an open file")
+        other = create_empty_shop(self.folder / "other.db")
+
+        def replace(*arguments: Any) -> Iterator[None]:
+            os.replace(other, self.database)
+            yield from run_tasks(*arguments)
+
+        with (
+            self.assertRaisesRegex(DataError, "was replaced during the run"),
+            open_database(self.database) as connection,
+            mock.patch("utils.database.run_tasks", replace),
+        ):
+            self.run_reads(connection, 2)
+        self.assertFalse((self.folder / "reads.txt").exists())
+
+    def test_no_program_writes_before_the_last_read(self) -> None:
+        with (
+            open_database(self.database) as connection,
+            closing(sqlite3.connect(self.database, timeout=0)) as writer,
+        ):
+            reads = [(count_orders, self.folder / "reads.txt")] * 3
+            for _ in run_reads(connection, self.database, reads, 2):
+                with self.assertRaisesRegex(sqlite3.OperationalError, "is locked"):
+                    writer.execute("DELETE FROM payments")
+                    writer.commit()
+                writer.rollback()
+
+    def test_database_in_wal_mode_is_read_by_one_connection(self) -> None:
+        with closing(sqlite3.connect(self.database)) as writer:
+            writer.execute("PRAGMA journal_mode = WAL")
+            with open_database(self.database) as connection:
+                writer.execute("DELETE FROM payments")
+                writer.execute("DELETE FROM order_items")
+                writer.execute("DELETE FROM orders")
+                writer.commit()
+                self.assertEqual(self.run_reads(connection, 2), {os.getpid()})
 
 
 class ReadOnlyConnection(DatabaseCase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unittest
+from itertools import combinations, permutations
 from typing import Any
 
 from queries.forecast.histories import (
@@ -52,19 +53,30 @@ class CollectedHistories(unittest.TestCase):
 
 
 class JoinedHistories(unittest.TestCase):
-    """Parts by ranges of user ids, in their order, are the histories of all users."""
+    """Parts of the users, in any order, are the histories of all users."""
 
     def test_any_cut_between_users_gives_the_same_histories(self) -> None:
         expected = collect_histories(ROWS)
         for cuts in ((0, 0), (0, 5), (2, 2), (2, 3), (3, 3), (5, 5)):
             first, second = cuts
             parts = [ROWS[:first], ROWS[first:second], ROWS[second:]]
-            with self.subTest(cuts):
-                self.assertEqual(join_histories(map(collect_histories, parts)), expected)
+            for order in permutations(map(collect_histories, parts)):
+                with self.subTest(cuts):
+                    self.assertEqual(join_histories(order), expected)
         self.assertEqual(join_histories([]), collect_histories([]))
 
-    def test_parts_in_another_order_or_with_the_same_user_are_refused(self) -> None:
-        for first, second in ((ROWS[2:], ROWS[:2]), (ROWS[:1], ROWS[1:])):
-            parts = [collect_histories(first), collect_histories(second)]
-            with self.subTest(first), self.assertRaisesRegex(ValueError, "not above"):
-                join_histories(parts)
+    def test_any_choice_of_users_gives_the_same_histories(self) -> None:
+        expected = collect_histories(ROWS)
+        user_ids = sorted({user_id for user_id, _, _ in ROWS})
+        for chosen in combinations(user_ids, 2):
+            parts = [
+                collect_histories(row for row in ROWS if (row[0] in chosen) is is_first)
+                for is_first in (True, False)
+            ]
+            with self.subTest(chosen):
+                self.assertEqual(join_histories(parts), expected)
+
+    def test_user_in_two_parts_is_refused(self) -> None:
+        parts = [collect_histories(ROWS[:1]), collect_histories(ROWS[1:])]
+        with self.assertRaisesRegex(ValueError, "is in two parts"):
+            join_histories(parts)

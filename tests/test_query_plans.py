@@ -37,7 +37,7 @@ Plan = dict[str, Any]
 FEW_ROWS = {
     *("as_of_of_data", "as_of_dates", "as_of_months", "stored_as_of_months"),
     *("thousands", "hundreds", "tens", "ones"),
-    *("cohorts", "first_cohorts", "later_cohorts"),
+    *("cohorts", "first_cohorts", "later_cohorts", "counted_remainders"),
     *("last_day", "far_months"),
 }
 

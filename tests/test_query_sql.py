@@ -115,9 +115,9 @@ class AnotherEngine(QueryCase):
 
 # In the SQL of SQLite 3.37, DuckDB, PostgreSQL and Spark, with the same meaning.
 SHARED = {
-    *("ALL", "AND", "AS", "BIGINT", "BY", "CASE", "CAST", "COALESCE", "CROSS", "DESC"),
-    *("ELSE", "END", "FIRST_VALUE", "FROM", "GROUP", "IN", "INNER", "INTEGER", "JOIN"),
-    *("LEAD", "LEFT", "ON", "ORDER", "OVER", "PARTITION", "PRECEDING", "ROWS"),
+    *("ALL", "AND", "AS", "BETWEEN", "BIGINT", "BY", "CASE", "CAST", "COALESCE", "CROSS"),
+    *("DESC", "ELSE", "END", "FIRST_VALUE", "FROM", "GROUP", "IN", "INNER", "INTEGER"),
+    *("JOIN", "LEAD", "LEFT", "ON", "ORDER", "OVER", "PARTITION", "PRECEDING", "ROWS"),
     *("ROW_NUMBER", "SELECT", "SUBSTR", "SUM", "THEN", "UNBOUNDED", "UNION", "WHEN"),
     *("WHERE", "WITH"),
 }
@@ -149,7 +149,8 @@ def make_large_refunds() -> dict[str, Any]:
 
 # The CTEs of join_query.sql, in order.
 CTE_NAMES = [
-    *("as_of_dates", "valid_statuses", "whole_segments", "channel_segments"),
+    *("as_of_dates", "valid_statuses", "counted_remainders"),
+    *("whole_segments", "channel_segments"),
     *("country_segments", "first_orders", "first_categories", "category_segments"),
     *("customer_segments", "as_of_days", "as_of_months", "order_totals"),
     *("refund_payments", "order_refunds", "order_events", "user_months"),

@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
@@ -21,6 +21,7 @@ from utils.contract import (
     read_contract,
 )
 from utils.helpers import DataError, hash_file, identify_file
+from utils.processes import run_tasks
 from utils.rules import read_rules
 from utils.signals import raise_received_signal
 
@@ -76,14 +77,14 @@ class UnusableDatabase(DataError):
 
 @contextmanager
 def open_database(
-    database: Path, *, allow_damage: bool = False, with_indexes: bool = False
+    database: Path, *, allow_damage: bool = False, defers_check: bool = False
 ) -> Iterator[sqlite3.Connection]:
     """Open *database* read-only, as one unchanging snapshot for the block.
 
     Raise `DataError` if it is missing, locked, damaged or lacks a column of the contract,
     and if another file replaces it before the block ends.  Unless *allow_damage*, raise it
-    also if a cell could have another type than its column in the contract and,
-    *with_indexes*, if an index does not have the rows of its table.
+    also if a cell could have another type than its column in the contract.  With
+    *defers_check* the block calls `require_types` for that, before it uses a cell.
     """
     before = _identify_database(database)
     try:
@@ -91,7 +92,9 @@ def open_database(
             connection.execute("BEGIN")
             require_columns(connection, database, read_contract())
             if not allow_damage:
-                _require_types(connection, database, with_indexes=with_indexes)
+                _require_constraints(connection, database)
+                if not defers_check:
+                    require_types(connection, database)
             yield connection
     except (sqlite3.DatabaseError, DataError) as error:
         # An interrupted statement may have been reported as such an error.
@@ -105,8 +108,46 @@ def open_database(
         kind = UnusableDatabase if is_unusable else DataError
         raise kind(f"{database}: {reason}") from error
     raise_received_signal()
-    if _identify_database(database) != before:
+    _require_same_file(database, before)
+
+
+def _require_same_file(database: Path, identity: tuple[int, ...]) -> None:
+    """Raise `DataError` unless the file *database* still has *identity*."""
+    if _identify_database(database) != identity:
         raise DataError(f"{database}: was replaced during the run. Run the command again.")
+
+
+def run_reads(
+    connection: sqlite3.Connection,
+    database: Path,
+    reads: Sequence[tuple[Any, ...]],
+    worker_count: int,
+) -> Generator[Any, None, None]:
+    """Yield what each of *reads* returns: a function and its arguments.
+
+    The function is called with a connection to *database* before its arguments: with
+    *connection*, which `open_database` returned, or in one of *worker_count* processes
+    with one of its own.  All read the state that *connection* reads.
+    """
+    (journal_mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    # In WAL mode other programs may write meanwhile, so a later connection reads another
+    # state.  Otherwise the lock that *connection* has keeps the file unchanged.
+    if worker_count < 2 or journal_mode == "wal":
+        yield from (function(connection, *arguments) for function, *arguments in reads)
+        return
+    identity = _identify_database(database)
+    tasks = [(database, identity, *read) for read in reads]
+    yield from run_tasks(_read_apart, tasks, worker_count)
+
+
+def _read_apart(
+    database: Path, identity: tuple[int, ...], function: Callable[..., Any], *arguments: Any
+) -> Any:
+    """Return what *function* returns for a new connection to the file of *identity*."""
+    with closing(_connect_read_only(database)) as connection:
+        _require_same_file(database, identity)
+        connection.execute("BEGIN")
+        return function(connection, *arguments)
 
 
 def describe_file(database: Path) -> dict[str, Any]:
@@ -235,14 +276,8 @@ def require_columns(
         raise UnusableDatabase(f"{database}: has no {', '.join(missing)}. {REMEDY}")
 
 
-def _require_types(
-    connection: sqlite3.Connection, database: Path, *, with_indexes: bool
-) -> None:
-    """Raise `DataError` unless every cell of the contract's columns has its type.
-
-    A STRICT table guarantees that, unless the file was manipulated; therefore all cells
-    are checked (0.3 s for 1.3 million rows, 1 s *with_indexes*).
-    """
+def _require_constraints(connection: sqlite3.Connection, database: Path) -> None:
+    """Raise `DataError` unless the tables refuse cells as those of the contract do."""
     contract = read_contract()
     with closing(create_empty_database(contract)) as model:
         weaker = [
@@ -254,6 +289,17 @@ def _require_types(
         raise DataError(
             f"{database}: differs from schema.sql: {', '.join(weaker[:3])}. {LOAD_AGAIN}"
         )
+
+
+def require_types(
+    connection: sqlite3.Connection, database: Path, *, with_indexes: bool = False
+) -> None:
+    """Raise `DataError` unless every cell of the contract's columns has its type.
+
+    A STRICT table guarantees that, unless the file was manipulated; therefore all cells
+    are checked (0.3 s for 1.3 million rows).  *with_indexes* raise it also if an index
+    does not have the rows of its table (1 s).
+    """
     # Otherwise these checks also evaluate CHECKs, which do not concern types.
     connection.execute("PRAGMA ignore_check_constraints = ON")
     check = "integrity_check" if with_indexes else "quick_check"

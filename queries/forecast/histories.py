@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import cache
-from itertools import pairwise
+from heapq import merge
+from itertools import count, pairwise, repeat
 from typing import NamedTuple
 
 from queries.forecast.clv import Customer
@@ -58,23 +59,28 @@ def collect_histories(rows: Iterable[tuple[int, str, int]]) -> PurchaseHistories
     return found
 
 
-def join_histories(parts: Iterable[PurchaseHistories]) -> PurchaseHistories:
-    """Return *parts* as one: each part's user ids are above those of the part before.
+def join_histories(parts: Sequence[PurchaseHistories]) -> PurchaseHistories:
+    """Return *parts* as one, in the order of the user ids; no user is in two of them.
 
     >>> rows = [(1, "2024-01-10", 500), (1, "2024-02-29", 300), (7, "2024-03-01", 200)]
-    >>> parts = [collect_histories(rows[:2]), collect_histories(rows[2:])]
+    >>> parts = [collect_histories(rows[2:]), collect_histories(rows[:2])]
     >>> join_histories(parts) == collect_histories(rows)
     True
     """
     joined = collect_histories(())
-    for part in parts:
-        if joined.user_ids and part.user_ids and part.user_ids[0] <= joined.user_ids[-1]:
-            raise ValueError("the user ids of a part are not above those before it")
-        purchase_count = joined.starts.pop()
-        joined.user_ids.extend(part.user_ids)
-        joined.starts.extend([purchase_count + start for start in part.starts])
-        joined.days.extend(part.days)
-        joined.cents.extend(part.cents)
+    user_ids, starts, days, cents = joined
+    customers = [
+        zip(part.user_ids, repeat(number), count()) for number, part in enumerate(parts)
+    ]
+    for user_id, number, at in merge(*customers):
+        if user_ids and user_id == user_ids[-1]:
+            raise ValueError(f"the user {user_id} is in two parts")
+        part = parts[number]
+        purchases = slice(part.starts[at], part.starts[at + 1])
+        user_ids.append(user_id)
+        days.extend(part.days[purchases])
+        cents.extend(part.cents[purchases])
+        starts.append(len(days))
     return joined
 
 
