@@ -236,7 +236,6 @@ def build_forecast(
         return forecast.document, None
     score = score_forecast(
         forecast,
-        data.histories,
         data.truth.truths,
         data.truth.days,
         is_by_quarter=is_by_quarter,

@@ -19,10 +19,11 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 from queries.forecast.bg_nbd import PurchaseModel
 from queries.forecast.bg_nbd_expectations import PurchaseSummary
-from queries.forecast.clv import Customer
+from queries.forecast.forecast_sums import SimilarCustomers
 from queries.forecast.gamma_gamma import SpendingModel
 from queries.forecast.histories import PurchaseHistories, collect_histories
 from tests.support import ROOT, skip
@@ -60,6 +61,33 @@ def read_cdnow_summary() -> Mapping[PurchaseSummary, int]:
 
 
 @cache
+class Customer(NamedTuple):
+    """One customer: frequency, recency, age, and the mean value of a repeat purchase."""
+
+    frequency: int
+    recency_days: int
+    age_days: int
+    mean_value: float
+
+    @property
+    def summary(self) -> PurchaseSummary:
+        """Return what the purchase model needs."""
+        return self.frequency, self.recency_days, self.age_days
+
+    @property
+    def spent(self) -> float:
+        """Return the value of all repeat purchases."""
+        return self.frequency * self.mean_value
+
+
+def group_customers(customers: Iterable[Customer]) -> list[SimilarCustomers]:
+    """Return *customers* as the forecast needs them, each counted by itself."""
+    return [
+        SimilarCustomers(x, age, [recency], [1], [x * mean], [(x * mean) ** 2])
+        for x, recency, age, mean in customers
+    ]
+
+
 def read_cdnow_sample() -> tuple[list[Customer], int]:
     """Return the customers of the published sample, in dollars, and their later purchases.
 

@@ -13,17 +13,19 @@ from queries.forecast import bg_nbd, bg_nbd_expectations, newton
 from queries.forecast.bg_nbd import fit_purchases
 from queries.forecast.bg_nbd_expectations import (
     PurchaseSummary,
-    expect_pairs,
+    expect_pairs_given_alive,
     expect_purchases,
     expect_purchases_by_age,
-    probability_alive,
+    list_alive,
 )
-from queries.forecast.clv import Customer, forecast_groups
+from queries.forecast.clv import forecast_group
 from queries.forecast.newton import Vector
 from tests.customer_samples import (
     PUBLISHED_PURCHASES,
+    Customer,
     SimulatedShop,
     count_summaries,
+    group_customers,
     make_purchase_model,
     make_spending_model,
     read_cdnow_sample,
@@ -146,7 +148,7 @@ class FittedModel(unittest.TestCase):
         summaries[1400, 1490, 1500] += 1
         model = fit_purchases(summaries)
         self.assertTrue(math.isfinite(model.log_likelihood))
-        self.assertEqual(probability_alive(model.parameters, (900, 3, 1500)), 0.0)
+        self.assertEqual(list_alive(model.parameters, 900, 1500, [3]), [0.0])
 
 
 class Expectations(unittest.TestCase):
@@ -185,7 +187,7 @@ class Expectations(unittest.TestCase):
         self.assertAlmostEqual(found, fmean(sides), delta=1e-5)
 
     def test_customer_without_repeat_purchase_is_alive(self) -> None:
-        self.assertEqual(probability_alive(PUBLISHED, (0, 0, 272)), 1.0)
+        self.assertEqual(list_alive(PUBLISHED, 0, 272, [0]), [1.0])
 
     def test_expectations_by_age_equal_those_of_each_age_alone(self) -> None:
         found = expect_purchases_by_age(PUBLISHED, 60)
@@ -196,12 +198,10 @@ class Expectations(unittest.TestCase):
         self.assertEqual(found[0], 0.0)
 
     def test_probability_alive_falls_with_the_time_since_the_last_purchase(self) -> None:
-        alive = [
-            probability_alive(PUBLISHED, (4, recency, 272)) for recency in range(1, 273)
-        ]
+        alive = list_alive(PUBLISHED, 4, 272, range(1, 273))
         self.assertEqual(alive, sorted(alive))
         # A3 / (A3 + A4) by hand for x = 1, t_x = T: b / (a + b).
-        found = probability_alive(PUBLISHED, (1, 70, 70))
+        (found,) = list_alive(PUBLISHED, 1, 70, [70])
         self.assertAlmostEqual(found, 2.4259 / (0.7929 + 2.4259), delta=1e-12)
 
     def test_pairs_and_value_agree_with_a_simulation_of_the_process(self) -> None:
@@ -210,7 +210,7 @@ class Expectations(unittest.TestCase):
         spending = make_spending_model(6.0, 8.0, 200.0)
         customer = Customer(3, 150, 182, 30.0)
         x, weeks, days = 3, 26.0, 364
-        alive = probability_alive(purchases.parameters, customer.summary)
+        (alive,) = list_alive(purchases.parameters, x, 182, [150])
         counts, values = [], []
         for _ in range(20_000):
             count = 0
@@ -225,13 +225,15 @@ class Expectations(unittest.TestCase):
             counts.append(count)
             values.append(rng.gammavariate(6.0 * count, 1 / nu) if count else 0.0)
         pairs = [n * (n - 1) for n in counts]
-        expected = expect_pairs(purchases.parameters, [customer.summary], days)[0]
+        expected = alive * expect_pairs_given_alive(purchases.parameters, x, 182, days=days)
         error = stdev(pairs) / math.sqrt(len(pairs))
         self.assertLess(abs(fmean(pairs) - expected), 3.5 * error)
-        forecast = forecast_groups(purchases, spending, {"one": [customer]}, days=days)
+        forecast = forecast_group(
+            purchases, spending, group_customers([customer]), days=days
+        )
         for found, drawn in (
-            (forecast["one"].purchases, counts),
-            (forecast["one"].value, values),
+            (forecast.purchases, counts),
+            (forecast.value, values),
         ):
             error = stdev(drawn) / math.sqrt(len(drawn))
             self.assertLess(abs(fmean(drawn) - found.total), 3.5 * error)

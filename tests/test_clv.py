@@ -11,19 +11,20 @@ from statistics import NormalDist, stdev
 
 from queries.forecast import bg_nbd_expectations, newton
 from queries.forecast.bg_nbd import PurchaseModel, fit_purchases
-from queries.forecast.clv import Customer, Estimate, forecast_groups
+from queries.forecast.clv import Estimate, GroupForecast, estimate_forecast, forecast_group
+from queries.forecast.forecast_sums import add_sums, sum_forecasts
 from queries.forecast.gamma_gamma import SpendingModel, fit_spending
 from tests.customer_samples import (
-    PUBLISHED_PURCHASES,
+    Customer,
     SimulatedShop,
     count_summaries,
+    group_customers,
     list_values,
     make_purchase_model,
     make_spending_model,
     read_cdnow_sample,
 )
 from tests.support import IN_CI
-from utils.helpers import DataError
 
 HOLDOUT_DAYS = 39 * 7
 
@@ -57,17 +58,16 @@ class GroupForecasts(unittest.TestCase):
         cls.purchases = fit_purchases(count_summaries(cls.customers))
         cls.spending = fit_spending(list_values(cls.customers), money_unit="dollar")
 
-    def test_forecast_of_a_group_is_the_sum_over_its_customers(self) -> None:
-        forecasts = forecast_groups(
-            self.purchases,
-            self.spending,
-            {"few": self.customers[:50], "none": [], "all": self.customers},
-            days=182,
+    def forecast(self, customers: Sequence[Customer], *, days: int) -> GroupForecast:
+        """Return the forecast of *customers* by the fitted models."""
+        return forecast_group(
+            self.purchases, self.spending, group_customers(customers), days=days
         )
-        self.assertEqual(list(forecasts), ["few", "none", "all"])
+
+    def test_forecast_of_a_group_is_the_sum_over_its_customers(self) -> None:
         nothing = Estimate(0.0, 0.0, 0.0)
-        self.assertEqual(forecasts["none"], (0, nothing, nothing))
-        for name, customers in (("few", self.customers[:50]), ("all", self.customers)):
+        self.assertEqual(self.forecast([], days=182), (0, nothing, nothing))
+        for customers in (self.customers[:50], self.customers):
             futures = [
                 bg_nbd_expectations.expect_purchases(
                     self.purchases.parameters, [c.summary], 182
@@ -75,10 +75,10 @@ class GroupForecasts(unittest.TestCase):
                 for c in customers
             ]
             values = [
-                future * self.spending.expected_value(c.frequency, c.mean_value)
+                future * self.spending.expected_value(c.frequency, c.spent)
                 for future, c in zip(futures, customers, strict=True)
             ]
-            forecast = forecasts[name]
+            forecast = self.forecast(customers, days=182)
             self.assertEqual(forecast.customer_count, len(customers))
             self.assertAlmostEqual(forecast.purchases.total, sum(futures), delta=1e-8)
             self.assertAlmostEqual(forecast.value.total, sum(values), delta=1e-6)
@@ -86,9 +86,7 @@ class GroupForecasts(unittest.TestCase):
     def test_parameter_deviation_equals_that_of_random_parameters(self) -> None:
         rng = random.Random(8)  # noqa: S311
         customers = self.customers[::6]
-        found = forecast_groups(
-            self.purchases, self.spending, {"all": customers}, days=182
-        )["all"]
+        found = self.forecast(customers, days=182)
         counts, values = [], []
         for _ in range(250):
             r, alpha, a, b = draw_parameters(
@@ -105,7 +103,7 @@ class GroupForecasts(unittest.TestCase):
             counts.append(sum(futures))
             values.append(
                 sum(
-                    future * spending.expected_value(c.frequency, c.mean_value)
+                    future * spending.expected_value(c.frequency, c.spent)
                     for future, c in zip(futures, customers, strict=True)
                 )
             )
@@ -119,12 +117,12 @@ class GroupForecasts(unittest.TestCase):
         replications, least, most = (40, 26, 38) if IN_CI else (16, 9, 16)
         for seed in range(100, 100 + replications):
             made = SimulatedShop(seed, 400, age_days=280, later_days=182)
-            forecast = forecast_groups(
+            forecast = forecast_group(
                 fit_purchases(count_summaries(made.customers)),
                 fit_spending(list_values(made.customers), money_unit="dollar"),
-                {"all": made.customers},
+                group_customers(made.customers),
                 days=182,
-            )["all"]
+            )
             for name, estimate, actual in (
                 ("purchases", forecast.purchases, made.later_count),
                 ("value", forecast.value, made.later_value),
@@ -139,7 +137,9 @@ class GroupForecasts(unittest.TestCase):
         in_cents = [c._replace(mean_value=c.mean_value * 100) for c in self.customers]
         model = fit_spending(list_values(in_cents), money_unit="cent")
         dollars, cents = (
-            forecast_groups(self.purchases, spending, {"": customers}, days=91)[""].value
+            forecast_group(
+                self.purchases, spending, group_customers(customers), days=91
+            ).value
             for spending, customers in (
                 (self.spending, self.customers),
                 (model, in_cents),
@@ -166,40 +166,34 @@ class GroupForecasts(unittest.TestCase):
     def test_interval_is_none_where_spending_has_no_finite_variance(self) -> None:
         # With q of 2 or less, the value of a customer without repeats has no variance.
         spending = make_spending_model(6.0, 1.8, 15.0)
-        self.assertEqual(spending.expected_squares(0, 0.0), (math.inf, math.inf))
-        forecasts = forecast_groups(
-            self.purchases,
-            spending,
-            {"new": [Customer(0, 0, 30, 0.0)], "known": [Customer(2, 20, 30, 25.0)]},
-            days=91,
+        self.assertEqual(spending.value_factors(0)[1:], (math.inf, math.inf))
+        new, known, both = (
+            sum_forecasts(self.purchases, spending, group_customers(customers), [91])[0]
+            for customers in (
+                [Customer(0, 0, 30, 0.0)],
+                [Customer(2, 20, 30, 25.0)],
+                [Customer(0, 0, 30, 0.0), Customer(2, 20, 30, 25.0)],
+            )
         )
-        self.assertIsNone(forecasts["new"].value.chance_sd)
-        self.assertIsNone(forecasts["new"].value.interval(0.9))
-        self.assertIsNotNone(forecasts["new"].purchases.interval(0.9))
-        self.assertIsNotNone(forecasts["known"].value.interval(0.9))
+        for sums in (new, both, add_sums([new, known])):
+            forecast = estimate_forecast(self.purchases, spending, sums)
+            self.assertIsNone(forecast.value.chance_sd)
+            self.assertIsNone(forecast.value.interval(0.9))
+            self.assertIsNotNone(forecast.purchases.interval(0.9))
+        forecast = estimate_forecast(self.purchases, spending, known)
+        self.assertIsNotNone(forecast.value.interval(0.9))
 
     def test_customers_whose_purchases_were_free_have_a_forecast(self) -> None:
-        forecast = forecast_groups(
-            self.purchases, self.spending, {"": [Customer(2, 20, 30, 0.0)]}, days=91
-        )[""]
+        forecast = self.forecast([Customer(2, 20, 30, 0.0)], days=91)
         self.assertGreater(forecast.value.total, 0)
-
-    def test_negative_value_is_refused(self) -> None:
-        with self.assertRaisesRegex(DataError, "worth -4 dollar each"):
-            forecast_groups(
-                PUBLISHED_PURCHASES,
-                make_spending_model(6.25, 3.74, 15.44),
-                {"": [Customer(1, 5, 30, -4.0)]},
-                days=91,
-            )
 
     def test_forecast_of_the_cdnow_holdout_has_the_known_error(self) -> None:
         customers, later_count = read_cdnow_sample()
         purchases = fit_purchases(count_summaries(customers))
         spending = fit_spending(list_values(customers), money_unit="dollar")
-        forecast = forecast_groups(
-            purchases, spending, {"all": customers}, days=HOLDOUT_DAYS
-        )["all"]
+        forecast = forecast_group(
+            purchases, spending, group_customers(customers), days=HOLDOUT_DAYS
+        )
         self.assertEqual(later_count, 1882)
         self.assertAlmostEqual(forecast.purchases.total, 1653, delta=1)
         # The forecast is 12 % too low, outside the interval: the interval does not contain

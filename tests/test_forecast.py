@@ -19,7 +19,6 @@ from data_generation.generate_data import generate_shop
 from data_generation.plan import Plan
 from data_generation.truth import write_truth
 from queries.forecast import fitting
-from queries.forecast.clv import forecast_each
 from queries.forecast.forecast import (
     HORIZON_MONTHS,
     MAX_DAYS_AHEAD,
@@ -29,6 +28,7 @@ from queries.forecast.forecast import (
 )
 from queries.forecast.histories import collect_histories
 from queries.forecast.holdout import build_holdout
+from queries.forecast.score import forecast_each
 from tests.customer_samples import list_purchases, make_histories
 from tests.forecast_shop import (
     AS_OF,
@@ -100,17 +100,12 @@ class ShopForecast(ShopCase):
 
     def test_forecasts_of_customers_add_up_to_their_cohort(self) -> None:
         cohort_forecast = known_forecast()
-        until = ordinal(AS_OF)
-        purchases = cohort_forecast.fit.purchases
-        each = forecast_each(
-            purchases.model,
-            cohort_forecast.fit.spending,
-            list(purchases.customers.values()),
-            days=purchases.clock.days_between(until, until + 181),
-        )
+        each = forecast_each(cohort_forecast, 181)
         counts: dict[str, float] = defaultdict(float)
         values: dict[str, float] = defaultdict(float)
-        for user_id, (count, value) in zip(purchases.customers, each, strict=True):
+        for user_id, (count, value) in zip(
+            known_sources().histories.user_ids, each, strict=True
+        ):
             cohort = known_sources().name_month(user_id)
             counts[cohort] += count
             values[cohort] += value * cohort_forecast.kept_share

@@ -33,7 +33,6 @@ class ForecastScore(unittest.TestCase):
         sources = known_sources()
         return score_forecast(
             known_forecast(),
-            sources.histories,
             sources.truths,
             365,
             is_by_quarter=is_by_quarter,
@@ -264,4 +263,4 @@ class WrongGroundTruth(ShopCase):
         last = max(sources.histories.user_ids)
         truths = {user: truth for user, truth in sources.truths.items() if user != last}
         with self.assertRaisesRegex(DataError, f"user {last} is missing"):
-            score_forecast(known_forecast(), sources.histories, truths, 365)
+            score_forecast(known_forecast(), truths, 365)

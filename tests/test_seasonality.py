@@ -13,8 +13,9 @@ from unittest import mock
 
 from queries.forecast import fitting
 from queries.forecast.bg_nbd_expectations import expect_purchases
-from queries.forecast.fitting import PurchaseFit, fit_models
-from queries.forecast.histories import PurchaseHistories, describe_customers
+from queries.forecast.fitting import PurchaseFit, fit_purchase_model
+from queries.forecast.histories import PurchaseHistories
+from queries.forecast.observed_customers import count_histories, observe_customers
 from queries.forecast.seasonality import (
     MAX_CHANGE,
     MAX_ROUNDS,
@@ -68,7 +69,8 @@ def simulate_histories(seed: int, count: int, clock: SeasonalClock) -> PurchaseH
 
 def fit_until(histories: PurchaseHistories, clock: SeasonalClock) -> PurchaseFit:
     """Return the fit to all days of *clock*."""
-    return fit_models(histories, clock.last, clock.last).purchases
+    counted = count_histories(observe_customers(histories, clock.last))
+    return fit_purchase_model(counted, clock.last)
 
 
 @cache
@@ -161,31 +163,6 @@ class Clock(unittest.TestCase):
             found = clock.days_between(day(f"{year}-01-30"), day(f"{year}-03-02"))
             self.assertEqual(found, expected)
             self.assertEqual(clock.last, day(f"{year}-12-31"))
-
-    def test_repeat_purchase_is_at_least_one_day_after_the_first(self) -> None:
-        first = day("2024-07-01")
-        clock = build_clock((0.1,) * 12, first, first + 30)
-        histories = make_histories(
-            {1: [(first, 1), (first + 1, 100)], 2: [(first + 30, 1)]}
-        )
-        self.assertEqual(
-            describe_customers(histories, first + 2, clock), {1: (1, 1, 1, 100.0)}
-        )
-        self.assertEqual(
-            describe_customers(histories, first + 30, clock)[2], (0, 0, 0, 0.0)
-        )
-
-    def test_recency_is_never_larger_than_age(self) -> None:
-        first = day("2024-01-01")
-        rng = random.Random(5)  # noqa: S311
-        factors = [rng.uniform(0.2, 3.0) for _ in range(12)]
-        clock = build_clock(factors, first, first + 400)
-        for _ in range(300):
-            days = sorted(rng.sample(range(first, first + 400), 3))
-            (one,) = describe_customers(
-                make_histories({1: zip(days, [5, 6, 7], strict=True)}), days[-1], clock
-            ).values()
-            self.assertTrue(0 < one.recency_days <= one.age_days)
 
 
 class MonthlyExpectations(unittest.TestCase):

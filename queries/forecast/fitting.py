@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from typing import NamedTuple
 
 from queries.forecast.bg_nbd import PurchaseModel, fit_purchases
-from queries.forecast.clv import Customer
 from queries.forecast.gamma_gamma import SpendingModel, fit_spending
-from queries.forecast.histories import PurchaseHistories, describe_customers
+from queries.forecast.observed_customers import (
+    CountedHistories,
+    ObservedCustomers,
+    count_by_summary,
+    describe_groups,
+)
 from queries.forecast.seasonality import (
     MAX_CHANGE,
     MAX_ROUNDS,
@@ -27,14 +30,13 @@ MIN_COHORTS = 2
 
 
 class PurchaseFit(NamedTuple):
-    """The purchase model, with the customers and the clock that it was fitted with.
+    """The purchase model, and the clock that it was fitted with.
 
-    *customers* are by user id.  *seasonal_factors* are those of *clock*, for January,
-    February, ...; None where none can be measured and the clock counts calendar days.
+    *seasonal_factors* are those of *clock*, for January, February, ...; None where none can
+    be measured and the clock counts calendar days.
     """
 
     model: PurchaseModel
-    customers: dict[int, Customer]
     clock: SeasonalClock
     seasonal_factors: list[float] | None
 
@@ -46,26 +48,33 @@ class ModelFit(NamedTuple):
     spending: SpendingModel
 
 
-def fit_models(histories: PurchaseHistories, until: int, last: int) -> ModelFit:
-    """Fit both models to the purchases up to the day *until*.
+def fit_purchase_model(histories: CountedHistories, last: int) -> PurchaseFit:
+    """Fit the purchase model, with seasonal factors where they can be measured.
 
     The clock reaches to the day *last*.  Raise `DataError` where the data do not support a
     model.
     """
-    starts = Counter(day for day in histories.first_days if day <= until)
-    require_cohorts(starts, until)
-    purchases = fit_with_clock(histories, until, build_clock(NO_SEASONS, min(starts), last))
-    if has_measurable_seasons(starts, until):
-        purchases = fit_with_seasons(purchases, histories, starts, until)
-    spending = fit_spending(
+    starts = histories.starts
+    require_cohorts(starts, histories.until)
+    fit = fit_with_clock(histories, build_clock(NO_SEASONS, min(starts), last))
+    if has_measurable_seasons(starts, histories.until):
+        return fit_with_seasons(fit, histories)
+    return fit
+
+
+def fit_spending_model(customers: ObservedCustomers) -> SpendingModel:
+    """Fit the spending model to the customers who paid for a repeat purchase.
+
+    Raise `DataError` where the data do not support a model.
+    """
+    return fit_spending(
         (
-            (customer.frequency, customer.mean_value)
-            for customer in purchases.customers.values()
-            if customer.frequency and customer.mean_value > 0
+            (frequency, spent / frequency)
+            for frequency, spent in zip(customers.frequencies, customers.spent, strict=True)
+            if spent > 0
         ),
         money_unit="cents",
     )
-    return ModelFit(purchases, spending)
 
 
 def require_cohorts(starts: Mapping[int, int], until: int) -> None:
@@ -85,26 +94,17 @@ def require_cohorts(starts: Mapping[int, int], until: int) -> None:
         )
 
 
-def fit_with_seasons(
-    first_fit: PurchaseFit,
-    histories: PurchaseHistories,
-    starts: Mapping[int, int],
-    until: int,
-) -> PurchaseFit:
-    """Return *first_fit* with seasonal factors: both are fitted in turn.
-
-    *starts* counts customers by the day of their first purchase.
-    """
-    repeats = Counter(day for day in histories.days if day <= until)
-    repeats.subtract(starts)
+def fit_with_seasons(first_fit: PurchaseFit, histories: CountedHistories) -> PurchaseFit:
+    """Return *first_fit* with seasonal factors: both are fitted in turn."""
+    starts = histories.starts
     fit, factors = first_fit, list(NO_SEASONS)
     for _ in range(MAX_ROUNDS):
         old_factors = factors
         factors = measure_seasonal_factors(
-            fit.model, fit.clock, old_factors, starts, repeats, until
+            fit.model, fit.clock, old_factors, starts, histories.repeats, histories.until
         )
         clock = build_clock(factors, fit.clock.first, fit.clock.last)
-        fit = fit_with_clock(histories, until, clock)._replace(seasonal_factors=factors)
+        fit = fit_with_clock(histories, clock)._replace(seasonal_factors=factors)
         if _largest_change(old_factors, factors) <= MAX_CHANGE:
             break
     return fit
@@ -114,10 +114,7 @@ def _largest_change(old: list[float], new: list[float]) -> float:
     return max(abs(after / before - 1) for before, after in zip(old, new, strict=True))
 
 
-def fit_with_clock(
-    histories: PurchaseHistories, until: int, clock: SeasonalClock
-) -> PurchaseFit:
-    """Fit the purchase model to the purchases up to *until*, in the days of *clock*."""
-    customers = describe_customers(histories, until, clock)
-    model = fit_purchases(Counter(each.summary for each in customers.values()))
-    return PurchaseFit(model, customers, clock, None)
+def fit_with_clock(histories: CountedHistories, clock: SeasonalClock) -> PurchaseFit:
+    """Fit the purchase model in the days of *clock*."""
+    customers = describe_groups(histories, clock)
+    return PurchaseFit(fit_purchases(count_by_summary(customers)), clock, None)

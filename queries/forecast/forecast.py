@@ -9,22 +9,35 @@ because they have no model of their own.
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from queries.forecast.bg_nbd import PurchaseModel
 from queries.forecast.clv import (
     INTERVAL_LEVEL,
-    Customer,
     GroupForecast,
-    forecast_groups,
+    estimate_forecast,
 )
-from queries.forecast.fitting import ModelFit, fit_models
+from queries.forecast.fitting import ModelFit, fit_purchase_model, fit_spending_model
+from queries.forecast.forecast_sums import (
+    SimilarCustomers,
+    add_sums,
+    count_members,
+    sum_forecasts,
+)
 from queries.forecast.gamma_gamma import SpendingModel
 from queries.forecast.histories import PurchaseHistories, name_cohort, parse_day
 from queries.forecast.holdout import build_holdout
 from queries.forecast.newton import FittedModel
+from queries.forecast.observed_customers import (
+    CountedHistories,
+    ObservedCustomers,
+    count_histories,
+    describe_groups,
+    observe_customers,
+)
+from queries.forecast.seasonality import SeasonalClock
 from utils.helpers import DataError
 from utils.months import first_day, month_number
 from utils.ratios import quotient
@@ -38,16 +51,14 @@ MAX_DAYS_AHEAD = 366
 # of later months may still be refunded.
 REFUND_MONTHS = 2
 
-# The group of all customers; no cohort has this name.
-_ALL = ""
-
 
 class CohortForecast(NamedTuple):
-    """The forecast as in the JSON, with the models and the kept share behind it."""
+    """The forecast as in the JSON, with all that it was computed from."""
 
     document: dict[str, Any]
     fit: ModelFit
     kept_share: float
+    customers: ObservedCustomers
 
 
 def forecast_cohorts(
@@ -65,15 +76,14 @@ def forecast_cohorts(
     if not as_of:
         raise DataError("There are no orders to forecast from, expected some. Load orders.")
     until = parse_day(as_of)
-    fit = fit_models(histories, until, until + MAX_DAYS_AHEAD)
+    customers = observe_customers(histories, until)
+    counted = count_histories(customers)
+    fit = ModelFit(
+        fit_purchase_model(counted, until + MAX_DAYS_AHEAD), fit_spending_model(customers)
+    )
     kept_share = compute_kept_share(histories, refunds, as_of)
-    groups: dict[str, list[Customer]] = {_ALL: []}
-    first_days = dict(zip(histories.user_ids, histories.first_days, strict=True))
-    for user_id, customer in fit.purchases.customers.items():
-        cohort = name_cohort(first_days[user_id], is_by_quarter=is_by_quarter)
-        groups[_ALL].append(customer)
-        groups.setdefault(cohort, []).append(customer)
-    horizons = forecast_horizons(fit, groups, as_of, kept_share)
+    groups = group_by_cohort(counted, fit.purchases.clock, is_by_quarter=is_by_quarter)
+    total, *cohorts = forecast_groups(fit, list(groups.values()), as_of, kept_share)
     factors = fit.purchases.seasonal_factors
     document = {
         "is_forecast": True,
@@ -83,38 +93,60 @@ def forecast_cohorts(
         "spending_model": describe_spending_model(fit.spending),
         "seasonal_factors": [round(factor, 3) for factor in factors] if factors else None,
         "kept_share": round(kept_share, 4),
-        "total": horizons[_ALL],
+        "total": total,
         "cohorts": [
-            {"cohort": name, "cohort_size": len(groups[name]), "horizons": horizons[name]}
-            for name in sorted(groups)
-            if name != _ALL
+            {"cohort": name, "cohort_size": count_members(members), "horizons": horizons}
+            for (name, members), horizons in zip(groups.items(), cohorts, strict=True)
         ],
         "holdout": build_holdout(histories, until),
     }
-    return CohortForecast(document, fit, kept_share)
+    return CohortForecast(document, fit, kept_share, customers)
 
 
-def forecast_horizons(
+def group_by_cohort(
+    histories: CountedHistories, clock: SeasonalClock, *, is_by_quarter: bool
+) -> dict[str, list[SimilarCustomers]]:
+    """Return the customers of each cohort, by name, in days of *clock*."""
+    cohorts: dict[str, list[SimilarCustomers]] = {}
+    # Groups are sorted by their first day, and so are the names.
+    for group, described in zip(
+        histories.groups, describe_groups(histories, clock), strict=True
+    ):
+        name = name_cohort(group.first_day, is_by_quarter=is_by_quarter)
+        cohorts.setdefault(name, []).append(described)
+    return cohorts
+
+
+def forecast_groups(
     fit: ModelFit,
-    groups: Mapping[str, list[Customer]],
+    groups: Sequence[Sequence[SimilarCustomers]],
     as_of: str,
     kept_share: float,
-) -> dict[str, list[dict[str, Any]]]:
-    """Return the forecasts of each of *groups*, one for each of `HORIZON_MONTHS`."""
+) -> list[list[dict[str, Any]]]:
+    """Return the forecasts of all *groups* together and of each of them.
+
+    Each is one for each of `HORIZON_MONTHS`.
+    """
     until = parse_day(as_of)
-    horizons: dict[str, list[dict[str, Any]]] = {name: [] for name in groups}
-    for months in HORIZON_MONTHS:
-        days = count_days_ahead(as_of, months)
-        forecasts = forecast_groups(
-            fit.purchases.model,
-            fit.spending,
-            groups,
-            days=fit.purchases.clock.days_between(until, until + days),
-        )
-        for name, forecast in forecasts.items():
-            horizon = {"months": months, "days": days}
-            horizons[name].append(horizon | describe_forecast(forecast, kept_share))
-    return horizons
+    days = [count_days_ahead(as_of, months) for months in HORIZON_MONTHS]
+    clock_days = [fit.purchases.clock.days_between(until, until + each) for each in days]
+    sums = [
+        sum_forecasts(fit.purchases.model, fit.spending, customers, clock_days)
+        for customers in groups
+    ]
+    total = [add_sums(by_group) for by_group in zip(*sums, strict=True)]
+    return [
+        [
+            {"months": horizon_months, "days": horizon_days}
+            | describe_forecast(
+                estimate_forecast(fit.purchases.model, fit.spending, of_horizon), kept_share
+            )
+            for horizon_months, horizon_days, of_horizon in zip(
+                HORIZON_MONTHS, days, of_group, strict=True
+            )
+        ]
+        for of_group in [total, *sums]
+    ]
 
 
 def count_days_ahead(as_of: str, months: int) -> int:

@@ -27,6 +27,18 @@ from utils.formats import count_noun
 from utils.helpers import DataError
 
 
+class ValueFactors(NamedTuple):
+    """What the means of a purchase's value Z are proportional to, given the history.
+
+    With the rate gamma + x mean of the distribution of nu: E[p / nu] is *value* times the
+    rate; E[(p / nu)^2] and E[Z^2] are the others times its square.
+    """
+
+    value: float
+    squared_rate: float
+    squared_purchase: float
+
+
 @dataclass(frozen=True)
 class SpendingModel(FittedModel):
     """Gamma-Gamma: its parameters p, q and gamma, of which gamma is in *money_unit*.
@@ -40,28 +52,26 @@ class SpendingModel(FittedModel):
     money_unit: str
     frequency_correlation: float
 
-    def expected_value(self, frequency: int, mean_value: float) -> float:
+    def expected_value(self, frequency: int, spent: float) -> float:
         """Return the expected value of the customer's next purchase (note 025).
 
-        That is E[p / nu], where nu given the history is Gamma(q + p x, gamma + x mean).
+        That is E[p / nu], where nu given the history is Gamma(q + p x, gamma + x mean);
+        *spent* is x mean.
         """
-        p, q, gamma = self.parameters
-        shape = q + p * frequency
-        return p * (gamma + frequency * mean_value) / (shape - 1)
+        return self.value_factors(frequency).value * (self.parameters[2] + spent)
 
-    def expected_squares(self, frequency: int, mean_value: float) -> tuple[float, float]:
-        """Return E[(p / nu)^2] and E[Z^2] = E[p (p + 1) / nu^2] of a purchase Z.
+    def value_factors(self, frequency: int) -> ValueFactors:
+        """Return the factors of the means of a customer's next purchase.
 
-        From the distribution of nu that `expected_value` uses.  Both are infinite where
-        its shape is 2 or less: Z then has no finite variance.
+        Those of squares are infinite where the shape of the distribution of nu is 2 or
+        less: the value of a purchase then has no finite variance.
         """
-        p, q, gamma = self.parameters
+        p, q, _ = self.parameters
         shape = q + p * frequency
-        if shape <= 2:
-            return math.inf, math.inf
-        rate = gamma + frequency * mean_value
-        inverse_square = rate * rate / ((shape - 1) * (shape - 2))
-        return p * p * inverse_square, p * (p + 1) * inverse_square
+        inverse_square = 1 / ((shape - 1) * (shape - 2)) if shape > 2 else math.inf
+        return ValueFactors(
+            p / (shape - 1), p * p * inverse_square, p * (p + 1) * inverse_square
+        )
 
 
 def fit_spending(values: Iterable[tuple[int, float]], *, money_unit: str) -> SpendingModel:

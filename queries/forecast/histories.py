@@ -1,4 +1,4 @@
-"""Purchase histories of customers, from rows of the query to the input of the models.
+"""Purchase histories of customers, from rows of the query.
 
 They are columns, not objects: 430,000 users have 800,000 purchases.
 """
@@ -6,16 +6,13 @@ They are columns, not objects: 430,000 users have 800,000 purchases.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import cache
 from heapq import merge
-from itertools import count, pairwise, repeat
+from itertools import count, repeat
 from typing import NamedTuple
 
-from queries.forecast.clv import Customer
-from queries.forecast.seasonality import SeasonalClock
 from utils.months import quarter_text
 
 
@@ -95,32 +92,3 @@ def name_cohort(first_day: int, *, is_by_quarter: bool) -> str:
     """Return the month or the quarter of a first purchase, as in the query's cells."""
     day = date.fromordinal(first_day).isoformat()
     return quarter_text(day) if is_by_quarter else day[:7]
-
-
-def describe_customers(
-    histories: PurchaseHistories, until: int, clock: SeasonalClock
-) -> dict[int, Customer]:
-    """Return each user who has bought by the day *until*, as the models need them.
-
-    Recency and age are whole days of *clock*.  A repeat purchase counts as at least one
-    day after the first, even where the clock rounds the time between them to zero.
-    """
-    customers = {}
-    _, _, days, cents = histories
-    for user_id, (start, end) in zip(
-        histories.user_ids, pairwise(histories.starts), strict=True
-    ):
-        first = days[start]
-        if first > until:
-            continue
-        last = bisect_right(days, until, start, end) - 1
-        repeats = last - start
-        recency = clock.days_between(first, days[last])
-        recency = max(recency, 1) if repeats else 0
-        customers[user_id] = Customer(
-            frequency=repeats,
-            recency_days=recency,
-            age_days=max(clock.days_between(first, until), recency),
-            mean_value=sum(cents[start + 1 : last + 1]) / repeats if repeats else 0.0,
-        )
-    return customers

@@ -9,9 +9,14 @@ from datetime import date
 from itertools import pairwise
 from typing import Any
 
-from queries.forecast.clv import Estimate, forecast_groups
-from queries.forecast.fitting import fit_models
+from queries.forecast.clv import Estimate, forecast_group
+from queries.forecast.fitting import fit_purchase_model, fit_spending_model
 from queries.forecast.histories import PurchaseHistories
+from queries.forecast.observed_customers import (
+    count_histories,
+    describe_groups,
+    observe_customers,
+)
 from queries.forecast.seasonality import MIN_DAYS, has_measurable_seasons
 from utils.helpers import DataError
 
@@ -32,21 +37,23 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
     days = count_holdout_days(Counter(histories.first_days), until)
     split = until - days
     try:
-        fit = fit_models(histories, split, until)
+        observed = observe_customers(histories, split)
+        counted = count_histories(observed)
+        purchases = fit_purchase_model(counted, until)
+        spending = fit_spending_model(observed)
     except DataError as error:
         return {"refused": str(error)}
-    customers = fit.purchases.customers
-    forecast = forecast_groups(
-        fit.purchases.model,
-        fit.spending,
-        {_ALL: list(customers.values())},
-        days=fit.purchases.clock.days_between(split, until),
-    )[_ALL]
+    forecast = forecast_group(
+        purchases.model,
+        spending,
+        describe_groups(counted, purchases.clock),
+        days=purchases.clock.days_between(split, until),
+    )
     actual = list_later_cents(histories, split, until)
     return {
         "fitted_until": date.fromordinal(split).isoformat(),
         "days": days,
-        "customer_count": len(customers),
+        "customer_count": forecast.customer_count,
         "purchases": compare_with_actual(forecast.purchases, len(actual)),
         "value_cents": compare_with_actual(forecast.value, sum(actual)),
     }

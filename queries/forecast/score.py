@@ -10,9 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from queries.forecast.clv import forecast_each
+from queries.forecast.bg_nbd_expectations import expect_purchases
 from queries.forecast.forecast import MAX_DAYS_AHEAD, CohortForecast
-from queries.forecast.histories import PurchaseHistories, name_cohort, parse_day
+from queries.forecast.histories import name_cohort
+from queries.forecast.observed_customers import list_summaries
 from utils.contract import MANIFEST_NAME
 from utils.database import Provenance
 from utils.formats import shorten_value
@@ -142,20 +143,16 @@ def _parse_integer(cell: Any) -> Any:
 
 def score_forecast(
     forecast: CohortForecast,
-    histories: PurchaseHistories,
     truths: Mapping[int, Truth],
     days: int,
     *,
     is_by_quarter: bool = False,
 ) -> dict[str, Any]:
     """Return how the *forecast* of *days* compares with *truths*, by user id."""
-    customers = forecast.fit.purchases.customers
-    missing = [user_id for user_id in customers if user_id not in truths]
+    missing = [user_id for user_id in forecast.customers.user_ids if user_id not in truths]
     if missing:
         raise DataError(f"{USERS_NAME}: user {missing[0]} is missing from it. {_MAKE}")
-    scored = _score_customers(
-        forecast, histories, truths, days, is_by_quarter=is_by_quarter
-    )
+    scored = _score_customers(forecast, truths, days, is_by_quarter=is_by_quarter)
     cohorts: dict[str, list[ScoredCustomer]] = {}
     for customer in scored:
         cohorts.setdefault(customer.cohort, []).append(customer)
@@ -177,28 +174,41 @@ def score_forecast(
 
 def _score_customers(
     forecast: CohortForecast,
-    histories: PurchaseHistories,
     truths: Mapping[int, Truth],
     days: int,
     *,
     is_by_quarter: bool,
 ) -> list[ScoredCustomer]:
-    purchases = forecast.fit.purchases
-    until = parse_day(forecast.document["from"])
-    first_days = dict(zip(histories.user_ids, histories.first_days, strict=True))
-    estimates = forecast_each(
-        purchases.model,
-        forecast.fit.spending,
-        list(purchases.customers.values()),
-        days=purchases.clock.days_between(until, until + days),
-    )
+    customers = forecast.customers
     return [
         ScoredCustomer(
-            name_cohort(first_days[user_id], is_by_quarter=is_by_quarter),
+            name_cohort(first_day, is_by_quarter=is_by_quarter),
             value * forecast.kept_share,
             truths[user_id],
         )
-        for user_id, (_, value) in zip(purchases.customers, estimates, strict=True)
+        for user_id, first_day, (_, value) in zip(
+            customers.user_ids,
+            customers.first_days,
+            forecast_each(forecast, days),
+            strict=True,
+        )
+    ]
+
+
+def forecast_each(forecast: CohortForecast, days: int) -> list[tuple[float, float]]:
+    """Return each customer's expected purchases in *days*, and their value."""
+    customers, (purchases, spending) = forecast.customers, forecast.fit
+    until = customers.until
+    counts = expect_purchases(
+        purchases.model.parameters,
+        list_summaries(customers, purchases.clock),
+        purchases.clock.days_between(until, until + days),
+    )
+    return [
+        (count, count * spending.expected_value(frequency, spent))
+        for count, frequency, spent in zip(
+            counts, customers.frequencies, customers.spent, strict=True
+        )
     ]
 
 
