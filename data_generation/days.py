@@ -87,19 +87,26 @@ def divide_days(shop: Shop, part: Part, workers: int) -> PartDays:
     own = cut_days(calendar, counts, all_days, part.total)[part.number - 1]
     lead_in = max(own.first - LIFECYCLE_DAYS, 0)
     user_count = sum(counts[: own.stop])
-    workers = max(1, min(workers, user_count // USERS_PER_WORKER))
-    pieces = 1
-    if workers > 1:
-        pieces = min(PIECES_PER_WORKER * workers, user_count // USERS_PER_PIECE)
+    workers = choose_workers(workers, user_count)
     earlier, lead_in_days, own_days = (
-        [
-            span
-            for span in cut_days(calendar, counts, days, pieces)
-            if span.first < span.stop
-        ]
+        cut_pieces(shop, days, workers)
         for days in (Span(0, lead_in), Span(lead_in, own.first), own)
     )
     return PartDays(earlier, lead_in_days, own_days, user_count, workers)
+
+
+def choose_workers(workers: int, user_count: int) -> int:
+    """Return how many of *workers* save time for so many users."""
+    return max(1, min(workers, user_count // USERS_PER_WORKER))
+
+
+def cut_pieces(shop: Shop, days: Span, workers: int) -> list[Span]:
+    """Return *days* in pieces for *workers*; a single worker needs no more than one."""
+    most = PIECES_PER_WORKER * workers if workers > 1 else 1
+    user_count = shop.first_ids[days.stop] - 1
+    pieces = max(1, min(most, user_count // USERS_PER_PIECE))
+    spans = cut_days(shop.calendar, shop.signup_counts, days, pieces)
+    return [span for span in spans if span.first < span.stop]
 
 
 class Work(NamedTuple):

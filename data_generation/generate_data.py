@@ -102,7 +102,7 @@ def generate_shop(
         if part.number == 1:
             for table in chosen:
                 files[table.name].write_header(table.column_names)
-        with _without_garbage_collection():
+        with without_garbage_collection():
             _fill_files(plan, files, part, workers, on_progress, out_dir)
         entries = {name: file.describe() for name, file in files.items()}
         document = describe_package(plan, contract, entries)
@@ -113,7 +113,7 @@ def generate_shop(
 
 
 @contextmanager
-def _without_garbage_collection() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Free memory by reference counts alone: the run makes many lists and no cycles."""
     was_on = gc.isenabled()
     gc.disable()

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal, localcontext
 from functools import cache
-from itertools import accumulate, count
+from itertools import accumulate, chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_generation.datapackage import FileEntry, describe_origin, describe_resource
-from data_generation.generate_data import TableFile, generate_shop
+from data_generation.days import WorkEstimate, choose_workers, cut_pieces
+from data_generation.generate_data import TableFile, without_garbage_collection
 from data_generation.model import baskets, customers, lifecycle, orders, seasons
 from data_generation.model.catalog import (
     CATEGORIES,
@@ -27,11 +28,19 @@ from data_generation.model.catalog import (
     Product,
 )
 from data_generation.model.distributions import PRECISION, UNIT, UNIT_BITS
-from data_generation.plan import Plan
-from data_generation.spans import Shop, build_shop
+from data_generation.plan import Plan, Span
+from data_generation.spans import (
+    Shop,
+    SignupFiles,
+    build_shop,
+    plan_days,
+    read_traits,
+    sign_up_span,
+)
 from utils.atomic_files import open_atomically, open_scratch_folder
 from utils.contract import MANIFEST_NAME
 from utils.helpers import render_json
+from utils.processes import run_tasks
 
 FOLDER = "truth"
 
@@ -62,6 +71,10 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
     "curves": (("curve", "string"), ("position", "string"), ("value", "number")),
 }
 
+# Orders and rows are made in the pieces of so many workers, even by a single one, so that
+# not all of them are in memory together.
+PIECE_WORKERS = 4
+
 # The net value of orders is measured for bands of spending levels, half a doubling each.  A
 # band with fewer orders than this uses the figure of all orders.
 YIELD_LEVELS = 8
@@ -82,6 +95,11 @@ class NextYear(NamedTuple):
     orders: array[int]
     values: array[int]
     yields: list[int]
+
+    def select(self, shop: Shop, span: Span) -> NextYear:
+        """Return the part of the users who sign up on the days of *span*."""
+        start, stop = shop.first_ids[span.first] - 1, shop.first_ids[span.stop] - 1
+        return NextYear(self.orders[start:stop], self.values[start:stop], self.yields)
 
 
 def write_truth(
@@ -109,9 +127,14 @@ def write_truth(
         shop = build_shop(plan)
         tables["products"].write_rows(list_product_truth(shop.products))
         tables["curves"].write_rows(list_curves())
-        traits = _collect_traits(shop)
-        next_year = _simulate_next_year(plan, folder, traits, workers, on_progress)
-        for rows in list_user_truth(shop, next_year):
+        workers = choose_workers(workers, shop.first_ids[-1])
+        with open_scratch_folder(folder) as scratch, without_garbage_collection():
+            next_year = _realise_next_year(plan, scratch, workers, on_progress)
+        tasks = (
+            (plan, span, next_year.select(shop, span))
+            for span in cut_pieces(shop, Span(0, len(shop.calendar.days)), PIECE_WORKERS)
+        )
+        for rows in run_tasks(_list_user_truth, list(tasks), workers):
             tables["users"].write_rows(rows)
         written = [table.describe() for table in tables.values()]
         manifest.write(render_json(_describe(plan, written)).encode("utf-8"))
@@ -152,26 +175,22 @@ class HiddenUser(NamedTuple):
     has_bought: bool
 
 
-def _collect_traits(shop: Shop) -> array[int]:
-    """Return the traits of all users of *shop*, by id less 1."""
-    schedule = customers.PurchaseSchedule()
-    for day, user_count in enumerate(shop.signup_counts):
-        customers.sign_up_day(
-            shop.streams, shop.calendar, day, shop.first_ids[day], user_count, 0, schedule
-        )
-        schedule.departures.clear()
-    return schedule.traits
+def _list_user_truth(plan: Plan, span: Span, next_year: NextYear) -> list[str]:
+    """Return the rows of users.csv for the days of *span*.
 
-
-def list_user_truth(shop: Shop, next_year: NextYear) -> Iterator[list[str]]:
-    """Yield the rows of users.csv, day by day."""
+    *next_year* has the users who sign up in *span* only.
+    """
+    shop = build_shop(plan)
     calendar = shop.calendar
     end = calendar.start + timedelta(days=len(calendar.days) + HORIZON_DAYS - 1)
     horizon = seasons.plan_calendar(calendar.days[-1] + timedelta(days=1), end).ticks[-1]
-    for day in range(len(shop.signup_counts)):
-        yield [
-            _format_user(shop, next_year, horizon, user) for user in _find_users(shop, day)
-        ]
+    users = chain.from_iterable(_find_users(shop, day) for day in range(*span))
+    return [
+        _format_user(shop, next_year.yields, horizon, user, order_count, value)
+        for user, order_count, value in zip(
+            users, next_year.orders, next_year.values, strict=True
+        )
+    ]
 
 
 def _find_users(shop: Shop, day: int) -> Iterator[HiddenUser]:
@@ -197,8 +216,18 @@ def _find_users(shop: Shop, day: int) -> Iterator[HiddenUser]:
         yield HiddenUser(user_id, rate, dropout, trait, departure, user_id in buyers)
 
 
-def _format_user(shop: Shop, next_year: NextYear, horizon: int, user: HiddenUser) -> str:
-    """Return the row of *user*; *horizon* is the length of the next year in ticks."""
+def _format_user(
+    shop: Shop,
+    yields: Sequence[int],
+    horizon: int,
+    user: HiddenUser,
+    order_count: int,
+    value_cents: int,
+) -> str:
+    """Return the row of *user*, who places *order_count* orders in the next year.
+
+    *value_cents* is their value, *horizon* the length of the next year in ticks.
+    """
     tables = customers.build_customer_tables()
     # The mean gap in ticks: gaps have 65,536 as their mean, see `customers.CustomerTables`.
     mean_gap = 16 * tables.inverse_rates[user.rate]
@@ -211,7 +240,7 @@ def _format_user(shop: Shop, next_year: NextYear, horizon: int, user: HiddenUser
         expected = expect_orders(mean_gap, dropout, horizon)
     elif is_alive:
         expected = expect_first_orders(mean_gap, dropout, horizon)
-    value = expected * budget * next_year.yields[level // YIELD_LEVELS] // 10**6
+    value = expected * budget * yields[level // YIELD_LEVELS] // 10**6
     left_at = ""
     if user.departure > 0:
         left_at = shop.calendar.format_timestamp(shop.calendar.second_at(user.departure))
@@ -220,7 +249,7 @@ def _format_user(shop: Shop, next_year: NextYear, horizon: int, user: HiddenUser
         f"{format_fraction(7 * seasons.DAY_TICKS, mean_gap, 9)},"
         f"{format_fraction(dropout, 65536, 6)},{budget},{left_at},{int(is_alive)},"
         f"{format_fraction(expected, UNIT, 4)},{value >> UNIT_BITS},"
-        f"{next_year.orders[user.user_id - 1]},{next_year.values[user.user_id - 1]}\n"
+        f"{order_count},{value_cents}\n"
     )
 
 
@@ -300,56 +329,95 @@ def format_fraction(part: int, whole: int, digits: int) -> str:
 # ---- The next year ----------------------------------------------------------------------
 
 
-def _simulate_next_year(
+def _realise_next_year(
     plan: Plan,
-    folder: Path,
-    traits: array[int],
+    scratch: Path,
     workers: int,
     on_progress: Callable[[int, int], None] | None,
 ) -> NextYear:
     """Return what the users do after the window, from the same shop with a longer window.
 
-    The longer window ends when the last order's goods may have been returned.
+    The longer window ends when the last order's goods may have been returned, but only the
+    orders of the next year are made.
     """
     days = HORIZON_DAYS + lifecycle.LIFECYCLE_DAYS
     longer = plan._replace(until=plan.until + timedelta(days=days))
-    with open_scratch_folder(folder) as scratch:
-        generate_shop(
-            longer,
-            scratch,
-            tables=("orders", "payments"),
-            workers=workers,
-            on_progress=on_progress,
-        )
-        return _read_next_year(scratch, plan.until, traits)
-
-
-def _read_next_year(folder: Path, until: date, traits: array[int]) -> NextYear:
-    """Return the next year after *until*, from the orders and payments in *folder*."""
-    user_count = len(traits)
+    shop = build_shop(longer)
+    first_day = (plan.until - plan.start).days + 1
+    year = Span(first_day, first_day + HORIZON_DAYS)
+    estimate = WorkEstimate(shop.first_ids[year.stop] - 1, on_progress)
+    signup_files = _sign_up_users(longer, year.stop, scratch, workers, estimate)
+    estimate.order_count = sum(
+        files.count_orders(year.stop) - files.count_orders(year.first)
+        for files in signup_files
+    )
+    user_count = shop.first_ids[first_day] - 1
     counts, values = array("q", [0]) * user_count, array("q", [0]) * user_count
-    first, last = f"{until}T24", f"{until + timedelta(days=HORIZON_DAYS)}T24"
-    placed: dict[int, tuple[int, int, int]] = {}
-    for line in _read_lines(folder / "orders.csv"):
-        order, user, ordered_at, status, subtotal, discount, _, _, total = line.split(",")
-        if first < ordered_at < last and int(user) <= user_count:
-            counts[int(user) - 1] += 1
-            if status not in ("pending", "cancelled"):
-                goods = int(subtotal) - int(discount)
-                placed[int(order)] = int(user) - 1, goods, int(total)
-                values[int(user) - 1] += goods
-    for line in _read_lines(folder / "payments.csv"):
-        _, order, kind, _, _, amount, _ = line.split(",")
-        if kind == "refund" and int(order) in placed:
-            user_index, goods, total_cents = placed[int(order)]
-            values[user_index] -= int(amount) * goods // total_cents
+    tasks = [(longer, span, signup_files) for span in cut_pieces(shop, year, PIECE_WORKERS)]
+    for buyers, net_values in run_tasks(_realise_orders, tasks, workers):
+        for user, value in zip(buyers, net_values, strict=True):
+            # Not of the users who sign up in the next year.
+            if user <= user_count:
+                counts[user - 1] += 1
+                values[user - 1] += value
+        estimate.add(0, len(buyers), len(buyers))
+    traits = read_traits(signup_files)[1 : user_count + 1]
     return NextYear(counts, values, _find_yields(traits, counts, values))
 
 
-def _read_lines(path: Path) -> Iterator[str]:
-    with open(path, encoding="ascii", newline="\n") as file:
-        next(file)
-        yield from file
+def _sign_up_users(
+    plan: Plan, last_day: int, scratch: Path, workers: int, estimate: WorkEstimate
+) -> list[SignupFiles]:
+    """Make the users who sign up before *last_day*, and their purchases before it."""
+    shop = build_shop(plan)
+    spans = cut_pieces(shop, Span(0, last_day), workers)
+    tasks = [
+        (_ignore_rows, _ignore_progress, plan, span, last_day, scratch, False)
+        for span in spans
+    ]
+    all_files = []
+    for span, files in zip(spans, run_tasks(sign_up_span, tasks, workers), strict=True):
+        estimate.add(shop.first_ids[span.stop] - shop.first_ids[span.first], 0, 0)
+        all_files.append(files)
+    return all_files
+
+
+def _ignore_rows(_table: str, _rows: Sequence[str]) -> None:
+    """Write nothing."""
+
+
+def _ignore_progress(_users: int, _orders: int, _rows: int) -> None:
+    """Report nothing: the process that has the estimate does."""
+
+
+def _realise_orders(
+    plan: Plan, span: Span, signup_files: Sequence[SignupFiles]
+) -> tuple[array[int], array[int]]:
+    """Return the user and the net value in cents of each order of *span*.
+
+    An order that is not paid, or is cancelled, has no value.
+    """
+    shop = build_shop(plan)
+    builder = orders.OrderBuilder(shop.streams, shop.calendar, orders.Ids())
+    users, values = array("q"), array("q")
+    # By order: the cents of goods and of all, for the refunds.
+    placed: list[tuple[int, int]] = []
+    for day, blocks in plan_days(shop, span, signup_files):
+        for rows in builder.make_day(day, blocks, *shop.assortment.select_day(day)):
+            for row in rows.orders:
+                _, user, _, status, subtotal, discount, _, _, total = row.split(",")
+                is_valid = status not in ("pending", "cancelled")
+                goods = int(subtotal) - int(discount) if is_valid else 0
+                users.append(int(user))
+                values.append(goods)
+                placed.append((goods, int(total)))
+    for payments in builder.payments_by_day.values():
+        for text in payments.texts:
+            _, order, kind, _, _, amount, _ = text.split(",")
+            if kind == "refund":
+                goods, total_cents = placed[int(order) - 1]
+                values[int(order) - 1] -= int(amount) * goods // total_cents
+    return users, values
 
 
 def _find_yields(
