@@ -234,8 +234,11 @@ def add_sum(
 def list_cohort_queries(setup: Setup, shop: Shop) -> Measures:
     """Return the cohort query without its script, and DuckDB with the same SQL."""
     python = setup.environment / "bin" / "python"
-    query = partial(run_process, query_command(shop.folder), shop.folder)
-    measures: Measures = {Job(COHORT_QUERY, shop.users, 1): query}
+    measures: Measures = {}
+    for workers in setup.workers:
+        command = query_command(shop.folder, workers)
+        job = Job(COHORT_QUERY, shop.users, workers)
+        measures[job] = partial(run_process, command, shop.folder)
     for threads in sorted({1, setup.all_cores}):
         command = duckdb_command(shop.folder, python, threads)
         job = Job(COHORT_QUERY, shop.users, threads, DUCKDB)
@@ -271,11 +274,11 @@ def list_path_targets(setup: Setup, usages: Usages, users: int) -> list[Target]:
 
 
 def compare_query(setup: Setup, usages: Usages, users: int, bound: float) -> Target:
-    """Return the target for the cohort query, compared with DuckDB on all cores."""
+    """Return the target for the cohort query beside DuckDB, both on all cores."""
     return compare_jobs(
         f"{COHORT_QUERY}, {users:,} users ÷ DuckDB from CSV",
         usages,
-        Job(COHORT_QUERY, users, 1),
+        Job(COHORT_QUERY, users, setup.all_cores),
         Job(COHORT_QUERY, users, setup.all_cores, DUCKDB),
         bound,
     )

@@ -6,7 +6,9 @@
 Complete processes are measured, from start to exit.  A round runs each once,
 in a rotated order; the ratios are taken within a round.  One round before is not counted.
 
-`cohort query` runs queries/join_query.sql on the loaded database with Python's sqlite3;
+`cohort query` runs queries/join_query.sql on the loaded database with Python's sqlite3, for
+parts of the customers in as many processes as there are processors (cohort_query.py), and
+in one process.
 `run_query.py` is the complete script: the query, the values of each customer, the
 reconciliation, the hash of the database and both files; with --forecast also the models.
 DuckDB reads the five CSV files with the columns and types of db/schema.sql, and runs the
@@ -45,6 +47,7 @@ from benchmarks.peers import default_environment, prepare_environment  # noqa: E
 from utils.processes import count_processors  # noqa: E402
 
 QUERY = ROOT / "queries" / "join_query.sql"
+QUERY_IN_PARTS = ROOT / "benchmarks" / "cohort_query.py"
 OURS = "cohort query"
 PEER = "DuckDB from CSV"
 
@@ -97,16 +100,20 @@ def list_commands(folder: Path, python: Path) -> list[Command]:
         str(folder),
     ]
     return [
-        Command(OURS, query_command(folder)),
+        Command(OURS, query_command(folder, count_processors())),
+        Command(f"{OURS}, one process", query_command(folder, 1)),
         Command("run_query.py", script),
         Command("run_query.py --forecast", [*script, "--forecast"]),
         Command(PEER, duckdb_command(folder, python, count_processors())),
     ]
 
 
-def query_command(folder: Path) -> list[str]:
+def query_command(folder: Path, workers: int) -> list[str]:
     """Return the command that runs the cohort query on the database in *folder*."""
-    return [sys.executable, "-c", ON_SQLITE, str(folder / "shop.db"), str(QUERY)]
+    database = str(folder / "shop.db")
+    if workers == 1:
+        return [sys.executable, "-c", ON_SQLITE, database, str(QUERY)]
+    return [sys.executable, str(QUERY_IN_PARTS), database, str(workers)]
 
 
 def duckdb_command(folder: Path, python: Path, threads: int) -> list[str]:
