@@ -24,6 +24,7 @@ from unittest import mock
 import generate_data
 import ingest
 import run_query
+from utils.processes import count_processors
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -136,6 +137,12 @@ def skip_on_windows(reason: str) -> None:
     """Skip the running test on Windows."""
     if os.name == "nt":
         skip(reason)
+
+
+def skip_without_processes() -> None:
+    """Skip the running test where no process can be started."""
+    if count_processors() == 1 and not hasattr(os, "fork"):
+        skip("needs several processes")
 
 
 def skip_or_fail(test: unittest.TestCase, reason: str) -> NoReturn:

@@ -7,9 +7,9 @@ import os
 import signal
 import unittest
 
-from tests.support import skip
+from tests.support import skip_without_processes
 from utils.helpers import DataError
-from utils.processes import count_processors, run_tasks
+from utils.processes import run_tasks
 
 
 def describe_process(text: str) -> tuple[str, int]:
@@ -34,8 +34,7 @@ class Tasks(unittest.TestCase):
 
     def setUp(self) -> None:
         """Skip where there are no processes."""
-        if count_processors() == 1 and not hasattr(os, "fork"):
-            skip("needs several processes")
+        skip_without_processes()
         self.addCleanup(self.assertEqual, multiprocessing.active_children(), [])
 
     def test_results_have_the_order_of_the_tasks(self) -> None:

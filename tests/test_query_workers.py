@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -16,16 +15,10 @@ from queries.query_file import QUERY_PATH, read_cohort_query
 from queries.sql_text import replace_select
 from tests.query_cases import GRAINS, SEGMENTS, QueryCase
 from tests.shop import TANGLED_DAYS, Row, create_tangled_shop
-from tests.support import ROOT, skip
-from utils.processes import count_processors, run_tasks
+from tests.support import ROOT, skip_without_processes
+from utils.processes import run_tasks
 
 BOUNDS_SQL = f"SELECT * FROM {PART_CTE}"
-
-
-def skip_without_processes() -> None:
-    """Skip where no process can be started."""
-    if count_processors() == 1 and not hasattr(os, "fork"):
-        skip("needs several processes")
 
 
 class WorkersCase(QueryCase):
