@@ -271,8 +271,8 @@ function formatValue(column, value, formats) {
 	return formats.count(value);
 }
 
-function countNoun(count, noun) {
-	return `${count} ${noun}${count === 1 ? "" : "s"}`;
+function countNoun(count, noun, format = String) {
+	return `${format(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 function formatInterval(low, high, format) {
@@ -746,7 +746,7 @@ function renderHours(section, rows, formats) {
 		paint: (svg, width) => drawHours(svg, width, counts, formats),
 		describe: ([hour, day]) =>
 			`${formats.weekday(day)}, ${hour}:00 to ${hour + 1}:00:` +
-			` ${formats.count(counts[day][hour])} orders`,
+			` ${countNoun(counts[day][hour], "order", formats.count)}`,
 	});
 	const table = counts.map((row, weekday) => ({
 		weekday,
@@ -836,10 +836,11 @@ function firstCurvePlace({ cohorts, average, lines, forecasts }, chosen) {
 function describeCurve({ cohorts, average, lines, forecasts }, [month, n], { count, date, money }) {
 	const mean = average[month]
 		? `weighted average ${money(average[month][CUMULATIVE_NET])}` +
-			` of ${count(average[month].cohort_count)} cohorts`
+			` of ${countNoun(average[month].cohort_count, "cohort", count)}`
 		: "too few cohorts for an average";
 	if (n >= cohorts.length) return `After month ${month}: ${mean}`;
-	const words = `Cohort ${date(cohorts[n].cohort)} (${count(cohorts[n].cohort_size)} customers)`;
+	const size = countNoun(cohorts[n].cohort_size, "customer", count);
+	const words = `Cohort ${date(cohorts[n].cohort)} (${size})`;
 	const next = forecasts[n].find(([later], step) => step && later >= month);
 	if (month in lines[n] || !next) {
 		return `${words} after month ${month}: ${money(lines[n][month])}; ${mean}`;

@@ -276,6 +276,8 @@ test("one thing is singular, and none or several are plural", () => {
 	assert.equal(page.countNoun(1, "cohort"), "1 cohort");
 	assert.equal(page.countNoun(0, "cohort"), "0 cohorts");
 	assert.equal(page.countNoun(2, "cohort"), "2 cohorts");
+	assert.equal(page.countNoun(1, "order", plain.count), "1 order");
+	assert.equal(page.countNoun(1200, "order", plain.count), "1,200 orders");
 });
 
 // Returns a view of cohorts with so many complete months each, with or without a forecast.
