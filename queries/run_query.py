@@ -35,6 +35,7 @@ from utils.database import find_currency
 from utils.engines.process import Engine
 from utils.formats import count_minor_digits
 from utils.helpers import DataError
+from utils.processes import LostWorkerError
 
 SCHEMA_VERSION = "2.1"
 DEFAULTS = Options()
@@ -126,7 +127,7 @@ def compute_result(
     require_default_orders(options, truth_dir)
     data = read_database(database, query, truth_dir, worker_count=worker_count)
     try:
-        return build_result(query, data)
+        return build_result(query, data, worker_count=worker_count)
     except ReconciliationError:
         require_valid_rows(database)
         raise
@@ -144,8 +145,13 @@ def require_default_orders(options: Options, truth_dir: Path | None) -> None:
 # ---- From data to the document -----------------------------------------------------------
 
 
-def build_result(query: CohortQuery, data: QueryData) -> QueryResult:
-    """Return the result of *query*; raise `ReconciliationError` if the default is wrong."""
+def build_result(
+    query: CohortQuery, data: QueryData, *, worker_count: int = 1
+) -> QueryResult:
+    """Return the result of *query*; raise `ReconciliationError` if the default is wrong.
+
+    At most *worker_count* processes compute the forecast.
+    """
     options = query.options
     cells, segment_cells = arrange_cells(
         read_cells(data.rows, query.path),
@@ -171,7 +177,9 @@ def build_result(query: CohortQuery, data: QueryData) -> QueryResult:
         ]
     score = None
     if options.has_forecast:
-        document["forecast"], score = build_forecast(query, data, cells)
+        document["forecast"], score = build_forecast(
+            query, data, cells, worker_count=worker_count
+        )
     rows = build_rows(
         segment_cells if options.by else cells,
         data.rows.columns,
@@ -218,7 +226,7 @@ def summarize(
 
 
 def build_forecast(
-    query: CohortQuery, data: QueryData, cells: Sequence[Cell]
+    query: CohortQuery, data: QueryData, cells: Sequence[Cell], *, worker_count: int
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the forecast, or the reason why there is none, and its score."""
     is_by_quarter = query.options.grain == "quarter"
@@ -228,7 +236,10 @@ def build_forecast(
             data.totals.refunds,
             data.as_of or "",
             is_by_quarter=is_by_quarter,
+            worker_count=worker_count,
         )
+    except LostWorkerError:
+        raise
     except DataError as error:
         return {"is_forecast": True, "refused": str(error)}, None
     add_cumulative_values(forecast.document, cells)

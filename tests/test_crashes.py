@@ -37,6 +37,7 @@ import run_query
 from db.loading import second_process
 from db.loading.swap import lock_database, lock_target, require_replaceable
 from queries.customer_values import collect_values
+from tests.forecast_shop import known_shop
 from tests.support import (
     IN_CI,
     ROOT,
@@ -825,6 +826,89 @@ class QueryWorkers(CrashCase):
                     hash_folder(self.out_dir), (self.old_results, self.new_results)
                 )
         self.assertEqual(hash_folder(self.out_dir), self.new_results)
+
+
+class ForecastProcessesEnd(CrashCase):
+    """However a forecast by several processes ends, its files are the old or the new."""
+
+    def setUp(self) -> None:
+        """Put old results into the folder."""
+        super().setUp()
+        self.out_dir = self.folder / "out"
+        self.out_dir.mkdir()
+        for name in ("query_result.csv", "query_result.json"):
+            (self.out_dir / name).write_bytes(b"old")
+        self.old_results = hash_folder(self.out_dir)
+
+    def run_workers(self, act: Callable[[], object], *names: str) -> Ending:
+        """Forecast in two workers, one of which calls *act* instead of one of *names*."""
+        # Made here, not in the process of the run.
+        database = known_shop() / "shop.db"
+
+        def prepare() -> None:
+            os.setpgid(0, 0)
+            signal.alarm(60)
+            mock.patch("queries.forecast.forecast.PURCHASES_PER_WORKER", 1).start()
+            for name in names:
+                mock.patch(f"queries.forecast.{name}", lambda *_, **__: act()).start()
+
+        arguments = ["--database", str(database), "--out-dir", str(self.out_dir)]
+        return self.run_apart(
+            prepare, run_query.main, [*arguments, "--workers", "2", "--forecast"]
+        )
+
+    def test_killed_worker_is_reported_and_not_a_refusal(self) -> None:
+        def refuse(*_: object) -> None:
+            raise DataError("no holdout")
+
+        for name in (
+            "fitting.fit_with_clock",
+            "fitting.fit_spending",
+            "holdout.count_holdout_days",
+            "forecast_sums._sum_horizon",
+        ):
+            # Without a holdout, the last one is called for the cohorts only.
+            with (
+                self.subTest(name),
+                mock.patch("queries.forecast.holdout.fit_purchase_model", refuse),
+            ):
+                ending = self.run_workers(partial(send, signal.SIGKILL), name)
+                self.assertEqual(ending.status, 1)
+                self.assertRegex(
+                    ending.stderr,
+                    r"\Arun_query: error: a worker process was ended by the system, [^\n]+"
+                    r" Use fewer --workers.\n\Z",
+                )
+                self.assertEqual(hash_folder(self.out_dir), self.old_results)
+
+    def test_killed_run_leaves_no_worker_and_the_old_files(self) -> None:
+        survived = self.folder / "survived"
+
+        def kill_parent() -> None:
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(30)
+            survived.touch()
+
+        for name in ("fitting.fit_with_clock", "holdout.count_holdout_days"):
+            with self.subTest(name):
+                # `run_apart` returns when all processes have closed the stream of errors.
+                ending = self.run_workers(kill_parent, name)
+                self.assertEqual(ending, Ending(-signal.SIGKILL, ""))
+                self.assertFalse(survived.exists())
+                self.assertEqual(hash_folder(self.out_dir), self.old_results)
+
+    def test_signal_to_all_processes_ends_them_with_one_line(self) -> None:
+        def send_to_all(number: int) -> None:
+            os.killpg(0, number)
+            time.sleep(30)
+
+        for sent, expected in list_signal_endings("run_query"):
+            with self.subTest(sent.name):
+                ending = self.run_workers(
+                    partial(send_to_all, sent), "fitting.fit_with_clock"
+                )
+                self.assertEqual(ending, expected)
+                self.assertEqual(hash_folder(self.out_dir), self.old_results)
 
 
 class RefusedSystemCall(CrashCase):

@@ -34,6 +34,10 @@ def count_processors() -> int:
     return os.cpu_count() or 1
 
 
+class LostWorkerError(DataError):
+    """The system ended a worker process."""
+
+
 class _Worker:
     """A worker process with a pipe and counts of its own.
 
@@ -169,7 +173,7 @@ def run_tasks(
     """Yield what *function* returns for each of *tasks*, its arguments, in their order.
 
     At most *worker_count* processes run them; a single one is this process.  Raise
-    `DataError` if the system ends a worker.
+    `LostWorkerError` if the system ends a worker.
     """
     process_count = min(worker_count, len(tasks))
     if process_count < 2:
@@ -185,14 +189,14 @@ def run_tasks(
 
 @contextmanager
 def explain_lost_worker() -> Iterator[None]:
-    """Turn the loss of a worker in the block into a `DataError` with the next step."""
+    """Turn the loss of a worker in the block into a `LostWorkerError`."""
     # Imported here because WebAssembly does not have it.
     from concurrent.futures import BrokenExecutor
 
     try:
         yield
     except BrokenExecutor as error:
-        raise DataError(
+        raise LostWorkerError(
             "a worker process was ended by the system, perhaps because memory ran out."
             " Use fewer --workers."
         ) from error
