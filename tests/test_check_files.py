@@ -194,24 +194,36 @@ class InvalidCheckFile(ReportCase):
 class InvalidTrendFile(ReportCase):
     """A trend whose result a report cannot contain is named with the cell at fault."""
 
+    def setUp(self) -> None:
+        """Make the shop, and a folder of trends; no check runs."""
+        super().setUp()
+        self.make_shop()
+        self.trends = self.folder / "trends"
+        shutil.copytree(TRENDS_DIR, self.trends)
+        (self.folder / "checks").mkdir()
+        for module, name, path in (
+            (checks_module, "CHECKS_DIR", self.folder / "checks"),
+            (report_module, "TRENDS_DIR", self.trends),
+        ):
+            patched = mock.patch.object(module, name, path)
+            patched.start()
+            self.addCleanup(patched.stop)
+
     def report_with(self, select: str | None, *, name: str = "mine") -> Result:
         """Report on a shop whose trend *name* is *select*, or missing if that is None."""
-        trends = self.folder / "trends"
-        shutil.rmtree(trends, ignore_errors=True)
-        shutil.copytree(TRENDS_DIR, trends)
-        path = trends / f"{name}.sql"
-        if select is None:
-            path.unlink()
-        else:
+        path = self.trends / f"{name}.sql"
+        kept = path.read_bytes() if path.exists() else None
+        path.unlink(missing_ok=True)
+        if select is not None:
             path.write_text(f"-- Title: Mine\n{select};", encoding="utf-8")
-        with (
-            mock.patch.object(checks_module, "TRENDS_DIR", trends),
-            mock.patch.object(report_module, "TRENDS_DIR", trends),
-        ):
-            return call(
-                ingest.main,
-                *("--report", "--out-dir", self.folder, "--database", self.make_shop()),
-            )
+        result = call(
+            ingest.main,
+            *("--report", "--out-dir", self.folder, "--database", self.database),
+        )
+        path.unlink(missing_ok=True)
+        if kept is not None:
+            path.write_bytes(kept)
+        return result
 
     def test_cell_of_another_type_is_named_with_its_row(self) -> None:
         for select, words in (

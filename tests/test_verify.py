@@ -860,7 +860,6 @@ class AddedColumns(VerifyCase):
             (folders[name] / "values_newsletter.sql").write_text(text, encoding="utf-8")
         with (
             mock.patch.object(checks_module, "CHECKS_DIR", folders["checks"]),
-            mock.patch.object(checks_module, "TRENDS_DIR", folders["trends"]),
             mock.patch.object(report_module, "TRENDS_DIR", folders["trends"]),
         ):
             self.assertEqual(self.report("--strict").status, 0)
