@@ -203,7 +203,6 @@ def run_query(args: argparse.Namespace) -> None:
 def query_source(args: argparse.Namespace, options: Options) -> QueryOutcome:
     """Run the query on the database, or by another engine; write the results."""
     from queries.run_query import query_database, query_files
-    from utils.engines.process import open_engine
     from utils.processes import count_processors
 
     truth_dir = args.truth_dir or PROJECT_ROOT / "truth" if args.score else None
@@ -216,6 +215,8 @@ def query_source(args: argparse.Namespace, options: Options) -> QueryOutcome:
             out_dir=args.out_dir,
             worker_count=args.workers or count_processors(),
         )
+    from utils.engines.process import open_engine
+
     return query_files(
         open_engine(args.engine, args.spark_arg),
         args.data_dir or PROJECT_ROOT,

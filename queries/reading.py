@@ -5,13 +5,12 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from queries.cohort_cells import QueryRows
 from queries.customer_parts import PartData, add_parts, has_damaged_text, split_query
 from queries.customer_values import MeasuredSpreads, ValueArrays, collect_values
 from queries.forecast.histories import PurchaseHistories, collect_histories
-from queries.forecast.score import GroundTruth, read_truth
 from queries.options import Options, require_options
 from queries.query_file import CUSTOMERS_CTE, CohortQuery
 from queries.reconciliation import Totals, sum_tables
@@ -32,6 +31,9 @@ from utils.database import (
 )
 from utils.helpers import DataError
 from utils.months import YEARS, is_outside_years
+
+if TYPE_CHECKING:
+    from queries.forecast.score import GroundTruth
 
 _FOLDER = Path(__file__).resolve().parent
 VALUES_PATH = _FOLDER / "customer_values.sql"
@@ -101,7 +103,11 @@ def read_database(
             data_as_of = find_as_of(provenance)
             require_options(connection, options, data_as_of or "")
             as_of = options.as_of or data_as_of
-            truth = read_truth(truth_dir, provenance, as_of or "") if truth_dir else None
+            truth = None
+            if truth_dir:
+                from queries.forecast.score import read_truth
+
+                truth = read_truth(truth_dir, provenance, as_of or "")
             totals = next(results)
             require_events_by_as_of(provenance, totals, database)
             require_years(as_of, totals, database)

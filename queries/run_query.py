@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from queries.cohort_cells import (
     Cell,
@@ -17,9 +17,6 @@ from queries.cohort_cells import (
 )
 from queries.cohorts import summarize_cells
 from queries.customer_values import measure_spreads
-from queries.engine_reading import read_engine
-from queries.forecast.forecast import add_cumulative_values, forecast_cohorts
-from queries.forecast.score import score_forecast
 from queries.options import Options
 from queries.output import write_result
 from queries.query_file import CohortQuery, name_file, read_cohort_query
@@ -32,10 +29,13 @@ from queries.reading import (
 )
 from queries.reconciliation import find_differences, reconcile
 from utils.database import find_currency
-from utils.engines.process import Engine
 from utils.formats import count_minor_digits
 from utils.helpers import DataError
 from utils.processes import LostWorkerError
+
+# Few runs use an engine or a forecast, and their imports take as long as all the others.
+if TYPE_CHECKING:
+    from utils.engines.process import Engine
 
 SCHEMA_VERSION = "2.1"
 DEFAULTS = Options()
@@ -102,6 +102,8 @@ def query_files(
     out_dir: Path | None = None,
 ) -> QueryOutcome:
     """Run the query by *engine* on the files in *data_dir*; else as `query_database`."""
+    from queries.engine_reading import read_engine
+
     query = read_cohort_query(query_path, options)
     require_default_orders(options, truth_dir)
     data = read_engine(engine, data_dir, query, truth_dir)
@@ -229,6 +231,9 @@ def build_forecast(
     query: CohortQuery, data: QueryData, cells: Sequence[Cell], *, worker_count: int
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the forecast, or the reason why there is none, and its score."""
+    from queries.forecast.forecast import add_cumulative_values, forecast_cohorts
+    from queries.forecast.score import score_forecast
+
     is_by_quarter = query.options.grain == "quarter"
     try:
         forecast = forecast_cohorts(

@@ -10,7 +10,6 @@ from typing import Any
 
 from queries.cohort_cells import Cell
 from queries.customer_values import CLV_MONTHS
-from queries.forecast.forecast import HORIZON_MONTHS
 from utils.formats import (
     count_noun,
     format_amount,
@@ -249,14 +248,15 @@ def _render_forecast(document: Mapping[str, Any], width: int) -> list[str]:
 
 def _render_forecast_table(forecast: Mapping[str, Any], currency: str | None) -> list[str]:
     """Return the forecast per customer of the latest cohorts, one line each."""
-    rows = [["cohort", "size", *(f"{months} months" for months in HORIZON_MONTHS)]]
+    headings = [f"{horizon['months']} months" for horizon in forecast["total"]]
+    rows = [["cohort", "size", *headings]]
     for cohort in forecast["cohorts"][-_MAX_ROWS:]:
         values = [
             format_money(horizon["net_per_customer_cents"], currency)
             for horizon in cohort["horizons"]
         ]
         rows.append([cohort["cohort"], f"{cohort['cohort_size']:,}", *values])
-    widths = (8, 9, *(13 for _ in HORIZON_MONTHS))
+    widths = (8, 9, *(13 for _ in headings))
     return ["FORECAST net per customer", *_align_columns(rows, widths)]
 
 

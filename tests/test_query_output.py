@@ -436,7 +436,9 @@ class Script(QueryCase):
     def test_database_is_opened_once_even_with_the_ground_truth(self) -> None:
         with (
             mock.patch("queries.reading.open_database", wraps=open_database) as opened,
-            mock.patch("queries.reading.read_truth", return_value=GroundTruth(365, {})),
+            mock.patch(
+                "queries.forecast.score.read_truth", return_value=GroundTruth(365, {})
+            ),
         ):
             query.compute_result(self.database, truth_dir=self.folder)
         self.assertEqual(opened.call_count, 1)
