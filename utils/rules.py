@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from utils.contract import split_sql
@@ -85,11 +86,12 @@ class Rule(NamedTuple):
         return capitals[1].count("[") if capitals else 0
 
 
-def read_rules(statement: str) -> list[Rule]:
+@cache
+def read_rules(statement: str) -> tuple[Rule, ...]:
     r"""Return the named CHECKs of the CREATE TABLE *statement*, in order.
 
     >>> read_rules("CREATE TABLE t (a, CONSTRAINT a_is_one CHECK (a IN (1)) -- one\n)")
-    [Rule(name='a_is_one', expression='a IN (1)')]
+    (Rule(name='a_is_one', expression='a IN (1)'),)
     """
     parts = split_sql(statement)
     places = [at for at, part in enumerate(parts) if part != " "]
@@ -100,7 +102,7 @@ def read_rules(statement: str) -> list[Rule]:
         if (parts[first].upper(), parts[third].upper()) == ("CONSTRAINT", "CHECK"):
             name = parts[second].strip('"`[]')
             rules.append(Rule(name, _read_parentheses(parts, fourth)))
-    return rules
+    return tuple(rules)
 
 
 def _read_parentheses(parts: Sequence[str], start: int) -> str:

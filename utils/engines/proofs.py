@@ -117,7 +117,7 @@ def _count_invalid_cells(
     ]
 
 
-def list_rules(contract: Contract) -> list[tuple[Table, list[Rule]]]:
+def list_rules(contract: Contract) -> list[tuple[Table, Sequence[Rule]]]:
     """Return the CHECKs of each table of *contract*."""
     statements = {
         words[2]: statement
