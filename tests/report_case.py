@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from db.reporting.checks import BUILT_IN_CHECKS, CHECKS_DIR
-from db.reporting.report import Report, read_report, run_trends
+from db.reporting.report import Report, Row, read_report, run_trends
 from tests.shop import create_shop
 from tests.support import ShopCase
 from utils.database import find_as_of, read_provenance
@@ -33,11 +33,14 @@ class ReportCase(ShopCase):
         report: Report = json.loads(text)
         return report
 
-    def trend(self, name: str, **rows: Any) -> list[dict[str, Any]]:
-        """Return the rows of the trend *name* for a shop with *rows*."""
+    def trends(self, **rows: Any) -> dict[str, Row]:
+        """Return the trends of a shop with *rows*, without the rest of a report."""
         with closing(sqlite3.connect(self.make_shop(**rows))) as connection:
-            as_of = find_as_of(read_provenance(connection))
-            found: list[dict[str, Any]] = run_trends(connection, as_of)[name]["rows"]
+            return run_trends(connection, find_as_of(read_provenance(connection)))
+
+    def trend(self, name: str, **rows: Any) -> list[Row]:
+        """Return the rows of the trend *name* for a shop with *rows*."""
+        found: list[Row] = self.trends(**rows)[name]["rows"]
         return found
 
 

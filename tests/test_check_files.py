@@ -198,12 +198,12 @@ class InvalidTrendFile(ReportCase):
         """Make the shop, and a folder of trends; no check runs."""
         super().setUp()
         self.make_shop()
-        self.trends = self.folder / "trends"
-        shutil.copytree(TRENDS_DIR, self.trends)
+        self.trends_dir = self.folder / "trends"
+        shutil.copytree(TRENDS_DIR, self.trends_dir)
         (self.folder / "checks").mkdir()
         for module, name, path in (
             (checks_module, "CHECKS_DIR", self.folder / "checks"),
-            (report_module, "TRENDS_DIR", self.trends),
+            (report_module, "TRENDS_DIR", self.trends_dir),
         ):
             patched = mock.patch.object(module, name, path)
             patched.start()
@@ -211,7 +211,7 @@ class InvalidTrendFile(ReportCase):
 
     def report_with(self, select: str | None, *, name: str = "mine") -> Result:
         """Report on a shop whose trend *name* is *select*, or missing if that is None."""
-        path = self.trends / f"{name}.sql"
+        path = self.trends_dir / f"{name}.sql"
         kept = path.read_bytes() if path.exists() else None
         path.unlink(missing_ok=True)
         if select is not None:

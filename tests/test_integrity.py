@@ -179,7 +179,7 @@ class IntegrityQuestions(ShopCase):
     """Independent SQL queries find no wrong row, over several seeds."""
 
     def test_integrity_questions_find_no_wrong_row(self) -> None:
-        for seed in (1, 42, 2**64 - 1):
+        for seed in (1, 42, 2**64 - 1) if IN_CI else (1, 2**64 - 1):
             self.generate("--seed", seed, "--users", 400 if IN_CI else 100)
             self.assertEqual(self.ingest().status, 0)
             for name, sql in INTEGRITY_QUESTIONS.items():
