@@ -12,7 +12,7 @@ from queries.customer_parts import PartData, add_parts, has_damaged_text, split_
 from queries.customer_values import MeasuredSpreads, ValueArrays, collect_values
 from queries.forecast.histories import PurchaseHistories, collect_histories
 from queries.options import Options, require_options
-from queries.query_file import CUSTOMERS_CTE, CohortQuery
+from queries.query_file import CUSTOMERS_CTE, ORDERS_CTE, CohortQuery
 from queries.reconciliation import Totals, sum_tables
 from queries.sql_text import find_parts, replace_body, replace_select
 from utils.contract import PROVENANCE_TABLE
@@ -156,8 +156,15 @@ def hash_source(_connection: sqlite3.Connection, database: Path) -> dict[str, An
 
 def read_part(connection: sqlite3.Connection, query: CohortQuery) -> PartData:
     """Return the rows of *query* with what else is read of its customers."""
-    rows, values = run_cohort_query(connection, query)
-    return PartData(rows, values, read_histories(connection, query))
+    try:
+        if query.options.has_forecast and query.is_default:
+            # Cells and purchases are sums over the orders, whose lines are joined once.
+            text = materialize_cte(connection, query.text, ORDERS_CTE)
+            query = query._replace(text=text)
+        rows, values = run_cohort_query(connection, query)
+        return PartData(rows, values, read_histories(connection, query))
+    finally:
+        connection.execute(f"DROP TABLE IF EXISTS temp.stored_{ORDERS_CTE}")
 
 
 # ---- The query ---------------------------------------------------------------------------
