@@ -87,11 +87,13 @@ def add_far_day(
     if stated is None or latest is None or not is_date(latest):
         return list(loaded)
     months = month_number(stated) - month_number(latest)
+    if months <= FAR_MONTHS:
+        return list(loaded)
     is_warning = months > MISTYPED_MONTHS
     if manifest.is_generated:
         is_warning = _expects_sign_ups(connection, contract, stated, months)
-    if months <= FAR_MONTHS or (manifest.is_generated and not is_warning):
-        return list(loaded)
+        if not is_warning:
+            return list(loaded)
     name = next(
         f"{table.name}.csv"
         for table, column in list_event_columns(contract)
