@@ -21,12 +21,12 @@ from tests.support import (
     ShopCase,
     call,
     sample_shop,
-    skip,
     skip_on_windows,
+    skip_without_processes,
 )
 from utils.database import open_database, run_reads
 from utils.helpers import DataError
-from utils.processes import count_processors, run_tasks
+from utils.processes import run_tasks
 
 # Puts NULLs into a column that must not have one.
 WRITE_NULLS = """
@@ -281,8 +281,7 @@ class SeveralReads(DatabaseCase):
 
     def setUp(self) -> None:
         """Skip where no process can be started."""
-        if count_processors() == 1 and not hasattr(os, "fork"):
-            skip("needs several processes")
+        skip_without_processes()
         super().setUp()
 
     def run_reads(self, connection: sqlite3.Connection, workers: int) -> set[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import os
 import subprocess
 import sys
 import unittest
@@ -21,11 +20,10 @@ from data_generation.model.seasons import DAY_TICKS, plan_calendar
 from data_generation.model.streams import Streams
 from data_generation.plan import WHOLE, Part, Plan, Span, cut_days, find_plan_error
 from data_generation.spans import build_shop
-from tests.support import IN_CI, ROOT, ShopCase, skip
+from tests.support import IN_CI, ROOT, ShopCase, skip_without_processes
 from utils.contract import MANIFEST_NAME, read_contract
 from utils.helpers import DataError
 from utils.months import FIRST_YEAR, LAST_YEAR
-from utils.processes import count_processors
 
 TABLES = [table.name for table in read_contract().tables]
 
@@ -91,8 +89,7 @@ class SharedWork(SpanCase):
 
     def test_workers_that_are_started_by_spawn_give_the_same_files(self) -> None:
         alone = self.make()
-        if count_processors() == 1 and not hasattr(os, "fork"):
-            skip("needs several processes")
+        skip_without_processes()
         for method in multiprocessing.get_all_start_methods():
             with self.subTest(method):
                 subprocess.run(
