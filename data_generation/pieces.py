@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -158,20 +159,23 @@ def pay_piece(
     *all_kept* are those of the pieces whose orders can have such payments, in order.
     """
     texts = build_shop(plan).calendar.texts
-    for day in range(*span):
-        payments = DayPayments()
-        for kept in all_kept:
-            if day in kept.places:
-                _read_payments(kept.path, kept.places[day], payments)
-        write_payments(write, on_progress, payments, texts[day], first_id)
-        first_id += len(payments.texts)
+    with ExitStack() as stack:
+        files = [stack.enter_context(open(kept.path, "rb")) for kept in all_kept]
+        for day in range(*span):
+            payments = DayPayments()
+            for file, kept in zip(files, all_kept, strict=True):
+                if day in kept.places:
+                    _read_payments(file, kept.places[day], payments)
+            write_payments(write, on_progress, payments, texts[day], first_id)
+            first_id += len(payments.texts)
 
 
-def _read_payments(path: Path, place: tuple[int, int, int], payments: DayPayments) -> None:
-    """Append to *payments* those at *place* in the file at *path*."""
+def _read_payments(
+    file: IO[bytes], place: tuple[int, int, int], payments: DayPayments
+) -> None:
+    """Append to *payments* those at *place* in *file*."""
     start, count, size = place
     seconds = array("I")
-    with open(path, "rb") as file:
-        file.seek(start)
-        seconds.fromfile(file, count)
-        payments.extend(seconds, file.read(size).decode("ascii").split("\n"))
+    file.seek(start)
+    seconds.fromfile(file, count)
+    payments.extend(seconds, file.read(size).decode("ascii").split("\n"))

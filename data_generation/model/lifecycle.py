@@ -151,6 +151,12 @@ def final_statuses() -> list[str]:
 #     56-63    when a failed payment is tried again
 
 
+# Seconds by byte: from payment to the cancellation or the dispatch, then to the delivery.
+_CANCELLATION_DELAYS = [HOUR // 4 + (23 * HOUR // 4 * byte >> 8) for byte in range(256)]
+_SHIP_DELAYS = [6 * HOUR + (54 * HOUR * byte >> 8) for byte in range(256)]
+_TRANSIT_DELAYS = [20 * HOUR + (148 * HOUR * byte >> 8) for byte in range(256)]
+
+
 def list_payments(
     code: int, second: int, pay_delay: int, chance: int, total: int, last_share: int
 ) -> list[tuple[int, str]]:
@@ -195,7 +201,10 @@ def find_status(
         return PENDING_TEXT
     if code >> ENDING_SHIFT != DELIVERED and paid_at + ending_delay(code, chance) < end:
         return final
-    if code >> ENDING_SHIFT == CANCELLED or paid_at + _ship_delay(chance) >= end:
+    if (
+        code >> ENDING_SHIFT == CANCELLED
+        or paid_at + _SHIP_DELAYS[chance >> 16 & 255] >= end
+    ):
         return PAID_TEXT
     return DELIVERED_TEXT if paid_at + delivery_delay(chance) < end else SHIPPED_TEXT
 
@@ -212,9 +221,10 @@ def payment_delay(code: int, pay_delay: int, chance: int) -> int:
 def ending_delay(code: int, chance: int) -> int:
     """Return the seconds from payment to the cancellation or the return."""
     if code >> ENDING_SHIFT == CANCELLED:
-        return HOUR // 4 + (23 * HOUR // 4 * (chance >> 16 & 255) >> 8)
+        return _CANCELLATION_DELAYS[chance >> 16 & 255]
     return (
-        delivery_delay(chance)
+        _SHIP_DELAYS[chance >> 16 & 255]
+        + _TRANSIT_DELAYS[chance >> 24 & 255]
         + 3 * DAY_SECONDS
         + (25 * DAY_SECONDS * (chance >> 32 & 65535) >> 16)
     )
@@ -222,8 +232,4 @@ def ending_delay(code: int, chance: int) -> int:
 
 def delivery_delay(chance: int) -> int:
     """Return the seconds from payment to delivery."""
-    return _ship_delay(chance) + 20 * HOUR + (148 * HOUR * (chance >> 24 & 255) >> 8)
-
-
-def _ship_delay(chance: int) -> int:
-    return 6 * HOUR + (54 * HOUR * (chance >> 16 & 255) >> 8)
+    return _SHIP_DELAYS[chance >> 16 & 255] + _TRANSIT_DELAYS[chance >> 24 & 255]

@@ -245,6 +245,8 @@ class DayPayments:
     A text is the payment's row without its id and time.
     """
 
+    __slots__ = ("seconds", "texts")
+
     def __init__(self) -> None:
         self.seconds: list[int] = []
         self.texts: list[str] = []
@@ -469,7 +471,9 @@ class OrderBuilder:
                     day_payments = payments_by_day[paid_at // DAY_SECONDS]
                     day_payments.add(paid_at % DAY_SECONDS, f",{order}{text}")
                 continue
-            payments_by_day[paid_at // DAY_SECONDS].add(paid_at % DAY_SECONDS, text)
+            day_payments = payments_by_day[paid_at // DAY_SECONDS]
+            day_payments.seconds.append(paid_at % DAY_SECONDS)
+            day_payments.texts.append(text)
 
     def _list_orders(
         self,
