@@ -226,16 +226,12 @@ class PaymentPass:
             # A payment that is made in the part or later has no id yet.
             self._last_id -= kept.count(Span(days.own[0].first, kept.last_day + 1))
         elif "payments" in tables:
+            # The files of the others are removed while the worker begins.
+            all_kept = [kept for kept in self._all_kept if kept.last_day >= span.first]
             first_id = self._last_id + 1
-            self._last_id += sum(kept.count(span) for kept in self._all_kept)
-            self._futures.append(
-                (
-                    span,
-                    self._executor.submit(
-                        pay_piece, plan, span, list(self._all_kept), first_id
-                    ),
-                )
-            )
+            self._last_id += sum(kept.count(span) for kept in all_kept)
+            future = self._executor.submit(pay_piece, plan, span, all_kept, first_id)
+            self._futures.append((span, future))
             if len(self._futures) > self._work.days.workers:
                 self._finish_oldest()
 
