@@ -18,6 +18,7 @@ from typing import Any
 
 from utils.arguments import (
     CommandLineParser,
+    add_workers_option,
     complete_commands,
     complete_error,
     day_of_years,
@@ -162,6 +163,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write every fault to FILE, one JSON object a line",
     )
+    add_workers_option(parser)
     parser.add_argument(
         "--quiet", action="store_true", help="print only warnings and errors"
     )
@@ -228,6 +230,7 @@ def find_option_conflict(args: argparse.Namespace) -> str | None:
         "--verify": args.verify,
         "--database": args.database is not None,
         "--schema": args.schema is not None,
+        "--workers": args.workers is not None,
     }
     given = [name for name, is_given in sqlite_options.items() if is_given]
     return f"{given[0]} works with SQLite only; omit it, or --engine" if given else None
@@ -251,6 +254,7 @@ def run_ingest(args: argparse.Namespace) -> None:
             is_check=args.check,
             max_errors=MOST_FAULTS if args.max_errors is None else args.max_errors,
             errors_path=args.errors,
+            worker_count=args.workers or 2,
             on_progress=on_progress,
         )
     if not args.quiet:
@@ -305,8 +309,13 @@ def make_report(args: argparse.Namespace) -> dict[str, Any]:
     """Write the report with the engine that *args* name; return it."""
     if args.engine == "sqlite":
         from db.reporting.report import report_database
+        from utils.processes import count_processors
 
-        return report_database(args.database or DATABASE_PATH, args.out_dir)
+        return report_database(
+            args.database or DATABASE_PATH,
+            args.out_dir,
+            worker_count=args.workers or count_processors(),
+        )
     from db.reporting.engine_report import report_files
     from utils.engines.process import open_engine
 
@@ -341,13 +350,17 @@ def run_verification(args: argparse.Namespace) -> bool:
     from db.verify import verify_load, verify_report
     from queries.verify_result import verify_result
     from utils.contract import read_contract
+    from utils.processes import count_processors
 
     contract = read_contract(args.schema or SCHEMA_PATH)
     database = args.database or DATABASE_PATH
+    workers = args.workers or count_processors()
     verifications = chain(
-        verify_load(contract, args.data_dir or PROJECT_ROOT, database),
-        verify_report(database, args.out_dir),
-        verify_result(database, args.out_dir),
+        verify_load(
+            contract, args.data_dir or PROJECT_ROOT, database, worker_count=workers
+        ),
+        verify_report(database, args.out_dir, worker_count=workers),
+        verify_result(database, args.out_dir, worker_count=workers),
     )
     failed = count = 0
     for verification in verifications:

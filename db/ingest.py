@@ -83,6 +83,7 @@ class _Load(NamedTuple):
     manifest: Manifest
     target: Path
     is_check: bool
+    worker_count: int
     on_progress: OnProgress
 
 
@@ -103,6 +104,7 @@ def ingest_folder(
     is_check: bool = False,
     max_errors: int = MOST_FAULTS,
     errors_path: Path | None = None,
+    worker_count: int = 2,
     on_progress: OnProgress = lambda _rows, _per_mille: None,
 ) -> LoadResult:
     """Load the CSV files in *data_dir* into a new *database* under the rules of the schema.
@@ -111,7 +113,8 @@ def ingest_folder(
     Return the files as they were read.  Raise `DataError` for anything the user can fix
     (`InputFaults` lists the faults of the files themselves, *max_errors* of each kind); the
     *database* is then unchanged, as it always is if *is_check*.  All faults are written to
-    *errors_path* as JSON Lines; without a fault it becomes an empty file.
+    *errors_path* as JSON Lines; without a fault it becomes an empty file.  A second process
+    loads a part of large files, unless *worker_count* is 1.
     """
     contract = read_contract(schema_path)
     target = Path(os.path.realpath(database))
@@ -122,7 +125,16 @@ def ingest_folder(
     require_replaceable(target, contract)
     manifest = read_manifest(data_dir / MANIFEST_NAME)
     manifest = add_stated_facts(manifest, as_of=as_of, currency=currency)
-    load = _Load(contract, schema_path, data_dir, manifest, target, is_check, on_progress)
+    load = _Load(
+        contract,
+        schema_path,
+        data_dir,
+        manifest,
+        target,
+        is_check,
+        worker_count,
+        on_progress,
+    )
     with lock_target(target):
         loaded = _load_or_raise(load, max_errors, errors_path)
     states = {
@@ -251,7 +263,12 @@ def _build_database(load: _Load) -> list[LoadedFile]:
     on_read = _sum_progress(load)
     with (
         load_in_second_process(
-            contract, shard_tables, data_dir, shard, on_read
+            contract,
+            shard_tables,
+            data_dir,
+            shard,
+            on_read,
+            worker_count=load.worker_count,
         ) as await_shard,
         closing(open_new(partial)) as connection,
     ):

@@ -31,9 +31,11 @@ from utils.database import (
     find_schema_differences,
     find_temporary_folder,
     is_damage,
+    limit_workers,
     open_database,
     read_provenance,
     require_columns,
+    run_reads,
 )
 from utils.digest import dataset_digest, provenance_digest, table_digest
 from utils.formats import shorten_value
@@ -54,6 +56,9 @@ from utils.verification import (
     read_result,
 )
 
+# A process for so many bytes of the database, which it digests.
+BYTES_PER_WORKER = 16 << 20
+
 _REPORT = "Report again: python ingest.py --report"
 
 # The name of what concerns every file and its table.
@@ -71,22 +76,22 @@ class FileHash(NamedTuple):
 
 
 def verify_load(
-    contract: Contract, data_dir: Path, database: Path
+    contract: Contract, data_dir: Path, database: Path, *, worker_count: int = 1
 ) -> Iterator[Verification]:
     """Yield the verifications manifest → CSV → database of the files in *data_dir*.
 
-    A *database* that is damaged or not the loader's fails the verifications that need it.
-    Raise `DataError` if it cannot be read for another reason, or if there is no space to
-    compare.
+    At most *worker_count* processes hash files and digest tables.  A *database* that is
+    damaged or not the loader's fails the verifications that need it.  Raise `DataError` if
+    it cannot be read for another reason, or if there is no space to compare.
     """
     try:
-        yield from _verify_database(contract, data_dir, database)
+        yield from _verify_database(contract, data_dir, database, worker_count)
     except UnusableDatabase as error:
         yield Verification(_ALL_FILES, str(error))
 
 
 def _verify_database(
-    contract: Contract, data_dir: Path, database: Path
+    contract: Contract, data_dir: Path, database: Path, worker_count: int
 ) -> Iterator[Verification]:
     with open_database(database, allow_damage=True) as connection:
         provenance = read_provenance(connection)
@@ -97,17 +102,21 @@ def _verify_database(
             )
         loaded = find_loaded_contract(connection, contract, provenance)
         require_columns(connection, database, loaded)
-        hashes = {
-            table.name: _hash(data_dir / f"{table.name}.csv") for table in loaded.tables
-        }
+        # The tables first, because digesting one takes longer than hashing its file.
+        reads: list[tuple[Any, ...]] = [(_digest, table) for table in loaded.tables]
+        reads += [(_hash, data_dir / f"{table.name}.csv") for table in loaded.tables]
+        process_count = limit_workers(database, worker_count, BYTES_PER_WORKER)
+        with closing(run_reads(connection, database, reads, process_count)) as results:
+            digests = {table.name: next(results) for table in loaded.tables}
+            hashes = {table.name: next(results) for table in loaded.tables}
         yield from _verify_folder(data_dir, provenance, hashes)
         yield from _verify_manifest(data_dir, provenance, hashes)
         yield _verify_schema(connection, contract, loaded)
         for table in loaded.tables:
-            file = hashes[table.name]
+            file, digest = hashes[table.name], digests[table.name]
             try:
                 verification = _verify_table(
-                    connection, loaded, table, data_dir, provenance, file
+                    connection, loaded, table, data_dir, provenance, file, digest
                 )
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
@@ -118,7 +127,17 @@ def _verify_database(
         yield _verify_provenance(connection, loaded, provenance)
 
 
-def _hash(path: Path) -> FileHash:
+def _digest(connection: sqlite3.Connection, table: Table) -> str | sqlite3.DatabaseError:
+    """Return the digest of the rows of *table*, or the error that its damage causes."""
+    try:
+        return table_digest(connection, table)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return error
+
+
+def _hash(_connection: sqlite3.Connection, path: Path) -> FileHash:
     """Return the SHA-256 of the file *path*, or why it has none."""
     try:
         return FileHash(hash_file(path))
@@ -215,13 +234,15 @@ def _verify_table(
     data_dir: Path,
     provenance: Provenance,
     file: FileHash,
+    digest: str | sqlite3.DatabaseError,
 ) -> Verification:
-    """Return whether the rows of *table* are those of its *file*."""
+    """Return whether the rows of *table*, with this *digest*, are those of its *file*."""
     path = data_dir / f"{table.name}.csv"
     name = _name_load(table)
     if file.fault:
         return Verification(name, file.fault)
-    digest = table_digest(connection, table)
+    if isinstance(digest, sqlite3.DatabaseError):
+        raise digest
     recorded = provenance.get(path.name, {})
     is_file_recorded = file.sha256 == recorded.get("sha256")
     is_table_recorded = digest == provenance.get(table.name, {}).get("content_sha256")
@@ -336,18 +357,21 @@ def _verify_provenance(
     return Verification(name)
 
 
-def verify_report(database: Path, out_dir: Path | None = None) -> Iterator[Verification]:
+def verify_report(
+    database: Path, out_dir: Path | None = None, *, worker_count: int = 1
+) -> Iterator[Verification]:
     """Yield whether the report in *out_dir* is the one that *database* gives.
 
-    Without *out_dir* the report is in the project's root and where the page reads it.
-    What is made from `report.json` may come from the existing one or from the correct one,
-    so that one failed verification causes no other.
+    At most *worker_count* processes read the database.  Without *out_dir* the report is in
+    the project's root and where the page reads it.  What is made from `report.json` may
+    come from the existing one or from the correct one, so that one failed verification
+    causes no other.
     """
     folder = PROJECT_ROOT if out_dir is None else out_dir
     path = folder / "report.json"
     texts, pages = _read_made_from(path)
     try:
-        text = render_json(read_report(database))
+        text = render_json(read_report(database, worker_count=worker_count))
     except (DataError, OSError, sqlite3.Error) as error:
         yield Verification("database -> report.json", str(error))
     else:

@@ -24,6 +24,7 @@ from utils.database import (
     find_stated_day,
     find_temporary_folder,
     is_overflow,
+    limit_workers,
     open_database,
     read_provenance,
     require_types,
@@ -89,7 +90,7 @@ def read_database(
     """
     options = query.options
     with open_database(database, defers_check=True) as connection:
-        worker_count = limit_workers(database, worker_count)
+        worker_count = limit_workers(database, worker_count, BYTES_PER_WORKER)
         parts = split_query(query, worker_count)
         reads = [
             (require_sound_cells, database),
@@ -119,11 +120,6 @@ def read_database(
                 raise _explain_failure(error, database, query) from error
             source = next(results)
         return QueryData(provenance, as_of, totals, *data, truth, source)
-
-
-def limit_workers(database: Path, worker_count: int) -> int:
-    """Return how many processes, at most *worker_count*, are worth their start."""
-    return max(1, min(worker_count, database.stat().st_size // BYTES_PER_WORKER))
 
 
 def _explain_failure(error: Exception, database: Path, query: CohortQuery) -> DataError:

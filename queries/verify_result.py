@@ -16,18 +16,25 @@ _REMEDY = "Run the query again: python run_query.py"
 
 
 def verify_result(
-    database: Path, out_dir: Path | None = None, *, query_path: Path | None = None
+    database: Path,
+    out_dir: Path | None = None,
+    *,
+    query_path: Path | None = None,
+    worker_count: int = 1,
 ) -> Iterator[Verification]:
     """Yield the comparison of each result in *out_dir* with that of a new run.
 
     Without *out_dir* the results are in the project's root and, for the page, in its data
-    folder.  The new run uses the options in query_result.json.
+    folder.  The new run uses the options in query_result.json, and at most *worker_count*
+    processes.
     """
     folder = PROJECT_ROOT if out_dir is None else out_dir
     try:
         document = read_json(folder / JSON_NAME)
         options = read_options(document if isinstance(document, dict) else {})
-        result = compute_result(database, query_path=query_path, options=options)
+        result = compute_result(
+            database, query_path=query_path, options=options, worker_count=worker_count
+        )
     except (DataError, sqlite3.Error) as error:
         yield Verification("database -> query result", str(error))
         return

@@ -912,6 +912,99 @@ class ForecastProcessesEnd(CrashCase):
                 self.assertEqual(hash_folder(self.out_dir), self.old_results)
 
 
+class ReportWorkers(CrashCase):
+    """However a report of several processes ends, its files are the old ones or the new."""
+
+    def setUp(self) -> None:
+        """Write the report of one process; then put other files in their place."""
+        super().setUp()
+        self.out_dir = self.folder / "out"
+        self.line = ["--report", "--database", str(self.database)]
+        self.line += ["--out-dir", str(self.out_dir)]
+        self.assertEqual(call(ingest.main, *self.line, "--workers", 1).status, 0)
+        self.new_files = hash_folder(self.out_dir)
+        for path in self.out_dir.iterdir():
+            path.write_bytes(b"old")
+        self.old_files = hash_folder(self.out_dir)
+
+    def run_workers(
+        self, act: Callable[..., object], name: str, *, at_start: Callable[[], object] = int
+    ) -> Ending:
+        """Report in two workers, which call *act* instead of *name*."""
+
+        def prepare() -> None:
+            os.setpgid(0, 0)
+            signal.alarm(60)
+            mock.patch("db.reporting.report.BYTES_PER_WORKER", 1).start()
+            mock.patch(f"db.reporting.report.{name}", act).start()
+            at_start()
+
+        return self.run_apart(prepare, ingest.main, [*self.line, "--workers", "2"])
+
+    def test_killed_worker_is_reported_and_keeps_the_old_files(self) -> None:
+        for name in ("collect_findings", "execute_query"):
+            with self.subTest(name):
+                ending = self.run_workers(lambda *_: send(signal.SIGKILL), name)
+                self.assertEqual(ending.status, 1)
+                self.assertRegex(
+                    ending.stderr,
+                    r"\Aingest: error: a worker process was ended by the system, [^\n]+"
+                    r" Use fewer --workers.\n\Z",
+                )
+                self.assertEqual(hash_folder(self.out_dir), self.old_files)
+
+    def test_killed_run_leaves_no_worker_and_the_old_files(self) -> None:
+        survived = self.folder / "survived"
+
+        def kill_parent(*_arguments: object) -> None:
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(30)
+            survived.touch()
+
+        # `run_apart` returns when all processes have closed the stream of errors.
+        ending = self.run_workers(kill_parent, "collect_findings")
+        self.assertEqual(ending, Ending(-signal.SIGKILL, ""))
+        self.assertFalse(survived.exists())
+        self.assertEqual(hash_folder(self.out_dir), self.old_files)
+
+    def test_signal_ends_endless_statements_of_all_workers(self) -> None:
+        def never_end(connection: sqlite3.Connection, _query: object) -> None:
+            connection.execute(LongStatement.ENDLESS).fetchall()
+
+        def send_to_all(connection: sqlite3.Connection, query: object) -> None:
+            os.killpg(0, number)
+            never_end(connection, query)
+
+        for sent, expected in list_signal_endings("ingest"):
+            number = int(sent)
+            with self.subTest(sent.name):
+                alone = self.run_workers(
+                    never_end, "execute_query", at_start=partial(send_soon, sent)
+                )
+                self.assertEqual(alone, expected)
+                self.assertEqual(self.run_workers(send_to_all, "execute_query"), expected)
+                self.assertEqual(hash_folder(self.out_dir), self.old_files)
+
+    def test_signal_at_any_step_of_the_parent_keeps_complete_files(self) -> None:
+        def prepare(number: int, sent: int) -> None:
+            mock.patch("db.reporting.report.BYTES_PER_WORKER", 1).start()
+            act_at_step(number, partial(send, sent))
+
+        endings = list_signal_endings("ingest")
+        line = [*self.line, "--workers", "2"]
+        for number in range(1, 20_000, 20 if IN_CI else 149):
+            sent, expected = endings[number % len(endings)]
+            with self.subTest(sent.name, step=number):
+                ending = self.run_apart(partial(prepare, number, sent), ingest.main, line)
+                if ending.status == 0:
+                    break
+                self.assertEqual(ending.status, expected.status)
+                self.assertTrue(ending.stderr.endswith(expected.stderr), ending)
+                self.assertNotIn("Traceback", ending.stderr)
+                self.assertIn(hash_folder(self.out_dir), (self.old_files, self.new_files))
+        self.assertEqual(hash_folder(self.out_dir), self.new_files)
+
+
 class RefusedSystemCall(CrashCase):
     """The k-th call that the system may refuse is refused."""
 

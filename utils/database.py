@@ -117,6 +117,14 @@ def _require_same_file(database: Path, identity: tuple[int, ...]) -> None:
         raise DataError(f"{database}: was replaced during the run. Run the command again.")
 
 
+def limit_workers(database: Path, worker_count: int, bytes_per_worker: int) -> int:
+    """Return how many processes, at most *worker_count*, are worth their start.
+
+    Each has to read *bytes_per_worker* of the file *database*.
+    """
+    return max(1, min(worker_count, database.stat().st_size // bytes_per_worker))
+
+
 def run_reads(
     connection: sqlite3.Connection,
     database: Path,

@@ -54,13 +54,16 @@ def load_in_second_process(
     data_dir: Path,
     shard: Path,
     on_read: OnRead,
+    *,
+    worker_count: int,
 ) -> Iterator[Callable[[], list[LoadedFile]]]:
     """Load *tables* into the database *shard* in another process while the block runs.
 
     The block gets a function that waits for the end, then returns the files or raises what
-    stopped them.  With a single processor, the function itself does the work.
+    stopped them.  With a single processor or a *worker_count* of 1, the function itself
+    does the work.
     """
-    if not tables or count_processors() == 1:
+    if not tables or worker_count == 1 or count_processors() == 1:
         yield (
             lambda: load_shard(contract, tables, data_dir, shard, on_read) if tables else []
         )

@@ -11,6 +11,7 @@ import difflib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,7 +49,7 @@ from db.reporting.invisible_text import (
 )
 from db.reporting.markdown import describe_verdict, render_markdown
 from utils.atomic_files import write_atomically
-from utils.contract import PROVENANCE_TABLE, Contract, read_contract
+from utils.contract import PROVENANCE_TABLE, Contract, Table, read_contract
 from utils.database import (
     Provenance,
     describe_file,
@@ -58,8 +59,11 @@ from utils.database import (
     find_loaded_contract,
     find_schema_differences,
     is_overflow,
+    limit_workers,
     open_database,
     read_provenance,
+    require_types,
+    run_reads,
 )
 from utils.digest import dataset_digest, provenance_digest, table_digest
 from utils.formats import count_minor_digits, shorten_value
@@ -74,6 +78,29 @@ SCHEMA_VERSION = "2.1"
 
 # `PRAGMA integrity_check` stops after 100 messages unless it is given another number.
 MOST_MESSAGES = 2**31 - 1
+
+# A process for so many bytes of the database; starting one costs as much time as reading
+# a small part of them.
+BYTES_PER_WORKER = 4 << 20
+
+# The names of reads; the others are named for their check, trend or table.
+TYPES, COUNTS, SOURCE, INEXACT_REFUND = "types", "row counts", "file", "inexact refund"
+
+# The reads that take longest, the longest first.
+LONG_READS = (
+    "db/trends/revenue_by_month.sql",
+    "format_timestamp",
+    TEXT_CHECK,
+    "digest of order_items",
+    "digest of payments",
+    "db/trends/channels.sql",
+    "db/trends/countries.sql",
+    "digest of orders",
+    INTACT_CHECK,
+    "payments_match_order_status",
+    "digest of users",
+    "payments_differ_by_rounding",
+)
 
 # What the figures of the report mean, for readers of both files.
 DEFINITIONS = {
@@ -121,14 +148,16 @@ class LoadedDatabase(NamedTuple):
         return self.contract.sha256 != read_contract().sha256
 
 
-def report_database(database: Path, out_dir: Path | None = None) -> Report:
+def report_database(
+    database: Path, out_dir: Path | None = None, *, worker_count: int = 1
+) -> Report:
     """Write `report.json` and `report.md` about *database* atomically; return the report.
 
     They are written to *out_dir*, or to the project's root with a copy of the JSON where
-    the page reads it.  Raise `DataError` if *database* is missing, locked, or was not made
-    by a load.
+    the page reads it.  At most *worker_count* processes read the database.  Raise
+    `DataError` if *database* is missing, locked, or was not made by a load.
     """
-    return publish_report(read_report(database), out_dir)
+    return publish_report(read_report(database, worker_count=worker_count), out_dir)
 
 
 def publish_report(document: Report, out_dir: Path | None) -> Report:
@@ -143,20 +172,43 @@ def publish_report(document: Report, out_dir: Path | None) -> Report:
     return report
 
 
-def read_report(database: Path) -> Report:
-    """Return the report on the file *database*, which is opened read-only."""
-    with open_database(database) as connection:
-        return build_report(connection, file=describe_file(database))
+def read_report(database: Path, *, worker_count: int = 1) -> Report:
+    """Return the report on the file *database*, which is opened read-only.
+
+    At most *worker_count* processes read it; their number changes nothing in the report.
+    """
+    with open_database(database, defers_check=True) as connection:
+        provenance = read_provenance(connection)
+        contract = find_loaded_contract(connection, read_contract(), provenance)
+        reads = list_reads(database, contract, provenance)
+        process_count = limit_workers(database, worker_count, BYTES_PER_WORKER)
+        with closing(
+            run_reads(connection, database, list(reads.values()), process_count)
+        ) as results:
+            answers = dict(zip(reads, results, strict=True))
+        loaded = LoadedDatabase(
+            connection,
+            contract,
+            provenance,
+            row_counts=answers[COUNTS],
+            digests={table.name: answers[name_digest(table)] for table in contract.tables},
+        )
+        return build_report(loaded, answers)
 
 
-def build_report(connection: sqlite3.Connection, *, file: Mapping[str, Any]) -> Report:
-    """Return the report on the database of *connection*; *file* is its size and digest."""
-    loaded = read_loaded(connection)
+def build_report(loaded: LoadedDatabase, answers: Mapping[str, Any]) -> Report:
+    """Return the report on *loaded*, from what all reads of `list_reads` returned."""
+    trends = [(query, *answers[query.file]) for query in read_queries(TRENDS_DIR)]
     return assemble_report(
         loaded.provenance,
-        source=file,
-        checks=run_checks(loaded),
-        trends=run_trends(connection, find_as_of(loaded.provenance)),
+        source=answers[SOURCE],
+        checks=[
+            describe_check(check, judge_findings(check, loaded, answers))
+            for check in list_checks()
+        ],
+        trends=describe_trends(
+            trends, answers[INEXACT_REFUND], find_as_of(loaded.provenance)
+        ),
         tables=describe_tables(loaded.row_counts),
         content_sha256=dataset_digest(loaded.digests),
     )
@@ -221,18 +273,73 @@ def describe_tables(row_counts: Mapping[str, int]) -> list[Row]:
     return [{"table": name, "rows": count} for name, count in row_counts.items()]
 
 
+# ---- What the processes read -------------------------------------------------------------
+
+
+def list_reads(
+    database: Path, contract: Contract, provenance: Provenance
+) -> dict[str, tuple[Any, ...]]:
+    """Return all that the report reads, by name: a function and its arguments.
+
+    The types are checked first, because nothing else has a meaning without them.  What
+    takes long comes next, so that no process works alone at the end.
+    """
+    reads: dict[str, tuple[Any, ...]] = {
+        name_digest(table): (table_digest, table) for table in contract.tables
+    }
+    for check in list_checks():
+        if check.name != CONTENT_CHECK:  # It compares the digests.
+            reads[check.name] = (examine, check, contract, provenance)
+    for query in read_queries(TRENDS_DIR):
+        reads[query.file] = (select_rows, query)
+    reads[COUNTS] = (count_rows, contract)
+    reads[INEXACT_REFUND] = (find_inexact_refund,)
+    reads[SOURCE] = (hash_database, database)
+    in_order = sorted(reads, key=lambda name: name not in LONG_READS)
+    long = [name for name in LONG_READS if name in reads]
+    return {
+        TYPES: (require_types, database),
+        **{name: reads[name] for name in (*long, *in_order[len(long) :])},
+    }
+
+
+def name_digest(table: Table) -> str:
+    """Return the name of the read that digests *table*."""
+    return f"digest of {table.name}"
+
+
+def hash_database(_connection: sqlite3.Connection, database: Path) -> dict[str, Any]:
+    """Return SHA-256 and size of the file *database*."""
+    return describe_file(database)
+
+
+def examine(
+    connection: sqlite3.Connection, check: Check, contract: Contract, provenance: Provenance
+) -> Findings:
+    """Return what *check* finds, whether or not it applies; it needs no digests."""
+    return collect_findings(check, LoadedDatabase(connection, contract, provenance, {}, {}))
+
+
 # ---- Checks ------------------------------------------------------------------------------
 
 
-def run_checks(loaded: LoadedDatabase) -> list[Row]:
-    """Return what every check found, by name."""
-    return [describe_check(check, run_check(check, loaded)) for check in list_checks()]
-
-
 def run_check(check: Check, loaded: LoadedDatabase) -> Findings:
+    """Return what *check* finds, or why it does not apply."""
+    return judge_applicability(check, loaded) or collect_findings(check, loaded)
+
+
+def judge_findings(
+    check: Check, loaded: LoadedDatabase, answers: Mapping[str, Any]
+) -> Findings:
+    """Return what `run_check` would, from *answers* where they have the findings."""
+    if check.name == CONTENT_CHECK:
+        return collect_findings(check, loaded)
+    findings: Findings = answers[check.name]
+    return judge_applicability(check, loaded) or findings
+
+
+def collect_findings(check: Check, loaded: LoadedDatabase) -> Findings:
     """Return what *check* finds; the rows are counted one by one, in constant memory."""
-    if not_applicable := judge_applicability(check, loaded):
-        return not_applicable
     try:
         columns, rows = open_rows(check, loaded)
         sample = [sample_row(row) for row in islice(rows, SAMPLE_ROWS)]

@@ -1,0 +1,168 @@
+"""Any number of processes gives the same report and the same verifications."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import unittest
+from contextlib import closing
+from unittest import mock
+
+import ingest
+from db import verify
+from db.reporting import report
+from db.reporting.report import LONG_READS, list_reads
+from tests.shop import create_tangled_shop
+from tests.support import ROOT, Result, ShopCase, call, skip_without_processes
+from tests.test_report import FORGET_AN_INDEX
+from utils.contract import read_contract
+from utils.processes import run_tasks
+
+
+class WorkersCase(ShopCase):
+    """A test whose small databases are read by several processes."""
+
+    def setUp(self) -> None:
+        """Let a process be worth its start for any database."""
+        skip_without_processes()
+        super().setUp()
+        for module in (report, verify):
+            patch = mock.patch.object(module, "BYTES_PER_WORKER", 1)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def run_script(self, *arguments: object) -> Result:
+        """Run the script on the folder's files and database."""
+        return call(
+            ingest.main,
+            *("--data-dir", self.folder, "--database", self.database),
+            *("--out-dir", self.folder / "out", *arguments),
+        )
+
+    def read_reports(self) -> list[bytes]:
+        """Return the contents of both files of the report."""
+        return [
+            (self.folder / "out" / f"report.{kind}").read_bytes() for kind in ("json", "md")
+        ]
+
+    def assert_same_reports(self, *workers: int) -> None:
+        """Fail unless each number of *workers* gives the output and files of one."""
+        alone = self.run_script("--report", "--workers", 1), self.read_reports()
+        self.assertEqual((alone[0].status, alone[0].stderr), (0, ""))
+        for number in workers:
+            with self.subTest(workers=number):
+                found = self.run_script("--report", "--workers", number)
+                self.assertEqual((found, self.read_reports()), alone)
+
+
+class SameReport(WorkersCase):
+    """The number of processes changes no byte of the report."""
+
+    def test_any_number_of_workers_gives_the_same_files(self) -> None:
+        self.copy_sample()
+        self.ingest()
+        self.assert_same_reports(2, 3, 8)
+
+    def test_shop_with_many_faults_gives_the_same_files(self) -> None:
+        create_tangled_shop(self.database, seed=3)
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.execute("UPDATE users SET city = city || ' '")
+            connection.execute("DELETE FROM payments")
+            connection.commit()
+        self.assert_same_reports(3)
+
+    def test_damage_is_reported_or_refused_as_by_one_process(self) -> None:
+        self.copy_sample()
+        self.ingest()
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.executescript(FORGET_AN_INDEX)
+        self.assert_same_reports(2)
+        data = bytearray(self.database.read_bytes())
+        data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+        self.database.write_bytes(data)
+        alone, found = (
+            self.run_script("--report", "--workers", number) for number in (1, 2)
+        )
+        self.assertEqual(alone.status, 1)
+        self.assertEqual(found, alone)
+
+    # "fork" is a copy of this process; "spawn", of Windows and macOS, is a new one.
+    SPAWNED = """
+import multiprocessing, sys
+import db.reporting.report, ingest
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    db.reporting.report.BYTES_PER_WORKER = 1
+    sys.exit(ingest.main(sys.argv[1:]))
+"""
+
+    def test_processes_that_begin_without_a_copy_give_the_same_files(self) -> None:
+        create_tangled_shop(self.database, seed=3)
+        self.run_script("--report", "--workers", 1)
+        expected = self.read_reports()
+        finished = subprocess.run(
+            [
+                *(sys.executable, "-c", self.SPAWNED, "--report", "--workers", "2"),
+                *("--database", self.database, "--out-dir", self.folder / "out"),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        self.assertEqual((finished.returncode, finished.stderr), (0, ""))
+        self.assertEqual(self.read_reports(), expected)
+
+
+class SameVerifications(WorkersCase):
+    """The number of processes changes no line of `--verify`, nor their order."""
+
+    def test_any_number_of_workers_prints_the_same_lines(self) -> None:
+        self.copy_sample()
+        self.ingest("--report", "--out-dir", self.folder / "out")
+        for name in ("users.csv", "payments.csv"):
+            alone = self.run_script("--verify", "--workers", 1)
+            for number in (2, 3):
+                with self.subTest(name, workers=number):
+                    self.assertEqual(
+                        self.run_script("--verify", "--workers", number), alone
+                    )
+            self.edit_line(name, 2, lambda line: line.replace("2024", "2025"))
+        self.assertIn("failed  users.csv -> users", alone.stdout)
+
+
+class ChosenNumber(WorkersCase):
+    """Small data start no process, and the long reads are known ones."""
+
+    def count_processes(self, *arguments: object) -> list[int]:
+        """Run the script; return of how many processes each of its pools was."""
+        with mock.patch("utils.database.run_tasks", wraps=run_tasks) as run:
+            self.assertEqual(self.run_script(*arguments).stderr, "")
+        return [each.args[-1] for each in run.call_args_list]
+
+    def test_small_database_starts_no_process(self) -> None:
+        create_tangled_shop(self.database, seed=3)
+        size = self.database.stat().st_size
+        for least, expected in ((size // 2, [2]), (size // 2 + 1, [])):
+            with mock.patch.object(report, "BYTES_PER_WORKER", least):
+                found = self.count_processes("--report", "--workers", 8)
+                self.assertEqual(found, expected)
+
+    def test_load_of_one_worker_starts_no_process(self) -> None:
+        self.copy_sample()
+        with (
+            mock.patch("db.loading.second_process.BYTES_FOR_TWO", 0),
+            mock.patch("db.loading.second_process.count_processors", return_value=2),
+            mock.patch("db.loading.second_process.open_workers", side_effect=OSError),
+        ):
+            self.assertEqual(self.run_script("--ingest", "--workers", 1).status, 0)
+            self.assertEqual(self.run_script("--ingest", "--workers", 2).status, 1)
+
+    def test_types_are_read_first_then_what_takes_long(self) -> None:
+        names = list(list_reads(self.database, read_contract(), {}))
+        self.assertEqual(names[: len(LONG_READS) + 1], ["types", *LONG_READS])
+
+
+if __name__ == "__main__":
+    unittest.main()
