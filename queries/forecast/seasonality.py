@@ -56,7 +56,7 @@ class SeasonalClock(NamedTuple):
 
     def days_between(self, start: int, end: int) -> int:
         """Return the adjusted days from the end of *start* to the end of *end*, rounded."""
-        return round(self.days_until(end) - self.days_until(start))
+        return round(self.ends[end - self.first] - self.ends[start - self.first])
 
 
 def build_clock(factors: Sequence[float], first: int, last: int) -> SeasonalClock:
