@@ -372,7 +372,7 @@ class EarlierDay(OptionsCase):
 
     def test_earlier_month_removes_one_diagonal_and_changes_no_complete_cell(self) -> None:
         for seed in (5, 6) if IN_CI else (5,):
-            self.generate_shop(seed, "2023-09-10", "2024-06-30", users=120)
+            self.generate_shop(seed, "2023-12-10", "2024-06-30", users=120)
             for by in SEGMENTS if IN_CI else (None, "category"):
                 cells = {
                     as_of: {
