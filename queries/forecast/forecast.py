@@ -83,15 +83,10 @@ def forecast_cohorts(
     """
     if not as_of:
         raise DataError("There are no orders to forecast from, expected some. Load orders.")
-    until = parse_day(as_of)
-    customers = observe_customers(histories, until)
-    counted = count_histories(customers)
     worker_count = limit_forecast_workers(histories, worker_count)
-    steps: list[tuple[Any, ...]] = [
-        (fit_purchase_model, counted, until + MAX_DAYS_AHEAD),
-        (fit_spending_model, customers),
-        (build_holdout, histories, until),
-    ]
+    customers = observe_customers(histories, parse_day(as_of))
+    counted = count_histories(customers)
+    steps = list_steps(histories, customers, counted)
     with closing(run_tasks(call, steps, worker_count)) as results:
         fit = ModelFit(next(results), next(results))
         kept_share = compute_kept_share(histories, refunds, as_of)
@@ -122,6 +117,17 @@ def forecast_cohorts(
 def limit_forecast_workers(histories: PurchaseHistories, worker_count: int) -> int:
     """Return how many processes, at most *worker_count*, are worth their start."""
     return max(1, min(worker_count, len(histories.days) // PURCHASES_PER_WORKER))
+
+
+def list_steps(
+    histories: PurchaseHistories, customers: ObservedCustomers, counted: CountedHistories
+) -> list[tuple[Any, ...]]:
+    """Return the steps that do not depend on each other: functions and their arguments."""
+    return [
+        (fit_purchase_model, counted, customers.until + MAX_DAYS_AHEAD),
+        (fit_spending_model, customers),
+        (build_holdout, histories, customers.until),
+    ]
 
 
 def group_by_cohort(
