@@ -203,9 +203,10 @@ class MutatedFiles(FaultCase, CommandCase):
         self.assertEqual(sorted(stored), sorted(map(tuple, rows)))
 
 
-# Runs a script in a process that has written a line before it reads the script.
+# Runs a script in a process that has written a line before it reads the script.  What runpy
+# imports when it starts a script is imported before that line.
 START = """
-import runpy, signal, sys
+import pkgutil, runpy, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.argv = sys.argv[1:]
