@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from data_generation.model.lifecycle import LIFECYCLE_DAYS
 from data_generation.model.orders import Ids
-from data_generation.pieces import KeptPayments, order_piece, pay_piece, plan_piece
+from data_generation.pieces import (
+    KeptPayments,
+    PlannedOrders,
+    order_piece,
+    pay_piece,
+    plan_piece,
+)
 from data_generation.plan import Part, Plan, Span, cut_days
 from data_generation.spans import (
     Shop,
@@ -164,43 +170,42 @@ def share_days(work: Work, executor: Executor) -> None:
     purchases of all users and the number of all earlier orders and lines.
     """
     signup_files = list(executor.run(sign_up_span, work.list_signups()))
-    if not work.has_orders():
-        return
-    work.note_orders(signup_files)
+    if work.has_orders():
+        work.note_orders(signup_files)
+        _make_orders(work, executor, _plan_orders(work, executor, signup_files))
+
+
+def _plan_orders(
+    work: Work, executor: Executor, signup_files: Sequence[SignupFiles]
+) -> list[tuple[Span, PlannedOrders, Ids]]:
+    """Return each piece of order days, its planned orders, and the ids before them."""
     plan, (earlier, lead_in, own, *_), _, scratch, _ = work
     counts = executor.run(count_span, ((plan, span, signup_files) for span in earlier))
     before = reduce(Ids.add, counts, Ids())
     spans = [*lead_in, *own]
-    all_planned = list(
-        executor.run(
-            plan_piece,
-            (
-                (plan, span, signup_files, scratch.joinpath(f"planned.{span.first}"))
-                for span in spans
-            ),
-        )
+    tasks = (
+        (plan, span, signup_files, scratch.joinpath(f"planned.{span.first}"))
+        for span in spans
     )
+    all_planned = list(executor.run(plan_piece, tasks))
     for files in signup_files:
         files.purchases.unlink()
-    ids = list(
-        accumulate((planned.ids for planned in all_planned), Ids.add, initial=before)
+    ids = accumulate((planned.ids for planned in all_planned), Ids.add, initial=before)
+    return list(zip(spans, all_planned, ids, strict=False))
+
+
+def _make_orders(
+    work: Work, executor: Executor, pieces: Sequence[tuple[Span, PlannedOrders, Ids]]
+) -> None:
+    """Make the orders of *pieces*, their lines and their payments."""
+    plan, (_, lead_in, own, *_), _, scratch, _ = work
+    payments = PaymentPass(work, executor, pieces[len(lead_in)][2].payments)
+    tasks = (
+        (plan, span, planned, before, scratch.joinpath(f"kept.{span.first}"), span in own)
+        for span, planned, before in pieces
     )
-    payments = PaymentPass(work, executor, ids[len(lead_in)].payments)
-    all_kept = executor.run(
-        order_piece,
-        (
-            (
-                plan,
-                span,
-                planned,
-                start,
-                scratch.joinpath(f"kept.{span.first}"),
-                span in own,
-            )
-            for span, planned, start in zip(spans, all_planned, ids, strict=False)
-        ),
-    )
-    for span, kept in zip(spans, all_kept, strict=True):
+    all_kept = executor.run(order_piece, tasks)
+    for (span, *_), kept in zip(pieces, all_kept, strict=True):
         payments.add(span, kept)
     payments.finish()
 
