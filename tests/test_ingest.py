@@ -22,6 +22,7 @@ from db.loading.messages import find_named_column
 from db.verify import verify_load
 from tests.load_case import LoadCase, set_cell_of
 from tests.support import (
+    IN_CI,
     ROOT,
     SAMPLE_USERS,
     ShopCase,
@@ -548,11 +549,12 @@ class IngestCommand(ShopCase):
     def test_character_that_the_terminal_lacks_is_escaped(self) -> None:
         self.copy_sample()
         self.edit_line("orders.csv", 3, partial(set_cell_of, at=3, value="bezahlt ✓"))
-        for env in (
+        environments = [
             {"PYTHONIOENCODING": "ascii"},
             {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
             {"PYTHONIOENCODING": "cp1252"},
-        ):
+        ]
+        for env in environments if IN_CI else environments[1:2]:
             with self.subTest(env):
                 result = run_script(
                     "ingest.py",
