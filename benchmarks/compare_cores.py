@@ -24,12 +24,11 @@ forkserver, the default of CPython 3.14 on Linux, it misses the worker processes
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -143,7 +142,7 @@ class Shop(NamedTuple):
     def measure(self, step: str, workers: int = 0) -> Usage:
         """Run *step*, by default with the workers that the script chooses."""
         script, *arguments = self.list_arguments(step)
-        if workers and has_workers(self.root / script):
+        if workers:
             arguments += ["--workers", str(workers)]
         command = [sys.executable, str(self.root / script), *arguments]
         return run_process(command, self.folder)
@@ -171,14 +170,6 @@ class Section(NamedTuple):
 
     usages: Usages
     targets: list[Target]
-
-
-@cache
-def has_workers(script: Path) -> bool:
-    """Whether *script* has the option --workers."""
-    command = [sys.executable, str(script), "--help"]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
-    return "--workers" in text
 
 
 @contextmanager

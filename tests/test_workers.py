@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 import generate_data
+import ingest
 import run_query
 from tests.cdnow import convert_master
 from tests.customer_samples import find_cdnow
@@ -22,6 +23,8 @@ from tests.support import IN_CI, ShopCase, read_tree, skip_without_processes
 THRESHOLDS = {
     "data_generation.days.USERS_PER_WORKER": 1,
     "data_generation.days.USERS_PER_PIECE": 20,
+    "db.reporting.report.BYTES_PER_WORKER": 1,
+    "db.verify.BYTES_PER_WORKER": 1,
     "queries.reading.BYTES_PER_WORKER": 1,
     "queries.forecast.forecast.PURCHASES_PER_WORKER": 1,
 }
@@ -29,12 +32,6 @@ THRESHOLDS = {
 WORKERS = (2, 3, 8) if IN_CI else (3,)
 # The others start in the way of the system.
 START_METHODS = {2: "spawn"}
-QUERIES: tuple[tuple[str, ...], ...] = (
-    ("--by", "country", "--forecast"),
-    ("--cohort", "quarter", "--by", "category"),
-    ("--cohort", "quarter", "--forecast", "--valid-status", "delivered"),
-)
-
 Main = Callable[[Sequence[str]], int]
 
 
@@ -113,12 +110,20 @@ class SameBytes(ShopCase):
                 changed = [name for name in written if written[name] != expected[name]]
                 self.assertEqual(changed, [])
 
-    def query_shop(self, workers: int, out: Path, as_of: str) -> Iterator[str]:
-        """Run queries on the folder's shop; yield what is printed."""
-        for options in (*QUERIES, ("--as-of", as_of)):
-            out_dir = out / "".join(options)
-            arguments = (*options, "--database", self.database, "--out-dir", out_dir)
-            yield self.run_command(run_query.main, workers, *arguments)
+    def analyse(self, workers: int, out: Path, as_of: str) -> Iterator[str]:
+        """Report on the folder's shop, query and verify it; yield what is printed."""
+        database = ("--database", self.database)
+        at = (*database, "--out-dir", out)
+        yield self.run_command(ingest.main, workers, "--report", *at)
+        yield self.run_command(run_query.main, workers, *at)
+        for options in (
+            ("--by", "country", "--forecast"),
+            ("--cohort", "quarter", "--forecast", "--as-of", as_of),
+        ):
+            out_dir = ("--out-dir", out / "".join(options))
+            yield self.run_command(run_query.main, workers, *options, *database, *out_dir)
+        files = ("--data-dir", self.folder)
+        yield self.run_command(ingest.main, workers, "--verify", *files, *at)
 
     def test_generator(self) -> None:
         def run(workers: int, out: Path) -> list[str]:
@@ -127,14 +132,14 @@ class SameBytes(ShopCase):
 
         self.assert_same_outputs(run)
 
-    def test_queries_of_a_generated_shop(self) -> None:
+    def test_analysis_of_a_generated_shop(self) -> None:
         self.generate("--users", 200)
         self.ingest()
         self.assert_same_outputs(
-            lambda workers, out: [*self.query_shop(workers, out, "2025-06-30")]
+            lambda workers, out: [*self.analyse(workers, out, "2025-06-30")]
         )
 
-    def test_queries_of_purchases_like_those_of_cdnow(self) -> None:
+    def test_analysis_of_purchases_like_those_of_cdnow(self) -> None:
         purchases = self.folder / "purchases.txt"
         if IN_CI:
             copy_tenth(find_cdnow("CDNOW_master.txt"), purchases)
@@ -143,5 +148,5 @@ class SameBytes(ShopCase):
         convert_master(purchases, self.folder)
         self.ingest("--currency", "USD", "--as-of", "1998-06-30")
         self.assert_same_outputs(
-            lambda workers, out: [*self.query_shop(workers, out, "1998-03-15")]
+            lambda workers, out: [*self.analyse(workers, out, "1998-03-15")]
         )
