@@ -30,8 +30,10 @@ THRESHOLDS = {
 }
 
 WORKERS = (2, 3, 8) if IN_CI else (3,)
-# The others start in the way of the system.
+# The other numbers start processes in the way of the system.
 START_METHODS = {2: "spawn"}
+USERS = 200 if IN_CI else 80
+
 Main = Callable[[Sequence[str]], int]
 
 
@@ -127,13 +129,13 @@ class SameBytes(ShopCase):
 
     def test_generator(self) -> None:
         def run(workers: int, out: Path) -> list[str]:
-            arguments = ("--generate", "--users", 200, "--truth", "--out-dir", out)
+            arguments = ("--generate", "--users", USERS, "--truth", "--out-dir", out)
             return [self.run_command(generate_data.main, workers, *arguments)]
 
         self.assert_same_outputs(run)
 
     def test_analysis_of_a_generated_shop(self) -> None:
-        self.generate("--users", 200)
+        self.generate("--users", USERS)
         self.ingest()
         self.assert_same_outputs(
             lambda workers, out: [*self.analyse(workers, out, "2025-06-30")]
