@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
-from utils.contract import PROVENANCE_TABLE, Column, Table
+from utils.contract import PROVENANCE_TABLE, Table
 
 # Rows hashed in one call: few calls, and little memory.
 _BATCH_ROWS = 4096
@@ -20,7 +21,12 @@ def table_digest(connection: sqlite3.Connection, table: Table) -> str:
     order of the primary key, quotes only where a cell needs them; NULL is an empty cell,
     and an empty text two quotes.  `sha256sum` of a canonical file prints the same digest.
     """
-    cells = " || ',' || ".join(_render_cell(column) for column in table.columns)
+    cells = " || ',' || ".join(
+        _render_integers([column.name for column in columns])
+        if kind == "INTEGER"
+        else " || ',' || ".join(_render_text(column.name) for column in columns)
+        for kind, columns in groupby(table.columns, lambda column: column.type)
+    )
     # The cast returns the bytes of the line without decoding them.
     lines = connection.execute(
         f"SELECT CAST({cells} || char(10) AS BLOB) FROM {table.name}"
@@ -37,12 +43,26 @@ def render_header(table: Table) -> bytes:
     return (",".join(table.column_names) + "\n").encode("utf-8")
 
 
-def _render_cell(column: Column) -> str:
-    """Return the SQL of a cell of *column* as CSV."""
-    name = column.name
-    if column.type == "INTEGER":
-        # SQLite removes a bare IFNULL of a NOT NULL column, but damage may cause a NULL.
-        return f"IFNULL({name} || '', '')"
+def _render_integers(names: Sequence[str]) -> str:
+    """Return the SQL of the cells of adjacent columns of integers as CSV.
+
+    One call of `printf` takes half the time of as many concatenations.  It cuts a text at a
+    NUL, so a cell that is no integer, in a manipulated file, is concatenated.
+    """
+    # SQLite removes a bare IFNULL of a NOT NULL column, but damage may cause a NULL.
+    others = " || ',' || ".join(f"IFNULL({name} || '', '')" for name in names)
+    if len(names) == 1:
+        return others
+    are_integers = " AND ".join(f"TYPEOF({name}) = 'integer'" for name in names)
+    formats = ",".join("%d" for _ in names)
+    return (
+        f"CASE WHEN {are_integers} THEN PRINTF('{formats}', {', '.join(names)})"
+        f" ELSE {others} END"
+    )
+
+
+def _render_text(name: str) -> str:
+    """Return the SQL of the cell of the text column *name* as CSV."""
     needs_quotes = " OR ".join(
         f"INSTR({name}, {character})"
         for character in ("','", "'\"'", "char(10)", "char(13)")
