@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
 import unittest
+from unittest import mock
 
 from tests.support import skip_without_processes
 from utils.helpers import DataError
@@ -62,6 +64,16 @@ class Tasks(unittest.TestCase):
     def test_worker_that_is_killed_is_reported_with_the_next_step(self) -> None:
         with self.assertRaisesRegex(DataError, r"ended by the system.* --workers\.$"):
             list(run_tasks(kill_process, [(number,) for number in range(4)], 2))
+
+    def test_system_without_room_for_a_process_is_reported_with_the_next_step(self) -> None:
+        refused = BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        with (
+            mock.patch("multiprocessing.Process.start", side_effect=[None, refused]),
+            mock.patch("multiprocessing.Process.terminate"),
+            mock.patch("multiprocessing.Process.join"),
+            self.assertRaisesRegex(DataError, r"^no other process .* --workers 1\.$"),
+        ):
+            list(run_tasks(describe_process, [("a",), ("b",)], 2))
 
     def test_results_that_nobody_reads_leave_no_process(self) -> None:
         results = run_tasks(describe_process, [("a",), ("b",), ("c",)], 2)

@@ -148,7 +148,8 @@ def open_workers(
 ) -> Iterator[WorkerPool]:
     """Start *process_count* workers whose progress is *count_number* counts.
 
-    When the block ends, also by an error, no worker is left.
+    When the block ends, also by an error, no worker is left.  Raise `DataError` if the
+    system refuses to start one.
     """
     # Rejected: ProcessPoolExecutor, whose queues have locks that a worker can die with.
     from concurrent.futures import ThreadPoolExecutor
@@ -158,13 +159,23 @@ def open_workers(
     try:
         # Workers start with signals blocked, until their own handlers are set.
         with block_signals():
-            workers.extend(_Worker(count_number) for _ in range(process_count))
+            workers.extend(_make_worker(count_number) for _ in range(process_count))
         yield WorkerPool(workers, threads, on_progress)
     finally:
         _terminate(workers)
         threads.shutdown(cancel_futures=True)
         for worker in workers:
             worker.close()
+
+
+def _make_worker(count_number: int) -> _Worker:
+    """Return a new worker; raise `DataError` if the system refuses another process."""
+    try:
+        return _Worker(count_number)
+    except OSError as error:
+        raise DataError(
+            f"no other process can be started: {error.strerror or error}. Use --workers 1."
+        ) from error
 
 
 def run_tasks(
