@@ -130,7 +130,8 @@ class PlansOfDuckDb(EngineCase):
                 call(main, "--engine", "duckdb", "--data-dir", self.folder, *options)
         self.assertLessEqual(
             {"counts_of_checks", "samples_of_checks", "cells", "spreads", "purchase_days"},
-            set(self.plans),
+            # The checks are asked about some at a time, in queries with a number.
+            {name.rstrip("_0123456789") for name in self.plans},
         )
         return [
             f"{name}: {node['name']} {node['extra_info']}"
