@@ -275,8 +275,11 @@ order_events AS (
     FROM order_refunds
 ),
 
--- One row per user and month with a valid order or a refund of one.
-user_months AS (
+-- One row per user and month with a valid order or a refund of one, with the cohort and
+-- the orders so far.  A refund is never counted before its order, so the first month is
+-- that of the first order.  The windows are in the SELECT that groups: over another CTE,
+-- SQLite would sort its rows a second time.
+cohort_user_months AS (
     SELECT
         user_id,
         month_index,
@@ -285,36 +288,21 @@ user_months AS (
         SUM(gross_cents) AS gross_cents,
         SUM(discount_cents) AS discount_cents,
         SUM(refund_cents) AS refund_cents,
-        SUM(cost_cents) AS cost_cents
-    FROM order_events
-    GROUP BY
-        user_id,
-        month_index
-),
-
--- One row per customer and month, with the cohort and the orders so far.  A refund is
--- never counted before its order, so the first month is that of the first order.
-cohort_user_months AS (
-    SELECT
-        user_id,
-        month_index,
-        order_count,
-        unit_count,
-        gross_cents,
-        discount_cents,
-        refund_cents,
-        cost_cents,
+        SUM(cost_cents) AS cost_cents,
         FIRST_VALUE(month_index) OVER (
             PARTITION BY user_id
             ORDER BY month_index
             ROWS UNBOUNDED PRECEDING
         ) AS cohort_index,
-        SUM(order_count) OVER (
+        SUM(SUM(order_count)) OVER (
             PARTITION BY user_id
             ORDER BY month_index
             ROWS UNBOUNDED PRECEDING
         ) AS orders_so_far
-    FROM user_months
+    FROM order_events
+    GROUP BY
+        user_id,
+        month_index
 ),
 
 -- The same rows with the segment.

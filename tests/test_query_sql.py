@@ -153,7 +153,7 @@ CTE_NAMES = [
     *("whole_segments", "channel_segments"),
     *("country_segments", "first_orders", "first_categories", "category_segments"),
     *("customer_segments", "as_of_days", "as_of_months", "order_totals"),
-    *("refund_payments", "order_refunds", "order_events", "user_months"),
+    *("refund_payments", "order_refunds", "order_events"),
     *("cohort_user_months", "customer_months", "cohort_months", "cohort_spans"),
     *("digits", "steps", "cells"),
 ]
