@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from statistics import NormalDist, fmean, median, stdev
 from typing import Any, NamedTuple
+from unittest import mock
 
 import ingest
 import run_query
@@ -24,7 +25,7 @@ from tests import cdnow
 from tests.customer_samples import CDNOW_DIR, find_cdnow
 from tests.query_cases import find_clv
 from tests.recount import COLUMNS, Customer, count_cells, count_shop, list_values
-from tests.support import ShopCase, call, run_script
+from tests.support import ShopCase, call, run_script, skip_without_processes
 
 MASTER = CDNOW_DIR / "CDNOW_master.txt"
 LAST_DAY = date(1998, 6, 30)
@@ -228,6 +229,21 @@ class RealPurchases(unittest.TestCase):
         names = ("cohort", *COLUMNS[1:])
         found = [tuple(cell[name] for name in names) for cell in self.document["cells"]]
         self.assertEqual(found, list(count_cells(self.customers, LAST_DAY)))
+
+    def test_any_number_of_workers_gives_the_same_files(self) -> None:
+        skip_without_processes()
+        database = ["--database", self.folder / "shop.db"]
+        names = ("query_result.csv", "query_result.json")
+        for workers in (2, 3, 8):
+            out_dir = self.folder / f"workers-{workers}"
+            with mock.patch("queries.reading.BYTES_PER_WORKER", 1):
+                options = ["--out-dir", out_dir, "--workers", workers]
+                result = call(run_query.main, *database, *options)
+            self.assertEqual((result.status, result.stderr), (0, ""))
+            for name in names:
+                with self.subTest(name, workers=workers):
+                    expected = (self.folder / name).read_bytes()
+                    self.assertEqual((out_dir / name).read_bytes(), expected)
 
     def test_report_finds_no_error(self) -> None:
         report = self.read("report.json")
