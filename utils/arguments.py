@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 from collections.abc import Callable
-from datetime import date
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from utils.helpers import ENGINE_NAMES, DataError, escape_line
+
+if TYPE_CHECKING:
+    from datetime import date
 
 # An error message quotes at most this many characters of a value.
 _QUOTED = 30
@@ -60,6 +61,9 @@ def day_of_years(first: int, last: int) -> Callable[[str], date]:
 
 
 def _parse_day(text: str) -> date:
+    # Imported here, like shlex below, because not every start of a script needs it.
+    from datetime import date
+
     try:
         found = date.fromisoformat(text)
     except ValueError:
@@ -143,6 +147,7 @@ def complete_commands(text: str, args: argparse.Namespace) -> str:
     >>> complete_commands("Report again: python ingest.py --report", args)
     "Report again: python ingest.py --report --database 'a shop.db'"
     """
+    import shlex
 
     def complete(command: re.Match[str]) -> str:
         action, _, _ = (command["action"] or "run_query.py").partition(" ")
