@@ -40,6 +40,9 @@ SMALL_SAMPLE = ("--users", "40", "--start", "2025-01-01")
 # In CI every tool is installed, so a test that would skip fails instead.
 IN_CI = os.environ.get("CI") == "true"
 
+# Numbers of processes whose results are compared with those of one.
+WORKER_COUNTS = (2, 3, 8) if IN_CI else (3,)
+
 
 class Result(NamedTuple):
     """The exit status and both streams of a script."""

@@ -23,7 +23,7 @@ from tests.forecast_shop import (
     known_sources,
     run_known,
 )
-from tests.support import ROOT, skip
+from tests.support import IN_CI, ROOT, WORKER_COUNTS, skip
 from utils.helpers import DataError
 from utils.processes import count_processors
 
@@ -51,7 +51,7 @@ class ForecastWorkers(unittest.TestCase):
 
     def test_any_number_of_workers_gives_the_same_forecast(self) -> None:
         sources = known_sources()
-        for workers in (2, 3, 8):
+        for workers in WORKER_COUNTS:
             with self.subTest(workers=workers):
                 found = forecast_cohorts(
                     sources.histories, sources.refunds, AS_OF, worker_count=workers
@@ -59,6 +59,8 @@ class ForecastWorkers(unittest.TestCase):
                 self.assertEqual(found, known_forecast())
 
     def test_processes_that_begin_without_a_copy_give_the_same_files(self) -> None:
+        if not IN_CI:
+            skip("the forecast in new processes runs in CI only: it takes seconds")
         with tempfile.TemporaryDirectory() as folder:
             finished = subprocess.run(
                 [
@@ -84,7 +86,7 @@ class ForecastWorkers(unittest.TestCase):
         ):
             messages = {
                 workers: self.refuse(collect_histories(refused), until, workers)
-                for workers in (1, 2, 8)
+                for workers in (1, *WORKER_COUNTS)
             }
             with self.subTest(until, rows=len(refused)):
                 self.assertEqual(len(set(messages.values())), 1, messages)

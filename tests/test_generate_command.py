@@ -631,7 +631,7 @@ class StoppedRun(ShopCase):
         if not Path("/proc/self/stat").exists():
             skip("finds the workers in /proc")
         patterns = ["purchases.*", *self.LATER_FILES]
-        for pattern in patterns if IN_CI else patterns[::2]:
+        for pattern in patterns if IN_CI else patterns[:1]:
             with self.subTest(pattern):
                 process = self.start(pattern, 1)
                 os.kill(max(self.find_workers(process)), signal.SIGKILL)

@@ -14,7 +14,14 @@ from db import verify
 from db.reporting import report
 from db.reporting.report import LONG_READS, list_reads
 from tests.shop import create_tangled_shop
-from tests.support import ROOT, Result, ShopCase, call, skip_without_processes
+from tests.support import (
+    ROOT,
+    WORKER_COUNTS,
+    Result,
+    ShopCase,
+    call,
+    skip_without_processes,
+)
 from tests.test_report import FORGET_AN_INDEX
 from utils.contract import read_contract
 from utils.processes import run_tasks
@@ -62,7 +69,7 @@ class SameReport(WorkersCase):
     def test_any_number_of_workers_gives_the_same_files(self) -> None:
         self.copy_sample()
         self.ingest()
-        self.assert_same_reports(2, 3, 8)
+        self.assert_same_reports(*WORKER_COUNTS)
 
     def test_shop_with_many_faults_gives_the_same_files(self) -> None:
         create_tangled_shop(self.database, seed=3)
@@ -123,7 +130,7 @@ class SameVerifications(WorkersCase):
         self.ingest("--report", "--out-dir", self.folder / "out")
         for name in ("users.csv", "payments.csv"):
             alone = self.run_script("--verify", "--workers", 1)
-            for number in (2, 3):
+            for number in WORKER_COUNTS:
                 with self.subTest(name, workers=number):
                     self.assertEqual(
                         self.run_script("--verify", "--workers", number), alone

@@ -17,7 +17,13 @@ import ingest
 import run_query
 from tests.cdnow import convert_master
 from tests.customer_samples import find_cdnow
-from tests.support import IN_CI, ShopCase, read_tree, skip_without_processes
+from tests.support import (
+    IN_CI,
+    WORKER_COUNTS,
+    ShopCase,
+    read_tree,
+    skip_without_processes,
+)
 
 # What is too small for several processes, reduced so that these shops are not.
 THRESHOLDS = {
@@ -29,7 +35,6 @@ THRESHOLDS = {
     "queries.forecast.forecast.PURCHASES_PER_WORKER": 1,
 }
 
-WORKERS = (2, 3, 8) if IN_CI else (3,)
 # The other numbers start processes in the way of the system.
 START_METHODS = {2: "spawn"}
 USERS = 200 if IN_CI else 80
@@ -102,7 +107,7 @@ class SameBytes(ShopCase):
         """
         folder = self.folder / "out"
         expected: dict[str, bytes] = {}
-        for workers in (1, *WORKERS):
+        for workers in (1, *WORKER_COUNTS):
             with self.subTest(workers=workers):
                 printed = "".join(run(workers, folder)).encode()
                 written = {"what is printed": printed, **read_tree(folder)}
