@@ -65,7 +65,10 @@ def render_document(text: str, run: Callable[[str], str], folder: Path) -> str:
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy the scripts and packages, without outputs and caches; return the copy."""
+    """Copy the scripts and packages, without outputs; return the copy.
+
+    What Python has compiled is copied too: it is valid, as the times of files are kept.
+    """
     copy = folder / "shop"
     copy.mkdir()
     for script in ROOT.glob("*.py"):
@@ -74,7 +77,7 @@ def copy_project(folder: Path) -> Path:
         shutil.copytree(
             ROOT / package,
             copy / package,
-            ignore=shutil.ignore_patterns("__pycache__", "*ecommerce.db*", "data"),
+            ignore=shutil.ignore_patterns("*ecommerce.db*", "data"),
         )
     return copy
 
