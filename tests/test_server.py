@@ -729,6 +729,32 @@ class StartAndStop(unittest.TestCase):
             with self.subTest(signals=[number.name for number in numbers]):
                 self.stop(self.start(), *numbers)
 
+    # The object is deleted after Python has given all signals their default effect.
+    SECOND_AT_THE_END = """
+import os, signal, sys
+import serve_frontend
+class Late:
+    def __del__(self, kill=os.kill, process=os.getpid(), number=signal.SIGINT):
+        kill(process, number)
+late = Late()
+serve_frontend.serve = lambda _args: os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(serve_frontend.main([]))
+"""
+
+    def test_second_signal_at_the_very_end_does_not_change_the_status(self) -> None:
+        skip_on_windows("Windows cannot delay signals")
+        finished = subprocess.run(
+            [sys.executable, "-c", self.SECOND_AT_THE_END],
+            cwd=ROOT,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        self.assertEqual(
+            (finished.returncode, finished.stdout, finished.stderr),
+            (0, "Server stopped.\n", ""),
+        )
+
     def test_ctrl_c_ends_a_script_that_started_with_sigint_ignored(self) -> None:
         skip_on_windows("Windows has no ignored SIGINT to inherit")
         self.stop(self.start(*start_with(signal.SIGINT, "SIG_IGN")), signal.SIGINT)

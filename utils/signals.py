@@ -51,6 +51,9 @@ def raise_on_signals(*, though_ignored: Container[int] = ()) -> Iterator[None]:
     try:
         yield
     finally:
+        if _received and hasattr(signal, "pthread_sigmask"):
+            # For ever: at its end Python gives a signal its default effect again.
+            signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         # Where it arrived, another error may have replaced it.
         raise_received_signal()
         with block_signals():
