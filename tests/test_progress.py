@@ -27,15 +27,24 @@ class Clock:
 
 
 class Terminal(io.StringIO):
-    """A stream that is a terminal, and what its last line shows."""
+    """A stream that is a terminal, which shows in its last line what was flushed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flushed = ""
 
     def isatty(self) -> bool:
         return True
 
+    def flush(self) -> None:
+        """Show what was written."""
+        super().flush()
+        self.flushed = self.getvalue()
+
     @property
     def line(self) -> str:
         shown: list[str] = []
-        for text in self.getvalue().split("\n")[-1].split("\r"):
+        for text in self.flushed.split("\n")[-1].split("\r"):
             shown[: len(text)] = text
         return "".join(shown).rstrip()
 
