@@ -71,6 +71,31 @@ class FakeTerminal(io.StringIO):
         return True
 
 
+def run_spawned(
+    script: str, threshold: str, *arguments: object
+) -> subprocess.CompletedProcess[str]:
+    """Run *script* in a new process whose workers are started by spawn; no data are small.
+
+    That is how Windows and macOS start them: none is a copy of its parent.  *threshold* is
+    the dotted name of the constant below which no worker is started.
+    """
+    code = f"""
+import multiprocessing, sys
+import {threshold.rpartition(".")[0]}, {script}
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    {threshold} = 1
+    sys.exit({script}.main(sys.argv[1:]))
+"""
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
 def run_script(
     script: str, *arguments: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None
 ) -> Result:

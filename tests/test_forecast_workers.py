@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -23,19 +21,9 @@ from tests.forecast_shop import (
     known_sources,
     run_known,
 )
-from tests.support import IN_CI, ROOT, WORKER_COUNTS, skip
+from tests.support import IN_CI, WORKER_COUNTS, run_spawned, skip
 from utils.helpers import DataError
 from utils.processes import count_processors
-
-# "fork" is a copy of this process; "spawn", of Windows and macOS, is a new one.
-SPAWNED = """
-import multiprocessing, sys
-import queries.forecast.forecast, run_query
-if __name__ == "__main__":
-    multiprocessing.set_start_method("spawn")
-    queries.forecast.forecast.PURCHASES_PER_WORKER = 1
-    sys.exit(run_query.main(sys.argv[1:]))
-"""
 
 
 class ForecastWorkers(unittest.TestCase):
@@ -62,15 +50,11 @@ class ForecastWorkers(unittest.TestCase):
         if not IN_CI:
             skip("the forecast in new processes runs in CI only: it takes seconds")
         with tempfile.TemporaryDirectory() as folder:
-            finished = subprocess.run(
-                [
-                    *(sys.executable, "-c", SPAWNED, "--out-dir", folder, "--forecast"),
-                    *("--database", known_shop() / "shop.db", "--workers", "2"),
-                ],
-                cwd=ROOT,
-                capture_output=True,
-                encoding="utf-8",
-                check=False,
+            finished = run_spawned(
+                "run_query",
+                "queries.forecast.forecast.PURCHASES_PER_WORKER",
+                *("--out-dir", folder, "--forecast", "--workers", 2),
+                *("--database", known_shop() / "shop.db"),
             )
             self.assertEqual((finished.returncode, finished.stderr), (0, ""))
             files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import unittest
 from contextlib import closing
 from unittest import mock
@@ -15,7 +13,7 @@ from queries.query_file import QUERY_PATH, read_cohort_query
 from queries.sql_text import replace_select
 from tests.query_cases import GRAINS, SEGMENTS, QueryCase
 from tests.shop import TANGLED_DAYS, Row, create_tangled_shop
-from tests.support import IN_CI, ROOT, WORKER_COUNTS, skip_without_processes
+from tests.support import IN_CI, WORKER_COUNTS, run_spawned, skip_without_processes
 from utils.processes import run_tasks
 
 BOUNDS_SQL = f"SELECT * FROM {PART_CTE}"
@@ -120,28 +118,14 @@ class SameResults(WorkersCase):
                     "the sum of its amounts overflows 64-bit integers", result.stderr
                 )
 
-    # "fork" is a copy of this process; "spawn", of Windows and macOS, is a new one.
-    SPAWNED = """
-import multiprocessing, sys
-import queries.reading, run_query
-if __name__ == "__main__":
-    multiprocessing.set_start_method("spawn")
-    queries.reading.BYTES_PER_WORKER = 1
-    sys.exit(run_query.main(sys.argv[1:]))
-"""
-
     def test_processes_that_begin_without_a_copy_give_the_same_files(self) -> None:
         create_tangled_shop(self.database, seed=3)
         expected = self.read_results("--workers", 1, "--forecast")
-        finished = subprocess.run(
-            [
-                *(sys.executable, "-c", self.SPAWNED, "--database", self.database),
-                *("--out-dir", self.out_dir, "--workers", "2", "--forecast"),
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
+        finished = run_spawned(
+            "run_query",
+            "queries.reading.BYTES_PER_WORKER",
+            *("--database", self.database, "--out-dir", self.out_dir),
+            *("--workers", 2, "--forecast"),
         )
         self.assertEqual((finished.returncode, finished.stderr), (0, ""))
         found = self.read("query_result.csv"), self.read("query_result.json")

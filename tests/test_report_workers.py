@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import unittest
 from contextlib import closing
 from unittest import mock
@@ -15,11 +13,11 @@ from db.reporting import report
 from db.reporting.report import LONG_READS, list_reads
 from tests.shop import create_tangled_shop
 from tests.support import (
-    ROOT,
     WORKER_COUNTS,
     Result,
     ShopCase,
     call,
+    run_spawned,
     skip_without_processes,
 )
 from tests.test_report import FORGET_AN_INDEX
@@ -94,29 +92,15 @@ class SameReport(WorkersCase):
         self.assertEqual(alone.status, 1)
         self.assertEqual(found, alone)
 
-    # "fork" is a copy of this process; "spawn", of Windows and macOS, is a new one.
-    SPAWNED = """
-import multiprocessing, sys
-import db.reporting.report, ingest
-if __name__ == "__main__":
-    multiprocessing.set_start_method("spawn")
-    db.reporting.report.BYTES_PER_WORKER = 1
-    sys.exit(ingest.main(sys.argv[1:]))
-"""
-
     def test_processes_that_begin_without_a_copy_give_the_same_files(self) -> None:
         create_tangled_shop(self.database, seed=3)
         self.run_script("--report", "--workers", 1)
         expected = self.read_reports()
-        finished = subprocess.run(
-            [
-                *(sys.executable, "-c", self.SPAWNED, "--report", "--workers", "2"),
-                *("--database", self.database, "--out-dir", self.folder / "out"),
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
+        finished = run_spawned(
+            "ingest",
+            "db.reporting.report.BYTES_PER_WORKER",
+            *("--report", "--workers", 2, "--database", self.database),
+            *("--out-dir", self.folder / "out"),
         )
         self.assertEqual((finished.returncode, finished.stderr), (0, ""))
         self.assertEqual(self.read_reports(), expected)
