@@ -205,6 +205,15 @@ class CrashCase(ShopCase):
             self.assertEqual(set(os.listdir(self.folder)), self.inputs)
         return state
 
+    def assert_worker_lost(self, ending: Ending, program: str) -> None:
+        """Fail unless *program* reports in one line that the system ended a worker."""
+        self.assertEqual(ending.status, 1)
+        self.assertRegex(
+            ending.stderr,
+            rf"\A{program}: error: a worker process was ended by the system, [^\n]+"
+            r" Use fewer --workers.\n\Z",
+        )
+
     def recover(self) -> None:
         """Check that another ingest succeeds and removes what was left."""
         result = self.ingest()
@@ -299,6 +308,19 @@ def act_at_call(number: int, act: Callable[[], None], code: CodeType) -> None:
 def send(number: int) -> None:
     """Send a signal to this process."""
     os.kill(os.getpid(), number)
+
+
+def send_to_group(number: int) -> None:
+    """Send a signal to all processes of the group of this one, then wait for it."""
+    os.killpg(0, number)
+    time.sleep(30)
+
+
+def kill_parent(survived: Path, *_arguments: object) -> None:
+    """Kill the parent of this process; create *survived* if this one is not ended too."""
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(30)
+    survived.touch()
 
 
 def send_soon(number: int) -> None:
@@ -774,36 +796,22 @@ class QueryWorkers(CrashCase):
         for name in names if IN_CI else names[:1]:
             with self.subTest(name):
                 ending = self.run_workers(partial(send, signal.SIGKILL), name)
-                self.assertEqual(ending.status, 1)
-                self.assertRegex(
-                    ending.stderr,
-                    r"\Arun_query: error: a worker process was ended by the system, [^\n]+"
-                    r" Use fewer --workers.\n\Z",
-                )
+                self.assert_worker_lost(ending, "run_query")
                 self.assertEqual(hash_folder(self.out_dir), self.old_results)
 
     def test_killed_run_leaves_no_worker_and_the_old_files(self) -> None:
         survived = self.folder / "survived"
 
-        def kill_parent() -> None:
-            os.kill(os.getppid(), signal.SIGKILL)
-            time.sleep(30)
-            survived.touch()
-
         # `run_apart` returns when all processes have closed the stream of errors.
-        ending = self.run_workers(kill_parent, "run_cohort_query")
+        ending = self.run_workers(partial(kill_parent, survived), "run_cohort_query")
         self.assertEqual(ending, Ending(-signal.SIGKILL, ""))
         self.assertFalse(survived.exists())
         self.assertEqual(hash_folder(self.out_dir), self.old_results)
 
     def test_signal_to_all_processes_ends_them_with_one_line(self) -> None:
-        def send_to_all(number: int) -> None:
-            os.killpg(0, number)
-            time.sleep(30)
-
         for sent, expected in list_signal_endings("run_query")[:: 1 if IN_CI else 3]:
             with self.subTest(sent.name):
-                ending = self.run_workers(partial(send_to_all, sent), "run_cohort_query")
+                ending = self.run_workers(partial(send_to_group, sent), "run_cohort_query")
                 self.assertEqual(ending, expected)
                 self.assertEqual(hash_folder(self.out_dir), self.old_results)
 
@@ -877,40 +885,26 @@ class ForecastProcessesEnd(CrashCase):
                 mock.patch("queries.forecast.holdout.fit_purchase_model", refuse),
             ):
                 ending = self.run_workers(partial(send, signal.SIGKILL), name)
-                self.assertEqual(ending.status, 1)
-                self.assertRegex(
-                    ending.stderr,
-                    r"\Arun_query: error: a worker process was ended by the system, [^\n]+"
-                    r" Use fewer --workers.\n\Z",
-                )
+                self.assert_worker_lost(ending, "run_query")
                 self.assertEqual(hash_folder(self.out_dir), self.old_results)
 
     def test_killed_run_leaves_no_worker_and_the_old_files(self) -> None:
         survived = self.folder / "survived"
 
-        def kill_parent() -> None:
-            os.kill(os.getppid(), signal.SIGKILL)
-            time.sleep(30)
-            survived.touch()
-
         names = ("fitting.fit_with_clock", "holdout.count_holdout_days")
         for name in names if IN_CI else names[:1]:
             with self.subTest(name):
                 # `run_apart` returns when all processes have closed the stream of errors.
-                ending = self.run_workers(kill_parent, name)
+                ending = self.run_workers(partial(kill_parent, survived), name)
                 self.assertEqual(ending, Ending(-signal.SIGKILL, ""))
                 self.assertFalse(survived.exists())
                 self.assertEqual(hash_folder(self.out_dir), self.old_results)
 
     def test_signal_to_all_processes_ends_them_with_one_line(self) -> None:
-        def send_to_all(number: int) -> None:
-            os.killpg(0, number)
-            time.sleep(30)
-
         for sent, expected in list_signal_endings("run_query")[:: 1 if IN_CI else 3]:
             with self.subTest(sent.name):
                 ending = self.run_workers(
-                    partial(send_to_all, sent), "fitting.fit_with_clock"
+                    partial(send_to_group, sent), "fitting.fit_with_clock"
                 )
                 self.assertEqual(ending, expected)
                 self.assertEqual(hash_folder(self.out_dir), self.old_results)
@@ -950,24 +944,14 @@ class ReportWorkers(CrashCase):
         for name in names if IN_CI else names[:1]:
             with self.subTest(name):
                 ending = self.run_workers(lambda *_: send(signal.SIGKILL), name)
-                self.assertEqual(ending.status, 1)
-                self.assertRegex(
-                    ending.stderr,
-                    r"\Aingest: error: a worker process was ended by the system, [^\n]+"
-                    r" Use fewer --workers.\n\Z",
-                )
+                self.assert_worker_lost(ending, "ingest")
                 self.assertEqual(hash_folder(self.out_dir), self.old_files)
 
     def test_killed_run_leaves_no_worker_and_the_old_files(self) -> None:
         survived = self.folder / "survived"
 
-        def kill_parent(*_arguments: object) -> None:
-            os.kill(os.getppid(), signal.SIGKILL)
-            time.sleep(30)
-            survived.touch()
-
         # `run_apart` returns when all processes have closed the stream of errors.
-        ending = self.run_workers(kill_parent, "collect_findings")
+        ending = self.run_workers(partial(kill_parent, survived), "collect_findings")
         self.assertEqual(ending, Ending(-signal.SIGKILL, ""))
         self.assertFalse(survived.exists())
         self.assertEqual(hash_folder(self.out_dir), self.old_files)
