@@ -766,19 +766,56 @@ class LongStatement(CrashCase):
                     self.assertEqual(ending, expected)
 
 
-class QueryWorkers(CrashCase):
-    """However a query of several processes ends, its files are the old ones or the new."""
+class WorkersCase(CrashCase):
+    """A test of a command whose results exist already, made from other data."""
 
-    def setUp(self) -> None:
+    def write_old_results(
+        self, main: Callable[[Sequence[str]], int], *arguments: str
+    ) -> None:
         """Write the results of one process; then put others in their place."""
-        super().setUp()
-        self.out_dir = self.folder / "out"
-        self.line = ["--database", str(self.database), "--out-dir", str(self.out_dir)]
-        self.assertEqual(call(run_query.main, *self.line, "--workers", 1).status, 0)
+        self.main, self.out_dir = main, self.folder / "out"
+        self.line = [*arguments, "--database", str(self.database)]
+        self.line += ["--out-dir", str(self.out_dir)]
+        self.assertEqual(call(main, *self.line, "--workers", 1).status, 0)
         self.new_results = hash_folder(self.out_dir)
         for path in self.out_dir.iterdir():
             path.write_bytes(b"old")
         self.old_results = hash_folder(self.out_dir)
+
+    def sweep_parent(self, program: str, threshold: str, steps: range) -> None:
+        """Send a signal to the parent of two workers at each of *steps*.
+
+        *threshold* is the number below which *program* starts no worker.
+        """
+
+        def prepare(number: int, sent: int) -> None:
+            mock.patch(threshold, 1).start()
+            act_at_step(number, partial(send, sent))
+
+        endings = list_signal_endings(program)
+        line = [*self.line, "--workers", "2"]
+        for number in steps:
+            sent, expected = endings[number % len(endings)]
+            with self.subTest(sent.name, step=number):
+                ending = self.run_apart(partial(prepare, number, sent), self.main, line)
+                if ending.status == 0:
+                    break
+                self.assertEqual(ending.status, expected.status)
+                self.assertTrue(ending.stderr.endswith(expected.stderr), ending)
+                self.assertNotIn("Traceback", ending.stderr)
+                self.assertIn(
+                    hash_folder(self.out_dir), (self.old_results, self.new_results)
+                )
+        self.assertEqual(hash_folder(self.out_dir), self.new_results)
+
+
+class QueryWorkers(WorkersCase):
+    """However a query of several processes ends, its files are the old ones or the new."""
+
+    def setUp(self) -> None:
+        """Let there be old results."""
+        super().setUp()
+        self.write_old_results(run_query.main)
 
     def run_workers(self, act: Callable[[], object], name: str) -> Ending:
         """Run the query in two workers, one of which calls *act* instead of *name*."""
@@ -816,27 +853,8 @@ class QueryWorkers(CrashCase):
                 self.assertEqual(hash_folder(self.out_dir), self.old_results)
 
     def test_signal_at_any_step_of_the_parent_keeps_complete_files(self) -> None:
-        def prepare(number: int, sent: int) -> None:
-            mock.patch("queries.reading.BYTES_PER_WORKER", 1).start()
-            act_at_step(number, partial(send, sent))
-
-        endings = list_signal_endings("run_query")
-        line = [*self.line, "--workers", "2"]
-        for number in range(1, 400, 1 if IN_CI else 29):
-            sent, expected = endings[number % len(endings)]
-            with self.subTest(sent.name, step=number):
-                ending = self.run_apart(
-                    partial(prepare, number, sent), run_query.main, line
-                )
-                if ending.status == 0:
-                    break
-                self.assertEqual(ending.status, expected.status)
-                self.assertTrue(ending.stderr.endswith(expected.stderr), ending)
-                self.assertNotIn("Traceback", ending.stderr)
-                self.assertIn(
-                    hash_folder(self.out_dir), (self.old_results, self.new_results)
-                )
-        self.assertEqual(hash_folder(self.out_dir), self.new_results)
+        steps = range(1, 400, 1 if IN_CI else 29)
+        self.sweep_parent("run_query", "queries.reading.BYTES_PER_WORKER", steps)
 
 
 class ForecastProcessesEnd(CrashCase):
@@ -910,20 +928,13 @@ class ForecastProcessesEnd(CrashCase):
                 self.assertEqual(hash_folder(self.out_dir), self.old_results)
 
 
-class ReportWorkers(CrashCase):
+class ReportWorkers(WorkersCase):
     """However a report of several processes ends, its files are the old ones or the new."""
 
     def setUp(self) -> None:
-        """Write the report of one process; then put other files in their place."""
+        """Let there be old results."""
         super().setUp()
-        self.out_dir = self.folder / "out"
-        self.line = ["--report", "--database", str(self.database)]
-        self.line += ["--out-dir", str(self.out_dir)]
-        self.assertEqual(call(ingest.main, *self.line, "--workers", 1).status, 0)
-        self.new_files = hash_folder(self.out_dir)
-        for path in self.out_dir.iterdir():
-            path.write_bytes(b"old")
-        self.old_files = hash_folder(self.out_dir)
+        self.write_old_results(ingest.main, "--report")
 
     def run_workers(
         self, act: Callable[..., object], name: str, *, at_start: Callable[[], object] = int
@@ -945,7 +956,7 @@ class ReportWorkers(CrashCase):
             with self.subTest(name):
                 ending = self.run_workers(lambda *_: send(signal.SIGKILL), name)
                 self.assert_worker_lost(ending, "ingest")
-                self.assertEqual(hash_folder(self.out_dir), self.old_files)
+                self.assertEqual(hash_folder(self.out_dir), self.old_results)
 
     def test_killed_run_leaves_no_worker_and_the_old_files(self) -> None:
         survived = self.folder / "survived"
@@ -954,7 +965,7 @@ class ReportWorkers(CrashCase):
         ending = self.run_workers(partial(kill_parent, survived), "collect_findings")
         self.assertEqual(ending, Ending(-signal.SIGKILL, ""))
         self.assertFalse(survived.exists())
-        self.assertEqual(hash_folder(self.out_dir), self.old_files)
+        self.assertEqual(hash_folder(self.out_dir), self.old_results)
 
     def test_signal_ends_endless_statements_of_all_workers(self) -> None:
         def never_end(connection: sqlite3.Connection, _query: object) -> None:
@@ -972,26 +983,11 @@ class ReportWorkers(CrashCase):
                 )
                 self.assertEqual(alone, expected)
                 self.assertEqual(self.run_workers(send_to_all, "execute_query"), expected)
-                self.assertEqual(hash_folder(self.out_dir), self.old_files)
+                self.assertEqual(hash_folder(self.out_dir), self.old_results)
 
     def test_signal_at_any_step_of_the_parent_keeps_complete_files(self) -> None:
-        def prepare(number: int, sent: int) -> None:
-            mock.patch("db.reporting.report.BYTES_PER_WORKER", 1).start()
-            act_at_step(number, partial(send, sent))
-
-        endings = list_signal_endings("ingest")
-        line = [*self.line, "--workers", "2"]
-        for number in range(1, 1_000, 1 if IN_CI else 59):
-            sent, expected = endings[number % len(endings)]
-            with self.subTest(sent.name, step=number):
-                ending = self.run_apart(partial(prepare, number, sent), ingest.main, line)
-                if ending.status == 0:
-                    break
-                self.assertEqual(ending.status, expected.status)
-                self.assertTrue(ending.stderr.endswith(expected.stderr), ending)
-                self.assertNotIn("Traceback", ending.stderr)
-                self.assertIn(hash_folder(self.out_dir), (self.old_files, self.new_files))
-        self.assertEqual(hash_folder(self.out_dir), self.new_files)
+        steps = range(1, 1_000, 1 if IN_CI else 59)
+        self.sweep_parent("ingest", "db.reporting.report.BYTES_PER_WORKER", steps)
 
 
 class RefusedSystemCall(CrashCase):
