@@ -21,24 +21,31 @@ WITH last_day AS (
     WHERE submission_meta.subject = 'generator'
 ),
 
--- One row per table and month: aggregated first, because there are few months.
+-- One row per table and month: aggregated first, because there are few months.  None if
+-- the shop was generated, because then no event is far.
 table_months AS (
     SELECT
         SUBSTR(orders.ordered_at, 1, 7) AS month_text,
         COUNT(*) AS event_count
-    FROM orders
+    FROM last_day
+    CROSS JOIN orders
+    WHERE last_day.window_end IS NULL OR last_day.seed IS NULL
     GROUP BY SUBSTR(orders.ordered_at, 1, 7)
     UNION ALL
     SELECT
         SUBSTR(payments.processed_at, 1, 7) AS month_text,
         COUNT(*) AS event_count
-    FROM payments
+    FROM last_day
+    CROSS JOIN payments
+    WHERE last_day.window_end IS NULL OR last_day.seed IS NULL
     GROUP BY SUBSTR(payments.processed_at, 1, 7)
     UNION ALL
     SELECT
         SUBSTR(users.signed_up_at, 1, 7) AS month_text,
         COUNT(*) AS event_count
-    FROM users
+    FROM last_day
+    CROSS JOIN users
+    WHERE last_day.window_end IS NULL OR last_day.seed IS NULL
     GROUP BY SUBSTR(users.signed_up_at, 1, 7)
 ),
 
@@ -97,6 +104,7 @@ far_months AS (
     WHERE
         spans.month_number - spans.previous_number > 13
         AND (spans.later_count = 1 OR spans.later_count * 20 <= spans.event_count)
+    HAVING MIN(spans.month_text) IS NOT NULL
 ),
 
 events AS (
@@ -123,9 +131,9 @@ SELECT
     events.table_name,
     events.row_id,
     events.happened_at
-FROM events
+FROM far_months
 CROSS JOIN last_day
-INNER JOIN far_months
+INNER JOIN events
     ON SUBSTR(events.happened_at, 1, 7) >= far_months.month_text
 WHERE
     last_day.window_end IS NULL

@@ -7,6 +7,8 @@
 -- loyal.  In UCI Online Retail (from December 2010) it is about three times the median; a
 -- season alone rarely doubles a month.  Half a year of later cohorts is needed, so that a
 -- single month does not decide, and 20 customers, because fewer may double by chance.
+-- The + 0 keeps SQLite from reading the orders by the index of their users, from all over
+-- the table.
 WITH limits AS (
     SELECT
         2 AS times_the_median,
@@ -14,15 +16,22 @@ WITH limits AS (
         20 AS fewest_customers
 ),
 
-first_orders AS (
+valid_orders AS (
     SELECT
-        orders.user_id,
-        SUBSTR(MIN(orders.ordered_at), 1, 7) AS cohort_month
+        orders.user_id + 0 AS user_id,
+        SUBSTR(orders.ordered_at, 1, 7) AS month
     FROM orders
     WHERE orders.status IN (
         'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
     )
-    GROUP BY orders.user_id
+),
+
+first_orders AS (
+    SELECT
+        valid_orders.user_id,
+        MIN(valid_orders.month) AS cohort_month
+    FROM valid_orders
+    GROUP BY valid_orders.user_id
 ),
 
 cohorts AS (

@@ -1,15 +1,22 @@
 -- Question: how many customers have one order, two orders, three orders?
 -- Grain: one row per number of valid orders; 10 means ten or more.
 -- Title: Orders per customer
-WITH customer_orders AS (
-    SELECT
-        orders.user_id,
-        COUNT(*) AS order_count
+-- The + 0 keeps SQLite from reading the orders by the index of their users, from all over
+-- the table.
+WITH valid_orders AS (
+    SELECT orders.user_id + 0 AS user_id
     FROM orders
     WHERE orders.status IN (
         'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
     )
-    GROUP BY orders.user_id
+),
+
+customer_orders AS (
+    SELECT
+        valid_orders.user_id,
+        COUNT(*) AS order_count
+    FROM valid_orders
+    GROUP BY valid_orders.user_id
 ),
 
 capped_orders AS (
