@@ -1532,7 +1532,7 @@ function renderClv(section, { summary, forecast, rows }, formats) {
 		add("dl", "steps ahead"),
 		forecast.total.map((one) => forecastCard(one, formats)),
 	);
-	add("p", "soft", describeHoldout(forecast.holdout, formats));
+	add("p", "soft", describeHoldout(forecast, formats));
 	const horizons = forecast.cohorts.flatMap(({ horizons: all, ...cohort }) =>
 		all.map((horizon) => flattenRow({ ...cohort, ...horizon })),
 	);
@@ -1540,11 +1540,12 @@ function renderClv(section, { summary, forecast, rows }, formats) {
 	return true;
 }
 
-function describeHoldout({ refused, days, purchases = {} } = {}, { count, change }) {
+function describeHoldout({ holdout = {}, verdict }, { count, change }) {
+	const { refused, days, purchases = {} } = holdout;
 	if (refused) return `Not tested: ${refused}`;
 	return (
 		`Tested on the last ${days ?? NO_FIGURE} days: ${count(purchases.forecast)} purchases were predicted,` +
-		` ${count(purchases.actual)} were made (${change(purchases.error)}).`
+		` ${count(purchases.actual)} were made (${change(purchases.error)}). ${verdict?.text ?? ""}`
 	);
 }
 

@@ -37,7 +37,7 @@ from utils.processes import LostWorkerError
 if TYPE_CHECKING:
     from utils.engines.process import Engine
 
-SCHEMA_VERSION = "2.1"
+SCHEMA_VERSION = "2.2"
 DEFAULTS = Options()
 
 

@@ -242,8 +242,13 @@ def _render_forecast(document: Mapping[str, Any], width: int) -> list[str]:
         lines.append(
             f"  next {horizon['months']:>2} months {amount:>{amount_width}}{spread}"
         )
+    models = (
+        f"{forecast['purchase_model']['name']} and {forecast['spending_model']['name']}"
+    )
+    lines += textwrap.wrap(f"Models: {models}, in {forecast['clock']}.", width)
     lines += ["", *_render_forecast_table(forecast, currency)]
-    return [*lines, "", *_render_holdout(forecast["holdout"], currency, width)]
+    lines += ["", *_render_holdout(forecast["holdout"], currency, width)]
+    return [*lines, *textwrap.wrap(forecast["verdict"]["text"], width)]
 
 
 def _render_forecast_table(forecast: Mapping[str, Any], currency: str | None) -> list[str]:

@@ -6,6 +6,7 @@ import math
 import random
 import unittest
 from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import fmean, stdev
 from unittest import mock
 
@@ -19,6 +20,7 @@ from queries.forecast.bg_nbd_expectations import (
     list_alive,
 )
 from queries.forecast.clv import forecast_group
+from queries.forecast.gamma_gamma import fit_spending
 from queries.forecast.newton import Vector
 from tests.customer_samples import (
     PUBLISHED_PURCHASES,
@@ -26,6 +28,7 @@ from tests.customer_samples import (
     SimulatedShop,
     count_summaries,
     group_customers,
+    list_values,
     make_purchase_model,
     make_spending_model,
     read_cdnow_sample,
@@ -253,6 +256,102 @@ class Expectations(unittest.TestCase):
         self.assertAlmostEqual(below / above, 1, delta=1e-8)
 
 
+class Limits(unittest.TestCase):
+    """Where BG/NBD has no finite estimate, its limit with fewer parameters is fitted."""
+
+    # r, alpha in weeks, dropout probability of all customers
+    RATES = (1.1, 7.0)
+
+    def simulate(self, dropout: float) -> SimulatedShop:
+        """Return customers who all drop out with the probability *dropout*."""
+        similar = (1e6 * dropout, 1e6 * (1 - dropout)) if dropout else (1e-9, 1.0)
+        return SimulatedShop(
+            3, 2000, age_days=364, purchases=(*self.RATES, *similar), later_days=180
+        )
+
+    def test_customers_who_never_drop_out_follow_the_nbd(self) -> None:
+        shop = self.simulate(0)
+        model = fit_purchases(count_summaries(shop.customers))
+        self.assertEqual(model.name, "NBD")
+        self.assertEqual(len(model.covariance), 2)
+        for found, true, error in zip(
+            model.parameters, self.RATES, model.standard_errors, strict=True
+        ):
+            self.assertAlmostEqual(found, true, delta=3 * error)
+
+    def test_customers_with_one_dropout_probability_follow_its_model(self) -> None:
+        shop = self.simulate(0.2)
+        model = fit_purchases(count_summaries(shop.customers))
+        self.assertEqual(model.name, "BG/NBD with a common dropout")
+        truth = (*self.RATES, 0.25)
+        for found, true, error in zip(
+            model.parameters, truth, model.standard_errors, strict=True
+        ):
+            self.assertAlmostEqual(found, true, delta=3 * error)
+
+    def test_limits_have_the_likelihood_of_bg_nbd_near_them(self) -> None:
+        for dropout, parameters in (
+            (0.0, (1.1, 7.0)),
+            (0.2, (1.1, 7.0, 0.25)),
+        ):
+            customers = self.simulate(dropout).customers[:300]
+            for customer in customers:
+                summary = customer.summary
+                with self.subTest(summary, dropout=dropout):
+                    self.assertAlmostEqual(
+                        self.log_likelihood(parameters, summary),
+                        self.log_likelihood(self.approach(parameters), summary),
+                        places=4,
+                    )
+
+    def log_likelihood(self, parameters: Vector, summary: PurchaseSummary) -> float:
+        """Return what `fit_purchases` maximises, of one customer."""
+        evaluate = {
+            2: bg_nbd._evaluate_no_dropout,
+            3: bg_nbd._evaluate_common_dropout,
+            4: bg_nbd._evaluate,
+        }[len(parameters)]
+        return evaluate(bg_nbd._tally_summaries({summary: 1}), parameters).value
+
+    def approach(self, parameters: Vector) -> Vector:
+        """Return parameters of BG/NBD near the limit *parameters*."""
+        r, alpha, *odds = parameters
+        return (r, alpha, odds[0] * 1e7, 1e7) if odds else (r, alpha, 1e-8, 1.0)
+
+    def test_expectations_are_those_of_bg_nbd_near_the_limit(self) -> None:
+        for limit, near in (
+            ((1.1, 7.0), (1.1, 7.0, 1e-4, 50.0)),
+            ((1.1, 7.0, 0.25), (1.1, 7.0, 0.25e6, 1e6)),
+        ):
+            for summary in ((0, 0, 100), (1, 30, 200), (9, 300, 350)):
+                with self.subTest(limit=limit, summary=summary):
+                    found, expected = (
+                        expect_purchases(parameters, [summary], 200)[0]
+                        for parameters in (limit, near)
+                    )
+                    self.assertAlmostEqual(found / expected, 1, delta=1e-4)
+
+    def test_derivatives_of_the_likelihood_equal_its_differences(self) -> None:
+        tally = bg_nbd._tally_summaries(count_summaries(simulate_year()))
+        check_derivatives(self, partial(bg_nbd._evaluate_no_dropout, tally), (0.7, 9.1))
+        check_derivatives(
+            self, partial(bg_nbd._evaluate_common_dropout, tally), (0.7, 9.1, 0.2)
+        )
+
+    def test_forecast_of_shops_at_the_edge_contains_what_follows(self) -> None:
+        for dropout in (0.0, 0.2):
+            shop = self.simulate(dropout)
+            forecast = forecast_group(
+                fit_purchases(count_summaries(shop.customers)),
+                fit_spending(list_values(shop.customers), money_unit="dollars"),
+                group_customers(shop.customers),
+                days=180,
+            )
+            low, high = forecast.purchases.interval(0.95) or (0.0, 0.0)
+            with self.subTest(dropout=dropout):
+                self.assertTrue(low <= shop.later_count <= high, (low, high))
+
+
 class Refusals(unittest.TestCase):
     """Data that do not support the model are refused, with the next step."""
 
@@ -277,10 +376,6 @@ class Refusals(unittest.TestCase):
 
     def test_identical_customers_are_refused(self) -> None:
         self.refuse({(5, 150, 180): 400}, "does not fit", "no finite estimate")
-
-    def test_customers_who_never_drop_out_are_refused(self) -> None:
-        made = SimulatedShop(1, 500, age_days=364, purchases=(1.0, 6.0, 1e-6, 1.0))
-        self.refuse(count_summaries(made.customers), "does not fit", "no finite estimate")
 
     def test_fit_without_convergence_is_refused(self) -> None:
         with mock.patch.object(newton, "MAX_STEPS", 2):

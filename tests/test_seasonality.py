@@ -15,7 +15,11 @@ from queries.forecast import fitting
 from queries.forecast.bg_nbd_expectations import expect_purchases
 from queries.forecast.fitting import PurchaseFit, fit_purchase_model
 from queries.forecast.histories import PurchaseHistories
-from queries.forecast.observed_customers import count_histories, observe_customers
+from queries.forecast.observed_customers import (
+    CountedHistories,
+    count_histories,
+    observe_customers,
+)
 from queries.forecast.seasonality import (
     MAX_CHANGE,
     MAX_ROUNDS,
@@ -28,6 +32,7 @@ from queries.forecast.seasonality import (
     measure_seasonal_factors,
 )
 from tests.customer_samples import make_histories, make_purchase_model
+from utils.helpers import DataError
 
 # A quiet summer and a busy end; the mean over the days of a year is 1.
 SEASONS = (0.9, 0.9, 1.0, 1.0, 0.9, 0.8, 0.6, 0.6, 0.9, 1.1, 1.5, 1.8)
@@ -99,6 +104,23 @@ class SeasonalFactors(unittest.TestCase):
                 error = (2 / repeats[month]) ** 0.5
                 with self.subTest(seed=seed, month=month, repeats=repeats[month]):
                     self.assertLess(abs(found / known - 1), 3 * error + 0.02)
+
+    def test_fit_in_calendar_days_stays_where_a_seasonal_one_fails(self) -> None:
+        histories, _ = fit_two_years(1)
+        counted = count_histories(observe_customers(histories, day("2024-12-31")))
+        real_fit = fitting.fit_with_clock
+
+        def fit_calendar_days_only(
+            histories: CountedHistories, clock: SeasonalClock
+        ) -> PurchaseFit:
+            if clock.days_between(clock.first, clock.first + 31) != 31:
+                raise DataError("no model fits in adjusted days")
+            return real_fit(histories, clock)
+
+        with mock.patch.object(fitting, "fit_with_clock", fit_calendar_days_only):
+            fit = fit_purchase_model(counted, day("2024-12-31"))
+        self.assertIsNone(fit.seasonal_factors)
+        self.assertEqual(fit.clock.days_until(fit.clock.last), len(fit.clock.ends))
 
     def test_factors_are_near_one_without_seasons(self) -> None:
         clock = build_clock(NO_SEASONS, day("2023-01-01"), day("2024-12-31"))

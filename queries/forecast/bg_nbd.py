@@ -4,6 +4,9 @@ While alive, customers buy as a Poisson process of rate lambda ~ Gamma(r, alpha)
 each purchase they drop out with probability p ~ Beta(a, b).  The first purchase of a
 customer is on day 0 and is not counted; later ones count once a day.
 
+Where a and b have no finite estimate, the model at that edge is one with fewer parameters:
+p is the same for all customers, or it is 0 and the model is the NBD (Ehrenberg 1959).
+
 Sources, by the short names in the docstrings:
 
 - FHL 2005: Fader, Hardie, Lee, "'Counting Your Customers' the Easy Way: An Alternative to
@@ -18,10 +21,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from queries.forecast.bg_nbd_expectations import (
     DAYS_PER_UNIT,
@@ -46,32 +51,86 @@ MIN_REPEAT_CUSTOMERS = 30
 MIN_WEEKS = 12
 
 
+# A dropout is visible if it adds so much to the log-likelihood: half of 2.71, the one-sided
+# 5 % quantile of the likelihood-ratio test for a parameter at its bound (Self, Liang 1987).
+LEAST_DROPOUT_GAIN = 1.353
+
+
 @dataclass(frozen=True)
 class PurchaseModel(FittedModel):
     """BG/NBD: its parameters r, alpha, a and b, of which alpha is in weeks."""
 
-    parameter_names = ("r", "alpha", "a", "b")
+    name = "BG/NBD"
+    parameter_names: ClassVar[Sequence[str]] = ("r", "alpha", "a", "b")
     time_unit = TIME_UNIT
+
+
+class CommonDropoutModel(PurchaseModel):
+    """BG/NBD where all customers drop out with the same probability p.
+
+    Its third parameter is the odds p / (1 - p): the limit of a / b as both grow.
+    """
+
+    name = "BG/NBD with a common dropout"
+    parameter_names = ("r", "alpha", "dropout_odds")
+
+
+class NoDropoutModel(PurchaseModel):
+    """The NBD: nobody drops out, the limit of BG/NBD as a / b falls to 0."""
+
+    name = "NBD"
+    parameter_names = ("r", "alpha")
 
 
 def fit_purchases(customers_by_summary: Mapping[PurchaseSummary, int]) -> PurchaseModel:
     """Fit BG/NBD to counts of customers by (frequency, recency days, age days).
 
     By maximum likelihood (`_evaluate`), with `maximize` from r = a = b = 1 and the alpha
-    that gives the observed purchases per week.  Raise `DataError` where the data do not
-    support a model; the limits are the constants above.
+    that gives the observed purchases per week.  Where the likelihood has no maximum at
+    finite parameters, the better one of its two limits is fitted.  Raise
+    `DataError` where the data do not support any; the limits are the constants above.
     """
     _check_summaries(customers_by_summary)
     weeks = sum(n * age for (_, _, age), n in customers_by_summary.items()) / DAYS_PER_UNIT
     repeats = sum(n * x for (x, _, _), n in customers_by_summary.items())
+    start = (1.0, weeks / repeats)
     tally = _tally_summaries(customers_by_summary)
+    try:
+        return _fit_model(PurchaseModel, _evaluate, tally, (*start, 1.0, 1.0))
+    except DataError:
+        limits = list(_fit_limits(tally, start))
+        if not limits:
+            raise
+    return max(limits, key=_rate_limit)
+
+
+def _rate_limit(model: PurchaseModel) -> float:
+    """Return the log-likelihood of *model*, less what a dropout must add to be visible."""
+    has_dropout = len(model.parameters) > len(NoDropoutModel.parameter_names)
+    return model.log_likelihood - has_dropout * LEAST_DROPOUT_GAIN
+
+
+def _fit_limits(tally: _PurchaseTally, start: Vector) -> Iterator[PurchaseModel]:
+    """Yield the limits of BG/NBD that have a maximum at finite parameters."""
+    with suppress(DataError):
+        yield _fit_model(NoDropoutModel, _evaluate_no_dropout, tally, start)
+    with suppress(DataError):
+        yield _fit_model(CommonDropoutModel, _evaluate_common_dropout, tally, (*start, 0.1))
+
+
+def _fit_model(
+    model: type[PurchaseModel],
+    evaluate: Callable[[_PurchaseTally, Vector], LogLikelihood],
+    tally: _PurchaseTally,
+    start: Vector,
+) -> PurchaseModel:
     optimum = maximize(
-        lambda parameters: _evaluate(tally, parameters),
-        start=(1.0, weeks / repeats, 1.0, 1.0),
-        names=PurchaseModel.parameter_names,
+        partial(evaluate, tally),
+        start=start,
+        names=model.parameter_names,
         model="purchase model",
     )
-    return PurchaseModel(
+    return model(
         optimum.parameters,
         log_likelihood=optimum.log_likelihood,
         customer_count=tally.customer_count,
@@ -164,15 +223,71 @@ def _evaluate(tally: _PurchaseTally, parameters: Vector) -> LogLikelihood:
 
     With d = ln A4 - ln A3, the last term is ln A3 + ln(1 + e^d), and neither overflows.
     """
-    alpha = parameters[1]
-    logs = [math.log(alpha + day / DAYS_PER_UNIT) for day in range(tally.oldest + 1)]
-    rates = [1 / (alpha + day / DAYS_PER_UNIT) for day in range(tally.oldest + 1)]
+    logs, rates = _tabulate_ages(tally, parameters[1])
     return add_log_likelihoods(
         [
             _evaluate_products(tally, parameters),
             _evaluate_survival(tally, parameters, logs, rates),
             _evaluate_dropout(tally, parameters, logs, rates),
         ]
+    )
+
+
+def _tabulate_ages(tally: _PurchaseTally, alpha: float) -> tuple[list[float], list[float]]:
+    """Return ln(alpha + t) and 1 / (alpha + t) by day of age."""
+    ages = [alpha + day / DAYS_PER_UNIT for day in range(tally.oldest + 1)]
+    return list(map(math.log, ages)), [1 / age for age in ages]
+
+
+def _evaluate_no_dropout(tally: _PurchaseTally, parameters: Vector) -> LogLikelihood:
+    """Return the log-likelihood of the NBD, ln A1 + ln A3, and its derivatives."""
+    r, alpha = parameters
+    count = tally.customer_count
+    of_r = _sum_log_products(tally, r)
+    rates = LogLikelihood(
+        count * r * math.log(alpha) + of_r[0],
+        (count * math.log(alpha) + of_r[1], count * r / alpha),
+        ((of_r[2],), (count / alpha, -count * r / alpha**2)),
+    )
+    survival = _evaluate_survival(tally, parameters, *_tabulate_ages(tally, alpha))
+    return add_log_likelihoods([rates, _resize(survival, 2)])
+
+
+def _evaluate_common_dropout(tally: _PurchaseTally, parameters: Vector) -> LogLikelihood:
+    """Return the log-likelihood with one dropout probability p, and its derivatives.
+
+    It is that of the NBD plus, per customer, x ln(1 - p) + ln(1 + e^d), where A4 has the
+    odds p / (1 - p) instead of a / (b + x - 1).
+    """
+    r, alpha, odds = parameters
+    repeats = sum(n * x for x, n in tally.by_frequency)
+    kept = LogLikelihood(
+        -repeats * math.log1p(odds),
+        (0.0, 0.0, -repeats / (1 + odds)),
+        ((0.0,), (0.0, 0.0), (0.0, 0.0, repeats / (1 + odds) ** 2)),
+    )
+    logs, rates = _tabulate_ages(tally, alpha)
+    dropout = [
+        _describe_dropout(
+            _sum_dropout(rows, logs, rates, r + x, math.log(odds)), r + x, odds
+        )
+        for x, rows in tally.repeaters
+    ]
+    nobody = _resize(_evaluate_no_dropout(tally, (r, alpha)), 3)
+    return add_log_likelihoods([nobody, kept, *dropout])
+
+
+def _resize(likelihood: LogLikelihood, size: int) -> LogLikelihood:
+    """Return *likelihood* with the derivatives by the first *size* parameters.
+
+    It does not depend on parameters that it has not.
+    """
+    gradient = (*likelihood.gradient, *[0.0] * size)[:size]
+    rows = [*likelihood.hessian, *([()] * size)][:size]
+    return LogLikelihood(
+        likelihood.value,
+        gradient,
+        tuple((*row, *[0.0] * size)[: i + 1] for i, row in enumerate(rows)),
     )
 
 
@@ -282,6 +397,22 @@ def _evaluate_dropout(
             (h_ralpha, h_alpha),
             (h_ra, h_alphaa, h_aa),
             (h_rb, h_alphab, h_ab, h_bb),
+        ),
+    )
+
+
+def _describe_dropout(sums: _DropoutSums, k: float, odds: float) -> LogLikelihood:
+    """Return the sum of ln(1 + e^d) of a frequency, with derivatives by r, alpha, odds."""
+    return LogLikelihood(
+        sums.log_odds,
+        (sums.w_log, k * sums.w_rate, sums.w / odds),
+        (
+            (sums.v_log_log,),
+            (
+                sums.w_rate + k * sums.v_log_rate,
+                k * (k * sums.v_rate_rate - sums.w_square),
+            ),
+            (sums.v_log / odds, k * sums.v_rate / odds, (sums.v - sums.w) / odds**2),
         ),
     )
 

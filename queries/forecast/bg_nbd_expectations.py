@@ -45,10 +45,13 @@ def list_alive(
     """
     if not frequency:
         return [1.0] * len(recencies)
-    r, alpha, a, b = parameters
+    r, alpha, *dropout = parameters
+    odds = find_dropout_odds(dropout, frequency)
+    if not odds:
+        return [1.0] * len(recencies)
     exp, log = math.exp, math.log
     k = r + frequency
-    offset = log(a / (b + frequency - 1))
+    offset = log(odds)
     now = alpha + age_days / DAYS_PER_UNIT
     log_odds = [
         offset + k * log(now / (alpha + recency / DAYS_PER_UNIT)) for recency in recencies
@@ -81,18 +84,33 @@ def expect_purchases_given_alive(
     2F1 divides by a - 1 and converges slowly over long horizons, so its integral over the
     dropout probability is computed instead.
     """
-    r, alpha, a, b = parameters
+    r, alpha, *dropout = parameters
     s = days / DAYS_PER_UNIT / (alpha + age_days / DAYS_PER_UNIT)
-    return _purchases_given_alive(_build_quadrature(a, b + frequency), r + frequency, s)
+    return _purchases_given_alive(_choose_rule(dropout, frequency), r + frequency, s)
 
 
 def expect_pairs_given_alive(
     parameters: Vector, frequency: int, age_days: int, *, days: int
 ) -> float:
     """Return E[X(X - 1)] of the purchases X as in `expect_purchases_given_alive`."""
-    r, alpha, a, b = parameters
+    r, alpha, *dropout = parameters
     s = days / DAYS_PER_UNIT / (alpha + age_days / DAYS_PER_UNIT)
-    return _pairs_given_alive(_build_quadrature(a, b + frequency), r + frequency, s)
+    return _pairs_given_alive(_choose_rule(dropout, frequency), r + frequency, s)
+
+
+def find_dropout_odds(dropout: Sequence[float], frequency: int) -> float:
+    """Return the expected odds p / (1 - p) of the last dropout, at *frequency* purchases.
+
+    *dropout* are the parameters after r and alpha: a and b of BG/NBD, whose factor in A4
+    this is; the odds themselves where all customers have the same; none without dropout.
+
+    >>> [find_dropout_odds(dropout, 3) for dropout in ([0.5, 2], [0.1], [])]
+    [0.125, 0.1, 0.0]
+    """
+    if len(dropout) < 2:
+        return float(sum(dropout))
+    a, b = dropout
+    return a / (b + frequency - 1)
 
 
 def expect_purchases_by_age(parameters: Vector, days: int) -> list[float]:
@@ -136,6 +154,16 @@ def _pairs_given_alive(rule: _Quadrature, k: float, s: float) -> float:
             part = 2 / (p * p) * (1 - alive)
         total += weight * (1 - p) * part
     return total
+
+
+def _choose_rule(dropout: Sequence[float], frequency: int) -> _Quadrature:
+    """Return the rule for means over the dropout probability of a customer who is alive."""
+    if not dropout:
+        return _Quadrature(1.0, [])
+    if len(dropout) == 1:
+        return _Quadrature(0.0, [(dropout[0] / (1 + dropout[0]), 1.0)])
+    a, b = dropout
+    return _build_quadrature(a, b + frequency)
 
 
 # The rules of one parameter vector, one for each frequency, are used again for each age.

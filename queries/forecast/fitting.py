@@ -95,7 +95,10 @@ def require_cohorts(starts: Mapping[int, int], until: int) -> None:
 
 
 def fit_with_seasons(first_fit: PurchaseFit, histories: CountedHistories) -> PurchaseFit:
-    """Return *first_fit* with seasonal factors: both are fitted in turn."""
+    """Return *first_fit* with seasonal factors: both are fitted in turn.
+
+    Where no model can be fitted in seasonally adjusted days, *first_fit* stays.
+    """
     starts = histories.starts
     fit, factors = first_fit, list(NO_SEASONS)
     for _ in range(MAX_ROUNDS):
@@ -104,7 +107,10 @@ def fit_with_seasons(first_fit: PurchaseFit, histories: CountedHistories) -> Pur
             fit.model, fit.clock, old_factors, starts, histories.repeats, histories.until
         )
         clock = build_clock(factors, fit.clock.first, fit.clock.last)
-        fit = fit_with_clock(histories, clock)._replace(seasonal_factors=factors)
+        try:
+            fit = fit_with_clock(histories, clock)._replace(seasonal_factors=factors)
+        except DataError:
+            return first_fit
         if _largest_change(old_factors, factors) <= MAX_CHANGE:
             break
     return fit

@@ -30,7 +30,7 @@ from queries.forecast.forecast_sums import (
 )
 from queries.forecast.gamma_gamma import SpendingModel
 from queries.forecast.histories import PurchaseHistories, name_cohort, parse_day
-from queries.forecast.holdout import build_holdout
+from queries.forecast.holdout import build_holdout, judge_holdout
 from queries.forecast.newton import FittedModel
 from queries.forecast.observed_customers import (
     CountedHistories,
@@ -56,6 +56,10 @@ PURCHASES_PER_WORKER = 20_000
 # The share of refunds is measured on months that ended at least so many months ago: orders
 # of later months may still be refunded.
 REFUND_MONTHS = 2
+
+
+# The clocks that the models may count in.
+SEASONAL_CLOCK, CALENDAR_CLOCK = "seasonally adjusted days", "calendar days"
 
 
 class CohortForecast(NamedTuple):
@@ -102,6 +106,7 @@ def forecast_cohorts(
         "level": INTERVAL_LEVEL,
         "purchase_model": describe_purchase_model(fit.purchases.model),
         "spending_model": describe_spending_model(fit.spending),
+        "clock": SEASONAL_CLOCK if factors else CALENDAR_CLOCK,
         "seasonal_factors": [round(factor, 3) for factor in factors] if factors else None,
         "kept_share": round(kept_share, 4),
         "total": total,
@@ -110,6 +115,7 @@ def forecast_cohorts(
             for (name, members), horizons in zip(groups.items(), cohorts, strict=True)
         ],
         "holdout": holdout,
+        "verdict": judge_holdout(holdout),
     }
     return CohortForecast(document, fit, kept_share, customers)
 
@@ -270,14 +276,14 @@ def describe_forecast(forecast: GroupForecast, kept_share: float) -> dict[str, A
 
 
 def describe_purchase_model(model: PurchaseModel) -> dict[str, Any]:
-    """Return BG/NBD's parameters with their unit and standard errors."""
-    return {"name": "BG/NBD", "time_unit": model.time_unit} | _describe_fit(model)
+    """Return the parameters of *model* with their unit and standard errors."""
+    return {"name": model.name, "time_unit": model.time_unit} | _describe_fit(model)
 
 
 def describe_spending_model(model: SpendingModel) -> dict[str, Any]:
     """Return Gamma-Gamma's parameters with their unit and standard errors."""
     return {
-        "name": "Gamma-Gamma",
+        "name": model.name,
         "money_unit": model.money_unit,
         **_describe_fit(model),
         "frequency_correlation": round(model.frequency_correlation, 3),

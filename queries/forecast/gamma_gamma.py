@@ -47,6 +47,7 @@ class SpendingModel(FittedModel):
     customers; the model assumes that it is 0.
     """
 
+    name = "Gamma-Gamma"
     parameter_names = ("p", "q", "gamma")
 
     money_unit: str

@@ -25,7 +25,10 @@ from utils.helpers import DataError
 MAX_HOLDOUT_DAYS = 365
 MIN_HOLDOUT_DAYS = 90
 
-_ALL = "all customers"
+# A forecast is good where neither the purchases nor the value of the holdout are further
+# off than the first share, and not usable where one of them is beyond the second.
+# Published errors of such models on a holdout are 2 to 15 %.
+GOOD_ERROR, USABLE_ERROR = 0.15, 0.40
 
 
 def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
@@ -56,6 +59,32 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
         "customer_count": forecast.customer_count,
         "purchases": compare_with_actual(forecast.purchases, len(actual)),
         "value_cents": compare_with_actual(forecast.value, sum(actual)),
+    }
+
+
+def judge_holdout(holdout: Mapping[str, Any]) -> dict[str, str]:
+    """Return a verdict on the forecast from its *holdout*: `status`, and `text` in words.
+
+    >>> of_purchases, of_value = {"error": 0.04}, {"error": -0.362}
+    >>> judge_holdout({"purchases": of_purchases, "value_cents": of_value})["text"]
+    'Rough: in the holdout the value was forecast 36% too low.'
+    """
+    errors = {
+        "number of purchases": holdout.get("purchases", {}).get("error"),
+        "value": holdout.get("value_cents", {}).get("error"),
+    }
+    if None in errors.values():
+        return {"status": "not tested", "text": "Not tested: there is no holdout."}
+    name = max(errors, key=lambda name: abs(errors[name]))
+    error = errors[name]
+    status = "rough" if abs(error) <= USABLE_ERROR else "not usable"
+    if abs(error) <= GOOD_ERROR:
+        status = "good"
+    direction = "high" if error > 0 else "low"
+    return {
+        "status": status,
+        "text": f"{status.capitalize()}: in the holdout the {name} was forecast"
+        f" {abs(error):.0%} too {direction}.",
     }
 
 

@@ -55,6 +55,7 @@ class FittedModel:
     logarithms: the inverse of the negative Hessian at the optimum.
     """
 
+    name: ClassVar[str]
     parameter_names: ClassVar[Sequence[str]]
 
     parameters: Vector

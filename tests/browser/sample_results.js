@@ -1,4 +1,4 @@
-// Made-up result files, version 2.1, for the browser checks.
+// Made-up result files for the browser checks: report.json 2.1, query_result.json 2.2.
 // `node sample_results.js FOLDER [SHOP]` writes both, to look at by hand.
 "use strict";
 
@@ -142,7 +142,7 @@ function makeQueryResult({ months, first, scale, content = "b".repeat(64) }) {
 	}
 	const average = repeat(months - 1, (since) => makeAverageRow(since, cells));
 	return {
-		schema_version: "2.1",
+		schema_version: "2.2",
 		as_of: `${monthAfter(first, months - 1)}-14`,
 		currency: "EUR",
 		currency_digits: 2,
@@ -200,6 +200,10 @@ function makeForecast(cohorts, cells) {
 		holdout: {
 			days: 365,
 			purchases: { forecast: 1570, low: 1480, high: 1660, actual: 1439, error: 0.0911 },
+		},
+		verdict: {
+			status: "good",
+			text: "Good: in the holdout the number of purchases was forecast 9% too high.",
 		},
 	};
 }
