@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import random
 import unittest
 from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean
 from unittest import mock
 
 from queries.forecast import gamma_gamma, newton
@@ -107,6 +109,34 @@ class FittedModel(unittest.TestCase):
         self.assertEqual(model.frequency_correlation, 0.0)
 
 
+class CommonMean(unittest.TestCase):
+    """Where the customers' means do not differ, all have the same."""
+
+    def test_identical_values_are_the_forecast(self) -> None:
+        model = fit_spending([(2, 20.0)] * 400, money_unit="dollar")
+        self.assertEqual(model.name, "Gamma-Gamma with a common mean")
+        for frequency, spent in ((0, 0.0), (2, 40.0), (50, 1000.0)):
+            found = model.expected_value(frequency, spent)
+            self.assertAlmostEqual(found, 20, delta=0.001)
+
+    def test_values_that_differ_by_chance_alone_have_their_mean_and_deviation(self) -> None:
+        rng = random.Random(1)  # noqa: S311
+        values = [
+            (x, fmean(rng.gammavariate(4.0, 2.5) for _ in range(x)))
+            for x in (1, 2, 3, 5) * 300
+        ]
+        model = fit_spending(values, money_unit="dollar")
+        self.assertEqual(model.name, "Gamma-Gamma with a common mean")
+        mean = model.expected_value(0, 0.0)
+        self.assertAlmostEqual(mean, 10, delta=0.3)
+        # A purchase of shape 4 has half of its mean as its deviation.
+        factors, gamma = model.value_factors(0), model.parameters[2]
+        deviation = math.sqrt(factors.squared_purchase * gamma**2 - mean**2)
+        self.assertAlmostEqual(deviation, 5, delta=0.3)
+        # The error of the mean: the deviation over the root of 3,300 purchases.
+        self.assertAlmostEqual(mean * model.covariance[2][2] ** 0.5, 0.087, delta=0.01)
+
+
 class Refusals(unittest.TestCase):
     """Data that do not support the model are refused in words."""
 
@@ -132,9 +162,6 @@ class Refusals(unittest.TestCase):
     def test_customers_without_repeat_purchase_raise_value_error(self) -> None:
         with self.assertRaisesRegex(ValueError, "without a repeat purchase"):
             fit_spending([(0, 5.0)] * 40, money_unit="dollar")
-
-    def test_identical_values_are_refused(self) -> None:
-        self.refuse([(2, 20.0)] * 400, "does not fit", "no finite estimate", "Load")
 
     def test_values_without_a_finite_mean_are_refused(self) -> None:
         made = SimulatedShop(4, 1500, age_days=364, spending=(6.0, 0.5, 1.0))

@@ -19,12 +19,16 @@ from queries.forecast.bg_nbd import MIN_REPEAT_CUSTOMERS
 from queries.forecast.newton import (
     FittedModel,
     LogLikelihood,
+    NoFiniteEstimateError,
     Vector,
     add_log_likelihoods,
     maximize,
 )
 from utils.formats import count_noun
 from utils.helpers import DataError
+
+# The largest p and q of a model with a common mean: deviations of a thousandth of it.
+COMMON_SHAPE = 1e6
 
 
 class ValueFactors(NamedTuple):
@@ -75,24 +79,38 @@ class SpendingModel(FittedModel):
         )
 
 
+class CommonMeanModel(SpendingModel):
+    """Gamma-Gamma where the mean value of a purchase is the same for all customers.
+
+    It is the limit of large q and gamma.  They are so large that the customers' means
+    differ by a thousandth, less than any data determine.
+    """
+
+    name = "Gamma-Gamma with a common mean"
+
+
 def fit_spending(values: Iterable[tuple[int, float]], *, money_unit: str) -> SpendingModel:
     """Fit Gamma-Gamma to (frequency, mean value) of the repeat customers.
 
     By maximum likelihood (`_evaluate`), with `maximize` from p = gamma = 1 and q = 2.  The
     search works in units of the geometric mean, so that cents and dollars take the same
     steps and one very large value does not change the unit much.  The model and its
-    log-likelihood are in *money_unit*.  Raise `DataError` where the data do not support a
-    model.
+    log-likelihood are in *money_unit*.  Where the customers are too alike for a finite
+    estimate, the limit `CommonMeanModel` is fitted.  Raise `DataError` where the data do
+    not support a model.
     """
     customers_by_value = Counter(values)
     _check_values(customers_by_value)
     tally = _tally_values(customers_by_value)
-    optimum = maximize(
-        lambda parameters: _evaluate(tally, parameters),
-        start=(1.0, 2.0, 1.0),
-        names=SpendingModel.parameter_names,
-        model="spending model",
-    )
+    try:
+        optimum = maximize(
+            lambda parameters: _evaluate(tally, parameters),
+            start=(1.0, 2.0, 1.0),
+            names=SpendingModel.parameter_names,
+            model="spending model",
+        )
+    except NoFiniteEstimateError:
+        return _fit_common_mean(customers_by_value, money_unit)
     p, q, gamma = optimum.parameters
     if q <= 1:
         raise DataError(
@@ -106,6 +124,43 @@ def fit_spending(values: Iterable[tuple[int, float]], *, money_unit: str) -> Spe
         covariance=optimum.covariance,
         money_unit=money_unit,
         frequency_correlation=_correlate(customers_by_value),
+    )
+
+
+def _fit_common_mean(
+    customers_by_value: Counter[tuple[int, float]], money_unit: str
+) -> CommonMeanModel:
+    """Return the model whose mean and variance are those of the customers' purchases.
+
+    The mean of x purchases has a variance of 1 / x of that of one purchase.
+    """
+    count = customers_by_value.total()
+    purchases = sum(n * x for (x, _), n in customers_by_value.items())
+    mean = sum(n * x * value for (x, value), n in customers_by_value.items()) / purchases
+    squares = sum(
+        n * x * (value / mean - 1) ** 2 for (x, value), n in customers_by_value.items()
+    )
+    p = min((count - 1) / squares, COMMON_SHAPE) if squares else COMMON_SHAPE
+    return CommonMeanModel(
+        (p, COMMON_SHAPE, (COMMON_SHAPE - 1) * mean / p),
+        log_likelihood=sum(
+            n * _log_density(p * x, p * x / mean, value)
+            for (x, value), n in customers_by_value.items()
+        ),
+        customer_count=count,
+        covariance=((0.0,) * 3, (0.0,) * 3, (0.0, 0.0, 1 / (p * purchases))),
+        money_unit=money_unit,
+        frequency_correlation=_correlate(customers_by_value),
+    )
+
+
+def _log_density(shape: float, rate: float, value: float) -> float:
+    """Return the logarithm of the density of Gamma(*shape*, *rate*) at *value*."""
+    return (
+        shape * math.log(rate)
+        - math.lgamma(shape)
+        + (shape - 1) * math.log(value)
+        - rate * value
     )
 
 

@@ -31,6 +31,10 @@ Vector = tuple[float, ...]
 Matrix = tuple[Vector, ...]
 
 
+class NoFiniteEstimateError(DataError):
+    """The likelihood rises towards parameters of 0 or without a bound."""
+
+
 class LogLikelihood(NamedTuple):
     """A log-likelihood with its first and second derivatives, the lower triangle."""
 
@@ -87,9 +91,9 @@ def maximize(
     the usual choice, needs 309 evaluations for the 2,357 customers of CDNOW where this
     needs 7, and gives no covariance.
 
-    Raise `DataError`, which calls the model *model* and its parameters *names*, where a
-    parameter leaves *start* by a factor of more than `MAX_DRIFT`, where no step improves
-    the point, and after `MAX_STEPS`.
+    Raise `DataError`, which calls the model *model* and its parameters *names*, where no
+    step improves the point, and after `MAX_STEPS`; its subclass `NoFiniteEstimateError`
+    where a parameter leaves *start* by a factor of more than `MAX_DRIFT`.
     """
     point = start
     here = _by_logarithms(evaluate(point), point)
@@ -138,7 +142,7 @@ def _take_step(
 def _require_near(start: Vector, point: Vector, names: Sequence[str], model: str) -> None:
     for name, value, origin in zip(names, point, start, strict=True):
         if not origin / MAX_DRIFT < value < origin * MAX_DRIFT:
-            raise DataError(
+            raise NoFiniteEstimateError(
                 f"The {model} does not fit these customers: {name} has no finite estimate,"
                 f" the search reached {value:.3g}. The customers are too similar or too"
                 " few. Load more customers or a longer window."
