@@ -280,6 +280,9 @@ def _render_holdout(
             f" there were {purchases['actual']:,} ({_format_error(purchases['error'])})."
             f" It forecast a value of {format_money(value['forecast'], currency)}; it was"
             f" {format_money(value['actual'], currency)} ({_format_error(value['error'])})."
+            f" Per customer it was off by {holdout['mean_absolute_error']:.2f} purchases on"
+            " average; if each customer went on as before,"
+            f" {holdout['naive']['mean_absolute_error']:.2f}."
         )
     return textwrap.wrap(text, width, subsequent_indent="  ")
 

@@ -19,6 +19,7 @@ from data_generation.generate_data import generate_shop
 from data_generation.plan import Plan
 from data_generation.truth import write_truth
 from queries.forecast import fitting
+from queries.forecast.calibration import forecast_customers
 from queries.forecast.forecast import (
     HORIZON_MONTHS,
     MAX_DAYS_AHEAD,
@@ -28,7 +29,6 @@ from queries.forecast.forecast import (
 )
 from queries.forecast.histories import collect_histories
 from queries.forecast.holdout import build_holdout
-from queries.forecast.score import forecast_each
 from tests.customer_samples import list_purchases, make_histories
 from tests.forecast_shop import (
     AS_OF,
@@ -100,11 +100,11 @@ class ShopForecast(ShopCase):
 
     def test_forecasts_of_customers_add_up_to_their_cohort(self) -> None:
         cohort_forecast = known_forecast()
-        each = forecast_each(cohort_forecast, 181)
+        each = forecast_customers(cohort_forecast.customers, cohort_forecast.fit, 181)
         counts: dict[str, float] = defaultdict(float)
         values: dict[str, float] = defaultdict(float)
-        for user_id, (count, value) in zip(
-            known_sources().histories.user_ids, each, strict=True
+        for user_id, count, value in zip(
+            known_sources().histories.user_ids, *each, strict=True
         ):
             cohort = known_sources().name_month(user_id)
             counts[cohort] += count
@@ -147,12 +147,14 @@ class ShopForecast(ShopCase):
                 self.assertEqual(set(record) - {"months", "days"}, figures)
                 for name in ("purchases", "net_cents"):
                     self.assertEqual(set(record[name]), {"forecast", "low", "high"})
-        facts = {"fitted_until", "days", "customer_count"}
-        for name in set(document["holdout"]) - facts:
-            self.assertEqual(
-                set(document["holdout"][name]),
-                {"forecast", "low", "high", "actual", "error"},
-            )
+        holdout = document["holdout"]
+        for name in ("purchases", "value_cents"):
+            compared = {"forecast", "actual", "error"}
+            self.assertEqual(set(holdout[name]), {*compared, "low", "high"})
+            self.assertEqual(set(holdout["naive"][name]), compared)
+        for record in holdout["deciles"]:
+            for name in ("purchases", "value_per_purchase_cents"):
+                self.assertEqual(set(record[name]), compared)
 
     def test_terminal_output_is_marked_as_forecast(self) -> None:
         stdout = run_known().result.stdout

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date
-from itertools import pairwise
 from typing import Any
 
+from queries.forecast.calibration import (
+    continue_as_before,
+    find_later_purchases,
+    forecast_customers,
+    measure_customers,
+    track_weeks,
+)
 from queries.forecast.clv import Estimate, forecast_group
-from queries.forecast.fitting import fit_purchase_model, fit_spending_model
+from queries.forecast.fitting import (
+    ModelFit,
+    fit_purchase_model,
+    fit_spending_model,
+)
 from queries.forecast.histories import PurchaseHistories
 from queries.forecast.observed_customers import (
     count_histories,
@@ -52,13 +61,21 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
         describe_groups(counted, purchases.clock),
         days=purchases.clock.days_between(split, until),
     )
-    actual = list_later_cents(histories, split, until)
+    later = find_later_purchases(histories, split, until)
+    actual = later.columns
+    purchase_count, cents = map(round, actual.add_up(range(len(actual.cents))))
     return {
         "fitted_until": date.fromordinal(split).isoformat(),
         "days": days,
         "customer_count": forecast.customer_count,
-        "purchases": compare_with_actual(forecast.purchases, len(actual)),
-        "value_cents": compare_with_actual(forecast.value, sum(actual)),
+        "purchases": compare_with_actual(forecast.purchases, purchase_count),
+        "value_cents": compare_with_actual(forecast.value, cents),
+        "tracking": track_weeks(purchases, observed, later, until),
+        **measure_customers(
+            forecast_customers(observed, ModelFit(purchases, spending), days),
+            continue_as_before(observed, days),
+            actual,
+        ),
     }
 
 
@@ -86,19 +103,6 @@ def judge_holdout(holdout: Mapping[str, Any]) -> dict[str, str]:
         "text": f"{status.capitalize()}: in the holdout the {name} was forecast"
         f" {abs(error):.0%} too {direction}.",
     }
-
-
-def list_later_cents(histories: PurchaseHistories, split: int, until: int) -> list[int]:
-    """Return the cents of the purchases after *split*, by *until*, of earlier customers."""
-    _, starts, days, cents = histories
-    return [
-        cents[at]
-        for start, end in pairwise(starts)
-        if days[start] <= split
-        for at in range(
-            bisect_right(days, split, start, end), bisect_right(days, until, start, end)
-        )
-    ]
 
 
 def count_holdout_days(starts: Mapping[int, int], until: int) -> int:

@@ -6,14 +6,12 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from queries.forecast.bg_nbd_expectations import expect_purchases
+from queries.forecast.calibration import DECILES, forecast_customers, split_evenly
 from queries.forecast.forecast import MAX_DAYS_AHEAD, CohortForecast
 from queries.forecast.histories import name_cohort
-from queries.forecast.observed_customers import list_summaries
 from utils.contract import MANIFEST_NAME
 from utils.database import Provenance
 from utils.formats import shorten_value
@@ -27,7 +25,6 @@ from utils.manifest import (
 from utils.shapes import integer
 
 USERS_NAME = "users.csv"
-DECILES = 10
 
 _MAKE = "Make it with: python generate_data.py --generate --truth"
 
@@ -180,44 +177,17 @@ def _score_customers(
     is_by_quarter: bool,
 ) -> list[ScoredCustomer]:
     customers = forecast.customers
+    expected = forecast_customers(customers, forecast.fit, days)
     return [
         ScoredCustomer(
             name_cohort(first_day, is_by_quarter=is_by_quarter),
-            value * forecast.kept_share,
+            cents * forecast.kept_share,
             truths[user_id],
         )
-        for user_id, first_day, (_, value) in zip(
-            customers.user_ids,
-            customers.first_days,
-            forecast_each(forecast, days),
-            strict=True,
+        for user_id, first_day, cents in zip(
+            customers.user_ids, customers.first_days, expected.cents, strict=True
         )
     ]
-
-
-def forecast_each(forecast: CohortForecast, days: int) -> list[tuple[float, float]]:
-    """Return each customer's expected purchases in *days*, and their value."""
-    customers, (purchases, spending) = forecast.customers, forecast.fit
-    until = customers.until
-    counts = expect_purchases(
-        purchases.model.parameters,
-        list_summaries(customers, purchases.clock),
-        purchases.clock.days_between(until, until + days),
-    )
-    return [
-        (count, count * spending.expected_value(frequency, spent))
-        for count, frequency, spent in zip(
-            counts, customers.frequencies, customers.spent, strict=True
-        )
-    ]
-
-
-def split_evenly(
-    ranked: Sequence[ScoredCustomer], count: int
-) -> list[Sequence[ScoredCustomer]]:
-    """Return *ranked* as *count* groups in order, whose sizes differ by at most one."""
-    bounds = [len(ranked) * number // count for number in range(count + 1)]
-    return [ranked[low:high] for low, high in pairwise(bounds)]
 
 
 def compare_with_truth(members: Sequence[ScoredCustomer]) -> dict[str, Any]:
