@@ -14,6 +14,7 @@ const HEAT_STEPS = 7;
 const NO_FIGURE = "–";
 const INCOMPLETE = " (incomplete)";
 const CUMULATIVE_NET = "cum_net_per_customer_cents";
+const CHAINED_NET = "chained_net_per_customer_cents";
 // An average of fewer cohorts is not drawn: it jumps where the next cohort drops out.
 const FEWEST_COHORTS = 5;
 const MONTHS_IN_YEAR = 12;
@@ -810,8 +811,12 @@ function forecastPoints(cells, horizons = []) {
 function makeCurves({ cohorts, rows, average, forecast }) {
 	const fewest = Math.min(FEWEST_COHORTS, average[0]?.cohort_count);
 	const drawn = average.filter((row) => row.cohort_count >= fewest);
+	// The cumulative average is of other cohorts in each month, so it can fall; the chained
+	// one adds up the averages of the months.
 	const lines = [...rows, drawn].map((row) =>
-		row.filter((cell) => !isIncomplete(cell)).map((cell) => cell[CUMULATIVE_NET]),
+		row
+			.filter((cell) => !isIncomplete(cell))
+			.map((cell) => cell[CHAINED_NET] ?? cell[CUMULATIVE_NET]),
 	);
 	const forecasts = cohorts.map(({ cohort }, n) =>
 		forecastPoints(rows[n], forecast?.cohorts?.find((one) => one.cohort === cohort)?.horizons),
@@ -835,7 +840,7 @@ function firstCurvePlace({ cohorts, average, lines, forecasts }, chosen) {
 
 function describeCurve({ cohorts, average, lines, forecasts }, [month, n], { count, date, money }) {
 	const mean = average[month]
-		? `weighted average ${money(average[month][CUMULATIVE_NET])}` +
+		? `average ${money(lines.at(-1)[month])}` +
 			` of ${countNoun(average[month].cohort_count, "cohort", count)}`
 		: "too few cohorts for an average";
 	if (n >= cohorts.length) return `After month ${month}: ${mean}`;
@@ -861,7 +866,7 @@ function renderCurves(section, view, selection, formats) {
 		return cohorts.length > 0;
 	}
 	addLegend(section, [
-		["series-1 line", "Weighted average"],
+		["series-1 line", "Average, chained month by month"],
 		["series-2 line", "One cohort"],
 		["series-3 line", "Highlighted cohort"],
 		...(curves.forecasts.flat().length

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from queries.cohort_cells import SUMMED_COLUMNS, Cell
@@ -102,13 +103,16 @@ def build_average(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     """Return one record per age over its complete cells, weighted by cohort size.
 
     Sums are divided by sums: a mean of the cells' ratios would give a small cohort the
-    weight of a large one.
+    weight of a large one.  The cumulative averages of two ages are of different cohorts, so
+    the later one can be lower; the chained one adds up the average net of each age, and
+    falls only if that is negative.
     """
     by_age: dict[int, list[Cell]] = {}
     for cell in cells:
         if cell["is_complete"]:
             by_age.setdefault(cell["months_since"], []).append(cell)
-    average = []
+    average: list[dict[str, Any]] = []
+    steps = []
     for months_since, members in sorted(by_age.items()):
         sums = {name: sum(cell[name] for cell in members) for name in SUMMED_COLUMNS}
         average.append(
@@ -119,7 +123,26 @@ def build_average(cells: Sequence[Cell]) -> list[dict[str, Any]]:
             }
             | derive_ratios(sums)
         )
+        steps.append((months_since, sums["net_cents"], sums["cohort_size"]))
+    for record, cents in zip(average, _chain(steps), strict=True):
+        record["chained_net_per_customer_cents"] = cents
     return average
+
+
+def _chain(steps: Iterable[tuple[int, int, int]]) -> Iterator[float | None]:
+    """Yield the sum so far of cents ÷ customers of (age, cents, customers).
+
+    It is None after an age that is missing or has no customers.
+
+    >>> list(_chain([(0, 100, 3), (1, 100, 3), (2, 100, 3), (4, 100, 3)]))
+    [33.33, 66.67, 100.0, None]
+    """
+    total, is_known = Fraction(0), True
+    for expected_age, (age, cents, customers) in enumerate(steps):
+        is_known = is_known and age == expected_age and customers > 0
+        if is_known:
+            total += Fraction(cents, customers)
+        yield ratio(total.numerator, total.denominator, digits=2) if is_known else None
 
 
 def build_summary(

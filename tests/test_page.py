@@ -34,7 +34,7 @@ PAGE_FILES = ("index.html", "dashboard.css", "dashboard.js")
 BROWSER_CHECKS = ROOT / "tests" / "browser"
 
 # A plain static server does not compress, so this is what travels to the browser.
-MOST_BYTES = 73_000
+MOST_BYTES = 80_000
 HEAT_STEPS = 7
 
 # WCAG 2.2, 1.4.3 and 1.4.11: the least contrast of text and of graphics.

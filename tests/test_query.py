@@ -307,6 +307,7 @@ class Ratios(QueryCase):
                     "net_per_customer_cents": 3833.33,
                     "cum_net_per_customer_cents": 3833.33,
                     "cum_margin_per_customer_cents": 1766.67,  # 5300 / 3
+                    "chained_net_per_customer_cents": 3833.33,
                 },
                 {
                     "months_since": 1,
@@ -319,6 +320,7 @@ class Ratios(QueryCase):
                     "net_per_customer_cents": -110.5,
                     "cum_net_per_customer_cents": 4139.5,
                     "cum_margin_per_customer_cents": 1439.5,
+                    "chained_net_per_customer_cents": 3722.83,  # 11500 / 3 - 221 / 2
                 },
             ],
         )

@@ -653,6 +653,7 @@ class Averages(OptionsCase):
                 complete.setdefault(cell["months_since"], []).append(cell)
         ages = [average["months_since"] for average in record["average"]]
         self.assertEqual(ages, sorted(complete))
+        chained = Fraction(0)
         for average in record["average"]:
             cells = complete[average["months_since"]]
             customers = sum(cell["cohort_size"] for cell in cells)
@@ -664,6 +665,10 @@ class Averages(OptionsCase):
                 average["cum_net_per_customer_cents"],
                 float(Fraction(net, customers)),
                 delta=0.005_001,
+            )
+            chained += Fraction(sum(cell["net_cents"] for cell in cells), customers)
+            self.assertAlmostEqual(
+                average["chained_net_per_customer_cents"], float(chained), delta=0.005_001
             )
             self.assertAlmostEqual(
                 average["retention"], float(Fraction(active, customers)), delta=5.1e-7

@@ -87,6 +87,7 @@ function makeAverageRow(since, cells) {
 		aov_cents: mean("aov_cents"),
 		net_per_customer_cents: mean("net_per_customer_cents"),
 		cum_net_per_customer_cents: mean("cum_net_per_customer_cents"),
+		chained_net_per_customer_cents: mean("cum_net_per_customer_cents"),
 		cum_margin_per_customer_cents: mean("cum_margin_per_customer_cents"),
 	};
 }
