@@ -1526,6 +1526,16 @@ function renderClv(section, { summary, forecast, rows }, formats) {
 		add("dl", "steps"),
 		ages.map((months) => clvCard(summary, months, formats)),
 	);
+	const first = summary.large_first_cohort;
+	if (first) {
+		add(
+			"p",
+			"soft",
+			`The first cohort, ${formats.date(first.cohort)}, seems to include customers who bought` +
+				` before the data begin: it has ${formats.count(first.cohort_size)},` +
+				` the median of the later ones is ${formats.count(first.median_of_later)}.`,
+		);
+	}
 	add(
 		"p",
 		"soft",

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from statistics import median
 from typing import Any
 
 from queries.cohort_cells import SUMMED_COLUMNS, Cell
 from queries.customer_values import ALL_COHORTS, CLV_MONTHS, Spreads
 from queries.uncertainty import Spread, wilson_interval
 from utils.ratios import ratio
+
+# The first cohort is too large beyond this multiple of the median of the later ones, if
+# there are so many of them, and so many customers in it.
+TIMES_THE_MEDIAN = 2
+FEWEST_LATER_COHORTS = 6
+FEWEST_CUSTOMERS = 20
 
 
 def derive_ratios(sums: Mapping[str, Any]) -> dict[str, float | None]:
@@ -163,5 +170,30 @@ def build_summary(
     return {
         "cohort_count": len(cohorts),
         "customer_count": sum(cohort["cohort_size"] for cohort in cohorts),
+        "large_first_cohort": find_large_first_cohort(
+            {cohort["cohort"]: cohort["cohort_size"] for cohort in cohorts}
+        ),
         "clv": clv,
+    }
+
+
+def find_large_first_cohort(sizes: Mapping[str, int]) -> dict[str, Any] | None:
+    """Return the first cohort if it seems to include who bought before the data begin.
+
+    *sizes* are by cohort, in order.  The rule is that of the check
+    `cohort_first_is_too_large` of the report, which also states why.
+
+    >>> find_large_first_cohort({"2011-01": 90, **{f"2011-0{n}": 30 for n in range(2, 9)}})
+    {'cohort': '2011-01', 'cohort_size': 90, 'median_of_later': 30}
+    """
+    (first, size), *later = sizes.items() if sizes else [("", 0)]
+    if len(later) < FEWEST_LATER_COHORTS or size < FEWEST_CUSTOMERS:
+        return None
+    smaller = sum(size > TIMES_THE_MEDIAN * other for _, other in later)
+    if 2 * smaller <= len(later):
+        return None
+    return {
+        "cohort": first,
+        "cohort_size": size,
+        "median_of_later": round(median(other for _, other in later)),
     }

@@ -102,7 +102,22 @@ def _render_clv(summary: Mapping[str, Any], currency: str | None, width: int) ->
         count = count_noun(clv["cohort_count"], "cohort")
         line = f"{head}{amount:>{amount_width}}   {count}"
         lines.append(line + _render_spread(clv, currency, width - len(line)))
-    return lines
+    return [*lines, *_render_large_cohort(summary["large_first_cohort"], width)]
+
+
+def _render_large_cohort(first: Mapping[str, Any] | None, width: int) -> list[str]:
+    """Return a warning if the *first* cohort is not one of new customers."""
+    if first is None:
+        return []
+    return textwrap.wrap(
+        f"Note: the first cohort, {first['cohort']}, has"
+        f" {count_noun(first['cohort_size'], 'customer')}, the median of the later ones is"
+        f" {first['median_of_later']:,}. It seems to include customers who bought before"
+        " the data begin, and it counts in the averages.",
+        width,
+        initial_indent="  ",
+        subsequent_indent="  ",
+    )
 
 
 def _render_spread(clv: Mapping[str, Any], currency: str | None, width: int) -> str:

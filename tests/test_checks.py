@@ -29,10 +29,13 @@ from db.reporting.checks import (
     read_queries,
 )
 from db.reporting.report import derive_verdict, read_loaded, run_check
+from queries.cohorts import find_large_first_cohort
 from tests.shop import create_shop, record_provenance, seal_provenance
 from tests.support import IN_CI, ShopCase, sample_shop, skip_or_fail
 from utils.contract import PROVENANCE_TABLE, SCHEMA_PATH, read_contract
 from utils.months import FIRST_YEAR, LAST_YEAR
+
+FIRST_COHORT_CHECK = "cohort_first_is_too_large"
 
 # What the checks of severity `info` find in the sound shop: the rug, and Zoë.
 SOUND_FACTS = {"coverage_products_never_sold": 1, "coverage_users_without_orders": 1}
@@ -771,6 +774,21 @@ class BrokenShop(CheckCase):
                         if check["count"] != SOUND_FACTS.get(other, 0)
                     }
                     self.assertEqual(found, {name, *fault.also})
+
+    def test_query_and_check_find_the_same_large_first_cohort(self) -> None:
+        for sizes in (
+            (20, 1, 1, 1, 1),
+            (19, 1, 1, 1, 1),
+            (20, 10, 10, 12, 10),
+            (21, 40, 10, 12, 10),
+            (30, 1, 1, 1),
+        ):
+            with self.subTest(sizes):
+                check = self.check_one(Break(add_cohorts(*sizes)), FIRST_COHORT_CHECK)
+                # Followed by the sound shop's cohorts of two and one.
+                cohorts = {f"{n:02}": size for n, size in enumerate((*sizes, 2, 1), 1)}
+                found = find_large_first_cohort(cohorts)
+                self.assertEqual(check["count"], found is not None)
 
     def test_every_check_has_a_row_that_breaks_it(self) -> None:
         self.assertEqual(list(self.check()), sorted(BREAKS))

@@ -342,6 +342,7 @@ class Ratios(QueryCase):
             {
                 "cohort_count": 2,
                 "customer_count": 3,
+                "large_first_cohort": None,
                 "clv": [
                     {
                         "months": 3,

@@ -116,6 +116,7 @@ function makeSummary(cohorts, average) {
 	return {
 		cohort_count: cohorts.length,
 		customer_count: sum(cohorts, "cohort_size"),
+		large_first_cohort: null,
 		clv: AGES.map((months) => {
 			const row = average[months];
 			const clv = makeClv(months, row?.cum_net_per_customer_cents ?? null);
