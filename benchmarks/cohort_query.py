@@ -29,7 +29,7 @@ def count_rows(database: Path, workers: int) -> int:
     with open_database(database, defers_check=True) as connection:
         results = [*run_reads(connection, database, reads, workers)]
     no_purchases = collect_histories([])
-    joined = add_parts([PartData(rows, {}, no_purchases) for rows in results])
+    joined = add_parts([PartData(rows, {}, no_purchases, {}) for rows in results])
     return len(joined.rows.rows)
 
 

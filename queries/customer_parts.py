@@ -30,12 +30,14 @@ _INTEGERS = range(-(1 << 63), 1 << 63)
 class PartData(NamedTuple):
     """The rows of a query, the values and the purchases of its customers.
 
-    *values* are None for a query that lacks them; *histories* are empty without a forecast.
+    *values* are None for a query that lacks them; *histories* are empty without a forecast,
+    and *segments*, by user id, without a forecast by segment.
     """
 
     rows: QueryRows
     values: ValueArrays | None
     histories: PurchaseHistories
+    segments: dict[int, str]
 
 
 def split_query(query: CohortQuery, part_count: int) -> list[CohortQuery]:
@@ -71,6 +73,7 @@ def add_parts(parts: Sequence[PartData]) -> PartData:
         _add_rows([part.rows for part in parts]),
         _join_values([part.values for part in parts if part.values is not None]),
         join_histories([part.histories for part in parts]),
+        {user: name for part in parts for user, name in part.segments.items()},
     )
 
 

@@ -19,6 +19,7 @@ from queries.options import VALID_STATUSES, Options, require_day, require_status
 from queries.query_file import CUSTOMERS_CTE, CohortQuery
 from queries.reading import (
     DAYS_PATH,
+    SEGMENTS_PATH,
     VALUES_PATH,
     QueryData,
     require_events_by_as_of,
@@ -111,6 +112,9 @@ def read_engine(
     if options.has_forecast:
         select = replace_select(query.text, DAYS_PATH.read_text(encoding="utf-8"))
         session.script.add_query("purchase_days", translate_select(select))
+    if options.has_forecast and options.by:
+        select = replace_select(query.text, SEGMENTS_PATH.read_text(encoding="utf-8"))
+        session.script.add_query("purchase_segments", translate_select(select))
     run_session(session)
     require_valid(session)
     provenance = read_session_provenance(session)
@@ -130,6 +134,7 @@ def read_engine(
         collect_histories(
             (user_id, day, cents) for user_id, day, cents in rows.get("purchase_days", [])
         ),
+        dict(rows.get("purchase_segments", [])),
         read_truth(truth_dir, provenance, as_of or "") if truth_dir else None,
         describe_engine(session),
     )

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).resolve().parent
 VALUES_PATH = _FOLDER / "customer_values.sql"
 DAYS_PATH = _FOLDER / "purchase_days.sql"
+SEGMENTS_PATH = _FOLDER / "purchase_segments.sql"
 
 # A process for so many bytes of the database; starting one costs as much time as reading
 # a quarter of them.
@@ -62,8 +63,8 @@ class QueryData(NamedTuple):
     """The data of a run; *source* identifies the database, or the engine.
 
     *as_of* is the last day that counts, None if there is no order.  *values* are None for
-    a query that lacks them; *histories* are empty without a forecast, and *truth* is None
-    without a score.
+    a query that lacks them; *histories* are empty without a forecast, *segments*, by user
+    id, without a forecast by segment, and *truth* is None without a score.
     """
 
     provenance: Provenance
@@ -72,6 +73,7 @@ class QueryData(NamedTuple):
     rows: QueryRows
     values: ValueArrays | MeasuredSpreads | None
     histories: PurchaseHistories
+    segments: dict[int, str]
     truth: GroundTruth | None
     source: dict[str, Any]
 
@@ -158,7 +160,8 @@ def read_part(connection: sqlite3.Connection, query: CohortQuery) -> PartData:
             text = materialize_cte(connection, query.text, ORDERS_CTE)
             query = query._replace(text=text)
         rows, values = run_cohort_query(connection, query)
-        return PartData(rows, values, read_histories(connection, query))
+        histories = read_histories(connection, query)
+        return PartData(rows, values, histories, read_segments(connection, query))
     finally:
         connection.execute(f"DROP TABLE IF EXISTS temp.stored_{ORDERS_CTE}")
 
@@ -221,6 +224,14 @@ def read_histories(connection: sqlite3.Connection, query: CohortQuery) -> Purcha
         return collect_histories(())
     select = DAYS_PATH.read_text(encoding="utf-8")
     return collect_histories(connection.execute(replace_select(query.text, select)))
+
+
+def read_segments(connection: sqlite3.Connection, query: CohortQuery) -> dict[int, str]:
+    """Return the segment of each customer; none if *query* forecasts no segments."""
+    if not (query.options.has_forecast and query.options.by):
+        return {}
+    select = SEGMENTS_PATH.read_text(encoding="utf-8")
+    return dict(connection.execute(replace_select(query.text, select)))
 
 
 # ---- The totals, and whether the data can be trusted ------------------------------------

@@ -22,6 +22,7 @@ from queries.output import write_result
 from queries.query_file import CohortQuery, name_file, read_cohort_query
 from queries.reading import (
     DAYS_PATH,
+    SEGMENTS_PATH,
     VALUES_PATH,
     QueryData,
     read_database,
@@ -194,7 +195,8 @@ def build_result(
 def describe_source(query: CohortQuery, data: QueryData) -> dict[str, Any]:
     """Return the first part of the document: versions, digests and options."""
     used_paths = [VALUES_PATH] if data.values is not None else []
-    used_paths += [DAYS_PATH] if query.options.has_forecast else []
+    if query.options.has_forecast:
+        used_paths += [DAYS_PATH, SEGMENTS_PATH] if query.options.by else [DAYS_PATH]
     dataset = data.provenance.get("dataset", {})
     return {
         "schema_version": SCHEMA_VERSION,
@@ -240,6 +242,7 @@ def build_forecast(
             data.histories,
             data.totals.refunds,
             data.as_of or "",
+            segments=data.segments,
             is_by_quarter=is_by_quarter,
             worker_count=worker_count,
         )

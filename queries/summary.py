@@ -20,6 +20,7 @@ from utils.formats import (
 from utils.helpers import escape_controls, escape_line
 
 _MAX_ROWS = 12
+_MAX_SEGMENTS = 10
 _MIN_WIDTH = 40
 _CELL_WIDTH = 5
 
@@ -262,6 +263,7 @@ def _render_forecast(document: Mapping[str, Any], width: int) -> list[str]:
     )
     lines += textwrap.wrap(f"Models: {models}, in {forecast['clock']}.", width)
     lines += ["", *_render_forecast_table(forecast, currency)]
+    lines += _render_forecast_segments(document)
     lines += ["", *_render_holdout(forecast["holdout"], currency, width)]
     return [*lines, *textwrap.wrap(forecast["verdict"]["text"], width)]
 
@@ -278,6 +280,36 @@ def _render_forecast_table(forecast: Mapping[str, Any], currency: str | None) ->
         rows.append([cohort["cohort"], f"{cohort['cohort_size']:,}", *values])
     widths = (8, 9, *(13 for _ in headings))
     return ["FORECAST net per customer", *_align_columns(rows, widths)]
+
+
+def _render_forecast_segments(document: Mapping[str, Any]) -> list[str]:
+    """Return the forecast of the longest horizon for the largest segments, by net."""
+    segments, currency = document["forecast"].get("segments"), document["currency"]
+    if not segments:
+        return []
+    by = document["options"]["by"]
+    months = segments[0]["horizons"][-1]["months"]
+    rows = [[by, "customers", f"{months} months", "per customer", "95% interval"]]
+    ranked = sorted(segments, key=lambda one: -one["horizons"][-1]["net_cents"]["forecast"])
+    for record in ranked[:_MAX_SEGMENTS]:
+        horizon = record["horizons"][-1]
+        net = horizon["net_cents"]
+        spread = "-"
+        if net["low"] is not None:
+            spread = _format_range(net["low"], net["high"], currency)
+        rows.append(
+            [
+                escape_line(record["segment"]),
+                f"{record['customer_count']:,}",
+                format_money(net["forecast"], currency),
+                format_money(horizon["net_per_customer_cents"], currency),
+                spread,
+            ]
+        )
+    title = f"FORECAST net by {by}, with one model of all customers"
+    more = len(ranked) - _MAX_SEGMENTS
+    rest = [f"  … and {more} more"] if more > 0 else []
+    return ["", title, *_align_columns(rows, (0, 11, 15, 14, 27)), *rest]
 
 
 def _render_holdout(

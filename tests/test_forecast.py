@@ -38,6 +38,7 @@ from tests.forecast_shop import (
     known_shop,
     known_sources,
     ordinal,
+    read_rows,
     read_sources,
     run_known,
 )
@@ -201,8 +202,54 @@ class ShopForecast(ShopCase):
             self.assertFalse(added & set(horizon))
 
     def test_forecast_by_channel_is_that_of_all_customers(self) -> None:
-        found = run_known("--by", "channel").document["forecast"]
+        found = dict(run_known("--by", "channel").document["forecast"])
+        del found["segments"]
         self.assertEqual(found, run_known().document["forecast"])
+
+    def test_segments_add_up_to_all_customers_to_the_cent(self) -> None:
+        for by in ("channel", "category"):
+            document = run_known("--by", by).document
+            segments, total = (document["forecast"][key] for key in ("segments", "total"))
+            self.assertEqual(
+                [(one["segment"], one["customer_count"]) for one in segments],
+                [
+                    (one["segment"], one["summary"]["customer_count"])
+                    for one in document["segments"]
+                ],
+            )
+            for at, horizon in enumerate(total):
+                nets = [one["horizons"][at]["net_cents"] for one in segments]
+                with self.subTest(by=by, months=horizon["months"]):
+                    self.assertEqual(
+                        sum(net["forecast"] for net in nets),
+                        horizon["net_cents"]["forecast"],
+                    )
+                    for net in nets:
+                        self.assertLess(net["low"], net["forecast"])
+                        self.assertLess(net["forecast"], net["high"])
+
+    def test_forecast_of_a_segment_is_that_of_its_customers(self) -> None:
+        cohort_forecast = known_forecast()
+        users = {
+            row["user_id"]: row["acquisition_channel"]
+            for row in read_rows(known_shop() / "users.csv")
+        }
+        expected: dict[str, float] = defaultdict(float)
+        customers = cohort_forecast.customers
+        each = forecast_customers(customers, cohort_forecast.fit, 365)
+        for user_id, cents in zip(customers.user_ids, each.cents, strict=True):
+            expected[users[str(user_id)]] += cents * cohort_forecast.kept_share
+        for one in run_known("--by", "channel").document["forecast"]["segments"]:
+            found = one["horizons"][-1]["net_cents"]["forecast"]
+            self.assertAlmostEqual(found, expected[one["segment"]], delta=1.51)
+
+    def test_terminal_prints_the_largest_segments_first(self) -> None:
+        stdout = run_known("--by", "channel").result.stdout
+        _, _, table = stdout.partition("FORECAST net by channel")
+        amounts = [
+            float(line.split()[2].replace(",", "")) for line in table.splitlines()[2:9]
+        ]
+        self.assertEqual(amounts, sorted(amounts, reverse=True))
 
     def test_forecast_of_an_earlier_day_uses_nothing_later(self) -> None:
         until = ordinal(MID_QUARTER)

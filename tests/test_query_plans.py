@@ -22,7 +22,7 @@ import ingest
 import run_query
 from db.reporting.checks import CHECKS_DIR, TRENDS_DIR, read_queries
 from queries.query_file import QUERY_PATH
-from queries.reading import DAYS_PATH, VALUES_PATH
+from queries.reading import DAYS_PATH, SEGMENTS_PATH, VALUES_PATH
 from queries.sql_text import replace_select
 from tests.engine_cases import EngineCase
 from tests.support import call
@@ -214,7 +214,7 @@ class PlansOfSqlite(unittest.TestCase):
             for query in read_queries(folder)
         }
         queries["join_query"] = cohort_sql
-        for path in (VALUES_PATH, DAYS_PATH):
+        for path in (VALUES_PATH, DAYS_PATH, SEGMENTS_PATH):
             select = path.read_text(encoding="utf-8")
             queries[path.stem] = replace_select(cohort_sql, select)
         with closing(create_empty_database(read_contract())) as connection:

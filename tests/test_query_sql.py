@@ -16,7 +16,7 @@ from typing import Any
 from db.reporting.checks import TRENDS_DIR
 from queries.options import Options, apply_options
 from queries.query_file import QUERY_PATH
-from queries.reading import DAYS_PATH, VALUES_PATH
+from queries.reading import DAYS_PATH, SEGMENTS_PATH, VALUES_PATH
 from queries.sql_text import find_parts, replace_body, replace_select
 from tests.query_cases import QueryCase
 from tests.shop import (
@@ -76,7 +76,8 @@ class AnotherEngine(QueryCase):
         connection = self.open_duckdb()
         text = QUERY_PATH.read_text(encoding="utf-8")
         selects = {
-            path.name: path.read_text(encoding="utf-8") for path in (VALUES_PATH, DAYS_PATH)
+            path.name: path.read_text(encoding="utf-8")
+            for path in (VALUES_PATH, DAYS_PATH, SEGMENTS_PATH)
         }
         for options in (
             Options(by="channel", as_of="2025-05-17"),
@@ -106,7 +107,7 @@ class AnotherEngine(QueryCase):
 
     def test_every_word_of_the_query_is_known_to_all_engines(self) -> None:
         # Keywords and functions are written in upper case, names in lower case.
-        for path in (QUERY_PATH, VALUES_PATH, DAYS_PATH):
+        for path in (QUERY_PATH, VALUES_PATH, DAYS_PATH, SEGMENTS_PATH):
             tokens = split_sql(path.read_text(encoding="utf-8"))
             words = {token for token in tokens if token.isidentifier()}
             with self.subTest(path.name):

@@ -9,9 +9,10 @@ because they have no model of their own.
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import date, timedelta
+from functools import partial
 from operator import call
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ from queries.forecast.observed_customers import (
     count_histories,
     describe_groups,
     observe_customers,
+    select_customers,
 )
 from queries.forecast.seasonality import SeasonalClock
 from utils.helpers import DataError
@@ -76,12 +78,14 @@ def forecast_cohorts(
     refunds: Mapping[str, tuple[int, int]],
     as_of: str,
     *,
+    segments: Mapping[int, str] | None = None,
     is_by_quarter: bool = False,
     worker_count: int = 1,
 ) -> CohortForecast:
     """Forecast from the end of the day *as_of*, for cohorts by month or by quarter.
 
     *refunds* are by month: the cents refunded in it, and the cents refunded of its orders.
+    *segments* are by user id; with them the customers of each are forecast too.
     At most *worker_count* processes compute it; their number changes no figure.  Raise
     `DataError` where the data do not support a model.
     """
@@ -117,6 +121,19 @@ def forecast_cohorts(
         "holdout": holdout,
         "verdict": judge_holdout(holdout),
     }
+    if segments:
+        document["segments"] = forecast_segments(
+            fit,
+            split_customers(customers, segments),
+            partial(
+                forecast_groups,
+                fit,
+                as_of=as_of,
+                kept_share=kept_share,
+                worker_count=worker_count,
+            ),
+            total,
+        )
     return CohortForecast(document, fit, kept_share, customers)
 
 
@@ -148,6 +165,56 @@ def group_by_cohort(
         name = name_cohort(group.first_day, is_by_quarter=is_by_quarter)
         cohorts.setdefault(name, []).append(described)
     return cohorts
+
+
+def forecast_segments(
+    fit: ModelFit,
+    segments: Mapping[str, ObservedCustomers],
+    forecast: Callable[[list[list[SimilarCustomers]]], list[list[dict[str, Any]]]],
+    total: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return the forecast of each of *segments*; *total* is that of all customers.
+
+    The models are those of all customers, and each customer has an expectation of its own.
+    So the segments add up to the total; the cents that rounding leaves go to the largest.
+    """
+    groups = [
+        describe_groups(count_histories(customers), fit.purchases.clock)
+        for customers in segments.values()
+    ]
+    _, *found = forecast(groups)
+    for at, horizon in enumerate(total):
+        nets = [horizons[at]["net_cents"] for horizons in found]
+        add_difference(nets, horizon["net_cents"]["forecast"])
+    return [
+        {"segment": name, "customer_count": len(customers.user_ids), "horizons": horizons}
+        for (name, customers), horizons in zip(segments.items(), found, strict=True)
+    ]
+
+
+def split_customers(
+    customers: ObservedCustomers, segments: Mapping[int, str]
+) -> dict[str, ObservedCustomers]:
+    """Return the customers of each segment, in the order of the segments' names."""
+    places: dict[str, list[int]] = {}
+    for place, user_id in enumerate(customers.user_ids):
+        places.setdefault(segments[user_id], []).append(place)
+    return {name: select_customers(customers, places[name]) for name in sorted(places)}
+
+
+def add_difference(nets: Sequence[dict[str, Any]], total: int) -> None:
+    """Change the forecasts in *nets*, the largest first, by a cent until they are *total*.
+
+    >>> nets = [{"forecast": 10}, {"forecast": 30}, {"forecast": 20}]
+    >>> add_difference(nets, 58)
+    >>> [net["forecast"] for net in nets]
+    [10, 29, 19]
+    """
+    difference = total - sum(net["forecast"] for net in nets)
+    step = 1 if difference > 0 else -1
+    largest_first = sorted(nets, key=lambda net: -net["forecast"])
+    for net in largest_first[: abs(difference)]:
+        net["forecast"] += step
 
 
 def forecast_groups(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import NamedTuple
@@ -92,6 +92,19 @@ def observe_customers(histories: PurchaseHistories, until: int) -> ObservedCusto
     repeats.subtract(found.first_days)
     _require_value(found)
     return found
+
+
+def select_customers(
+    customers: ObservedCustomers, places: Sequence[int]
+) -> ObservedCustomers:
+    """Return those of *customers* at *places*; their purchases by day are not counted."""
+    user_ids, first_days, last_days, frequencies, spent = (
+        array(column.typecode, [column[place] for place in places])
+        for column in customers[1:-1]
+    )
+    return ObservedCustomers(
+        customers.until, user_ids, first_days, last_days, frequencies, spent, Counter()
+    )
 
 
 def _require_value(observed: ObservedCustomers) -> None:
