@@ -72,6 +72,11 @@ class HoldoutOfRealCustomers(unittest.TestCase):
         self.assertAlmostEqual(found["mean_absolute_error"], 0.78, delta=0.01)
         self.assertAlmostEqual(found["naive"]["mean_absolute_error"], 1.0, delta=0.03)
 
+    def test_rate_effect_is_omitted_where_it_makes_the_holdout_worse(self) -> None:
+        found = self.check_holdout("CDNOW_sample.txt")
+        self.assertIs(found["has_rate_effect"], False)
+        self.assertGreater(found["value_cents"]["error"], -0.17)
+
     def test_deciles_add_up_to_the_holdout(self) -> None:
         found = self.check_holdout("CDNOW_sample.txt")
         deciles = found["deciles"]

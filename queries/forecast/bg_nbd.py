@@ -64,6 +64,14 @@ class PurchaseModel(FittedModel):
     parameter_names: ClassVar[Sequence[str]] = ("r", "alpha", "a", "b")
     time_unit = TIME_UNIT
 
+    def log_rate(self, frequency: int, age_days: int) -> float:
+        """Return the logarithm of the expected purchases per week while alive.
+
+        That is the mean of Gamma(r + x, alpha + T), the rate given the history.
+        """
+        r, alpha = self.parameters[:2]
+        return math.log((r + frequency) / (alpha + age_days / DAYS_PER_UNIT))
+
 
 class CommonDropoutModel(PurchaseModel):
     """BG/NBD where all customers drop out with the same probability p.

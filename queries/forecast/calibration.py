@@ -72,16 +72,18 @@ def forecast_customers(
     customers: ObservedCustomers, fit: ModelFit, days: int
 ) -> HoldoutColumns:
     """Return the expected purchases of each of *customers* in the next *days*."""
-    purchases, spending = fit
+    purchases, spending, *_ = fit
+    summaries = list_summaries(customers, purchases.clock)
     counts = expect_purchases(
         purchases.model.parameters,
-        list_summaries(customers, purchases.clock),
+        summaries,
         purchases.clock.days_between(customers.until, customers.until + days),
     )
+    log_rate = purchases.model.log_rate
     values = [
-        count * spending.expected_value(frequency, spent)
-        for count, frequency, spent in zip(
-            counts, customers.frequencies, customers.spent, strict=True
+        count * spending.expected_value(frequency, spent, log_rate(frequency, age))
+        for count, (frequency, _, age), spent in zip(
+            counts, summaries, customers.spent, strict=True
         )
     ]
     return HoldoutColumns(array("d", counts), array("d", values))
@@ -144,7 +146,7 @@ def list_deciles(forecast: HoldoutColumns, actual: HoldoutColumns) -> list[dict[
     Errors of the purchases and of the value of one purchase are apart, because they have
     different causes.
     """
-    ranked = sorted(range(len(forecast.cents)), key=lambda place: -forecast.cents[place])
+    ranked = rank_customers(forecast)
     deciles: list[dict[str, Any]] = []
     for number, members in enumerate(split_evenly(ranked, DECILES), 1):
         expected, expected_cents = forecast.add_up(members)
@@ -160,6 +162,21 @@ def list_deciles(forecast: HoldoutColumns, actual: HoldoutColumns) -> list[dict[
             }
         )
     return deciles
+
+
+def rank_customers(forecast: HoldoutColumns) -> list[int]:
+    """Return the places of the customers, the highest forecast value first."""
+    return sorted(range(len(forecast.cents)), key=lambda place: -forecast.cents[place])
+
+
+def measure_values(forecast: HoldoutColumns, actual: HoldoutColumns) -> float:
+    """Return the absolute errors of the deciles' value, added up, in cents."""
+    ranked = rank_customers(forecast)
+    errors = [
+        forecast.add_up(members)[1] - actual.add_up(members)[1]
+        for members in split_evenly(ranked, DECILES)
+    ]
+    return math.fsum(map(abs, errors))
 
 
 def split_evenly(ranked: Sequence[Item], count: int) -> list[Sequence[Item]]:

@@ -13,6 +13,13 @@ from queries.forecast.observed_customers import (
     ObservedCustomers,
     count_by_summary,
     describe_groups,
+    list_summaries,
+)
+from queries.forecast.rate_effect import (
+    RatedValue,
+    RateSpendingModel,
+    RateTest,
+    fit_rate_effect,
 )
 from queries.forecast.seasonality import (
     MAX_CHANGE,
@@ -42,10 +49,34 @@ class PurchaseFit(NamedTuple):
 
 
 class ModelFit(NamedTuple):
-    """Both models, fitted to the same customers."""
+    """Both models, fitted to the same customers.
+
+    *rated* is the spending model with a rate effect, None without a significant one;
+    *rate_test* is the test of it, None where the customers determine no effect.
+    """
 
     purchases: PurchaseFit
     spending: SpendingModel
+    rated: RateSpendingModel | None
+    rate_test: RateTest | None
+
+    def list_choices(self) -> list[ModelFit]:
+        """Return this fit and, if there is one, that with the rate effect."""
+        return [self, *([self._replace(spending=self.rated)] if self.rated else [])]
+
+
+def fit_models(
+    histories: CountedHistories, customers: ObservedCustomers, last: int
+) -> ModelFit:
+    """Fit both models to *customers*, whose histories are counted in *histories*.
+
+    The clock reaches to the day *last*.  Raise `DataError` where the data do not support
+    the models.
+    """
+    purchases = fit_purchase_model(histories, last)
+    values = list_rated_values(customers, purchases)
+    spending = fit_spending(((x, mean) for x, mean, _ in values), money_unit="cents")
+    return ModelFit(purchases, spending, *fit_rate_effect(values, spending))
 
 
 def fit_purchase_model(histories: CountedHistories, last: int) -> PurchaseFit:
@@ -62,19 +93,20 @@ def fit_purchase_model(histories: CountedHistories, last: int) -> PurchaseFit:
     return fit
 
 
-def fit_spending_model(customers: ObservedCustomers) -> SpendingModel:
-    """Fit the spending model to the customers who paid for a repeat purchase.
+def list_rated_values(
+    customers: ObservedCustomers, purchases: PurchaseFit
+) -> list[RatedValue]:
+    """Return the values of the customers who paid for a repeat purchase.
 
-    Raise `DataError` where the data do not support a model.
+    Their rates are those of *purchases*.
     """
-    return fit_spending(
-        (
-            (frequency, spent / frequency)
-            for frequency, spent in zip(customers.frequencies, customers.spent, strict=True)
-            if spent > 0
-        ),
-        money_unit="cents",
-    )
+    return [
+        (frequency, spent / frequency, purchases.model.log_rate(frequency, age))
+        for (frequency, _, age), spent in zip(
+            list_summaries(customers, purchases.clock), customers.spent, strict=True
+        )
+        if spent > 0
+    ]
 
 
 def require_cohorts(starts: Mapping[int, int], until: int) -> None:

@@ -22,7 +22,7 @@ from queries.forecast.clv import (
     GroupForecast,
     estimate_forecast,
 )
-from queries.forecast.fitting import ModelFit, fit_purchase_model, fit_spending_model
+from queries.forecast.fitting import ModelFit, fit_models
 from queries.forecast.forecast_sums import (
     SimilarCustomers,
     add_sums,
@@ -41,6 +41,7 @@ from queries.forecast.observed_customers import (
     observe_customers,
     select_customers,
 )
+from queries.forecast.rate_effect import RateTest
 from queries.forecast.seasonality import SeasonalClock
 from utils.helpers import DataError
 from utils.months import first_day, month_number
@@ -96,9 +97,11 @@ def forecast_cohorts(
     counted = count_histories(customers)
     steps = list_steps(histories, customers, counted)
     with closing(run_tasks(call, steps, worker_count)) as results:
-        fit = ModelFit(next(results), next(results))
+        fit = next(results)
         kept_share = compute_kept_share(histories, refunds, as_of)
         holdout = next(results)
+    if holdout.get("has_rate_effect"):
+        fit = fit.list_choices()[-1]
     groups = group_by_cohort(counted, fit.purchases.clock, is_by_quarter=is_by_quarter)
     total, *cohorts = forecast_groups(
         fit, list(groups.values()), as_of, kept_share, worker_count
@@ -109,7 +112,7 @@ def forecast_cohorts(
         "from": as_of,
         "level": INTERVAL_LEVEL,
         "purchase_model": describe_purchase_model(fit.purchases.model),
-        "spending_model": describe_spending_model(fit.spending),
+        "spending_model": describe_spending_model(fit.spending, fit.rate_test),
         "clock": SEASONAL_CLOCK if factors else CALENDAR_CLOCK,
         "seasonal_factors": [round(factor, 3) for factor in factors] if factors else None,
         "kept_share": round(kept_share, 4),
@@ -147,8 +150,7 @@ def list_steps(
 ) -> list[tuple[Any, ...]]:
     """Return the steps that do not depend on each other: functions and their arguments."""
     return [
-        (fit_purchase_model, counted, customers.until + MAX_DAYS_AHEAD),
-        (fit_spending_model, customers),
+        (fit_models, counted, customers, customers.until + MAX_DAYS_AHEAD),
         (build_holdout, histories, customers.until),
     ]
 
@@ -347,13 +349,20 @@ def describe_purchase_model(model: PurchaseModel) -> dict[str, Any]:
     return {"name": model.name, "time_unit": model.time_unit} | _describe_fit(model)
 
 
-def describe_spending_model(model: SpendingModel) -> dict[str, Any]:
-    """Return Gamma-Gamma's parameters with their unit and standard errors."""
+def describe_spending_model(
+    model: SpendingModel, rate_test: RateTest | None
+) -> dict[str, Any]:
+    """Return the parameters of *model*, their unit and standard errors, and the test."""
     return {
         "name": model.name,
         "money_unit": model.money_unit,
         **_describe_fit(model),
         "frequency_correlation": round(model.frequency_correlation, 3),
+        "rate_test": rate_test
+        and {
+            "statistic": round(rate_test.statistic, 2),
+            "p_value": float(f"{rate_test.p_value:.2g}"),
+        },
     }
 
 

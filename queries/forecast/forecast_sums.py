@@ -98,7 +98,7 @@ def sum_forecasts(
     E[X] E[Z^2] + E[X(X - 1)] E[(p / nu)^2] - (E[X] E[p / nu])^2.  Customers are
     independent.
     """
-    prepared = _prepare(purchases.parameters, spending, customers)
+    prepared = _prepare(purchases, spending, customers)
     return [_sum_horizon(prepared, days) for days in horizons]
 
 
@@ -132,22 +132,27 @@ class _SquareSums(NamedTuple):
 class _Prepared(NamedTuple):
     """Similar customers with all that does not depend on the horizon.
 
-    *shifted* has, for each parameter, sums for a larger and for a smaller value of it.
+    *log_rates* are those of each of *customers*.  *shifted* has, for each parameter, sums
+    for a larger and for a smaller value of it.
     """
 
     spending: SpendingModel
     customers: Sequence[SimilarCustomers]
+    log_rates: list[float]
     alive: _AliveSums
     squares: _SquareSums
     shifted: list[tuple[_AliveSums, _AliveSums]]
 
 
 def _prepare(
-    parameters: Vector, spending: SpendingModel, customers: Sequence[SimilarCustomers]
+    purchases: PurchaseModel,
+    spending: SpendingModel,
+    customers: Sequence[SimilarCustomers],
 ) -> _Prepared:
-    gamma = spending.parameters[-1]
+    log_rates = [purchases.log_rate(each.frequency, each.age_days) for each in customers]
     values = []
-    for each in customers:
+    for each, log_rate in zip(customers, log_rates, strict=True):
+        gamma = spending.scale_at(log_rate)
         factor = spending.value_factors(each.frequency).value
         values.append(
             [
@@ -159,11 +164,13 @@ def _prepare(
     def sum_alive(vector: Vector) -> _AliveSums:
         return _sum_alive(vector, customers, values)
 
+    parameters = purchases.parameters
     return _Prepared(
         spending,
         customers,
+        log_rates,
         sum_alive(parameters),
-        _sum_squares(parameters, spending, customers),
+        _sum_squares(parameters, spending, customers, log_rates),
         [
             (sum_alive(above), sum_alive(below))
             for above, below in _shift_parameters(parameters)
@@ -200,11 +207,16 @@ def _sum_alive(
 
 
 def _sum_squares(
-    parameters: Vector, spending: SpendingModel, customers: Sequence[SimilarCustomers]
+    parameters: Vector,
+    spending: SpendingModel,
+    customers: Sequence[SimilarCustomers],
+    log_rates: Sequence[float],
 ) -> _SquareSums:
-    gamma = spending.parameters[-1]
     sums = _SquareSums([], [], [], [])
-    for frequency, age, recencies, counts, *columns in customers:
+    for (frequency, age, recencies, counts, *columns), log_rate in zip(
+        customers, log_rates, strict=True
+    ):
+        gamma = spending.scale_at(log_rate)
         factors = spending.value_factors(frequency)
         alive = list_alive(parameters, frequency, age, recencies)
         alive_squares = [p * p for p in alive]
@@ -226,7 +238,7 @@ def _sum_squares(
 
 def _sum_horizon(prepared: _Prepared, days: int) -> ForecastSums:
     """Return the sums for the next *days*."""
-    _, customers, alive, squares, shifted = prepared
+    _, customers, _, alive, squares, shifted = prepared
     pairs = [
         expect_pairs_given_alive(alive.parameters, x, age, days=days)
         for x, age, *_ in customers
@@ -294,21 +306,30 @@ def _divide_difference(above: float, below: float) -> float:
 
 
 def _differentiate_by_spending(prepared: _Prepared, expected: Sequence[float]) -> Vector:
-    """Return the derivatives of the value by the logarithms of p, q and gamma.
+    """Return the derivatives of the value by the logarithms of the spending parameters.
 
     Those of ln e, from e = E[p / nu] = p (gamma + x m) / (q + p x - 1), are
     (q - 1) / shape, -q / shape and gamma / (gamma + x m), where shape is the divisor.
     """
-    spending, customers, alive, *_ = prepared
-    p, q, gamma = spending.parameters
+    spending, customers, log_rates, alive, *_ = prepared
+    p, q = spending.parameters[:2]
     shapes = [q + p * each.frequency - 1 for each in customers]
     by_shape = _sum_products(
         alive.values, [x / shape for x, shape in zip(expected, shapes, strict=True)]
     )
-    by_gamma = _sum_products(
-        alive.counts, [p * x / shape for x, shape in zip(expected, shapes, strict=True)]
+    by_scales = [
+        p * x / shape * spending.scale_at(log_rate)
+        for x, shape, log_rate in zip(expected, shapes, log_rates, strict=True)
+    ]
+    effects = [
+        [scale * exponent for scale, exponent in zip(by_scales, column, strict=True)]
+        for column in zip(*map(spending.list_effects, log_rates), strict=True)
+    ]
+    return (
+        by_shape * (q - 1),
+        -by_shape * q,
+        *(_sum_products(alive.counts, column) for column in [by_scales, *effects]),
     )
-    return by_shape * (q - 1), -by_shape * q, by_gamma * gamma
 
 
 def _sum_products(left: Iterable[float], right: Iterable[float]) -> float:

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import StatisticsError, correlation
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from queries.forecast.bg_nbd import MIN_REPEAT_CUSTOMERS
 from queries.forecast.newton import (
@@ -52,18 +52,26 @@ class SpendingModel(FittedModel):
     """
 
     name = "Gamma-Gamma"
-    parameter_names = ("p", "q", "gamma")
+    parameter_names: ClassVar[Sequence[str]] = ("p", "q", "gamma")
 
     money_unit: str
     frequency_correlation: float
 
-    def expected_value(self, frequency: int, spent: float) -> float:
+    def scale_at(self, _log_rate: float) -> float:
+        """Return gamma, which does not depend on a customer's purchase rate."""
+        return self.parameters[2]
+
+    def list_effects(self, _log_rate: float) -> Vector:
+        """Return the exponents of the factors of a customer's scale; there are none."""
+        return ()
+
+    def expected_value(self, frequency: int, spent: float, log_rate: float = 0.0) -> float:
         """Return the expected value of the customer's next purchase (note 025).
 
         That is E[p / nu], where nu given the history is Gamma(q + p x, gamma + x mean);
-        *spent* is x mean.
+        *spent* is x mean.  *log_rate* is the logarithm of the expected purchase rate.
         """
-        return self.value_factors(frequency).value * (self.parameters[2] + spent)
+        return self.value_factors(frequency).value * (self.scale_at(log_rate) + spent)
 
     def value_factors(self, frequency: int) -> ValueFactors:
         """Return the factors of the means of a customer's next purchase.
@@ -71,7 +79,7 @@ class SpendingModel(FittedModel):
         Those of squares are infinite where the shape of the distribution of nu is 2 or
         less: the value of a purchase then has no finite variance.
         """
-        p, q, _ = self.parameters
+        p, q = self.parameters[:2]
         shape = q + p * frequency
         inverse_square = 1 / ((shape - 1) * (shape - 2)) if shape > 2 else math.inf
         return ValueFactors(
@@ -240,12 +248,12 @@ def _evaluate(tally: _SpendingTally, parameters: Vector) -> LogLikelihood:
         p * tally.weighted_log_totals + count * (q * log_gamma - math.lgamma(q)),
         (
             tally.weighted_log_totals,
-            count * (log_gamma - _digamma(q)),
+            count * (log_gamma - digamma(q)),
             count * q / gamma,
         ),
         (
             (0.0,),
-            (0.0, -count * _trigamma(q)),
+            (0.0, -count * trigamma(q)),
             (0.0, count / gamma, -count * q / gamma**2),
         ),
     )
@@ -265,26 +273,26 @@ def _evaluate_frequency(
     rates = sum(copies / (gamma + total) for total, copies in rows)
     squares = sum(copies / (gamma + total) ** 2 for total, copies in rows)
     px, k = p * x, p * x + q
-    first, second = _digamma(k), _trigamma(k)
+    first, second = digamma(k), trigamma(k)
     return LogLikelihood(
         n * (math.lgamma(k) - math.lgamma(px)) - k * logs,
         (
-            x * (n * (first - _digamma(px)) - logs),
+            x * (n * (first - digamma(px)) - logs),
             n * first - logs,
             -k * rates,
         ),
         (
-            (x * x * n * (second - _trigamma(px)),),
+            (x * x * n * (second - trigamma(px)),),
             (x * n * second, n * second),
             (-x * rates, -rates, k * squares),
         ),
     )
 
 
-def _digamma(y: float) -> float:
+def digamma(y: float) -> float:
     """Return the derivative of ln Gamma (Abramowitz, Stegun 1964, 6.3.5 and 6.3.18).
 
-    >>> round(_digamma(1.0), 12)  # Euler's constant, negated
+    >>> round(digamma(1.0), 12)  # Euler's constant, negated
     -0.577215664902
     """
     shift = 0.0
@@ -296,10 +304,10 @@ def _digamma(y: float) -> float:
     return shift + math.log(y) - 1 / (2 * y) - tail
 
 
-def _trigamma(y: float) -> float:
+def trigamma(y: float) -> float:
     """Return the derivative of `_digamma` (Abramowitz, Stegun 1964, 6.4.6 and 6.4.12).
 
-    >>> round(_trigamma(1.0) - math.pi**2 / 6, 12)
+    >>> round(trigamma(1.0) - math.pi**2 / 6, 12)
     0.0
     """
     shift = 0.0

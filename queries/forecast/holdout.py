@@ -12,14 +12,11 @@ from queries.forecast.calibration import (
     find_later_purchases,
     forecast_customers,
     measure_customers,
+    measure_values,
     track_weeks,
 )
 from queries.forecast.clv import Estimate, forecast_group
-from queries.forecast.fitting import (
-    ModelFit,
-    fit_purchase_model,
-    fit_spending_model,
-)
+from queries.forecast.fitting import fit_models
 from queries.forecast.histories import PurchaseHistories
 from queries.forecast.observed_customers import (
     count_histories,
@@ -43,7 +40,8 @@ GOOD_ERROR, USABLE_ERROR = 0.15, 0.40
 def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
     """Return the forecast of the last days up to *until* beside the actual figures.
 
-    The customers are those of the first part; value is that of goods, before refunds.
+    The customers are those of the first part; value is that of goods, before refunds.  It
+    also decides whether the spending model has a rate effect: with the smaller errors.
     Where the first part does not support a model, return the reason as `refused`.
     """
     days = count_holdout_days(Counter(histories.first_days), until)
@@ -51,18 +49,20 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
     try:
         observed = observe_customers(histories, split)
         counted = count_histories(observed)
-        purchases = fit_purchase_model(counted, until)
-        spending = fit_spending_model(observed)
+        choices = fit_models(counted, observed, until).list_choices()
     except DataError as error:
         return {"refused": str(error)}
+    later = find_later_purchases(histories, split, until)
+    actual = later.columns
+    forecasts = [forecast_customers(observed, fit, days) for fit in choices]
+    best = min(range(len(choices)), key=lambda at: measure_values(forecasts[at], actual))
+    fit, purchases = choices[best], choices[best].purchases
     forecast = forecast_group(
         purchases.model,
-        spending,
+        fit.spending,
         describe_groups(counted, purchases.clock),
         days=purchases.clock.days_between(split, until),
     )
-    later = find_later_purchases(histories, split, until)
-    actual = later.columns
     purchase_count, cents = map(round, actual.add_up(range(len(actual.cents))))
     return {
         "fitted_until": date.fromordinal(split).isoformat(),
@@ -70,12 +70,9 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
         "customer_count": forecast.customer_count,
         "purchases": compare_with_actual(forecast.purchases, purchase_count),
         "value_cents": compare_with_actual(forecast.value, cents),
+        "has_rate_effect": best > 0,
         "tracking": track_weeks(purchases, observed, later, until),
-        **measure_customers(
-            forecast_customers(observed, ModelFit(purchases, spending), days),
-            continue_as_before(observed, days),
-            actual,
-        ),
+        **measure_customers(forecasts[best], continue_as_before(observed, days), actual),
     }
 
 
