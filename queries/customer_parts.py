@@ -14,7 +14,7 @@ from queries.cohort_cells import FLAG_COLUMNS, QueryRows
 from queries.customer_values import ValueArrays
 from queries.forecast.histories import PurchaseHistories, join_histories
 from queries.query_file import CohortQuery
-from queries.sql_text import find_parts, replace_body
+from utils.sql_text import find_parts, replace_body
 
 # The CTE of join_query.sql that chooses a part, and the divisor in its conditions.
 PART_CTE = "counted_remainders"

@@ -37,7 +37,6 @@ from queries.reconciliation import (
     Totals,
     compute_totals,
 )
-from queries.sql_text import replace_body, replace_select
 from queries.uncertainty import Spread, measure_spread
 from utils.database import find_as_of
 from utils.engines.dialects import store_rows, translate_select
@@ -54,6 +53,7 @@ from utils.engines.session import (
 )
 from utils.helpers import DataError
 from utils.months import month_text, quarter_text
+from utils.sql_text import replace_body, replace_select
 
 SPREADS_PATH = Path(__file__).resolve().with_name("value_spreads.sql")
 

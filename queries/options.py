@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from queries.sql_text import replace_body
 from utils.database import is_date
 from utils.helpers import DataError
 from utils.months import is_outside_years
 from utils.shapes import list_of, text
+from utils.sql_text import replace_body
 
 COHORT_GRAINS = ("month", "quarter")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from queries.options import Options, apply_options
-from queries.sql_text import find_parts
 from utils.helpers import MOST_SQL_BYTES, PROJECT_ROOT, DataError, read_regular_file
+from utils.sql_text import find_parts
 
 QUERY_PATH = Path(__file__).resolve().with_name("join_query.sql")
 

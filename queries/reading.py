@@ -14,7 +14,6 @@ from queries.forecast.histories import PurchaseHistories, collect_histories
 from queries.options import Options, require_options
 from queries.query_file import CUSTOMERS_CTE, ORDERS_CTE, CohortQuery
 from queries.reconciliation import Totals, sum_tables
-from queries.sql_text import find_parts, replace_body, replace_select
 from utils.contract import PROVENANCE_TABLE
 from utils.database import (
     Provenance,
@@ -32,6 +31,7 @@ from utils.database import (
 )
 from utils.helpers import DataError
 from utils.months import YEARS, is_outside_years
+from utils.sql_text import find_parts, replace_body, replace_select
 
 if TYPE_CHECKING:
     from queries.forecast.score import GroundTruth

@@ -21,7 +21,6 @@ from db.loading.last_day import (
 )
 from db.reporting.checks import CHECKS_DIR
 from queries.query_file import QUERY_PATH
-from queries.sql_text import replace_select
 from tests import shop
 from tests.fault_case import ROWS, FaultCase, set_cell
 from tests.query_cases import QueryCase
@@ -29,6 +28,7 @@ from tests.support import IN_CI, ROOT, ShopCase, call
 from tests.test_checks import check_shop
 from utils.contract import EVENTS, MANIFEST_NAME, SCHEMA_PATH
 from utils.months import FIRST_YEAR, LAST_YEAR
+from utils.sql_text import replace_select
 
 # The field with the time of the event.
 EVENT_FIELDS = {"users": 7, "orders": 3, "payments": 7}

@@ -23,12 +23,12 @@ import run_query
 from db.reporting.checks import CHECKS_DIR, TRENDS_DIR, read_queries
 from queries.query_file import QUERY_PATH
 from queries.reading import DAYS_PATH, SEGMENTS_PATH, VALUES_PATH
-from queries.sql_text import replace_select
 from tests.engine_cases import EngineCase
 from tests.support import call
 from utils.contract import read_contract
 from utils.database import create_empty_database
 from utils.engines.process import Engine, Script
+from utils.sql_text import replace_select
 
 Plan = dict[str, Any]
 

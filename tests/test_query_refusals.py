@@ -10,11 +10,11 @@ from pathlib import Path
 from unittest import mock
 
 from queries.query_file import QUERY_PATH
-from queries.sql_text import find_parts
 from tests.query_cases import RefusalCase
 from tests.support import skip_on_windows
 from utils.contract import PROVENANCE_TABLE
 from utils.helpers import MOST_SQL_BYTES
+from utils.sql_text import find_parts
 
 AT_NOON = "2024-01-11T12:00:00Z"
 

@@ -17,7 +17,6 @@ from db.reporting.checks import TRENDS_DIR
 from queries.options import Options, apply_options
 from queries.query_file import QUERY_PATH
 from queries.reading import DAYS_PATH, SEGMENTS_PATH, VALUES_PATH
-from queries.sql_text import find_parts, replace_body, replace_select
 from tests.query_cases import QueryCase
 from tests.shop import (
     Row,
@@ -28,6 +27,7 @@ from tests.support import (
     skip_or_fail,
 )
 from utils.contract import PROVENANCE_TABLE, read_contract, split_sql
+from utils.sql_text import find_parts, replace_body, replace_select
 
 # The types of the columns in an engine without SQLite's types.
 ENGINE_TYPES = {"INTEGER": "BIGINT", "TEXT": "VARCHAR"}

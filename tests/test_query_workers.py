@@ -10,11 +10,11 @@ from unittest import mock
 from queries.customer_parts import DIVISOR, PART_CTE, split_query
 from queries.options import Options
 from queries.query_file import QUERY_PATH, read_cohort_query
-from queries.sql_text import replace_select
 from tests.query_cases import GRAINS, SEGMENTS, QueryCase
 from tests.shop import TANGLED_DAYS, Row, create_tangled_shop
 from tests.support import IN_CI, WORKER_COUNTS, run_spawned, skip_without_processes
 from utils.processes import run_tasks
+from utils.sql_text import replace_select
 
 BOUNDS_SQL = f"SELECT * FROM {PART_CTE}"
 

@@ -151,8 +151,11 @@ class ChosenNumber(WorkersCase):
             self.assertEqual(self.run_script("--ingest", "--workers", 2).status, 1)
 
     def test_types_are_read_first_then_what_takes_long(self) -> None:
-        names = list(list_reads(self.database, read_contract(), {}))
-        self.assertEqual(names[: len(LONG_READS) + 1], ["types", *LONG_READS])
+        reads = list_reads(self.database, read_contract(), {})
+        found = [
+            name for names in reads for name in names if name in {"types", *LONG_READS}
+        ]
+        self.assertEqual(found, ["types", *LONG_READS])
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ from db.reporting.invisible_text import (
     select_unusual_texts,
 )
 from db.reporting.markdown import describe_verdict, render_markdown
+from db.reporting.shared_ctes import group_queries, store_shared_ctes
 from utils.atomic_files import write_atomically
 from utils.contract import PROVENANCE_TABLE, Contract, Table, read_contract
 from utils.database import (
@@ -88,18 +89,17 @@ TYPES, COUNTS, SOURCE, INEXACT_REFUND = "types", "row counts", "file", "inexact 
 
 # The reads that take longest, the longest first.
 LONG_READS = (
-    "db/trends/revenue_by_month.sql",
-    "format_timestamp",
+    "db/trends/revenue_by_month.sql",  # with those that share its CTEs
     TEXT_CHECK,
+    "format_timestamp",
+    INTACT_CHECK,
     "digest of order_items",
     "digest of payments",
-    "db/trends/channels.sql",
-    "db/trends/countries.sql",
-    "digest of orders",
-    INTACT_CHECK,
     "payments_match_order_status",
+    "digest of orders",
     "digest of users",
-    "payments_differ_by_rounding",
+    "db/trends/top_products.sql",
+    "cohort_first_is_too_large",
 )
 
 # What the figures of the report mean, for readers of both files.
@@ -185,7 +185,7 @@ def read_report(database: Path, *, worker_count: int = 1) -> Report:
         with closing(
             run_reads(connection, database, list(reads.values()), process_count)
         ) as results:
-            answers = dict(zip(reads, results, strict=True))
+            answers = name_answers(reads, results)
         loaded = LoadedDatabase(
             connection,
             contract,
@@ -278,29 +278,55 @@ def describe_tables(row_counts: Mapping[str, int]) -> list[Row]:
 
 def list_reads(
     database: Path, contract: Contract, provenance: Provenance
-) -> dict[str, tuple[Any, ...]]:
-    """Return all that the report reads, by name: a function and its arguments.
+) -> dict[tuple[str, ...], tuple[Any, ...]]:
+    """Return all that the report reads: a function and its arguments, by names.
 
-    The types are checked first, because nothing else has a meaning without them.  What
-    takes long comes next, so that no process works alone at the end.
+    It returns an answer for each of the names.  The types are checked first, because
+    nothing else has a meaning without them.  What takes long comes next, so that no process
+    works alone at the end.
     """
-    reads: dict[str, tuple[Any, ...]] = {
-        name_digest(table): (table_digest, table) for table in contract.tables
+    checks = {check.name: check for check in list_checks()}
+    single: dict[str, tuple[Any, ...]] = {
+        **{name_digest(table): (table_digest, table) for table in contract.tables},
+        **{
+            name: (examine, check, contract, provenance)
+            for name, check in checks.items()
+            # The check of the content compares the digests.
+            if check.query is None and name != CONTENT_CHECK
+        },
+        COUNTS: (count_rows, contract),
+        INEXACT_REFUND: (find_inexact_refund,),
+        SOURCE: (hash_database, database),
     }
-    for check in list_checks():
-        if check.name != CONTENT_CHECK:  # It compares the digests.
-            reads[check.name] = (examine, check, contract, provenance)
-    for query in read_queries(TRENDS_DIR):
-        reads[query.file] = (select_rows, query)
-    reads[COUNTS] = (count_rows, contract)
-    reads[INEXACT_REFUND] = (find_inexact_refund,)
-    reads[SOURCE] = (hash_database, database)
-    in_order = sorted(reads, key=lambda name: name not in LONG_READS)
-    long = [name for name in LONG_READS if name in reads]
+    reads: dict[tuple[str, ...], tuple[Any, ...]] = {
+        (name,): (answer_alone, *read) for name, read in single.items()
+    }
+    for group in group_queries(each.query for each in checks.values() if each.query):
+        names = tuple(query.name for query in group)
+        reads[names] = (examine_together, group, checks, contract, provenance)
+    for group in group_queries(read_queries(TRENDS_DIR)):
+        reads[tuple(query.file for query in group)] = (select_together, group)
     return {
-        TYPES: (require_types, database),
-        **{name: reads[name] for name in (*long, *in_order[len(long) :])},
+        (TYPES,): (answer_alone, require_types, database),
+        **{names: reads[names] for names in sorted(reads, key=rank_read)},
     }
+
+
+def rank_read(names: Sequence[str]) -> int:
+    """Return the place of the read of *names* among all reads, the longest first."""
+    return min(
+        LONG_READS.index(name) if name in LONG_READS else len(LONG_READS) for name in names
+    )
+
+
+def name_answers(
+    reads: Iterable[tuple[str, ...]], results: Iterable[Sequence[Any]]
+) -> dict[str, Any]:
+    """Return the answers of *reads* by name, from the *results* of the reads."""
+    answers: dict[str, Any] = {}
+    for names, result in zip(reads, results, strict=True):
+        answers |= zip(names, result, strict=True)
+    return answers
 
 
 def name_digest(table: Table) -> str:
@@ -311,6 +337,34 @@ def name_digest(table: Table) -> str:
 def hash_database(_connection: sqlite3.Connection, database: Path) -> dict[str, Any]:
     """Return SHA-256 and size of the file *database*."""
     return describe_file(database)
+
+
+def answer_alone(
+    connection: sqlite3.Connection, function: Callable[..., Any], *arguments: Any
+) -> list[Any]:
+    """Return the one answer of *function*."""
+    return [function(connection, *arguments)]
+
+
+def select_together(
+    connection: sqlite3.Connection, queries: Sequence[Query]
+) -> list[tuple[list[Row], str | None]]:
+    """Return what `select_rows` does for each of *queries*, which share CTEs."""
+    with store_shared_ctes(connection, queries) as stored:
+        return [select_rows(connection, query) for query in stored]
+
+
+def examine_together(
+    connection: sqlite3.Connection,
+    queries: Sequence[Query],
+    checks: Mapping[str, Check],
+    contract: Contract,
+    provenance: Provenance,
+) -> list[Findings]:
+    """Return what `examine` does for the checks of *queries*, which share CTEs."""
+    with store_shared_ctes(connection, queries) as stored:
+        found = [checks[query.name]._replace(query=query) for query in stored]
+        return [examine(connection, check, contract, provenance) for check in found]
 
 
 def examine(

@@ -8,6 +8,8 @@
 -- (x - x % y) / y is an integer by the division of every engine.  An engine that divides in
 -- floating point can return slightly less than that integer; the added 0.25 makes the cast
 -- correct whether it rounds or truncates.
+-- The CTEs up to refunds are those of channels.sql and countries.sql too, so that a report
+-- computes them once.
 WITH valid_orders AS (
     SELECT
         orders.order_id,
@@ -22,28 +24,39 @@ WITH valid_orders AS (
     )
 ),
 
-month_orders AS (
+order_sums AS (
     SELECT
+        valid_orders.order_id,
+        valid_orders.user_id,
         valid_orders.month,
-        COUNT(*) AS order_count,
-        SUM(valid_orders.discount_cents) AS discount_cents
+        valid_orders.discount_cents AS order_discount_cents,
+        SUM(order_items.quantity * order_items.unit_price_cents) AS gross_cents,
+        SUM(order_items.discount_cents) AS line_discount_cents
     FROM valid_orders
-    GROUP BY valid_orders.month
+    LEFT JOIN order_items
+        ON valid_orders.order_id = order_items.order_id
+    GROUP BY
+        valid_orders.order_id,
+        valid_orders.user_id,
+        valid_orders.month,
+        valid_orders.discount_cents
 ),
 
-month_items AS (
+customer_sums AS (
     SELECT
-        valid_orders.month,
-        SUM(order_items.quantity * order_items.unit_price_cents) AS gross_cents,
-        SUM(order_items.discount_cents) AS discount_cents
-    FROM valid_orders
-    INNER JOIN order_items
-        ON valid_orders.order_id = order_items.order_id
-    GROUP BY valid_orders.month
+        order_sums.user_id,
+        MIN(order_sums.month) AS first_month,
+        COUNT(*) AS order_count,
+        SUM(order_sums.gross_cents) AS gross_cents,
+        SUM(order_sums.line_discount_cents) AS line_discount_cents,
+        SUM(order_sums.order_discount_cents) AS order_discount_cents
+    FROM order_sums
+    GROUP BY order_sums.user_id
 ),
 
 refunds AS (
     SELECT
+        valid_orders.user_id,
         SUBSTR(payments.processed_at, 1, 7) AS month,
         payments.amount_cents * valid_orders.goods_cents AS weighted_cents,
         valid_orders.total_cents
@@ -54,6 +67,18 @@ refunds AS (
         payments.kind = 'refund'
         AND payments.status = 'succeeded'
         AND valid_orders.total_cents > 0
+),
+
+month_sums AS (
+    SELECT
+        order_sums.month,
+        COUNT(*) AS order_count,
+        COUNT(DISTINCT order_sums.user_id) AS customer_count,
+        SUM(order_sums.gross_cents) AS gross_cents,
+        SUM(order_sums.line_discount_cents) AS line_discount_cents,
+        SUM(order_sums.order_discount_cents) AS order_discount_cents
+    FROM order_sums
+    GROUP BY order_sums.month
 ),
 
 month_refunds AS (
@@ -70,40 +95,17 @@ month_refunds AS (
     GROUP BY refunds.month
 ),
 
-customer_months AS (
+new_customers AS (
     SELECT
-        valid_orders.user_id,
-        valid_orders.month
-    FROM valid_orders
-    GROUP BY valid_orders.user_id, valid_orders.month
-),
-
-first_months AS (
-    SELECT
-        customer_months.user_id,
-        MIN(customer_months.month) AS month
-    FROM customer_months
-    GROUP BY customer_months.user_id
-),
-
-month_customers AS (
-    SELECT
-        customer_months.month,
-        SUM(
-            CASE WHEN customer_months.month = first_months.month THEN 1 ELSE 0 END
-        ) AS new_customers,
-        SUM(
-            CASE WHEN customer_months.month > first_months.month THEN 1 ELSE 0 END
-        ) AS returning_customers
-    FROM customer_months
-    INNER JOIN first_months
-        ON customer_months.user_id = first_months.user_id
-    GROUP BY customer_months.month
+        customer_sums.first_month,
+        COUNT(*) AS customer_count
+    FROM customer_sums
+    GROUP BY customer_sums.first_month
 ),
 
 months AS (
-    SELECT month_orders.month
-    FROM month_orders
+    SELECT month_sums.month
+    FROM month_sums
     UNION
     SELECT month_refunds.month
     FROM month_refunds
@@ -111,24 +113,23 @@ months AS (
 
 SELECT
     months.month,
-    COALESCE(month_items.gross_cents, 0) AS gross_cents,
-    COALESCE(month_items.discount_cents, 0)
-    + COALESCE(month_orders.discount_cents, 0) AS discount_cents,
+    COALESCE(month_sums.gross_cents, 0) AS gross_cents,
+    COALESCE(month_sums.line_discount_cents, 0)
+    + COALESCE(month_sums.order_discount_cents, 0) AS discount_cents,
     COALESCE(month_refunds.refund_cents, 0) AS refund_cents,
-    COALESCE(month_items.gross_cents, 0)
-    - COALESCE(month_items.discount_cents, 0)
-    - COALESCE(month_orders.discount_cents, 0)
+    COALESCE(month_sums.gross_cents, 0)
+    - COALESCE(month_sums.line_discount_cents, 0)
+    - COALESCE(month_sums.order_discount_cents, 0)
     - COALESCE(month_refunds.refund_cents, 0) AS net_cents,
-    COALESCE(month_orders.order_count, 0) AS order_count,
-    COALESCE(month_customers.new_customers, 0) AS new_customers,
-    COALESCE(month_customers.returning_customers, 0) AS returning_customers
+    COALESCE(month_sums.order_count, 0) AS order_count,
+    COALESCE(new_customers.customer_count, 0) AS new_customers,
+    COALESCE(month_sums.customer_count, 0)
+    - COALESCE(new_customers.customer_count, 0) AS returning_customers
 FROM months
-LEFT JOIN month_orders
-    ON months.month = month_orders.month
-LEFT JOIN month_items
-    ON months.month = month_items.month
+LEFT JOIN month_sums
+    ON months.month = month_sums.month
 LEFT JOIN month_refunds
     ON months.month = month_refunds.month
-LEFT JOIN month_customers
-    ON months.month = month_customers.month
+LEFT JOIN new_customers
+    ON months.month = new_customers.first_month
 ORDER BY months.month;
