@@ -10,6 +10,7 @@ from unittest import mock
 import ingest
 from db import verify
 from db.reporting import report
+from db.reporting.checks import INTACT_CHECK
 from db.reporting.report import LONG_READS, list_reads
 from tests.shop import create_tangled_shop
 from tests.support import (
@@ -155,7 +156,7 @@ class ChosenNumber(WorkersCase):
         found = [
             name for names in reads for name in names if name in {"types", *LONG_READS}
         ]
-        self.assertEqual(found, ["types", *LONG_READS])
+        self.assertEqual(found, ["types", INTACT_CHECK, *LONG_READS])
 
 
 if __name__ == "__main__":

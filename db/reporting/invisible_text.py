@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from utils.contract import Contract, Table
@@ -56,7 +57,11 @@ def select_unusual_texts(table: Table, is_unusual: Callable[[str], str]) -> str:
 
 def is_unusual_in_sqlite(column: str) -> str:
     """Return the SQL condition that the text of *column* is not `PLAIN_TEXT`."""
-    return f"{column} GLOB '*[^ -~]*' OR {column} GLOB ' *' OR {column} GLOB '* '"
+    # Most texts have no blank, so the first comparison is the only one.
+    return (
+        f"{column} GLOB '*[^!-~]*' AND"
+        f" ({column} GLOB '*[^ -~]*' OR {column} GLOB ' *' OR {column} GLOB '* ')"
+    )
 
 
 def list_checked_tables(contract: Contract) -> list[Table]:
@@ -72,12 +77,22 @@ def find_invisible_faults(table: Table, row: Sequence[Any]) -> Iterator[list[Any
     """
     key, texts = row[: len(table.key)], row[len(table.key) :]
     row_id = key[0] if len(key) == 1 else ", ".join(map(str, key))
-    for column, text in zip(list_text_columns(table), texts, strict=True):
-        fault = describe_invisible(text) if isinstance(text, str) else ""
-        if fault:
+    for at, text in enumerate(texts):
+        # Most texts beside the one that was selected are plain.
+        if not isinstance(text, str) or _is_plain(text):
+            continue
+        if fault := describe_invisible(text):
+            column = list_text_columns(table)[at]
             yield [table.name, row_id, column, fault, escape_invisible(text)]
 
 
+def _is_plain(text: str) -> bool:
+    """Return whether *text* is `PLAIN_TEXT`; the pattern takes four times as long."""
+    return text.isascii() and text.isprintable() and text == text.strip()
+
+
+# Few names and cities of many users are different.
+@lru_cache(maxsize=4096)
 def describe_invisible(text: str) -> str:
     r"""Return what nobody sees in *text*, or '' if all of it is visible.
 
@@ -88,7 +103,7 @@ def describe_invisible(text: str) -> str:
     >>> describe_invisible("Malmö")
     ''
     """
-    if text.isascii() and text.isprintable() and text == text.strip():
+    if _is_plain(text):
         return ""
     faults = ["a blank at an end"] if text != text.strip() else []
     faults += [
