@@ -118,14 +118,15 @@ def _add_query_options(parser: argparse.ArgumentParser) -> None:
 def _add_forecast_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--forecast",
-        action="store_true",
-        help="also forecast the net of each cohort in the next 3, 6 and 12 months (BG/NBD"
-        " and Gamma-Gamma), with a holdout that measures the error",
+        action=argparse.BooleanOptionalAction,
+        help="forecast the net of each cohort in the next 3, 6 and 12 months (BG/NBD and"
+        " Gamma-Gamma), with a holdout that measures the error (default: yes, unless"
+        " --query names another query)",
     )
     parser.add_argument(
         "--score",
         action="store_true",
-        help="with --forecast: compare it with the ground truth of a synthetic shop",
+        help="compare the forecast with the ground truth of a synthetic shop",
     )
     parser.add_argument(
         "--truth-dir",
@@ -156,8 +157,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def find_option_conflict(args: argparse.Namespace) -> str | None:
     """Return why the options of *args* do not fit together, or None if they do."""
-    if args.score and not args.forecast:
-        return "--score evaluates the forecast; add --forecast"
+    if args.score and not has_forecast(args):
+        change = "add --forecast" if args.forecast is None else "omit --no-forecast"
+        return f"--score evaluates the forecast; {change}"
     if args.truth_dir is not None and not args.score:
         return "--truth-dir is read for --score; add --score"
     if args.engine == "sqlite" and args.data_dir is not None:
@@ -171,6 +173,11 @@ def find_option_conflict(args: argparse.Namespace) -> str | None:
     return None
 
 
+def has_forecast(args: argparse.Namespace) -> bool:
+    """Return whether *args* request a forecast; another query may not allow one."""
+    return args.query is None if args.forecast is None else args.forecast
+
+
 def run_query(args: argparse.Namespace) -> None:
     """Run the query as *args* request, write the results and print their summary."""
     # Imported here so that --help and usage errors appear without delay.
@@ -182,7 +189,7 @@ def run_query(args: argparse.Namespace) -> None:
         args.by,
         args.as_of.isoformat() if args.as_of else None,
         args.valid_status,
-        has_forecast=args.forecast,
+        has_forecast=has_forecast(args),
     )
     outcome = query_source(args, options)
     width = shutil.get_terminal_size().columns

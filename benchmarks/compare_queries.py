@@ -10,7 +10,7 @@ in a rotated order; the ratios are taken within a round.  One round before is no
 parts of the customers in as many processes as there are processors (cohort_query.py), and
 in one process.
 `run_query.py` is the complete script: the query, the values of each customer, the
-reconciliation, the hash of the database and both files; with --forecast also the models.
+reconciliation, the hash of the database and both files; with the forecast also the models.
 DuckDB reads the five CSV files with the columns and types of db/schema.sql, and runs the
 same file with all processors.  The exit status is 1 if a target is missed.  DuckDB is
 the version in peers.txt, installed as by compare_generators.py.
@@ -102,8 +102,8 @@ def list_commands(folder: Path, python: Path) -> list[Command]:
     return [
         Command(OURS, query_command(folder, count_processors())),
         Command(f"{OURS}, one process", query_command(folder, 1)),
+        Command("run_query.py --no-forecast", [*script, "--no-forecast"]),
         Command("run_query.py", script),
-        Command("run_query.py --forecast", [*script, "--forecast"]),
         Command(PEER, duckdb_command(folder, python, count_processors())),
     ]
 
@@ -162,7 +162,7 @@ def compare(users: int, rounds: int, folder: Path) -> bool:
     )
     print_line(render_table(usages))
     ratio = statistics.median(find_ratios(usages, OURS))
-    peak = max(run.peak_bytes for run in usages["run_query.py"])
+    peak = max(run.peak_bytes for run in usages["run_query.py --no-forecast"])
     print_line(f"\n{OURS} ÷ {PEER}: {ratio:.2f}, at most {MOST_RATIO}")
     return ratio <= MOST_RATIO and peak <= MOST_PEAK_BYTES
 

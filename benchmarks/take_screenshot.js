@@ -3,8 +3,8 @@
 //     SHOP_NODE_MODULES=folder node benchmarks/take_screenshot.js FILE.png [WIDTH] [HEIGHT] [dark] [URL]
 //
 // The folder contains the package puppeteer-core; CHROMIUM may name the browser.  HEIGHT 0
-// takes the full page.  The README's screenshot shows the quick start with
-// `run_query.py --forecast`: benchmarks/dashboard.png 1280 2220.
+// takes the full page.  The README's screenshot shows the quick start:
+// benchmarks/dashboard.png 1280 2220.
 "use strict";
 
 const { openTab, showPage, withBrowser } = require("../tests/browser/chromium.js");

@@ -246,7 +246,9 @@ def _render_forecast(document: Mapping[str, Any], width: int) -> list[str]:
     if "refused" in forecast:
         return textwrap.wrap(f"No forecast: {forecast['refused']}", width)
     total = forecast["total"]
-    lines = ["FORECAST, not fact: net of the customers so far, with 95% intervals"]
+    lines = textwrap.wrap(
+        "FORECAST, not fact: net of the customers so far, with 95% intervals", width
+    )
     currency = document["currency"]
     amounts = [format_amount(one["net_cents"]["forecast"], currency) for one in total]
     amount_width = max(18, *map(len, amounts))
@@ -255,20 +257,21 @@ def _render_forecast(document: Mapping[str, Any], width: int) -> list[str]:
         spread = ""
         if net["low"] is not None:
             spread = f"   {_format_range(net['low'], net['high'], currency)}"
-        lines.append(
-            f"  next {horizon['months']:>2} months {amount:>{amount_width}}{spread}"
-        )
+        line = f"  next {horizon['months']:>2} months {amount:>{amount_width}}"
+        lines.append(line + spread if len(line + spread) <= width else line)
     models = (
         f"{forecast['purchase_model']['name']} and {forecast['spending_model']['name']}"
     )
     lines += textwrap.wrap(f"Models: {models}, in {forecast['clock']}.", width)
-    lines += ["", *_render_forecast_table(forecast, currency)]
-    lines += _render_forecast_segments(document)
+    lines += ["", *_render_forecast_table(forecast, currency, width)]
+    lines += _render_forecast_segments(document, width)
     lines += ["", *_render_holdout(forecast["holdout"], currency, width)]
     return [*lines, *textwrap.wrap(forecast["verdict"]["text"], width)]
 
 
-def _render_forecast_table(forecast: Mapping[str, Any], currency: str | None) -> list[str]:
+def _render_forecast_table(
+    forecast: Mapping[str, Any], currency: str | None, width: int
+) -> list[str]:
     """Return the forecast per customer of the latest cohorts, one line each."""
     headings = [f"{horizon['months']} months" for horizon in forecast["total"]]
     rows = [["cohort", "size", *headings]]
@@ -279,10 +282,10 @@ def _render_forecast_table(forecast: Mapping[str, Any], currency: str | None) ->
         ]
         rows.append([cohort["cohort"], f"{cohort['cohort_size']:,}", *values])
     widths = (8, 9, *(13 for _ in headings))
-    return ["FORECAST net per customer", *_align_columns(rows, widths)]
+    return ["FORECAST net per customer", *_fit_columns(rows, widths, width)]
 
 
-def _render_forecast_segments(document: Mapping[str, Any]) -> list[str]:
+def _render_forecast_segments(document: Mapping[str, Any], width: int) -> list[str]:
     """Return the forecast of the longest horizon for the largest segments, by net."""
     segments, currency = document["forecast"].get("segments"), document["currency"]
     if not segments:
@@ -306,10 +309,10 @@ def _render_forecast_segments(document: Mapping[str, Any]) -> list[str]:
                 spread,
             ]
         )
-    title = f"FORECAST net by {by}, with one model of all customers"
+    title = f"FORECAST net by {by}"
     more = len(ranked) - _MAX_SEGMENTS
     rest = [f"  … and {more} more"] if more > 0 else []
-    return ["", title, *_align_columns(rows, (0, 11, 15, 14, 27)), *rest]
+    return ["", title, *_fit_columns(rows, (0, 11, 15, 14, 27), width), *rest]
 
 
 def _render_holdout(
@@ -366,6 +369,17 @@ def _render_score_rows(
 
 
 # ---- Texts -------------------------------------------------------------------------------
+
+
+def _fit_columns(
+    rows: Sequence[Sequence[str]], least: Sequence[int], width: int
+) -> list[str]:
+    """Return `_align_columns` of as many of the first columns as fit into *width*."""
+    for count in range(len(least), 1, -1):
+        lines = _align_columns([row[:count] for row in rows], least[:count])
+        if max(map(len, lines)) <= width:
+            break
+    return lines
 
 
 def _align_columns(rows: Sequence[Sequence[str]], least: Sequence[int]) -> list[str]:

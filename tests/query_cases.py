@@ -51,15 +51,10 @@ class QueryCase(ShopCase):
         return self.folder / "out"
 
     def run_query(self, *arguments: object) -> Result:
-        """Run the script on the folder's database."""
-        return call(
-            run_query.main,
-            "--database",
-            self.database,
-            "--out-dir",
-            self.out_dir,
-            *arguments,
-        )
+        """Run the script on the folder's database, without a forecast by default."""
+        choice = () if "--forecast" in arguments else ("--no-forecast",)
+        place = ("--database", self.database, "--out-dir", self.out_dir)
+        return call(run_query.main, *place, *choice, *arguments)
 
     def read_document(self, *arguments: object) -> dict[str, Any]:
         """Run the script, which must succeed without messages; return its JSON."""

@@ -900,7 +900,7 @@ class ForecastProcessesEnd(CrashCase):
             # Without a holdout, the last one is called for the cohorts only.
             with (
                 self.subTest(name),
-                mock.patch("queries.forecast.holdout.fit_purchase_model", refuse),
+                mock.patch("queries.forecast.holdout.fit_models", refuse),
             ):
                 ending = self.run_workers(partial(send, signal.SIGKILL), name)
                 self.assert_worker_lost(ending, "run_query")

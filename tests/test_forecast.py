@@ -29,6 +29,7 @@ from queries.forecast.forecast import (
 )
 from queries.forecast.histories import collect_histories
 from queries.forecast.holdout import build_holdout
+from queries.query_file import QUERY_PATH
 from tests.customer_samples import list_purchases, make_histories
 from tests.forecast_shop import (
     AS_OF,
@@ -164,9 +165,24 @@ class ShopForecast(ShopCase):
         until = known_forecast().document["holdout"]["fitted_until"]
         self.assertIn(f"Holdout: fitted until {until}, the model forecast", stdout)
 
-    def test_result_without_the_option_has_no_forecast(self) -> None:
+    def test_forecast_is_the_default_but_of_another_query(self) -> None:
+        place = ("--database", known_shop() / "shop.db", "--out-dir", self.folder)
+        self.assertEqual(call(run_query.main, *place).status, 0)
+        name = "query_result.json"
+        self.assertEqual((self.folder / name).read_bytes(), run_known().files[name])
+        other = self.folder / "other.sql"
+        other.write_bytes(QUERY_PATH.read_bytes())
+        self.assertEqual(call(run_query.main, *place, "--query", other).status, 0)
+        self.assertNotIn("forecast", json.loads((self.folder / name).read_bytes()))
+
+    def test_result_of_no_forecast_has_none(self) -> None:
         result = call(
-            run_query.main, "--database", known_shop() / "shop.db", "--out-dir", self.folder
+            run_query.main,
+            "--no-forecast",
+            "--database",
+            known_shop() / "shop.db",
+            "--out-dir",
+            self.folder,
         )
         self.assertEqual(result.status, 0)
         self.assertNotIn("orecast", result.stdout)

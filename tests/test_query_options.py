@@ -806,6 +806,7 @@ class Verification(OptionsCase):
         "2025-10-10",
         "--valid-status",
         "delivered,paid,returned",
+        "--no-forecast",
     )
 
     shop: Path

@@ -118,7 +118,7 @@ class Document(QueryCase):
         self.assertEqual(
             {name: self.document[name] for name in list(self.document)[:9]},
             {
-                "schema_version": "2.1",
+                "schema_version": "2.2",
                 "as_of": "2024-03-15",
                 "currency": "EUR",
                 "currency_digits": 2,
@@ -171,6 +171,7 @@ class Document(QueryCase):
             "shop.db",
             "--out-dir",
             "out",
+            "--no-forecast",
             cwd=self.folder,
             env={
                 "TZ": "Pacific/Kiritimati",
@@ -387,8 +388,12 @@ class Script(QueryCase):
     def test_incomplete_month_is_marked(self) -> None:
         self.assertIn("2024-01     2 100   50   50*", self.run_query().stdout)
 
-    def test_table_fits_the_terminal(self) -> None:
+    def test_output_fits_the_terminal(self) -> None:
         document = json.loads((sample_shop() / "query_result.json").read_bytes())
+        self.assertIn("total", document["forecast"])
+        segment = {"customer_count": 1234, "horizons": document["forecast"]["total"]}
+        document["forecast"]["segments"] = [{"segment": "organic_search", **segment}]
+        document["options"]["by"] = "channel"
         for width in (40, 72, 80, 132):
             with self.subTest(width=width):
                 lines = render_result(document, width=width).splitlines()
@@ -562,12 +567,13 @@ class TerminalTable(OptionsCase):
             {"months": months, "net_per_customer_cents": amount} for months in (3, 6, 12)
         ]
         net = {"forecast": amount, "low": amount, "high": amount}
-        document["forecast"] = {
+        document["forecast"] |= {
+            "segments": [],
             "total": [{"months": months, "net_cents": net} for months in (3, 6, 12)],
             "cohorts": [{"cohort": "2024-01", "cohort_size": 10**9, "horizons": horizons}],
             "holdout": {"refused": "too short."},
         }
-        text = render_result(document, width=80)
+        text = render_result(document, width=132)
         shown = "100,000,000,000.00"
         for line in text.split("\n"):
             # Blanks surround each amount.

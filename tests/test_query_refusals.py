@@ -295,7 +295,7 @@ class WrongOption(RefusalCase):
             (["--valid-status", " ,,"], "' ,,', expected one or more names"),
             (["--by", "city"], "invalid choice: 'city'"),
             (["--cohort", "week"], "invalid choice: 'week'"),
-            (["--score"], "--score evaluates the forecast; add --forecast"),
+            (["--score"], "--score evaluates the forecast; omit --no-forecast"),
             (
                 ["--forecast", "--truth-dir", "truth"],
                 "--truth-dir is read for --score; add --score",
