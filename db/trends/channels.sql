@@ -2,7 +2,7 @@
 -- Grain: one row per channel that has a user.
 -- Title: Acquisition channels
 -- Gross, discount, refund and net are defined as in revenue_by_month, over all months.
--- Everything but the column is the same as in countries.sql.  The CTEs up to refunds are those
+-- Everything but the column is the same as in countries.sql.  The CTEs up to refund_sums are those
 -- of revenue_by_month.sql too, so that a report computes them once.
 WITH valid_orders AS (
     SELECT
@@ -63,9 +63,10 @@ refunds AS (
         AND valid_orders.total_cents > 0
 ),
 
-customer_refunds AS (
+refund_sums AS (
     SELECT
         refunds.user_id,
+        refunds.month,
         SUM(
             CAST(
                 (refunds.weighted_cents - refunds.weighted_cents % refunds.total_cents)
@@ -74,7 +75,7 @@ customer_refunds AS (
             )
         ) AS refund_cents
     FROM refunds
-    GROUP BY refunds.user_id
+    GROUP BY refunds.user_id, refunds.month
 ),
 
 channel_users AS (
@@ -102,10 +103,10 @@ channel_sums AS (
 channel_refunds AS (
     SELECT
         users.acquisition_channel,
-        SUM(customer_refunds.refund_cents) AS refund_cents
-    FROM customer_refunds
+        SUM(refund_sums.refund_cents) AS refund_cents
+    FROM refund_sums
     INNER JOIN users
-        ON customer_refunds.user_id = users.user_id
+        ON refund_sums.user_id = users.user_id
     GROUP BY users.acquisition_channel
 )
 

@@ -8,7 +8,7 @@
 -- (x - x % y) / y is an integer by the division of every engine.  An engine that divides in
 -- floating point can return slightly less than that integer; the added 0.25 makes the cast
 -- correct whether it rounds or truncates.
--- The CTEs up to refunds are those of channels.sql and countries.sql too, so that a report
+-- The CTEs up to refund_sums are those of channels.sql and countries.sql too, so that a report
 -- computes them once.
 WITH valid_orders AS (
     SELECT
@@ -69,6 +69,21 @@ refunds AS (
         AND valid_orders.total_cents > 0
 ),
 
+refund_sums AS (
+    SELECT
+        refunds.user_id,
+        refunds.month,
+        SUM(
+            CAST(
+                (refunds.weighted_cents - refunds.weighted_cents % refunds.total_cents)
+                / refunds.total_cents
+                + 0.25 AS BIGINT
+            )
+        ) AS refund_cents
+    FROM refunds
+    GROUP BY refunds.user_id, refunds.month
+),
+
 month_sums AS (
     SELECT
         order_sums.month,
@@ -83,16 +98,10 @@ month_sums AS (
 
 month_refunds AS (
     SELECT
-        refunds.month,
-        SUM(
-            CAST(
-                (refunds.weighted_cents - refunds.weighted_cents % refunds.total_cents)
-                / refunds.total_cents
-                + 0.25 AS BIGINT
-            )
-        ) AS refund_cents
-    FROM refunds
-    GROUP BY refunds.month
+        refund_sums.month,
+        SUM(refund_sums.refund_cents) AS refund_cents
+    FROM refund_sums
+    GROUP BY refund_sums.month
 ),
 
 new_customers AS (
