@@ -3,12 +3,24 @@
 -- Title: No two e-mail addresses differ only in case
 -- Severity: warning
 -- Such users are usually one customer, whose value is divided between two accounts.
-WITH emails AS (
+-- Few texts occur twice, so only for these the addresses are compared.
+WITH repeated AS (
+    SELECT LOWER(users.email) AS email_in_lower_case
+    FROM users
+    GROUP BY LOWER(users.email)
+    HAVING COUNT(*) > 1
+),
+
+emails AS (
     SELECT
         users.user_id,
         users.email,
         LOWER(users.email) AS email_in_lower_case
     FROM users
+    WHERE LOWER(users.email) IN (
+        SELECT repeated.email_in_lower_case
+        FROM repeated
+    )
 )
 
 SELECT
