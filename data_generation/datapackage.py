@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from data_generation.model.catalog import CURRENCY
 from data_generation.model.streams import FORMAT_VERSION
-from data_generation.plan import Part, Plan, find_plan_error
+from data_generation.plan import DEFAULT_PROCESS, Part, Plan, find_plan_error
 from utils.contract import Contract, Table, read_contract
 from utils.formats import count_noun
 from utils.helpers import DataError
 from utils.shapes import (
+    BOOLEAN,
     COUNT,
     DAY,
     FACTS,
@@ -51,7 +52,11 @@ _PACKAGE = record(
             least=1,
         ),
     },
-    {"part": record({"number": COUNT, "total": COUNT})},
+    {
+        "process": text("[a-z]+", "the name of a purchase process"),
+        "is_calm": BOOLEAN,
+        "part": record({"number": COUNT, "total": COUNT}),
+    },
 )
 
 
@@ -92,6 +97,8 @@ def describe_origin(plan: Plan, title: str) -> dict[str, Any]:
         "users_by": plan.end.isoformat(),
         "window": {"start": plan.start.isoformat(), "end": plan.until.isoformat()},
         "format_version": FORMAT_VERSION,
+        "process": plan.process,
+        "is_calm": plan.is_calm,
         "currency": CURRENCY,
     }
 
@@ -202,6 +209,8 @@ def _parse_package(document: Mapping[str, Any]) -> Package:
         date.fromisoformat(document["window"]["start"]),
         date.fromisoformat(document["users_by"]),
         date.fromisoformat(document["window"]["end"]),
+        document.get("process", DEFAULT_PROCESS),
+        document.get("is_calm", False),
     )
     tables = {
         resource["name"]: _parse_table(resource) for resource in document["resources"]

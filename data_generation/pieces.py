@@ -87,7 +87,9 @@ def plan_piece(
 def _write_block(file: IO[bytes], block: Block) -> None:
     # In this machine's byte order: only this machine reads the file.
     array("Q", block.purchases).tofile(file)
-    for column in (block.countries, block.levels, block.line_counts, block.lifecycles):
+    for halves in (block.traits, block.product_words):
+        array("H", halves).tofile(file)
+    for column in (block.levels, block.line_counts, block.lifecycles):
         file.write(bytes(column))
 
 
@@ -97,8 +99,12 @@ def _read_blocks(file: IO[bytes], day: str, order_count: int) -> Iterator[Block]
         count = min(BLOCK, order_count - start)
         purchases = array("Q")
         purchases.fromfile(file, count)
-        columns = [file.read(count) for _ in range(4)]
-        yield Block(f"{day}/{start // BLOCK}", purchases.tolist(), *columns)
+        traits, words = array("H"), array("H")
+        traits.fromfile(file, count)
+        words.fromfile(file, count)
+        columns = [file.read(count) for _ in range(3)]
+        unit = f"{day}/{start // BLOCK}"
+        yield Block(unit, purchases.tolist(), traits, words, *columns)
 
 
 def order_piece(

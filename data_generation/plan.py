@@ -14,6 +14,7 @@ from utils.months import find_window_error
 
 DEFAULT_SEED = 42
 DEFAULT_USERS = 5_000
+DEFAULT_PROCESS = "steady"
 # The default window is 24 complete months.
 DEFAULT_START = date(2024, 1, 1)
 DEFAULT_END = date(2025, 12, 31)
@@ -29,6 +30,8 @@ class Plan(NamedTuple):
     Its window ends at *until*, which is *end* or a later day.  After *end* the sign-ups
     continue at the same pace, so that a shop with a later *until* begins with the same
     events.
+
+    *process* names how customers buy; *is_calm* is whether nothing unusual happens.
     """
 
     seed: int
@@ -36,6 +39,8 @@ class Plan(NamedTuple):
     start: date
     end: date
     until: date
+    process: str = DEFAULT_PROCESS
+    is_calm: bool = False
 
     @property
     def paced_days(self) -> int:

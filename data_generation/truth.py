@@ -202,7 +202,8 @@ def _find_users(shop: Shop, day: int) -> Iterator[HiddenUser]:
         shop.streams, calendar, day, first_id, user_count, end_tick, schedule
     )
     buyers = dict.fromkeys(
-        purchase >> 1 & customers.MOST_USER_ID for purchase in schedule.purchases
+        purchase >> customers.USER_SHIFT & customers.MOST_USER_ID
+        for purchase in schedule.purchases
     )
     traits = customers.draw_traits(shop.streams, calendar.texts[day], user_count)
     for user_id, rate, dropout, trait, departure in zip(
@@ -232,7 +233,7 @@ def _format_user(
     # The mean gap in ticks: gaps have 65,536 as their mean, see `customers.CustomerTables`.
     mean_gap = 16 * tables.inverse_rates[user.rate]
     dropout = tables.dropouts[user.dropout]
-    level = user.trait >> customers.COUNTRY_BITS
+    level = user.trait >> customers.LEVEL_SHIFT
     budget = baskets.level_cents()[level + baskets.ZERO_NOISE]
     is_alive = user.departure == 0
     expected = 0
@@ -431,7 +432,7 @@ def _find_yields(
     order_counts, budgets, net_values = [0] * bands, [0] * bands, [0] * bands
     cents = baskets.level_cents()
     for trait, order_count, value in zip(traits, counts, values, strict=True):
-        level = trait >> customers.COUNTRY_BITS
+        level = trait >> customers.LEVEL_SHIFT
         band = level // YIELD_LEVELS
         order_counts[band] += order_count
         budgets[band] += order_count * cents[level + baskets.ZERO_NOISE]

@@ -375,10 +375,12 @@ class DemandTime(unittest.TestCase):
                 streams, calendar, 2, 1, 5000, calendar.ticks[-1], signups
             )
         rows = customers.format_user_rows(new_users)
-        firsts = [purchase for purchase in signups.purchases if not purchase & 1]
+        firsts = [
+            purchase for purchase in signups.purchases if not purchase & customers.KIND_MASK
+        ]
         self.assertGreater(len(firsts), 4000)
         for purchase in firsts:
-            user = purchase >> 1 & customers.MOST_USER_ID
+            user = purchase >> customers.USER_SHIFT & customers.MOST_USER_ID
             second = calendar.second_at(purchase >> customers.TIME_SHIFT)
             signed_up_at = rows[user - 1].strip().rpartition(",")[2]
             self.assertEqual(calendar.format_timestamp(second), signed_up_at)
@@ -654,10 +656,18 @@ class Baskets(unittest.TestCase):
         calendar = seasons.plan_calendar(date(2024, 3, 15), date(2024, 6, 30))
         return baskets.Assortment(Streams(1), calendar, products)
 
+    def fill(
+        self, seed: int, levels: list[int], counts: list[int], tables: baskets.ChoiceTables
+    ) -> list[int]:
+        """Return the choices of orders with these levels and line counts."""
+        streams = Streams(seed)
+        words = streams.draw_halves("order_items", "product_id", "x", len(levels))
+        return baskets.fill_baskets(streams, "x", words, levels, counts, tables)
+
     def test_basket_of_the_smallest_catalogue_has_no_product_twice(self) -> None:
         tables, _ = self.open_assortment(self.make_products(6)).select_day(0)
         levels, counts = list(range(60, 160)) * 5, [1 + at % 6 for at in range(500)]
-        lines = baskets.fill_baskets(Streams(2), "x", levels, counts, tables)
+        lines = self.fill(2, levels, counts, tables)
         self.assertEqual(len(lines), sum(counts))
         at = 0
         for count in counts:
@@ -669,7 +679,7 @@ class Baskets(unittest.TestCase):
         products = catalog.make_products(Streams(5), 1)
         tables, priced = self.open_assortment(products).select_day(0)
         for level in (92, 104, 116):
-            lines = baskets.fill_baskets(Streams(3), "x", [level] * 900, [1] * 900, tables)
+            lines = self.fill(3, [level] * 900, [1] * 900, tables)
             paid = mean(priced.cents[line] for line in lines)
             budget = baskets.level_cents()[level]
             self.assertTrue(0.75 < paid / budget < 1.35, (level, paid, budget))
@@ -719,7 +729,9 @@ class Purchases(unittest.TestCase):
     def test_purchase_times_follow_the_customers_rate(self) -> None:
         by_user: dict[int, list[int]] = {}
         for purchase in self.sign_up(dropout=0).purchases:
-            by_user.setdefault(purchase >> 1 & customers.MOST_USER_ID, []).append(purchase)
+            by_user.setdefault(
+                purchase >> customers.USER_SHIFT & customers.MOST_USER_ID, []
+            ).append(purchase)
         gaps = [
             (after >> customers.TIME_SHIFT) - (before >> customers.TIME_SHIFT)
             for purchases in by_user.values()
@@ -739,10 +751,11 @@ class Purchases(unittest.TestCase):
         never = signups.departures.count(-1)
         # Four repeat purchases on average: within 700 days all customers drop out.
         self.assertEqual(len(left) + never, 400)
-        repeats = sum(purchase & 1 for purchase in signups.purchases)
+        repeats = sum(purchase & customers.KIND_MASK > 0 for purchase in signups.purchases)
         self.assertAlmostEqual(repeats / len(left), 4, delta=0.6)
         last = {
-            purchase >> 1 & customers.MOST_USER_ID: purchase >> customers.TIME_SHIFT
+            purchase >> customers.USER_SHIFT & customers.MOST_USER_ID: purchase
+            >> customers.TIME_SHIFT
             for purchase in signups.purchases
         }
         self.assertEqual(sorted(last.values()), sorted(left))
@@ -824,7 +837,7 @@ def find_spending_levels(user_count: int) -> dict[int, int]:
         customers.sign_up_day(streams, calendar, day, first_id, count, 0, signups)
         first_id += count
     return {
-        user: trait >> customers.COUNTRY_BITS
+        user: trait >> customers.LEVEL_SHIFT
         for user, trait in enumerate(signups.traits, start=1)
     }
 

@@ -135,6 +135,12 @@ def one_or_more(shape: Shape) -> Shape:
     return find_faults
 
 
+def _find_boolean_faults(place: str, value: Any) -> Iterator[str]:
+    """Yield what is wrong with *value* as a boolean."""
+    if type(value) is not bool:
+        yield _describe(place, value, "true or false")
+
+
 def _find_day_faults(place: str, value: Any) -> Iterator[str]:
     try:
         day = date.fromisoformat(value)
@@ -158,6 +164,7 @@ def _find_window_faults(place: str, value: Any) -> Iterator[str]:
 
 # ---- The shapes --------------------------------------------------------------------------
 
+BOOLEAN: Shape = _find_boolean_faults
 COUNT = integer(0, 2**64 - 1)
 ANY_TEXT = text(".*", "a text of at most 10,000 characters", most=10_000)
 DAY: Shape = _find_day_faults

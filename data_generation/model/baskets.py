@@ -172,6 +172,8 @@ class Assortment:
         self._month: tuple[int, int] | None = None
         self._on_sale = [0] * len(CATEGORIES)
         self._week: int | None = None
+        self._category_month: tuple[int, int] | None = None
+        self._categories: list[int] = []
         self._list_prices = PricedChoices([], [])
         for product in products:
             texts, cents = price_product(product, 0)
@@ -194,12 +196,28 @@ class Assortment:
             self._priced = self._price_week(day)
         return self._tables, self._priced
 
-    def _update_choices(self, first_day: int, month: int) -> None:
-        """Set the choices of the *month* that begins on *first_day*."""
+    def list_categories(self, day_number: int) -> list[int]:
+        """Return the category of a first line on a day, by byte."""
+        day = self._calendar.days[day_number]
+        first_day = max(day_number - day.day + 1, 0)
+        if self._category_month != (day.year, day.month):
+            self._category_month = day.year, day.month
+            self._categories = _apportion_categories(
+                self._list_on_sale(first_day), day.month
+            )
+        return self._categories
+
+    def _list_on_sale(self, first_day: int) -> list[list[tuple[int, Product]]]:
+        """Return the products, by category, on sale in the month from *first_day* on."""
         by_category: list[list[tuple[int, Product]]] = [[] for _ in CATEGORIES]
         for index, product in enumerate(self._products):
             if product.launch_day < first_day or product.launch_day < 0:
                 by_category[product.category].append((index, product))
+        return by_category
+
+    def _update_choices(self, first_day: int, month: int) -> None:
+        """Set the choices of the *month* that begins on *first_day*."""
+        by_category = self._list_on_sale(first_day)
         for number, on_sale in enumerate(by_category):
             # In most months a category has no new product.
             if len(on_sale) != self._on_sale[number]:
@@ -209,14 +227,7 @@ class Assortment:
                     tuple(on_sale)
                 )
         starts = [
-            CATEGORY_SIZE * number
-            for number in apportion(
-                [
-                    category.weight * category.season[month - 1] if on_sale else 0
-                    for category, on_sale in zip(CATEGORIES, by_category, strict=True)
-                ],
-                256,
-            )
+            CATEGORY_SIZE * number for number in _apportion_categories(by_category, month)
         ]
         self._tables = ChoiceTables(
             self._tables.choices,
@@ -241,6 +252,19 @@ class Assortment:
                 changed = price_product(self._products[index], per_cent)
                 priced.texts[start:stop], priced.cents[start:stop] = changed
         return priced
+
+
+def _apportion_categories(
+    by_category: Sequence[Sequence[tuple[int, Product]]], month: int
+) -> list[int]:
+    """Return 256 categories in proportion to their demand in *month*, where on sale."""
+    return apportion(
+        [
+            category.weight * category.season[month - 1] if on_sale else 0
+            for category, on_sale in zip(CATEGORIES, by_category, strict=True)
+        ],
+        256,
+    )
 
 
 # A promotion recurs, and the spans of one process have the same weeks.
@@ -316,18 +340,19 @@ def count_weeks(day: date) -> int:
 def fill_baskets(
     streams: Streams,
     unit: str,
+    words: Sequence[int],
     levels: Sequence[int],
     line_counts: Sequence[int],
     tables: ChoiceTables,
 ) -> list[int]:
     """Return the choices of all lines of a block of orders, in the order of the orders.
 
+    *words* are half words that choose the first lines: the low byte chooses the category.
     No order has the same product twice.  This is a hot loop: a function call for a further
     line would cost as much as the line itself.
     """
     choices, starts, furthers = tables
     classes, size = build_basket_tables().classes, len(choices)
-    words = streams.draw_halves("order_items", "product_id", unit, len(levels))
     firsts = [
         choices[starts[word & 255] + classes[level << 3 | count] + (word >> 8)]
         for word, level, count in zip(words, levels, line_counts, strict=True)

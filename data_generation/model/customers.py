@@ -84,13 +84,28 @@ TRAIT_BITS = 12
 RATE_BITS = 14
 GAP_SHIFT = WORD_BITS - TRAIT_BITS
 
-# A purchase is one integer: its time in ticks, its user, and whether it is a repeat one.
-USER_BITS = 27
-TIME_SHIFT = USER_BITS + 1
+# A purchase is one integer: its time in ticks, its user, the class of its number among the
+# customer's orders, and whether it follows a long gap.
+GAP_BITS, CLASS_BITS, USER_BITS = 1, 2, 27
+USER_SHIFT = GAP_BITS + CLASS_BITS
+TIME_SHIFT = USER_SHIFT + USER_BITS
 MOST_USER_ID = (1 << USER_BITS) - 1
+KIND_MASK = (1 << USER_SHIFT) - 1
 
-# A user's traits are one 16-bit integer: spending level and country.
-COUNTRY_BITS = 3
+# The class of a customer's first order, the second, …; it is 3 for all later ones.
+ORDER_CLASSES = (0, 1, 1, 2, 2, 2, 2)
+LAST_ORDER_CLASS = 3
+LONG_GAP_TICKS = 8 * 7 * DAY_TICKS
+
+# A user's traits are one 16-bit integer: spending level, class of returners, channel and
+# country.
+COUNTRY_BITS, CHANNEL_BITS, RETURNER_BITS = 3, 3, 2
+CHANNEL_SHIFT = COUNTRY_BITS
+RETURNER_SHIFT = CHANNEL_SHIFT + CHANNEL_BITS
+LEVEL_SHIFT = RETURNER_SHIFT + RETURNER_BITS
+COUNTRY_MASK = (1 << COUNTRY_BITS) - 1
+CHANNEL_MASK = (1 << CHANNEL_BITS) - 1
+RETURNER_MASK = (1 << RETURNER_BITS) - 1
 
 
 class NameTable(NamedTuple):
@@ -102,9 +117,13 @@ class NameTable(NamedTuple):
 
 
 class OriginTable(NamedTuple):
-    """City and channel of one country by word, and how many of 65,536 users buy."""
+    """City and channel of one country by word, and how many of 65,536 users buy.
+
+    *channels* are indexes of `CHANNELS`.
+    """
 
     texts: list[str]
+    channels: list[int]
     buyers: list[int]
 
 
@@ -217,8 +236,12 @@ def sign_up_day(
     countries = [name_countries[name] for name in traits.names]
     schedule.traits.extend(
         [
-            levels[level] << COUNTRY_BITS | country
-            for level, country in zip(traits.levels, countries, strict=True)
+            levels[level] << LEVEL_SHIFT
+            | origins[country].channels[origin] << CHANNEL_SHIFT
+            | country
+            for level, country, origin in zip(
+                traits.levels, countries, traits.origins, strict=True
+            )
         ]
     )
     buyers = [
@@ -278,6 +301,7 @@ def _add_purchases(
     user_count = len(signup_ticks)
     words = streams.draw("orders", "ordered_at", day, GAP_WORDS * user_count)
     add_purchase, add_departure = schedule.purchases.append, schedule.departures.append
+    classes, last = ORDER_CLASSES, len(ORDER_CLASSES)
     for rank, user, signup_tick, visit, buyer, rate, dropout in zip(
         count(),
         count(first_id),
@@ -300,13 +324,22 @@ def _add_purchases(
             tick = signup_tick + (FIRST_DELAY_TICKS * gaps[visit >> GAP_SHIFT] >> 16)
         left_at = 0
         if tick < end_tick:
-            add_purchase(tick << TIME_SHIFT | user << 1)
+            add_purchase(tick << TIME_SHIFT | user << USER_SHIFT)
+            number = 1
             source, index = words, rank * GAP_WORDS
             stop = index + GAP_WORDS
             inverse_rate, leaves = inverse_rates[rate], dropouts[dropout]
-            tick += gaps[source[index] >> GAP_SHIFT] * inverse_rate >> 12
+            gap = gaps[source[index] >> GAP_SHIFT] * inverse_rate >> 12
+            tick += gap
             while tick < end_tick:
-                add_purchase(tick << TIME_SHIFT | user << 1 | 1)
+                order_class = classes[number] if number < last else LAST_ORDER_CLASS
+                add_purchase(
+                    tick << TIME_SHIFT
+                    | user << USER_SHIFT
+                    | order_class << GAP_BITS
+                    | (gap > LONG_GAP_TICKS)
+                )
+                number += 1
                 index += 1
                 if index == stop:
                     # The words are used up.  The customer's own stream gives more: it is
@@ -319,7 +352,8 @@ def _add_purchases(
                 if word & 65535 < leaves:
                     left_at = tick
                     break
-                tick += gaps[word >> GAP_SHIFT] * inverse_rate >> 12
+                gap = gaps[word >> GAP_SHIFT] * inverse_rate >> 12
+                tick += gap
         add_departure(left_at)
 
 
@@ -390,14 +424,16 @@ def build_origin_tables() -> tuple[OriginTable, ...]:
     size = 1 << ORIGIN_BITS
     # Steps of an odd number through the shares of the channels mix them with the cities.
     channels = apportion([channel.weight for channel in CHANNELS], size)
-    mixed = [CHANNELS[channels[at * 389 % size]] for at in range(size)]
+    mixed = [channels[at * 389 % size] for at in range(size)]
     return tuple(
         OriginTable(
             [
-                f"{country.cities[at * len(country.cities) // size]},{channel.name},"
+                f"{country.cities[at * len(country.cities) // size]},"
+                f"{CHANNELS[channel].name},"
                 for at, channel in enumerate(mixed)
             ],
-            [channel.buyer_per_mille * 65536 // 1000 for channel in mixed],
+            mixed,
+            [CHANNELS[channel].buyer_per_mille * 65536 // 1000 for channel in mixed],
         )
         for country in COUNTRIES
     )

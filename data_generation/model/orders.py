@@ -24,7 +24,15 @@ from data_generation.model.baskets import (
     fill_baskets,
 )
 from data_generation.model.catalog import COUNTRIES
-from data_generation.model.customers import COUNTRY_BITS, TIME_SHIFT, USER_BITS
+from data_generation.model.customers import (
+    COUNTRY_MASK,
+    GAP_BITS,
+    KIND_MASK,
+    LEVEL_SHIFT,
+    MOST_USER_ID,
+    TIME_SHIFT,
+    USER_SHIFT,
+)
 from data_generation.model.lifecycle import (
     BANK_TRANSFER,
     CHARGE_TEXTS,
@@ -62,8 +70,6 @@ WELCOME_COUPON_PER_MILLE, WELCOME_PER_CENT = 220, 10
 COUPON_PER_MILLE, COUPON_PER_CENT = 70, 15
 
 FREE_SHIPPING_CENTS = 7500
-
-USER_MASK = (1 << USER_BITS) - 1
 
 _TAXES = [country.tax_per_mille for country in COUNTRIES]
 _SHIPPING = [country.shipping_cents for country in COUNTRIES]
@@ -111,20 +117,22 @@ def compute_money(
 class Block(NamedTuple):
     """A block of orders before its lines are chosen, by column.
 
-    *purchases* are integers as in `customers`, *lifecycles* codes as in `lifecycle`.  The
-    integers of all columns but *purchases* fit into a byte.
+    *purchases* and *traits* are integers as in `customers`, *lifecycles* codes as in
+    `lifecycle`.  *product_words* are half words that choose the first lines.  The integers
+    of the last three columns fit into a byte.
     """
 
     unit: str
     purchases: Sequence[int]
-    countries: Sequence[int]
+    traits: Sequence[int]
+    product_words: Sequence[int]
     levels: Sequence[int]
     line_counts: Sequence[int]
     lifecycles: Sequence[int]
 
     def list_users(self) -> list[int]:
         """Return the user of each order."""
-        return [purchase >> 1 & USER_MASK for purchase in self.purchases]
+        return [purchase >> USER_SHIFT & MOST_USER_ID for purchase in self.purchases]
 
 
 class PlacedOrders(NamedTuple):
@@ -161,14 +169,17 @@ class Ids(NamedTuple):
 
 
 def _build_coupon_table() -> list[int]:
-    """Return the coupon in per cent, by byte, plus 256 for a repeat order."""
+    """Return the coupon in per cent, by byte, plus 256 × the kind of the purchase."""
     welcome, later = (
         256 * per_mille // 1000
         for per_mille in (WELCOME_COUPON_PER_MILLE, COUPON_PER_MILLE)
     )
+    first = [WELCOME_PER_CENT] * welcome + [0] * (256 - welcome)
+    repeat_order = [COUPON_PER_CENT] * later + [0] * (256 - later)
     return [
-        *([WELCOME_PER_CENT] * welcome + [0] * (256 - welcome)),
-        *([COUPON_PER_CENT] * later + [0] * (256 - later)),
+        per_cent
+        for kind in range(KIND_MASK + 1)
+        for per_cent in (repeat_order if kind >> GAP_BITS else first)
     ]
 
 
@@ -176,7 +187,10 @@ _COUPONS = _build_coupon_table()
 
 
 def plan_blocks(
-    streams: Streams, day: str, purchases: Sequence[int], traits: array[int]
+    streams: Streams,
+    day: str,
+    purchases: Sequence[int],
+    traits: array[int],
 ) -> Iterator[Block]:
     """Yield the blocks of orders of *day*, from its sorted *purchases*."""
     for start in range(0, len(purchases), BLOCK):
@@ -185,16 +199,17 @@ def plan_blocks(
 
 
 def _plan_block(
-    streams: Streams, unit: str, purchases: Sequence[int], traits: array[int]
+    streams: Streams,
+    unit: str,
+    purchases: Sequence[int],
+    traits: array[int],
 ) -> Block:
     baskets, lifecycles = build_basket_tables(), build_lifecycle_tables()
-    country_mask = (1 << COUNTRY_BITS) - 1
     noise, shift = baskets.noise, 16 - NOISE_BITS
-    user_traits = [traits[purchase >> 1 & USER_MASK] for purchase in purchases]
-    countries = [trait & country_mask for trait in user_traits]
+    user_traits = [traits[purchase >> USER_SHIFT & MOST_USER_ID] for purchase in purchases]
     count = len(purchases)
     levels = [
-        (trait >> COUNTRY_BITS) + noise[word >> shift]
+        (trait >> LEVEL_SHIFT) + noise[word >> shift]
         for trait, word in zip(
             user_traits,
             streams.draw_halves("orders", "basket_value", unit, count),
@@ -205,7 +220,8 @@ def _plan_block(
     return Block(
         unit,
         purchases,
-        countries,
+        user_traits,
+        streams.draw_halves("order_items", "product_id", unit, count),
         levels,
         [
             line_counts[level][byte]
@@ -214,9 +230,9 @@ def _plan_block(
             )
         ],
         [
-            lifecycles[country][word >> 16 - LIFECYCLE_BITS]
-            for country, word in zip(
-                countries, streams.draw_halves("orders", "life", unit, count), strict=True
+            lifecycles[trait & COUNTRY_MASK][word >> 16 - LIFECYCLE_BITS]
+            for trait, word in zip(
+                user_traits, streams.draw_halves("orders", "life", unit, count), strict=True
             )
         ],
     )
@@ -303,7 +319,12 @@ class OrderBuilder:
         """Yield the rows of one day, block by block."""
         for block in blocks:
             lines = fill_baskets(
-                self._streams, block.unit, block.levels, block.line_counts, tables
+                self._streams,
+                block.unit,
+                block.product_words,
+                block.levels,
+                block.line_counts,
+                tables,
             )
             yield self._make_block(day, block, lines, priced)
         if self._after_midnight.texts:
@@ -351,7 +372,7 @@ class OrderBuilder:
         money = compute_money(
             list(map(operator.sub, totals_at_ends[1:], totals_at_ends)),
             self._draw_coupons(block),
-            block.countries,
+            [trait & COUNTRY_MASK for trait in block.traits],
         )
         count = len(orders)
         delays = self._streams.draw_bytes("orders", "pay_delay", block.unit, count)
@@ -377,7 +398,7 @@ class OrderBuilder:
             "orders", "coupon", block.unit, len(block.purchases)
         )
         return [
-            coupons[(purchase & 1) << 8 | byte]
+            coupons[(purchase & KIND_MASK) << 8 | byte]
             for purchase, byte in zip(block.purchases, drawn, strict=True)
         ]
 

@@ -14,7 +14,7 @@ import struct
 from typing import NamedTuple
 
 # Increased when the bytes of a seed change on purpose.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 LARGEST_SEED = 2**64 - 1
 

@@ -1,0 +1,45 @@
+"""Habits: what a customer does again and again, as a number that follows from the user id.
+
+A habit needs no memory and no draw for each customer: it is a step of a fixed length for
+each user id through the integers modulo 2**32, from a start that the random seed gives.
+Steps with the fractional parts of different square roots spread each habit evenly and make
+the habits independent of each other (Weyl's equidistribution theorem).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from data_generation.model.streams import WORD_BITS, WORDS, Streams
+
+# The fractional parts of square roots, in 2**-32; each habit has one of its own.
+STEPS = {
+    "taste": 1_779_033_703,  # √2
+    "method": 3_144_134_277,  # √3
+    "returner": 1_013_904_242,  # √5
+    "spread": 2_773_480_762,  # √7
+    "clock": 1_359_893_119,  # √11
+}
+
+
+class Habit(NamedTuple):
+    """One habit of all users of a shop."""
+
+    start: int
+    step: int
+
+    def list_halves(self, users: Iterable[int]) -> list[int]:
+        """Return the half word (16 bits) of each of *users*.
+
+        >>> Habit(0, 1 << 31).list_halves([1, 2, 3])
+        [32768, 0, 32768]
+        """
+        start, step = self
+        return [(start + step * user) % WORDS >> WORD_BITS - 16 for user in users]
+
+
+def find_habit(streams: Streams, name: str) -> Habit:
+    """Return the habit *name*, one of STEPS, of the shop of *streams*."""
+    (start,) = streams.draw("users", "habit", name, 1)
+    return Habit(start, STEPS[name])
