@@ -16,8 +16,14 @@ from utils.helpers import DataError
 Item = TypeVar("Item")
 
 DAY = timedelta(days=1)
+WEEK_DAYS = 7
+MONTHS_A_YEAR = 12
 
 NOT_VALID = frozenset({"pending", "cancelled"})
+RETURNED = frozenset({"returned", "partially_returned"})
+
+# An order this old has been delivered for 45 days: its returns are known.
+OLD_ENOUGH = 60 * DAY
 
 
 class User(NamedTuple):
@@ -25,7 +31,9 @@ class User(NamedTuple):
 
     user_id: str
     email: str
+    full_name: str
     country_code: str
+    city: str
     channel: str
     signed_up_at: datetime
 
@@ -36,6 +44,8 @@ class Product(NamedTuple):
     product_id: str
     category: str
     price_cents: int
+    cost_cents: int
+    launched_at: datetime
 
 
 class Order(NamedTuple):
@@ -46,7 +56,9 @@ class Order(NamedTuple):
     ordered_at: datetime
     status: str
     value_cents: int
+    subtotal_cents: int
     discount_cents: int
+    shipping_cents: int
     total_cents: int
 
     @property
@@ -61,6 +73,7 @@ class Line(NamedTuple):
     order_id: str
     product_id: str
     quantity: int
+    unit_price_cents: int
     discount_cents: int
     total_cents: int
 
@@ -108,6 +121,12 @@ class Shop:
         return [order for order in self.orders if order.is_valid]
 
     @cached_property
+    def old_orders(self) -> list[Order]:
+        """Return the valid orders whose returns are known."""
+        latest = self.end - OLD_ENOUGH
+        return [order for order in self.valid_orders if order.ordered_at < latest]
+
+    @cached_property
     def orders_by_user(self) -> dict[str, list[Order]]:
         """Return the orders of each customer who has one, in time order."""
         return _group(self.orders, lambda order: order.user_id)
@@ -133,6 +152,16 @@ class Shop:
         return list(range(self.start.year, self.end.year))
 
 
+def add_months(day: datetime, months: int) -> datetime:
+    """Return the first of the month that is *months* after the month of *day*.
+
+    >>> add_months(datetime(2024, 1, 1), 18)
+    datetime.datetime(2025, 7, 1, 0, 0)
+    """
+    years, month = divmod(day.month - 1 + months, MONTHS_A_YEAR)
+    return day.replace(year=day.year + years, month=month + 1, day=1)
+
+
 def _group(items: Iterable[Item], key: Callable[[Item], str]) -> dict[str, list[Item]]:
     groups: dict[str, list[Item]] = defaultdict(list)
     for item in items:
@@ -147,14 +176,22 @@ def read_shop(data_dir: Path) -> Shop:
             User(
                 row["user_id"],
                 row["email"],
+                row["full_name"],
                 row["country_code"],
+                row["city"],
                 row["acquisition_channel"],
                 datetime.fromisoformat(row["signed_up_at"]),
             )
             for row in _read_rows(data_dir, "users")
         ],
         products=[
-            Product(row["product_id"], row["category"], int(row["price_cents"]))
+            Product(
+                row["product_id"],
+                row["category"],
+                int(row["price_cents"]),
+                int(row["cost_cents"]),
+                datetime.fromisoformat(row["launched_at"]),
+            )
             for row in _read_rows(data_dir, "products")
         ],
         orders=sorted(
@@ -166,6 +203,7 @@ def read_shop(data_dir: Path) -> Shop:
                 row["order_id"],
                 row["product_id"],
                 int(row["quantity"]),
+                int(row["unit_price_cents"]),
                 int(row["discount_cents"]),
                 int(row["line_total_cents"]),
             )
@@ -207,6 +245,8 @@ def _make_order(row: Mapping[str, str]) -> Order:
         ordered_at=datetime.fromisoformat(row["ordered_at"]),
         status=row["status"],
         value_cents=int(row["subtotal_cents"]) - int(row["discount_cents"]),
+        subtotal_cents=int(row["subtotal_cents"]),
         discount_cents=int(row["discount_cents"]),
+        shipping_cents=int(row["shipping_cents"]),
         total_cents=int(row["total_cents"]),
     )
