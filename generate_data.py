@@ -172,8 +172,8 @@ def _add_plan_options(parser: argparse.ArgumentParser) -> None:
         "--until",
         type=day,
         metavar="DATE",
-        help="last day of the window: the same shop with a longer window, in which sign-ups"
-        " continue at the same pace (default: --end)",
+        help="last day of the window, before or after --end: the same shop, as it is on"
+        " that day; --users and --end still set the pace of sign-ups (default: --end)",
     )
 
 

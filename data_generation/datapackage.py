@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 from data_generation.model.catalog import CURRENCY
 from data_generation.model.streams import FORMAT_VERSION
-from data_generation.plan import DEFAULT_PROCESS, Part, Plan, find_plan_error
+from data_generation.plan import Part, Plan, find_plan_error
 from utils.contract import Contract, Table, read_contract
-from utils.formats import count_noun
 from utils.helpers import DataError
 from utils.shapes import (
     BOOLEAN,
@@ -33,11 +32,15 @@ MOST_NAMED = 10
 _NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _FILE_PATH = text(f"{_NAME}(/{_NAME})*", "the name of a file in the same folder")
 
+_VERSIONED = record({name: FACTS[name] for name in ("seed", "format_version")})
+
 # What --verify and --join-parts read of the manifest that the generator wrote.
 _PACKAGE = record(
     {
         **{name: FACTS[name] for name in ("seed", "users", "format_version")},
         "users_by": DAY,
+        "process": text("[a-z]+", "the name of a purchase process"),
+        "is_calm": BOOLEAN,
         "window": record({"start": DAY, "end": DAY}),
         "resources": list_of(
             record(
@@ -52,11 +55,7 @@ _PACKAGE = record(
             least=1,
         ),
     },
-    {
-        "process": text("[a-z]+", "the name of a purchase process"),
-        "is_calm": BOOLEAN,
-        "part": record({"number": COUNT, "total": COUNT}),
-    },
+    {"part": record({"number": COUNT, "total": COUNT})},
 )
 
 
@@ -183,22 +182,34 @@ def read_package(path: Path) -> Package:
     Raise `DataError` if it is no manifest of this generator and this format version.
     """
     fault = "is not a manifest of this generator: "
-    document = read_document(path, _PACKAGE, fault=fault, remedy=_ADVICE).content
-    version = document["format_version"]
-    if version != FORMAT_VERSION:
-        raise DataError(
-            f"{path}: format_version is {version}, expected {FORMAT_VERSION}."
-            " Use the version of the project that made the files."
-        )
+    document = read_document(path, _VERSIONED, fault=fault, remedy=_ADVICE).content
+    # Only then the rest: another version may have another shape.
+    _require_this_version(path, document["format_version"])
+    if (error_text := next(_PACKAGE("", document), None)) is not None:
+        raise DataError(f"{path}: {fault}{error_text}. {_ADVICE}")
     package = _parse_package(document)
-    error_text = find_plan_error(package.plan)
-    if error_text:
+    if error_text := find_plan_error(package.plan):
         raise DataError(f"{path}: does not state a usable plan: {error_text}. {_ADVICE}")
     names = [resource["name"] for resource in document["resources"]]
-    error_text = _find_table_error(names)
-    if error_text:
+    if error_text := _find_table_error(names):
         raise DataError(f"{path}: {fault}{error_text}. {_ADVICE}")
     return package
+
+
+def _require_this_version(path: Path, version: int) -> None:
+    """Raise `DataError` unless *version* is the format version of this generator."""
+    if version == FORMAT_VERSION:
+        return
+    advice = "Use the newer release of the project that made them."
+    if version < FORMAT_VERSION:
+        advice = (
+            "It cannot make them again, but they can be loaded as they are. For the rest"
+            " use the release that made them: data_generation/README.md, Format versions."
+        )
+    raise DataError(
+        f"{path}: the files are of format_version {version}, and this generator makes"
+        f" {FORMAT_VERSION}. {advice}"
+    )
 
 
 def _parse_package(document: Mapping[str, Any]) -> Package:
@@ -209,8 +220,8 @@ def _parse_package(document: Mapping[str, Any]) -> Package:
         date.fromisoformat(document["window"]["start"]),
         date.fromisoformat(document["users_by"]),
         date.fromisoformat(document["window"]["end"]),
-        document.get("process", DEFAULT_PROCESS),
-        document.get("is_calm", False),
+        document["process"],
+        document["is_calm"],
     )
     tables = {
         resource["name"]: _parse_table(resource) for resource in document["resources"]
@@ -238,20 +249,3 @@ def _find_table_error(names: Sequence[str]) -> str | None:
         f"resources list {', '.join(names[:MOST_NAMED])}, expected each of"
         f" {', '.join(known)} once at most"
     )
-
-
-def require_planned_users(
-    place: Path, plan: Plan, tables: Mapping[str, TableEntry | FileEntry]
-) -> None:
-    """Raise `DataError` unless *tables*, listed in *place*, have the users of *plan*.
-
-    A plan of a hundred million users is not carried out to compare a file of sixty.
-    """
-    if "users" not in tables:
-        return
-    rows = tables["users"].rows
-    if rows < plan.users or (rows > plan.users and plan.until == plan.end):
-        raise DataError(
-            f"{place}: users has {count_noun(rows, 'row')}, its plan"
-            f" {count_noun(plan.users, 'user')}. Make the files again with --generate."
-        )

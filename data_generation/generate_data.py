@@ -19,7 +19,6 @@ from data_generation.datapackage import (
     FileEntry,
     describe_package,
     read_package,
-    require_planned_users,
 )
 from data_generation.days import (
     Work,
@@ -29,7 +28,11 @@ from data_generation.days import (
     share_days,
 )
 from data_generation.plan import WHOLE, Part, Plan
-from data_generation.spans import build_shop, format_product_rows
+from data_generation.spans import (
+    build_shop,
+    format_product_rows,
+    require_planned_users,
+)
 from data_generation.workers import ScratchFile, open_executor
 from utils.atomic_files import open_atomically, open_scratch_folder
 from utils.contract import MANIFEST_NAME, read_contract
@@ -172,7 +175,8 @@ def verify_shop(out_dir: Path, *, workers: int = 1) -> tuple[Plan, list[FileVerd
     `DataError` if the manifest is missing or has no plan of this format version.
     """
     plan, listed, _ = read_package(out_dir / MANIFEST_NAME)
-    require_planned_users(out_dir / MANIFEST_NAME, plan, listed)
+    if "users" in listed:
+        require_planned_users(out_dir / MANIFEST_NAME, plan, listed["users"].rows)
     with tempfile.TemporaryDirectory() as folder:
         made = generate_shop(plan, Path(folder), tables=list(listed), workers=workers)
         manifest_sha256 = hash_file(Path(folder) / MANIFEST_NAME)

@@ -19,9 +19,9 @@ from data_generation.datapackage import (
     TableEntry,
     describe_package,
     read_package,
-    require_planned_users,
 )
 from data_generation.plan import Part, Plan
+from data_generation.spans import require_planned_users
 from utils.atomic_files import write_atomically
 from utils.contract import MANIFEST_NAME, read_contract
 from utils.formats import count_noun
@@ -56,7 +56,8 @@ def join_parts(folder: Path) -> JoinedParts:
         )
         for table, files in by_table.items()
     }
-    require_planned_users(folder, plan, joined)
+    if "users" in joined:
+        require_planned_users(folder, plan, joined["users"].rows)
     document = describe_parts(plan, joined, by_table)
     write_atomically({folder / MANIFEST_NAME: render_json(document)})
     return JoinedParts(plan, total, list(joined.values()))

@@ -27,8 +27,8 @@ MOST_PARTS = 9_999
 class Plan(NamedTuple):
     """A shop: *users* customers sign up from *start* to *end*, both included.
 
-    Its window ends at *until*, which is *end* or a later day.  After *end* the sign-ups
-    continue at the same pace, so that a shop with a later *until* begins with the same
+    Its window ends at *until*, which may be before or after *end*.  *users* and *end* set
+    the pace of the sign-ups, so that a shop with a later *until* begins with the same
     events.
 
     *process* names how customers buy; *is_calm* is whether nothing unusual happens.
@@ -56,9 +56,9 @@ def find_plan_error(plan: Plan) -> str | None:
         return f"{plan.users} users, expected 0 to {MOST_USERS}"
     if plan.end < plan.start:
         return f"end {plan.end} is before start {plan.start}"
-    if plan.until < plan.end:
-        return f"until {plan.until} is before end {plan.end}"
-    return find_window_error(plan.start, plan.until)
+    if plan.until < plan.start:
+        return f"until {plan.until} is before start {plan.start}"
+    return find_window_error(plan.start, max(plan.end, plan.until))
 
 
 class Part(NamedTuple):

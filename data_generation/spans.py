@@ -41,6 +41,7 @@ from data_generation.model.seasons import Calendar, plan_calendar
 from data_generation.model.streams import Streams
 from data_generation.plan import Plan, Span
 from data_generation.workers import OnProgress, Write
+from utils.formats import count_noun
 from utils.helpers import DataError
 
 # Purchases that are sorted and written at a time.
@@ -71,7 +72,7 @@ def build_shop(plan: Plan) -> Shop:
     """Return the shop of *plan*; raise `DataError` if it would have too many users."""
     streams = Streams(plan.seed)
     calendar = plan_calendar(plan.start, plan.until)
-    counts = plan_signups(streams, calendar, plan.users, plan.paced_days)
+    counts = _plan_window_signups(streams, plan, calendar)
     first_ids = list(accumulate(counts, initial=1))
     user_count = first_ids[-1] - 1
     if user_count > MOST_USER_ID:
@@ -82,6 +83,37 @@ def build_shop(plan: Plan) -> Shop:
     products = make_products(streams, len(counts))
     assortment = Assortment(streams, calendar, products)
     return Shop(streams, calendar, products, counts, first_ids, assortment)
+
+
+def _plan_window_signups(streams: Streams, plan: Plan, calendar: Calendar) -> list[int]:
+    """Return how many users sign up on each day of *calendar*, the window of *plan*.
+
+    The pace is set by the days until the plan's end, which may be after the window.
+    """
+    paced = calendar if plan.until >= plan.end else plan_calendar(plan.start, plan.end)
+    counts = plan_signups(streams, paced, plan.users, plan.paced_days)
+    return counts[: len(calendar.days)]
+
+
+def count_planned_users(plan: Plan) -> int:
+    """Return how many users sign up in the window of *plan*.
+
+    Raise `DataError` if they are too many.
+    """
+    return build_shop(plan).first_ids[-1] - 1
+
+
+def require_planned_users(place: Path, plan: Plan, rows: int) -> None:
+    """Raise `DataError` unless *rows*, stated in *place*, are the users of *plan*.
+
+    A plan of a hundred million users is not carried out to compare a file of sixty.
+    """
+    expected = count_planned_users(plan)
+    if rows != expected:
+        raise DataError(
+            f"{place}: users has {count_noun(rows, 'row')}, its plan"
+            f" {count_noun(expected, 'user')}. Make the files again with --generate."
+        )
 
 
 def format_product_rows(shop: Shop) -> list[str]:

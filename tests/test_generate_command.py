@@ -99,7 +99,7 @@ class GenerateCommand(CommandCase):
             ("--end", "2023-12-31"),
             ("--end", "2200-01-01"),
             ("--start", "2026-01-01"),
-            ("--until", "2025-12-30"),
+            ("--until", "2023-12-31"),
             ("--until", "2200-01-01"),
         ):
             self.refuse("--generate", option, value, words=option)
@@ -441,22 +441,44 @@ class Verification(CommandCase):
                 key = old.split('"')[1]
                 self.assertIn(f"it has '{key}' twice in one object", result.stderr)
 
-    def test_other_format_version_or_invalid_plan_is_refused(self) -> None:
+    def test_files_of_another_format_version_are_named_and_not_made_again(self) -> None:
+        self.generate("--users", 2)
+        path = self.folder / MANIFEST_NAME
+        document = json.loads(path.read_bytes())
+        # Earlier manifests do not state these.
+        del document["process"], document["is_calm"]
+        for version, advice in (
+            (1, "they can be loaded as they are"),
+            (2, "data_generation/README.md, Format versions"),
+            (999, "Use the newer release of the project"),
+        ):
+            path.write_text(json.dumps({**document, "format_version": version}))
+            for action in ("--verify", "--join-parts"):
+                if action == "--join-parts":
+                    path.rename(path.with_name(f"{MANIFEST_NAME}.part-1-of-2"))
+                    path.with_name(f"{MANIFEST_NAME}.part-2-of-2").touch()
+                with self.subTest(action, version=version):
+                    result = call(generate_data.main, action, "--out-dir", self.folder)
+                    self.assertEqual((result.status, result.stdout), (1, ""))
+                    self.assertIn(f"files are of format_version {version}", result.stderr)
+                    self.assertIn(advice, result.stderr)
+
+    def test_invalid_plan_is_refused(self) -> None:
         self.generate("--users", 2)
         manifest = self.folder / MANIFEST_NAME
         text = manifest.read_text(encoding="utf-8")
         for old, new, words in (
-            ('"format_version": 2', '"format_version": 1', "format_version is 1"),
-            ('"format_version": 2', '"format_version": 999', "format_version is 999"),
             ('"seed": 42', '"seed": "42"', "generator: seed is '42', expected an integer"),
             ('"seed": 42', '"seed": -42', "seed is -42, expected an integer from 0"),
             ('"users": 2,', '"users": -2,', "users is -2, expected an integer from 0"),
             ('"users": 2,', '"users": 2.0,', "users is 2.0, expected an integer"),
             ('"users": 2,', '"users": 200000000,', "usable plan: 200000000 users"),
             ('"users": 2,', '"users": 20,', "users has 2 rows, its plan 20 users"),
+            ('"process": "steady"', '"process": 1', "process is 1, expected the name"),
+            ('"is_calm": false', '"is_calm": 0', "is_calm is 0, expected true or false"),
             ('"users": 2,', '"users": 1,', "users has 2 rows, its plan 1 user."),
             ('"users_by": "2025', '"users_by": "2023', "is before start 2024-01-01"),
-            ('"end": "2025', '"end": "2023', "is before end 2025-12-31"),
+            ('"end": "2025', '"end": "2023', "is before start 2024-01-01"),
             ('"end": "2025', '"end": "2125', "at most 100 years"),
         ):
             with self.subTest(new):

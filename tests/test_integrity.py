@@ -9,6 +9,7 @@ import sqlite3
 import unittest
 from collections import defaultdict
 from contextlib import closing
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -186,6 +187,14 @@ class IntegrityQuestions(ShopCase):
             for name, sql in INTEGRITY_QUESTIONS.items():
                 with self.subTest(name, seed=seed):
                     self.assertEqual(self.query(sql), [])
+
+    def test_shop_on_the_days_of_a_replay_loads_and_passes_every_check(self) -> None:
+        for day in (date(2024, 1, 2), date(2024, 3, 1), date(2025, 8, 15)):
+            with self.subTest(day=day):
+                self.generate("--users", 100, "--until", day)
+                self.assertEqual(self.ingest().status, 0)
+                verdict = read_report(self.database)["verdict"]
+                self.assertEqual(verdict["errors"], 0, verdict)
 
     def test_each_integrity_question_finds_its_change(self) -> None:
         self.assertEqual(set(BREAKS), set(INTEGRITY_QUESTIONS))

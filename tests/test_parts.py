@@ -239,7 +239,7 @@ class JoinedParts(ShopCase):
         path = self.parts / f"{MANIFEST_NAME}.part-1-of-3"
         document = read_json(path) | {"format_version": 1}
         path.write_text(json.dumps(document), encoding="utf-8")
-        self.refuse("format_version is 1, expected", "Use the version of the project")
+        self.refuse("files are of format_version 1", "use the release that made them")
 
     def test_folder_without_parts_is_refused(self) -> None:
         for path in self.parts.glob(f"{MANIFEST_NAME}.*"):

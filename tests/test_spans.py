@@ -226,6 +226,43 @@ class ExtendedWindow(SpanCase):
         self.assertTrue(1.2 < sum(signups[366:]) / 3650 < 2)
 
 
+class EarlierDay(SpanCase):
+    """A shop can be made as it is on a day before all its users have signed up."""
+
+    def test_files_until_a_day_begin_the_complete_files(self) -> None:
+        complete = self.make()
+        for before in (1, 31, 100):
+            early = self.make(PLAN._replace(until=PLAN.end - timedelta(days=before)))
+            with self.subTest(days=before):
+                for table in TABLES:
+                    name = f"{table}.csv"
+                    self.assertLess(len(early[name]), len(complete[name]) + (before < 31))
+                    if table != "orders":
+                        self.assertTrue(complete[name].startswith(early[name]), table)
+                rows = zip(
+                    *(files["orders.csv"].splitlines() for files in (early, complete)),
+                    strict=False,
+                )
+                for early_row, row in rows:
+                    self.assertEqual(
+                        early_row.split(b",")[:3] + early_row.split(b",")[4:],
+                        row.split(b",")[:3] + row.split(b",")[4:],
+                    )
+
+    def test_replay_day_by_day_ends_with_the_complete_shop(self) -> None:
+        complete = self.make()
+        row_counts = []
+        for before in range(20, -1, -1):
+            files = self.make(PLAN._replace(until=PLAN.end - timedelta(days=before)))
+            row_counts.append(sum(data.count(b"\n") for data in files.values()))
+        self.assertEqual(files, complete)
+        self.assertEqual(row_counts, sorted(row_counts))
+
+    def test_parts_and_workers_of_an_early_day_give_the_same_bytes(self) -> None:
+        early = PLAN._replace(until=PLAN.end - timedelta(days=60))
+        self.assertEqual(self.make(early, workers=2), self.make(early))
+
+
 class RandomStreams(SpanCase):
     """A random stream changes only the tables that depend on it."""
 
