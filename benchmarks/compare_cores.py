@@ -48,6 +48,7 @@ from benchmarks.measuring import (  # noqa: E402
     BenchmarkError,
     Usage,
     add_rounds,
+    clone_commit,
     describe_machine,
     describe_usage,
     note,
@@ -453,12 +454,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="older commit to compare with (default: %(default)s)",
     )
     return parser
-
-
-def clone_commit(commit: str, folder: Path) -> None:
-    """Make a clone of the project in *folder*, as it was at *commit*."""
-    run_process(["git", "clone", "--quiet", "--no-checkout", str(ROOT), "."], folder)
-    run_process(["git", "checkout", "--quiet", "--detach", commit, "--"], folder)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,8 @@
-"""Measure the generator beside tpchgen-cli, jafgen and a Faker loop, or its memory.
+"""Measure the generator beside tpchgen-cli, jafgen, a Faker loop and its last version.
 
     python benchmarks/compare_generators.py
     python benchmarks/compare_generators.py --against tpchgen --rounds 9
+    python benchmarks/compare_generators.py --against format-2
     python benchmarks/compare_generators.py --memory
 
 Complete processes are measured, from start to exit, with one worker or thread a tool
@@ -14,7 +15,9 @@ also syncs its files to the disk before it ends; the peers do not.
 
 Sizes: tpchgen-cli runs twice a round: at a scale factor of *users* ÷ 1,000,000, which makes
 about as many rows as the generator makes from *users*, and at scale factor 1, where its
-start-up is a small share.  jafgen and Faker are slow and make fewer rows.
+start-up is a small share.  jafgen and Faker are slow and make fewer rows.  The generator of
+format version 2 runs in a clone of its last commit and makes about as many rows.  With
+--memory the memory of the generator is measured instead.
 
 The peers are installed, on the first run, from peers.txt into an environment of their own.
 Processes are measured with `os.wait4`, which Windows does not have.
@@ -44,6 +47,7 @@ from benchmarks.measuring import (  # noqa: E402
     BenchmarkError,
     Usage,
     add_sizes,
+    clone_commit,
     count_lines,
     describe_machine,
     describe_usage,
@@ -59,14 +63,23 @@ from benchmarks.peers import (  # noqa: E402
     read_versions,
 )
 
-GENERATOR = ROOT / "generate_data.py"
 FAKER_SHOP = ROOT / "benchmarks" / "faker_shop.py"
 
 JAFGEN_YEARS = 1
 FAKER_USERS = 5_000
 
 # The target: the generator's rows a second ÷ the peer's, as the median of the rounds.
-TARGET_RATIOS = {"tpchgen": 1.0, "tpchgen-sf1": 1.0, "jafgen": 30.0, "faker": 150.0}
+# The last one is in rows per second of processor time: 12 % more time than version 2 took.
+TARGET_RATIOS = {
+    "tpchgen": 1.0,
+    "tpchgen-sf1": 1.0,
+    "jafgen": 30.0,
+    "faker": 150.0,
+    "format-2": 0.89,
+}
+
+# The last commit of format version 2.
+PREVIOUS_COMMIT = "b6c9eab"
 
 # The target of --memory: a bound, and the largest factor for ten times the users.
 MOST_PEAK_BYTES = 250_000_000
@@ -117,7 +130,9 @@ class Comparison(NamedTuple):
     @property
     def is_reached(self) -> bool:
         """Whether the median ratio reaches the target."""
-        return statistics.median(self.ratios) >= TARGET_RATIOS[self.peer]
+        is_version = self.peer == "format-2"
+        reached = self.cpu_ratio if is_version else statistics.median(self.ratios)
+        return reached >= TARGET_RATIOS[self.peer]
 
 
 class MemoryPeak(NamedTuple):
@@ -151,14 +166,16 @@ def describe_run(run: Run) -> str:
 # The tools
 
 
-def generator_tool(users: int, workers: int) -> Tool:
-    """Return this project's generator."""
+def generator_tool(
+    users: int, workers: int, name: str = "generate_data.py", root: Path = ROOT
+) -> Tool:
+    """Return this project's generator, as it is in the checkout *root*."""
     return Tool(
-        "generate_data.py",
+        name,
         f"{platform.python_implementation()} {platform.python_version()}",
         (
             sys.executable,
-            str(GENERATOR),
+            str(root / "generate_data.py"),
             "--generate",
             "--seed",
             "42",
@@ -380,18 +397,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.memory:
             return report_memory(args.users, scratch)
-        peers = [name for name in TARGET_RATIOS if name in args.against]
-        tools = [generator_tool(args.users, args.workers)]
-        environment = args.environment.resolve()
-        prepare_environment(environment)
-        tools += [peer_tool(name, args.users, args.workers, environment) for name in peers]
-        return report_speed(tools, args.rounds, args.workers, scratch)
+        with tempfile.TemporaryDirectory(prefix="shop-previous-") as clone:
+            tools = list(choose_tools(args, Path(clone)))
+            return report_speed(tools, args.rounds, args.workers, scratch)
     except (BenchmarkError, OSError, subprocess.CalledProcessError) as error:
         note(f"compare_generators: error: {error}")
         return 1
     except KeyboardInterrupt:
         note("compare_generators: error: interrupted")
         return 130
+
+
+def choose_tools(args: argparse.Namespace, clone: Path) -> Iterator[Tool]:
+    """Yield the generator and the peers of *args*; *clone* is an empty folder."""
+    yield generator_tool(args.users, args.workers)
+    environment = args.environment.resolve()
+    if set(args.against) != {"format-2"}:
+        prepare_environment(environment)
+    for name in TARGET_RATIOS:
+        if name not in args.against:
+            continue
+        if name == "format-2":
+            clone_commit(PREVIOUS_COMMIT, clone)
+            yield generator_tool(args.users, args.workers, name, clone)
+        else:
+            yield peer_tool(name, args.users, args.workers, environment)
 
 
 def report_speed(

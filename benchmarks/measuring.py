@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
+ROOT = Path(__file__).resolve().parent.parent
+
 DEFAULT_ROUNDS = 5
 DEFAULT_USERS = 150_000
 
@@ -91,6 +93,12 @@ def run_process(command: Sequence[str], folder: Path, *, status: int = 0) -> Usa
         used.ru_maxrss * PEAK_UNIT,
         max(0.0, busy - cpu_seconds),
     )
+
+
+def clone_commit(commit: str, folder: Path) -> None:
+    """Make a clone of the project in *folder*, as it was at *commit*."""
+    run_process(["git", "clone", "--quiet", "--no-checkout", str(ROOT), "."], folder)
+    run_process(["git", "checkout", "--quiet", "--detach", commit, "--"], folder)
 
 
 def keep_bytecode(environment: Mapping[str, str]) -> dict[str, str]:
