@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_generation.model.purchase_processes import PROCESSES
 from data_generation.model.streams import LARGEST_SEED
 from data_generation.plan import (
     DEFAULT_END,
+    DEFAULT_PROCESS,
     DEFAULT_SEED,
     DEFAULT_START,
     DEFAULT_USERS,
@@ -56,6 +58,7 @@ DEFAULTS: dict[str, Any] = {
     "start": DEFAULT_START,
     "end": DEFAULT_END,
     "until": None,
+    "process": DEFAULT_PROCESS,
     "tables": (),
     "part": WHOLE,
     "truth": False,
@@ -175,6 +178,13 @@ def _add_plan_options(parser: argparse.ArgumentParser) -> None:
         help="last day of the window, before or after --end: the same shop, as it is on"
         " that day; --users and --end still set the pace of sign-ups (default: --end)",
     )
+    plan.add_argument(
+        "--process",
+        choices=PROCESSES,
+        help="how customers buy again: steady, as BG/NBD assumes; regular, at more even"
+        " intervals; clumpy, in bursts; drifting, each cohort less than the one before"
+        f" (default: {DEFAULT_PROCESS})",
+    )
 
 
 def _add_choice_options(parser: argparse.ArgumentParser) -> None:
@@ -237,7 +247,8 @@ def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan
     """Return the plan that *args* state; end with status 2 if it is not usable."""
     if args.truth and args.part != WHOLE:
         parser.error("--truth cannot be made in parts; omit --part")
-    plan = Plan(args.seed, args.users, args.start, args.end, args.until or args.end)
+    until = args.until or args.end
+    plan = Plan(args.seed, args.users, args.start, args.end, until, args.process)
     error_text = find_plan_error(plan)
     if error_text:
         # Seed and users have been checked by their argument types.
@@ -314,7 +325,8 @@ def render_plan(plan: Plan) -> str:
 
     by = "" if plan.until == plan.end else f" by {plan.end}"
     users = count_noun(plan.users, "user")
-    return f"Seed {plan.seed}, {users}{by}, {plan.start} to {plan.until}"
+    process = "" if plan.process == DEFAULT_PROCESS else f", {plan.process} process"
+    return f"Seed {plan.seed}, {users}{by}, {plan.start} to {plan.until}{process}"
 
 
 def run_verification(args: argparse.Namespace) -> int:
@@ -351,6 +363,8 @@ def render_options(plan: Plan, paths: Sequence[str]) -> str:
     options += f" --end {plan.end}"
     if plan.until != plan.end:
         options += f" --until {plan.until}"
+    if plan.process != DEFAULT_PROCESS:
+        options += f" --process {plan.process}"
     tables = [path.removesuffix(".csv") for path in paths if path.endswith(".csv")]
     if tables and len(tables) < len(read_contract().tables):
         options += f" --tables {','.join(tables)}"

@@ -8,6 +8,7 @@ from datetime import date
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from data_generation.model.purchase_processes import PROCESSES
 from data_generation.model.seasons import DAY_TICKS, Calendar
 from data_generation.model.streams import LARGEST_SEED
 from utils.months import find_window_error
@@ -58,6 +59,8 @@ def find_plan_error(plan: Plan) -> str | None:
         return f"end {plan.end} is before start {plan.start}"
     if plan.until < plan.start:
         return f"until {plan.until} is before start {plan.start}"
+    if plan.process not in PROCESSES:
+        return f"process {plan.process}, expected one of {', '.join(PROCESSES)}"
     return find_window_error(plan.start, max(plan.end, plan.until))
 
 

@@ -37,6 +37,7 @@ from data_generation.model.orders import (
     format_payments,
     plan_blocks,
 )
+from data_generation.model.purchase_processes import PROCESSES, Process
 from data_generation.model.seasons import Calendar, plan_calendar
 from data_generation.model.streams import Streams
 from data_generation.plan import Plan, Span
@@ -65,6 +66,7 @@ class Shop(NamedTuple):
     signup_counts: list[int]
     first_ids: list[int]
     assortment: Assortment
+    process: Process
 
 
 @lru_cache(maxsize=1)
@@ -82,7 +84,15 @@ def build_shop(plan: Plan) -> Shop:
         )
     products = make_products(streams, len(counts))
     assortment = Assortment(streams, calendar, products)
-    return Shop(streams, calendar, products, counts, first_ids, assortment)
+    return Shop(
+        streams,
+        calendar,
+        products,
+        counts,
+        first_ids,
+        assortment,
+        PROCESSES[plan.process],
+    )
 
 
 def _plan_window_signups(streams: Streams, plan: Plan, calendar: Calendar) -> list[int]:
@@ -177,6 +187,7 @@ def sign_up_span(
                 user_count,
                 shop.calendar.ticks[last_day],
                 schedule,
+                shop.process,
             )
             if is_written:
                 write("users", format_user_rows(new_users))

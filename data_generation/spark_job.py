@@ -21,10 +21,12 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT_ROOT))
 
 from data_generation.datapackage import FileEntry  # noqa: E402
+from data_generation.model.purchase_processes import PROCESSES  # noqa: E402
 from data_generation.model.streams import LARGEST_SEED  # noqa: E402
 from data_generation.parts import describe_parts, join_table  # noqa: E402
 from data_generation.plan import (  # noqa: E402
     DEFAULT_END,
+    DEFAULT_PROCESS,
     DEFAULT_SEED,
     DEFAULT_START,
     DEFAULT_USERS,
@@ -83,11 +85,12 @@ def build_parser() -> argparse.ArgumentParser:
     day = day_of_years(FIRST_YEAR, LAST_YEAR)
     parser.add_argument("--start", type=day, default=DEFAULT_START, metavar="DATE")
     parser.add_argument("--end", type=day, default=DEFAULT_END, metavar="DATE")
+    parser.add_argument("--until", type=day, metavar="DATE")
     parser.add_argument(
-        "--until",
-        type=day,
-        metavar="DATE",
-        help="the same five options as those of generate_data.py",
+        "--process",
+        choices=PROCESSES,
+        default=DEFAULT_PROCESS,
+        help="the same six options as those of generate_data.py",
     )
     parser.add_argument(
         "--no-whole-hash",
@@ -101,7 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    plan = Plan(args.seed, args.users, args.start, args.end, args.until or args.end)
+    until = args.until or args.end
+    plan = Plan(args.seed, args.users, args.start, args.end, until, args.process)
     if error_text := find_plan_error(plan):
         parser.error(f"argument --start/--end/--until: {error_text}")
     try:

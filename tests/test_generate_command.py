@@ -16,6 +16,7 @@ from unittest import mock
 
 import generate_data
 from data_generation.generate_data import generate_shop, verify_shop
+from data_generation.model.purchase_processes import PROCESSES
 from tests.support import (
     IN_CI,
     ROOT,
@@ -70,7 +71,9 @@ class GenerateCommand(CommandCase):
         result = call(generate_data.main, "--help")
         self.assertEqual(result.status, 0)
         text = " ".join(result.stdout.split())
-        for default in ("42", "5000", "2024-01-01", "2025-12-31", "--end", "all"):
+        for default in (
+            *("42", "5000", "2024-01-01", "2025-12-31", "--end", "steady", "all"),
+        ):
             self.assertIn(f"(default: {default})", text)
 
     def test_invalid_seed_count_or_date_is_refused(self) -> None:
@@ -93,6 +96,16 @@ class GenerateCommand(CommandCase):
             ("--workers", "all"),
         ):
             self.refuse("--generate", option, value, words=f"argument {option}: {value!r}")
+
+    def test_unknown_process_is_refused_with_the_names_of_all(self) -> None:
+        for words in ("--process: invalid choice: 'brisk'", *PROCESSES):
+            self.refuse("--generate", "--process", "brisk", words=words)
+
+    def test_summary_names_a_process_that_is_not_the_default(self) -> None:
+        for process, end in (("steady", ":"), ("clumpy", ", clumpy process:")):
+            options = (*SHORT, "--users", 2, "--process", process)
+            result = self.run_command("--generate", *options)
+            self.assertIn(f"2024-01-01 to 2024-03-31{end}\n", result.stdout)
 
     def test_window_that_ends_early_or_is_too_long_is_refused(self) -> None:
         for option, value in (
@@ -337,6 +350,7 @@ class GenerateOptions(CommandCase):
             ("--start", "2024-01-01"),
             ("--end", "2025-12-31"),
             ("--until", "2025-12-31"),
+            ("--process", "clumpy"),
             ("--tables", "users"),
             ("--part", "1/1"),
         ):
@@ -380,7 +394,7 @@ class Verification(CommandCase):
     def test_message_contains_the_options_that_make_the_files_again(self) -> None:
         options = (
             "--seed 7 --users 20 --start 2024-02-01 --end 2024-06-30 --until 2024-07-31"
-            " --tables users,orders"
+            " --process regular --tables users,orders"
         )
         self.generate(*options.split())
         before = hash_folder(self.folder)
@@ -475,6 +489,7 @@ class Verification(CommandCase):
             ('"users": 2,', '"users": 200000000,', "usable plan: 200000000 users"),
             ('"users": 2,', '"users": 20,', "users has 2 rows, its plan 20 users"),
             ('"process": "steady"', '"process": 1', "process is 1, expected the name"),
+            ('"process": "steady"', '"process": "brisk"', "plan: process brisk, expected"),
             ('"is_calm": false', '"is_calm": 0', "is_calm is 0, expected true or false"),
             ('"users": 2,', '"users": 1,', "users has 2 rows, its plan 1 user."),
             ('"users_by": "2025', '"users_by": "2023', "is before start 2024-01-01"),

@@ -16,6 +16,7 @@ from unittest import mock
 from data_generation import days
 from data_generation.generate_data import generate_shop
 from data_generation.model import lifecycle
+from data_generation.model.purchase_processes import PROCESSES
 from data_generation.model.seasons import DAY_TICKS, plan_calendar
 from data_generation.model.streams import Streams
 from data_generation.plan import WHOLE, Part, Plan, Span, cut_days, find_plan_error
@@ -107,6 +108,18 @@ class SharedWork(SpanCase):
         del whole[MANIFEST_NAME]
         self.assert_same_files(self.join_parts(PLAN, 3, workers=2), whole)
 
+    def test_every_process_gives_the_same_files_by_workers_and_in_parts(self) -> None:
+        all_orders = set()
+        for process in PROCESSES:
+            with self.subTest(process):
+                plan = PLAN._replace(process=process)
+                alone = self.make(plan)
+                self.assert_same_files(self.make(plan, workers=2), alone)
+                del alone[MANIFEST_NAME]
+                self.assert_same_files(self.join_parts(plan, 3), alone)
+                all_orders.add(alone["orders.csv"])
+        self.assertEqual(len(all_orders), len(PROCESSES))
+
     def test_more_parts_than_days_give_the_same_files(self) -> None:
         plan = PLAN._replace(end=date(2024, 10, 23), until=date(2024, 10, 23))
         whole = self.make(plan)
@@ -187,15 +200,17 @@ class ExtendedWindow(SpanCase):
     """A later end of the window appends to the files, and changes only young orders."""
 
     def test_later_end_appends_and_changes_only_the_status_of_young_orders(self) -> None:
-        before = self.make()
-        day_count = 50
-        longer = self.make(PLAN._replace(until=PLAN.until + timedelta(days=day_count)))
-        for table in TABLES:
-            name = f"{table}.csv"
-            self.assertGreater(len(longer[name]), len(before[name]))
-            if table != "orders":
-                self.assertTrue(longer[name].startswith(before[name]), table)
-        self.assert_orders_moved_on(before["orders.csv"], longer["orders.csv"])
+        for process in PROCESSES:
+            with self.subTest(process):
+                plan = PLAN._replace(process=process)
+                before = self.make(plan)
+                longer = self.make(plan._replace(until=plan.until + timedelta(days=50)))
+                for table in TABLES:
+                    name = f"{table}.csv"
+                    self.assertGreater(len(longer[name]), len(before[name]))
+                    if table != "orders":
+                        self.assertTrue(longer[name].startswith(before[name]), table)
+                self.assert_orders_moved_on(before["orders.csv"], longer["orders.csv"])
 
     def assert_orders_moved_on(self, before: bytes, longer: bytes) -> None:
         """Fail if more than the status of an order changed, or an order was not young."""

@@ -16,7 +16,7 @@ import unicodedata
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import count, pairwise
 from typing import NamedTuple
 
@@ -29,12 +29,23 @@ from data_generation.model.catalog import (
 )
 from data_generation.model.distributions import (
     UNIT,
+    UNIT_BITS,
     apportion,
     beta,
     exponential,
     gamma,
+    hyperexponential,
     powers_of_two,
     sample_quantiles,
+)
+from data_generation.model.purchase_processes import (
+    DROPOUT_DOUBLING_STEPS,
+    LAST_DRIFT_STEP,
+    MIDDLE_DRIFT_STEP,
+    RATE_HALVING_STEPS,
+    STEADY,
+    Process,
+    find_drift_step,
 )
 from data_generation.model.seasons import (
     DAY_BITS,
@@ -66,6 +77,9 @@ SAME_WORD_64THS = 14
 SAME_VISIT_1024THS = 655
 FIRST_DELAY_TICKS = 8 * DAY_TICKS
 VISIT_TICKS = DAY_TICKS // 24
+
+# The largest dropout probability, in 65,536ths.
+CERTAIN_DROPOUT = 65535
 
 # Words drawn in bulk for the purchases of each customer of a day.  A customer with more
 # purchases gets a stream of its own, whose drawn length doubles from MORE_GAP_WORDS on.
@@ -130,15 +144,22 @@ class OriginTable(NamedTuple):
 class CustomerTables(NamedTuple):
     """The distributions of BG/NBD and Gamma-Gamma, by word.
 
-    A time between purchases, in ticks, is gap × inverse rate >> 12, where *gaps* are
-    exponential with mean 1 in 16-bit fixed point.  *dropouts* are out of 65,536; *levels*
-    are spending levels, whose mean is ZERO_LEVEL.
+    A time between purchases, in ticks, is gap × inverse rate >> 12, where a gap is one of
+    `build_gaps`.  *dropouts* are out of 65,536; *levels* are spending levels,
+    whose mean is ZERO_LEVEL.
     """
+
+    inverse_rates: list[int]
+    dropouts: list[int]
+    levels: list[int]
+
+
+class PurchaseTables(NamedTuple):
+    """The tables for the purchases of the users of one day; see `CustomerTables`."""
 
     gaps: list[int]
     inverse_rates: list[int]
     dropouts: list[int]
-    levels: list[int]
 
 
 class PurchaseSchedule:
@@ -224,10 +245,12 @@ def sign_up_day(
     user_count: int,
     end_tick: int,
     schedule: PurchaseSchedule,
+    process: Process = STEADY,
 ) -> NewUsers:
     """Return the *user_count* users of one day; their ids begin with *first_id*.
 
-    Their traits, and their purchases before *end_tick*, are appended to *schedule*.
+    Their traits, and their purchases before *end_tick*, are appended to *schedule*; they
+    buy by *process*.
     """
     day = calendar.texts[day_number]
     traits = draw_traits(streams, day, user_count)
@@ -255,7 +278,10 @@ def sign_up_day(
         for word in sorted(streams.draw("users", "signed_up_at", day, user_count))
     ]
     signup_ticks = [midnight + tick for tick in ticks]
-    _add_purchases(streams, day, signup_ticks, first_id, end_tick, buyers, traits, schedule)
+    tables = find_purchase_tables(process, day_number)
+    _add_purchases(
+        streams, day, signup_ticks, first_id, end_tick, buyers, traits, tables, schedule
+    )
     # Orders map ticks to seconds in the same way, so no order precedes its sign-up.
     seconds = [clock[(tick << DAY_BITS) // day_ticks] for tick in ticks]
     return NewUsers(day, first_id, countries, traits.names, traits.origins, seconds)
@@ -288,16 +314,18 @@ def _add_purchases(
     end_tick: int,
     buyers: Sequence[int],
     traits: Traits,
+    tables: PurchaseTables,
     schedule: PurchaseSchedule,
 ) -> None:
     """Append to *schedule* the purchases of the users of one day, and their departures.
 
     The first purchase follows the sign-up.  After that the times between purchases are
-    exponential with the customer's rate, and after each repeat purchase the customer leaves
-    with the customer's dropout probability (BG/NBD).  This hot loop is long because a
-    function call per user would take a third more time.
+    gaps ÷ the customer's rate, and after each repeat purchase the customer leaves with the
+    customer's dropout probability.  With exponential gaps this is BG/NBD.  This hot loop is
+    long because a function call per user would take a third more time.
     """
-    gaps, inverse_rates, dropouts, _ = build_customer_tables()
+    gaps, inverse_rates, dropouts = tables
+    delays = build_gaps(STEADY)
     user_count = len(signup_ticks)
     words = streams.draw("orders", "ordered_at", day, GAP_WORDS * user_count)
     add_purchase, add_departure = schedule.purchases.append, schedule.departures.append
@@ -321,7 +349,7 @@ def _add_purchases(
         if chance << 10 < buyer * SAME_VISIT_1024THS:
             tick = signup_tick + (VISIT_TICKS * (visit >> 16) >> 16)
         else:
-            tick = signup_tick + (FIRST_DELAY_TICKS * gaps[visit >> GAP_SHIFT] >> 16)
+            tick = signup_tick + (FIRST_DELAY_TICKS * delays[visit >> GAP_SHIFT] >> 16)
         left_at = 0
         if tick < end_tick:
             add_purchase(tick << TIME_SHIFT | user << USER_SHIFT)
@@ -357,12 +385,49 @@ def _add_purchases(
         add_departure(left_at)
 
 
+def find_purchase_tables(process: Process, day_number: int) -> PurchaseTables:
+    """Return the tables for the purchases of the users who sign up on a day."""
+    tables = build_customer_tables()
+    step = find_drift_step(process, day_number)
+    if step != MIDDLE_DRIFT_STEP:
+        tables = _build_drifted_tables(step)
+    return PurchaseTables(build_gaps(process), tables.inverse_rates, tables.dropouts)
+
+
+# Days are made in order, so one step is in use.
+@lru_cache(maxsize=1)
+def _build_drifted_tables(step: int) -> CustomerTables:
+    """Return the tables of a *step* of the drift, see `purchase_processes`."""
+    tables = build_customer_tables()
+    last = LAST_DRIFT_STEP - MIDDLE_DRIFT_STEP
+    slower = powers_of_two(RATE_HALVING_STEPS, -MIDDLE_DRIFT_STEP, last)[step]
+    sooner = powers_of_two(DROPOUT_DOUBLING_STEPS, -MIDDLE_DRIFT_STEP, last)[step]
+    return tables._replace(
+        inverse_rates=[rate * slower >> UNIT_BITS for rate in tables.inverse_rates],
+        dropouts=[
+            min(dropout * sooner >> UNIT_BITS, CERTAIN_DROPOUT)
+            for dropout in tables.dropouts
+        ],
+    )
+
+
+@cache
+def build_gaps(process: Process) -> list[int]:
+    """Return the times between purchases by word, in 16-bit fixed point, with mean 1."""
+    if process.stages == 2:
+        # The sum of two exponential stages, each half as long.
+        return [value >> 17 for value in sample_quantiles(gamma("2"), TRAIT_BITS)]
+    table = exponential()
+    if process.short_per_mille:
+        table = hyperexponential(process.short_per_mille, process.short_mean_per_mille)
+    return [value >> 16 for value in sample_quantiles(table, TRAIT_BITS)]
+
+
 @cache
 def build_customer_tables() -> CustomerTables:
-    """Return the tables of gaps, purchase rates, dropouts and spending levels."""
+    """Return the tables of purchase rates, dropouts and spending levels."""
     bounds = list_level_bounds()
     return CustomerTables(
-        gaps=[value >> 16 for value in sample_quantiles(exponential(), TRAIT_BITS)],
         inverse_rates=[
             min((RATE_SCALE_TICKS << 28) // max(value, 1), 1 << 44)
             for value in sample_quantiles(gamma(RATE_SHAPE), RATE_BITS)

@@ -142,6 +142,29 @@ def exponential() -> Quantiles:
 
 
 @cache
+def hyperexponential(short_per_mille: int, short_mean_per_mille: int) -> Quantiles:
+    """Return a mixture of two exponential distributions with mean 1, in fixed point.
+
+    Of 1,000 values *short_per_mille* have the mean *short_mean_per_mille* ÷ 1,000; the mean
+    of the others is longer, so that the mean of all is 1.
+    """
+    with localcontext() as context:
+        context.prec = PRECISION
+        share, short_mean = Decimal(short_per_mille) / 1000, Decimal(short_mean_per_mille)
+        short_rate = 1000 / short_mean
+        long_rate = (1 - share) / (1 - share / short_rate)
+        # Above 64 there is less than one word of the mixtures in use.
+        points = [64 * (Decimal(step) / 288) ** 4 for step in range(1, 289)]
+        totals = [
+            1
+            - share * (-short_rate * point).exp()
+            - (1 - share) * (-long_rate * point).exp()
+            for point in points
+        ]
+        return _tabulate(points, totals)
+
+
+@cache
 def gamma(shape: str) -> Quantiles:
     """Return the gamma distribution with rate 1 and *shape* (decimal text), in fixed point.
 
