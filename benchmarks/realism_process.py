@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 from benchmarks.realism_rows import Row, around, ground_truth
 from benchmarks.shop_files import DAY, WEEK_DAYS, Shop
-from data_generation.model.seasons import DAY_TICKS, demand
+from data_generation.model.seasons import DAY_TICKS, plan_calendar
+from data_generation.spans import build_shop
 
 # BG/NBD for CDNOW, rates in weeks (Fader, Hardie, Lee 2005): what the generator draws from.
 TRUTH = {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}
@@ -37,16 +37,19 @@ def make_histories(shop: Shop, clock: Callable[[datetime], float]) -> list[Histo
     return histories
 
 
-def make_shop_clock(start: datetime, end: datetime) -> Callable[[datetime], float]:
-    """Return the function from a timestamp to weeks of shop time since *start*.
+def make_shop_clock(shop: Shop) -> Callable[[datetime], float]:
+    """Return the function from a timestamp to weeks of shop time since the shop's start.
 
     Shop time is calendar time weighted by the expected demand: a day in December is longer
-    than one in July.  Within a day it runs evenly here, because the curve of the hours
-    moves a timestamp by less than a day, which is small beside rates in weeks.
+    than one in July, and a day of an outage is short.  Within a day it runs evenly here,
+    because the curve of the hours moves a timestamp by less than a day, which is small
+    beside rates in weeks.  A shop of another origin has the seasons only.
     """
-    days = [start.date() + number * DAY for number in range((end - start).days)]
-    ticks = list(accumulate(map(demand, days), initial=0))
-    weeks = [tick / (DAY_TICKS * WEEK_DAYS) for tick in ticks]
+    start, last = shop.start, (shop.end - DAY).date()
+    calendar = build_shop(shop.plan).calendar if shop.plan else None
+    if calendar is None or start.date() != calendar.start or last > calendar.days[-1]:
+        calendar = plan_calendar(start.date(), last)
+    weeks = [tick / (DAY_TICKS * WEEK_DAYS) for tick in calendar.ticks]
     weeks.append(weeks[-1])
 
     def read_clock(instant: datetime) -> float:
@@ -96,12 +99,12 @@ def purchase_process_rows(shop: Shop) -> list[Row]:
     method = (
         "BG/NBD by maximum likelihood over all buyers: time 0 is the first order, frequency"
         " the number of later ones, of every status; weeks of shop time: calendar time"
-        " weighted by expected demand (seasons, weekdays, Black Friday). At 20,000 users"
+        " weighted by expected demand (seasons, weekdays, shocks). At 20,000 users"
         " chance alone moves r by 2 %, alpha by 3 %, a by 6 % and b by 9 % (standard"
         " deviations over 16 seeds); at 100,000 users by 1 %, 2 %, 3 % and 4 % (12 seeds)."
     )
     plain_method = "The same in weeks of the plain calendar, which the seasons disturb."
-    in_shop_time = fit_bg_nbd(make_histories(shop, make_shop_clock(shop.start, shop.end)))
+    in_shop_time = fit_bg_nbd(make_histories(shop, make_shop_clock(shop)))
     in_plain_time = fit_bg_nbd(
         make_histories(shop, lambda instant: (instant - shop.start) / (WEEK_DAYS * DAY))
     )

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from data_generation.datapackage import read_package
+from data_generation.plan import Plan
+from utils.contract import MANIFEST_NAME
 from utils.helpers import DataError
 
 Item = TypeVar("Item")
@@ -91,13 +95,17 @@ class Payment(NamedTuple):
 
 @dataclass(frozen=True)
 class Shop:
-    """The five tables; orders are in time order, lines in the order of their ids."""
+    """The five tables; orders are in time order, lines in the order of their ids.
+
+    *plan* is that of a shop of this generator and this version, None for any other.
+    """
 
     users: list[User]
     products: list[Product]
     orders: list[Order]
     lines: list[Line]
     payments: list[Payment]
+    plan: Plan | None = None
 
     @cached_property
     def start(self) -> datetime:
@@ -223,10 +231,17 @@ def read_shop(data_dir: Path) -> Shop:
             )
             for row in _read_rows(data_dir, "payments")
         ],
+        plan=_read_plan(data_dir),
     )
     if not (shop.users and shop.products and shop.lines and shop.payments):
         raise DataError(f"{data_dir}: no orders to measure. Take a shop with more users.")
     return shop
+
+
+def _read_plan(data_dir: Path) -> Plan | None:
+    with suppress(DataError):
+        return read_package(data_dir / MANIFEST_NAME).plan
+    return None
 
 
 def _read_rows(data_dir: Path, table: str) -> Iterator[dict[str, str]]:

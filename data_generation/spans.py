@@ -26,6 +26,7 @@ from data_generation.model.customers import (
     plan_signups,
     sign_up_day,
 )
+from data_generation.model.events import Shocks
 from data_generation.model.lifecycle import LIFECYCLE_DAYS
 from data_generation.model.orders import (
     Block,
@@ -61,6 +62,7 @@ class Shop(NamedTuple):
     """
 
     streams: Streams
+    shocks: Shocks
     calendar: Calendar
     products: list[Product]
     signup_counts: list[int]
@@ -73,8 +75,9 @@ class Shop(NamedTuple):
 def build_shop(plan: Plan) -> Shop:
     """Return the shop of *plan*; raise `DataError` if it would have too many users."""
     streams = Streams(plan.seed)
-    calendar = plan_calendar(plan.start, plan.until)
-    counts = _plan_window_signups(streams, plan, calendar)
+    shocks = Shocks(streams, is_calm=plan.is_calm)
+    calendar = plan_calendar(plan.start, plan.until, shocks.find_factor)
+    counts = _plan_window_signups(shocks, plan, calendar)
     first_ids = list(accumulate(counts, initial=1))
     user_count = first_ids[-1] - 1
     if user_count > MOST_USER_ID:
@@ -86,6 +89,7 @@ def build_shop(plan: Plan) -> Shop:
     assortment = Assortment(streams, calendar, products)
     return Shop(
         streams,
+        shocks,
         calendar,
         products,
         counts,
@@ -95,13 +99,13 @@ def build_shop(plan: Plan) -> Shop:
     )
 
 
-def _plan_window_signups(streams: Streams, plan: Plan, calendar: Calendar) -> list[int]:
+def _plan_window_signups(shocks: Shocks, plan: Plan, calendar: Calendar) -> list[int]:
     """Return how many users sign up on each day of *calendar*, the window of *plan*.
 
     The pace is set by the days until the plan's end, which may be after the window.
     """
     paced = calendar if plan.until >= plan.end else plan_calendar(plan.start, plan.end)
-    counts = plan_signups(streams, paced, plan.users, plan.paced_days)
+    counts = plan_signups(shocks, paced, plan.users, plan.paced_days)
     return counts[: len(calendar.days)]
 
 

@@ -183,7 +183,9 @@ def _list_user_truth(plan: Plan, span: Span, next_year: NextYear) -> list[str]:
     shop = build_shop(plan)
     calendar = shop.calendar
     end = calendar.start + timedelta(days=len(calendar.days) + HORIZON_DAYS - 1)
-    horizon = seasons.plan_calendar(calendar.days[-1] + timedelta(days=1), end).ticks[-1]
+    horizon = seasons.plan_calendar(
+        calendar.days[-1] + timedelta(days=1), end, shop.shocks.find_factor
+    ).ticks[-1]
     users = chain.from_iterable(_find_users(shop, day) for day in range(*span))
     return [
         _format_user(shop, next_year.yields, horizon, user, order_count, value)

@@ -37,6 +37,7 @@ from data_generation.model.distributions import (
     powers_of_two,
     sample_quantiles,
 )
+from data_generation.model.events import Shocks
 from data_generation.model.streams import FORMAT_VERSION, WORDS, Streams
 from data_generation.plan import DEFAULT_END, DEFAULT_START
 from tests.golden_sums import OTHER_SHOP, OTHER_SUMS, SAMPLE_SUMS
@@ -804,9 +805,10 @@ class Money(unittest.TestCase):
 def find_spending_levels(user_count: int) -> dict[int, int]:
     """Return the hidden spending level of each user of the default shop, by id."""
     streams = Streams(42)
-    calendar = seasons.plan_calendar(DEFAULT_START, DEFAULT_END)
+    shocks = Shocks(streams)
+    calendar = seasons.plan_calendar(DEFAULT_START, DEFAULT_END, shocks.find_factor)
     signups = customers.PurchaseSchedule()
-    counts = customers.plan_signups(streams, calendar, user_count, len(calendar.days))
+    counts = customers.plan_signups(shocks, calendar, user_count, len(calendar.days))
     first_id = 1
     for day, count in enumerate(counts):
         customers.sign_up_day(streams, calendar, day, first_id, count, 0, signups)

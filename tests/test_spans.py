@@ -287,6 +287,8 @@ class RandomStreams(SpanCase):
         # The country decides on tax, fees and habits, not on the goods.
         ("users", "person"): ("users", "orders", "payments"),
         ("users", "signup_count"): ("users", *MONEY),
+        # It decides on the length of the days, so on the seconds of sign-ups too.
+        ("orders", "demand_noise"): ("users", *MONEY),
         ("users", "spending_level"): MONEY,
         ("users", "purchase_rate"): MONEY,
         ("users", "dropout"): MONEY,

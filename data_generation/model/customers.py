@@ -16,8 +16,9 @@ import unicodedata
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
+from decimal import Decimal, localcontext
 from functools import cache, lru_cache
-from itertools import count, pairwise
+from itertools import accumulate, count, pairwise
 from typing import NamedTuple
 
 from data_generation.model.catalog import (
@@ -28,6 +29,7 @@ from data_generation.model.catalog import (
     Country,
 )
 from data_generation.model.distributions import (
+    PRECISION,
     UNIT,
     UNIT_BITS,
     apportion,
@@ -38,6 +40,7 @@ from data_generation.model.distributions import (
     powers_of_two,
     sample_quantiles,
 )
+from data_generation.model.events import Shocks
 from data_generation.model.purchase_processes import (
     DROPOUT_DOUBLING_STEPS,
     LAST_DRIFT_STEP,
@@ -56,7 +59,7 @@ from data_generation.model.seasons import (
     demand,
     make_clock,
 )
-from data_generation.model.streams import WORD_BITS, Streams, scale_word
+from data_generation.model.streams import WORD_BITS, Streams
 
 # BG/NBD for CDNOW, in weeks: r .243, α 4.414, a .793, b 2.426 (Fader, Hardie, Lee 2005).
 RATE_SHAPE = "0.243"
@@ -71,6 +74,10 @@ SPEND_Q_MINUS_1_PER_CENT = 274
 # Gamma-Gamma assumes that spending is independent of the purchase rate; in CDNOW their
 # correlation is .114.  So for this share of customers, in 64ths, one word decides on both.
 SAME_WORD_64THS = 14
+
+# The variance of a day's sign-ups ÷ their mean, where chance alone gives 1; CDNOW has 3.5
+# and a teaching sample 1.35.
+SIGNUP_VARIANCE = 2
 
 # Of the customers who buy, how many of 1,024 do so in the visit in which they sign up; the
 # others buy later, after eight days on average.
@@ -176,21 +183,49 @@ class PurchaseSchedule:
 
 
 def plan_signups(
-    streams: Streams, calendar: Calendar, user_count: int, paced_days: int
+    shocks: Shocks, calendar: Calendar, user_count: int, paced_days: int
 ) -> list[int]:
     """Return how many users sign up on each day of *calendar*.
 
-    Sign-ups grow from day to day, follow half of the changes of demand, and vary randomly.
-    The counts of the first *paced_days* days add up to *user_count* exactly; later days
-    continue at the same pace.
+    Sign-ups grow from day to day, follow half of the changes of the season, and vary
+    randomly.  The counts of the first *paced_days* days add up to *user_count* exactly;
+    later days continue at the same pace.
     """
-    totals = [0]
-    for number, day in enumerate(calendar.days):
-        (chance,) = streams.draw("users", "signup_count", day, 1)
-        weight = (DAY_TICKS + demand(day)) * scale_word(chance, 90, 110)
-        totals.append(totals[-1] + (365 + number) * weight)
+    weights = [
+        (365 + number) * (DAY_TICKS + demand(day))
+        for number, day in enumerate(calendar.days)
+    ]
+    if not shocks.is_calm:
+        weights = _vary_signups(shocks.streams, calendar, user_count, paced_days, weights)
+    totals = list(accumulate(weights, initial=0))
     marks = [user_count * total // totals[paced_days] for total in totals]
     return [after - before for before, after in pairwise(marks)]
+
+
+def _vary_signups(
+    streams: Streams,
+    calendar: Calendar,
+    user_count: int,
+    paced_days: int,
+    weights: Sequence[int],
+) -> list[int]:
+    """Return *weights* with noise, so that a day's count has SIGNUP_VARIANCE × its mean.
+
+    A part of the weight is multiplied by an exponential draw; its square is the variance ÷
+    the square of the mean.  It is at most all of it, so few users vary less.
+    """
+    gaps, varied = build_gaps(STEADY), []
+    paced = SIGNUP_VARIANCE * sum(weights[:paced_days])
+    with localcontext() as context:
+        context.prec = PRECISION
+        for day, weight in zip(calendar.texts, weights, strict=True):
+            (word,) = streams.draw("users", "signup_count", day, 1)
+            square = (paced << 20) // max(user_count * weight, paced)
+            part = int(Decimal(square).sqrt())
+            varied.append(
+                weight * (1024 - part) + (weight * part * gaps[word >> GAP_SHIFT] >> 16)
+            )
+    return varied
 
 
 class Traits(NamedTuple):
