@@ -1,4 +1,4 @@
-"""Compare a generated shop with bands for 51 statistics, most from published figures.
+"""Compare a generated shop with bands for its statistics, most from published figures.
 
     python -m pip install -r benchmarks/requirements.txt
     python benchmarks/realism.py --users 20000 --seed 1 2 3
@@ -11,9 +11,14 @@ what is deliberately not modelled.  The exit status is 1 if a value is outside i
 A *valid* order was paid and not cancelled.  The *value* of an order is its goods after
 discounts, before shipping, tax and refunds.
 
-Sources: CDNOW is the purchase log of Fader and Hardie's papers; UCI is the Online Retail
-data set; Olist the Brazilian marketplace's; NRF, Adobe and Worldpay their yearly figures
-for the United States; theLook a public demo shop whose profile of the day is a design.
+Public data sets: CDNOW is the purchase log of Fader and Hardie's papers; UCI is the Online
+Retail data set; Olist the Brazilian marketplace's; CJ the grocer's Complete Journey of
+dunnhumby; a teaching shop is Maven's.  Yearly figures for the United States: NRF, Adobe,
+Worldpay.  theLook is a public demo shop whose profile of the day is a design.
+
+Papers: Bijmolt, van Heerde and Pieters (2005) on price elasticity; Schmitt, Skiera and Van
+den Bulte (2011) on referred customers; Hemmati et al. (2021) on free shipping; Asdecker
+and Schulze on returns in Germany; SSRN 3895309 on returns by number of orders.
 """
 
 from __future__ import annotations
@@ -31,13 +36,19 @@ from pathlib import Path
 # A script finds modules in its own folder; these are in the one above.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.realism_baskets import basket_rows
 from benchmarks.realism_customers import loyalty_rows, spending_rows
 from benchmarks.realism_groups import group_rows
-from benchmarks.realism_payments import order_life_rows, payment_rows
+from benchmarks.realism_habits import habit_rows, taste_rows, value_rows
+from benchmarks.realism_hours import hour_rows
+from benchmarks.realism_names import name_rows
+from benchmarks.realism_payments import payment_rows
+from benchmarks.realism_prices import price_rows, promotion_rows
 from benchmarks.realism_process import purchase_process_rows
-from benchmarks.realism_products import basket_rows, product_rows
+from benchmarks.realism_products import product_rows
+from benchmarks.realism_returns import order_life_rows
 from benchmarks.realism_rows import Kind, Row, misses
-from benchmarks.realism_seasons import hour_rows, season_rows
+from benchmarks.realism_seasons import season_rows
 from benchmarks.shop_files import Shop, read_shop
 from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
 
@@ -64,13 +75,19 @@ def measure(shop: Shop) -> list[Row]:
         *loyalty_rows(shop),
         *purchase_process_rows(shop),
         *spending_rows(shop),
+        *value_rows(shop),
+        *taste_rows(shop),
+        *habit_rows(shop),
         *basket_rows(shop),
         *product_rows(shop),
+        *price_rows(shop),
+        *promotion_rows(shop),
         *order_life_rows(shop),
         *payment_rows(shop),
         *season_rows(shop),
         *hour_rows(shop),
         *group_rows(shop),
+        *name_rows(shop),
     ]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from statistics import fmean, stdev
 
 from benchmarks.realism_math import gini, mean, pearson, ratio, share, top_share
-from benchmarks.realism_rows import Band, Row, around, published
+from benchmarks.realism_rows import Band, Row, around, measured, published
 from benchmarks.shop_files import DAY, Order, Shop, add_months
 
 # Share of CDNOW's customers who buy in the k-th 30 days after their first order.
@@ -99,6 +99,13 @@ def spending_rows(shop: Shop) -> list[Row]:
             published("CDNOW .635"),
             method,
             gini(spent),
+        ),
+        Row(
+            "revenue of the top 1 % of customers",
+            Band(0.12, 0.2),
+            measured("CDNOW .158"),
+            method,
+            top_share(spent, 0.01),
         ),
         _frequency_row(histories),
         *_order_value_rows(shop, histories),

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+from statistics import NormalDist, fmean, stdev
 
-from benchmarks.realism_math import Gap, find_gap
-from benchmarks.realism_rows import OWN, Band, Row
-from benchmarks.shop_files import RETURNED, Shop
+from benchmarks.realism_math import Gap, find_gap, mean, ratio
+from benchmarks.realism_rows import OWN, Band, Row, published
+from benchmarks.shop_files import DAY, MONTHS_A_YEAR, RETURNED, Shop, add_months
 
 # In a smaller channel or country chance outweighs the difference.
 LEAST_GROUP_USERS = 500
+
+YEAR = 365 * DAY
 
 
 def group_rows(shop: Shop) -> list[Row]:
@@ -28,7 +32,6 @@ def group_rows(shop: Shop) -> list[Row]:
         "The same of old valid orders with a return, or of succeeded charges by a method,"
         f" {least}{chance}"
     )
-    emails = Counter(user.email.casefold() for user in shop.users)
     return [
         Row(
             "channels: highest ÷ lowest",
@@ -58,13 +61,8 @@ def group_rows(shop: Shop) -> list[Row]:
             country_method,
             country_gap.standard_errors,
         ),
-        Row(
-            "e-mail addresses used again",
-            Band(0, 0),
-            OWN,
-            "Users less distinct addresses, whatever the case of the letters.",
-            len(shop.users) - len(emails),
-        ),
+        *_worth_rows(shop),
+        _mix_row(shop),
     ]
 
 
@@ -99,3 +97,67 @@ def _country_gaps(shop: Shop) -> Iterator[Gap]:
     charges = sum(paid.values(), Counter[str]())
     for by_country in paid.values():
         yield find_gap((by_country[name], charges[name]) for name in large)
+
+
+def _worth_rows(shop: Shop) -> list[Row]:
+    method = (
+        "Customers whose first valid order is a year old: value of their valid orders in"
+        " that year (12-month CLV before refunds), by channel"
+    )
+    worth = list_first_year_values(shop)
+    everyone = [value for values in worth.values() for value in values]
+    intervals = [find_interval(values) for values in worth.values() if len(values) > 1]
+    return [
+        Row(
+            "channels: pairs with a different CLV",
+            Band(1, math.inf),
+            OWN,
+            f"{method}; pairs whose 95 % intervals do not overlap.",
+            sum(first[1] < second[0] for first, second in permutations(intervals, 2)),
+        ),
+        Row(
+            "referral ÷ mean CLV",
+            Band(1.16, math.inf),
+            published("Schmitt et al. 1.16"),
+            f"{method}; mean of referred customers ÷ mean of all.",
+            ratio(mean(worth.get("referral", ())), mean(everyone)),
+        ),
+    ]
+
+
+def list_first_year_values(shop: Shop) -> dict[str, list[int]]:
+    """Return by channel what each customer spent in the year after the first order."""
+    channel = {user.user_id: user.channel for user in shop.users}
+    worth: dict[str, list[int]] = defaultdict(list)
+    for user_id, orders in shop.valid_orders_by_user.items():
+        until = orders[0].ordered_at + YEAR
+        if until <= shop.end:
+            worth[channel[user_id]].append(
+                sum(order.value_cents for order in orders if order.ordered_at < until)
+            )
+    return worth
+
+
+def find_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of *values*, by the normal distribution."""
+    centre, error = fmean(values), stdev(values) / math.sqrt(len(values))
+    reach = NormalDist().inv_cdf(0.975) * error
+    return centre - reach, centre + reach
+
+
+def _mix_row(shop: Shop) -> Row:
+    one, two = (add_months(shop.start, MONTHS_A_YEAR * years) for years in (1, 2))
+    first = Counter(user.channel for user in shop.users if user.signed_up_at < one)
+    second = Counter(user.channel for user in shop.users if one <= user.signed_up_at < two)
+    gaps = [
+        find_gap(((first[name], first.total()), (second[name], second.total())))
+        for name in first
+    ]
+    return Row(
+        "channels: change of their shares in sign-ups",
+        Band(4, math.inf),
+        OWN,
+        "Share of the second year's sign-ups against the first year's, in standard errors;"
+        " the channel that changes most. By chance alone: about 2.",
+        max(gap.standard_errors for gap in gaps) if shop.end >= two else math.nan,
+    )

@@ -58,6 +58,41 @@ def gini(values: Iterable[float]) -> float:
     return ratio(weighted, count * sum(rising))
 
 
+class Spread(NamedTuple):
+    """The variance of values *within* groups, and *between* the means of the groups."""
+
+    within: float
+    between: float
+
+
+def split_variance(groups: Iterable[Sequence[float]]) -> Spread:
+    """Return the variance components of *groups*, of which those of one value do not count.
+
+    The estimator is that of the one-way analysis of variance with groups of unequal sizes.
+
+    >>> split_variance([[1, 3], [5, 7], [9]])
+    Spread(within=2.0, between=7.0)
+    """
+    known = [group for group in groups if len(group) > 1]
+    count = sum(map(len, known))
+    if len(known) < 2:
+        return Spread(math.nan, math.nan)
+    means = list(map(fmean, known))
+    total_mean = fmean(value for group in known for value in group)
+    inside = sum(
+        (value - centre) ** 2
+        for group, centre in zip(known, means, strict=True)
+        for value in group
+    )
+    outside = sum(
+        len(group) * (centre - total_mean) ** 2
+        for group, centre in zip(known, means, strict=True)
+    )
+    size = (count - sum(len(group) ** 2 for group in known) / count) / (len(known) - 1)
+    within = inside / (count - len(known))
+    return Spread(within, (outside / (len(known) - 1) - within) / size)
+
+
 class Gap(NamedTuple):
     """How far the highest of several shares is above the lowest.
 

@@ -1,46 +1,13 @@
-"""How orders are paid, cancelled and returned."""
+"""How orders are paid."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from benchmarks.realism_math import ratio, share
 from benchmarks.realism_rows import OWN, Band, Row, around, published
-from benchmarks.shop_files import Shop
-
-
-def order_life_rows(shop: Shop) -> list[Row]:
-    """Return the rows on cancellations and returns."""
-    return [
-        Row(
-            "cancelled orders",
-            Band(0.02, 0.05),
-            published("Olist .006, UCI .148"),
-            "Share of all orders.",
-            share(order.status == "cancelled" for order in shop.orders),
-        ),
-        Row(
-            "returns by value",
-            Band(0.15, 0.20),
-            published("NRF .165 to .193, online"),
-            "Refunds ÷ totals paid, of valid orders placed 60 days before the end or"
-            " earlier: by then they have been delivered for 45 days.",
-            return_rate(shop),
-        ),
-    ]
-
-
-def return_rate(shop: Shop) -> float:
-    """Return what was refunded for returned goods, as a share of what was paid."""
-    totals = {order.order_id: order.total_cents for order in shop.old_orders}
-    refunded = sum(
-        payment.amount_cents
-        for payment in shop.payments
-        if payment.kind == "refund"
-        and payment.status == "succeeded"
-        and payment.order_id in totals
-    )
-    return ratio(refunded, sum(totals.values()))
+from benchmarks.shop_files import Payment, Shop
 
 
 def payment_rows(shop: Shop) -> list[Row]:
@@ -67,6 +34,13 @@ def payment_rows(shop: Shop) -> list[Row]:
             "Failed ÷ all charge rows.",
             share(charge.status == "failed" for charge in shop.charges),
         ),
+        Row(
+            "second attempts by another method",
+            Band(0.15, 0.5),
+            published("a survey .34"),
+            "Charges after a failed one of the same order: share with another method.",
+            share(before.method != after.method for before, after in _list_retries(shop)),
+        ),
         *(
             Row(
                 f"payments by {name}",
@@ -78,3 +52,13 @@ def payment_rows(shop: Shop) -> list[Row]:
             for name, part in mix.items()
         ),
     ]
+
+
+def _list_retries(shop: Shop) -> Iterator[tuple[Payment, Payment]]:
+    """Yield each failed charge with the next charge of its order."""
+    last: dict[str, Payment] = {}
+    for charge in shop.charges:
+        before = last.get(charge.order_id)
+        if before is not None and before.status == "failed":
+            yield before, charge
+        last[charge.order_id] = charge

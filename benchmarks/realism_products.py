@@ -1,15 +1,20 @@
-"""How sales differ between products, and what is in a basket."""
+"""How sales differ between products, when they begin and when they end."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
 from statistics import linear_regression
 
-from benchmarks.realism_math import mean, ratio, share, top_share
-from benchmarks.realism_rows import OWN, Band, Row, published
-from benchmarks.shop_files import Line, Shop
+from benchmarks.realism_math import share, top_share
+from benchmarks.realism_rows import OWN, Band, Row, measured, published
+from benchmarks.shop_files import DAY, Shop
+
+# Below so many lines chance decides when a product is sold last.
+LEAST_LINES = 50
+SILENT = 90 * DAY
 
 
 def product_rows(shop: Shop) -> list[Row]:
@@ -37,12 +42,45 @@ def product_rows(shop: Shop) -> list[Row]:
             " catalogue, as UCI's is over ranks 10 to 1,000 of 4,070.",
             zipf_slope(line_counts.values(), 10, len(shop.products) // 4),
         ),
+        *_life_rows(shop),
+    ]
+
+
+def _life_rows(shop: Shop) -> list[Row]:
+    sold = Counter(line.product_id for line in shop.lines)
+    first_sales: dict[str, datetime] = {}
+    last_sales: dict[str, datetime] = {}
+    for order in shop.orders:
+        for line in shop.baskets.get(order.order_id, ()):
+            first_sales.setdefault(line.product_id, order.ordered_at)
+            last_sales[line.product_id] = order.ordered_at
+    launched = [
+        product.product_id for product in shop.products if product.launched_at >= shop.start
+    ]
+    return [
         Row(
-            "prices that end in 99",
-            Band(1, 1),
+            "products that end",
+            Band(0.03, 0.08),
+            measured("UCI .053, CJ .044"),
+            f"Products with {LEAST_LINES} lines or more: share whose last sale was over"
+            f" {SILENT.days} days before the end of the data.",
+            share(
+                shop.end - last > SILENT
+                for product_id, last in last_sales.items()
+                if sold[product_id] >= LEAST_LINES
+            ),
+        ),
+        Row(
+            "first sales on the 1st of a month",
+            Band(0, 0.1),
             OWN,
-            "Share of the catalogue.",
-            share(product.price_cents % 100 == 99 for product in shop.products),
+            "Products launched in the window: share of those sold whose first sale was on a"
+            " first day of a month, which is 1 day in 30.",
+            share(
+                first_sales[product_id].day == 1
+                for product_id in launched
+                if product_id in first_sales
+            ),
         ),
     ]
 
@@ -59,77 +97,3 @@ def zipf_slope(counts: Iterable[int], first_rank: int, last_rank: int) -> float:
     return linear_regression(
         [math.log(rank) for rank, _ in ranked], [math.log(count) for _, count in ranked]
     ).slope
-
-
-def basket_rows(shop: Shop) -> list[Row]:
-    """Return the rows on the content of baskets."""
-    baskets = list(shop.baskets.values())
-    return [
-        Row(
-            "units per order",
-            Band(2.2, 2.65),
-            published("CDNOW 2.41"),
-            "Sum of quantities.",
-            mean(sum(line.quantity for line in basket) for basket in baskets),
-        ),
-        Row(
-            "distinct lines per order",
-            Band(1.5, 2.65),
-            published("Olist 1.14, CDNOW 2.41 units"),
-            "Order items; above a marketplace's, at most CDNOW's units.",
-            mean(len(basket) for basket in baskets),
-        ),
-        Row(
-            "baskets of distinct products",
-            Band(1, 1),
-            OWN,
-            "Share of orders with no product on two lines.",
-            share(_is_distinct(basket) for basket in baskets),
-        ),
-        Row(
-            "lift of a further line's category",
-            Band(2, math.inf),
-            OWN,
-            "How often a line after the order's first has the first one's category, ÷ how"
-            " often it would at the category's share in all lines of the same month.",
-            category_lift(shop),
-        ),
-        Row(
-            "lines on promotion",
-            Band(0.03, 0.25),
-            OWN,
-            "Lines with a discount.",
-            share(line.discount_cents > 0 for line in shop.lines),
-        ),
-        Row(
-            "orders with a coupon",
-            Band(0.05, 0.25),
-            OWN,
-            "Orders with a discount on the whole order.",
-            share(order.discount_cents > 0 for order in shop.orders),
-        ),
-    ]
-
-
-def _is_distinct(basket: Sequence[Line]) -> bool:
-    return len({line.product_id for line in basket}) == len(basket)
-
-
-def category_lift(shop: Shop) -> float:
-    """Return how much more often than by chance a basket stays within a category.
-
-    Each month is computed alone; otherwise the seasons would look like a preference.
-    """
-    category = {product.product_id: product.category for product in shop.products}
-    month_lines: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
-    further: list[tuple[tuple[int, int], str, str]] = []
-    for order in shop.orders:
-        month = (order.ordered_at.year, order.ordered_at.month)
-        found = [category[line.product_id] for line in shop.baskets.get(order.order_id, ())]
-        month_lines[month].update(found)
-        further += [(month, found[0], other) for other in found[1:]]
-    expected = sum(
-        month_lines[month][first] / month_lines[month].total()
-        for month, first, _ in further
-    )
-    return ratio(sum(first == other for _, first, other in further), expected)

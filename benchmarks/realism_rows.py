@@ -39,6 +39,7 @@ class Kind(StrEnum):
     """What a band rests on."""
 
     PUBLISHED = "published figures"
+    MEASURED = "what a public data set shows, measured for this project"
     DEMO = "a demo shop, alone or beside a published figure"
     TRUTH = "the generator's own parameters"
     OWN = "the project's own choice"
@@ -57,6 +58,11 @@ OWN = Source(Kind.OWN, "own")
 def published(text: str) -> Source:
     """Return the source of a band around a published figure."""
     return Source(Kind.PUBLISHED, text)
+
+
+def measured(text: str) -> Source:
+    """Return the source of a band around what public data sets show in the same measure."""
+    return Source(Kind.MEASURED, text)
 
 
 def demo(text: str) -> Source:

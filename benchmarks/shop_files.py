@@ -21,7 +21,12 @@ Item = TypeVar("Item")
 
 DAY = timedelta(days=1)
 WEEK_DAYS = 7
+SATURDAY = 5
 MONTHS_A_YEAR = 12
+
+# Local time, without daylight saving: hours from UTC by country, and for all others.
+HOURS_FROM_UTC = {"US": -6, "BR": -3, "GB": 0}
+OTHER_HOURS_FROM_UTC = 1
 
 NOT_VALID = frozenset({"pending", "cancelled"})
 RETURNED = frozenset({"returned", "partially_returned"})
@@ -47,6 +52,7 @@ class Product(NamedTuple):
 
     product_id: str
     category: str
+    brand: str
     price_cents: int
     cost_cents: int
     launched_at: datetime
@@ -137,17 +143,56 @@ class Shop:
     @cached_property
     def orders_by_user(self) -> dict[str, list[Order]]:
         """Return the orders of each customer who has one, in time order."""
-        return _group(self.orders, lambda order: order.user_id)
+        return group_items(self.orders, lambda order: order.user_id)
 
     @cached_property
     def valid_orders_by_user(self) -> dict[str, list[Order]]:
         """Return the valid orders of each customer who has one, in time order."""
-        return _group(self.valid_orders, lambda order: order.user_id)
+        return group_items(self.valid_orders, lambda order: order.user_id)
+
+    @cached_property
+    def category_of(self) -> dict[str, str]:
+        """Return the category of each product."""
+        return {product.product_id: product.category for product in self.products}
+
+    @cached_property
+    def country_of(self) -> dict[str, str]:
+        """Return the country of each user."""
+        return {user.user_id: user.country_code for user in self.users}
+
+    @cached_property
+    def order_of(self) -> dict[str, Order]:
+        """Return the orders by their id."""
+        return {order.order_id: order for order in self.orders}
+
+    @cached_property
+    def main_category_of(self) -> dict[str, str]:
+        """Return the category of the first line of each order."""
+        return {
+            order_id: self.category_of[basket[0].product_id]
+            for order_id, basket in self.baskets.items()
+        }
+
+    @cached_property
+    def method_of(self) -> dict[str, str]:
+        """Return the payment method of each paid order: that of its first charge."""
+        return {
+            charge.order_id: charge.method
+            for charge in reversed(self.charges)
+            if charge.status == "succeeded"
+        }
+
+    def read_local_time(self, order: Order) -> datetime:
+        """Return when *order* was placed by the clock of its customer's country."""
+        country = self.country_of[order.user_id]
+        return order.ordered_at + timedelta(
+            hours=HOURS_FROM_UTC.get(country, OTHER_HOURS_FROM_UTC)
+        )
 
     @cached_property
     def baskets(self) -> dict[str, list[Line]]:
         """Return the lines of every order."""
-        return _group(self.lines, lambda line: line.order_id)
+        return group_items(self.lines, lambda line: line.order_id)
 
     @cached_property
     def charges(self) -> list[Payment]:
@@ -170,7 +215,8 @@ def add_months(day: datetime, months: int) -> datetime:
     return day.replace(year=day.year + years, month=month + 1, day=1)
 
 
-def _group(items: Iterable[Item], key: Callable[[Item], str]) -> dict[str, list[Item]]:
+def group_items(items: Iterable[Item], key: Callable[[Item], str]) -> dict[str, list[Item]]:
+    """Return *items* by their *key*, each group in the order of the items."""
     groups: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         groups[key(item)].append(item)
@@ -196,6 +242,7 @@ def read_shop(data_dir: Path) -> Shop:
             Product(
                 row["product_id"],
                 row["category"],
+                row["brand"],
                 int(row["price_cents"]),
                 int(row["cost_cents"]),
                 datetime.fromisoformat(row["launched_at"]),
