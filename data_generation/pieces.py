@@ -89,7 +89,7 @@ def _write_block(file: IO[bytes], block: Block) -> None:
     array("Q", block.purchases).tofile(file)
     for halves in (block.traits, block.product_words):
         array("H", halves).tofile(file)
-    for column in (block.levels, block.line_counts, block.lifecycles):
+    for column in (block.levels, block.line_counts, block.kinds, block.lifecycles):
         file.write(bytes(column))
 
 
@@ -102,7 +102,7 @@ def _read_blocks(file: IO[bytes], day: str, order_count: int) -> Iterator[Block]
         traits, words = array("H"), array("H")
         traits.fromfile(file, count)
         words.fromfile(file, count)
-        columns = [file.read(count) for _ in range(3)]
+        columns = [file.read(count) for _ in range(4)]
         unit = f"{day}/{start // BLOCK}"
         yield Block(unit, purchases.tolist(), traits, words, *columns)
 

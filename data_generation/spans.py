@@ -263,7 +263,16 @@ def plan_days(
     """Yield each day of *span* with its orders in blocks."""
     traits = read_traits(signup_files)
     for day, purchases in enumerate(read_purchases(span, signup_files), span.first):
-        yield day, plan_blocks(shop.streams, shop.calendar.texts[day], purchases, traits)
+        yield (
+            day,
+            plan_blocks(
+                shop.streams,
+                shop.calendar.texts[day],
+                purchases,
+                traits,
+                shop.assortment.list_categories(day),
+            ),
+        )
 
 
 def count_span(

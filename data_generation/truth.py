@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from data_generation.datapackage import FileEntry, describe_origin, describe_resource
 from data_generation.days import WorkEstimate, choose_workers, cut_pieces
 from data_generation.generate_data import TableFile, without_garbage_collection
-from data_generation.model import baskets, customers, lifecycle, orders, seasons
+from data_generation.model import baskets, customers, lifecycle, orders, returns, seasons
 from data_generation.model.catalog import (
     CATEGORIES,
     CHANNELS,
@@ -506,7 +506,28 @@ def _iterate_curves() -> Iterator[tuple[str, str | int, str | int]]:
         yield "returned per mille", country.code, country.returned_per_mille
         for method, weight in zip(METHODS, country.methods, strict=True):
             yield "method weight", f"{country.code} {method}", weight
+    yield from _iterate_returns()
+    for channel in CHANNELS:
+        per_cent = orders.COUPONS_BY_CHANNEL.get(channel.name, orders.COUPONS_ELSEWHERE)
+        yield "coupons by channel per cent", channel.name, per_cent
     yield from (("parameter", name, value) for name, value in _iterate_parameters())
+
+
+def _iterate_returns() -> Iterator[tuple[str, str | int, int]]:
+    """Yield the factors of the odds of a return, and the shares of the classes."""
+    yield from (("returners of 256", *at) for at in enumerate(customers.RETURNER_WEIGHTS))
+    for country, odds in zip(COUNTRIES, returns.list_country_odds(), strict=True):
+        yield "return odds of 65536", country.code, odds
+    for name, per_cent in returns.CATEGORY_PER_CENT.items():
+        yield "return odds by category per cent", name, per_cent
+    for feature, per_cents in (
+        ("class of returners", returns.RETURNER_PER_CENT),
+        ("class of order number", returns.NUMBER_PER_CENT),
+        ("coupon", returns.COUPON_PER_CENT),
+    ):
+        yield from (
+            (f"return odds by {feature} per cent", *at) for at in enumerate(per_cents)
+        )
 
 
 def _iterate_parameters() -> Iterator[tuple[str, str | int]]:

@@ -2,8 +2,8 @@
 
 A lifecycle is stored as a code of six bits: the payment method, how the order is paid, and
 how it ends.  One half word of random bits chooses it, by the habits of the customer's
-country.  Events after the window's last second are not written, and an order's status is
-the one at that second.
+country, and another one whether goods are returned (see `returns`).  Events after the
+window's last second are not written, and an order's status is the one at that second.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ LIFECYCLE_COUNT = 1 << ENDING_SHIFT + 2
 # If a code under this mask is below BANK_TRANSFER, the order is paid at once by one charge;
 # if the code itself is below it, the order is also delivered and kept.
 PAYMENT_MASK = (1 << ENDING_SHIFT) - 1
-# From this code on some of the goods are returned.
+# From this code on goods are returned, and from the next one on only some of them.
+FIRST_RETURNED = RETURNED << ENDING_SHIFT
 FIRST_PARTLY_RETURNED = PARTLY_RETURNED << ENDING_SHIFT
 
 SPLIT_PER_MILLE = 23
@@ -62,17 +63,21 @@ CHARGE_TEXTS, FAILED_TEXTS, REFUND_TEXTS = (
 
 @cache
 def build_lifecycle_tables() -> list[bytes]:
-    """Return, for each country, the codes by word of LIFECYCLE_BITS bits."""
+    """Return, for each country, the codes by word of LIFECYCLE_BITS bits.
+
+    These are the codes of orders that are returned unless they are cancelled; of the others
+    see `keep_goods`.
+    """
     return [_build_lifecycle_table(country) for country in COUNTRIES]
 
 
 def _build_lifecycle_table(country: Country) -> bytes:
+    returned = 1000 - CANCELLED_PER_MILLE
     endings = {
         CANCELLED: CANCELLED_PER_MILLE * 1000,
-        RETURNED: country.returned_per_mille * RETURNED_WHOLE_PER_MILLE,
-        PARTLY_RETURNED: country.returned_per_mille * (1000 - RETURNED_WHOLE_PER_MILLE),
+        RETURNED: returned * RETURNED_WHOLE_PER_MILLE,
+        PARTLY_RETURNED: returned * (1000 - RETURNED_WHOLE_PER_MILLE),
     }
-    endings[DELIVERED] = 1_000_000 - sum(endings.values())
     weights = [0] * LIFECYCLE_COUNT
     for method, share in enumerate(country.methods):
         for paying, per_million in _weigh_paying(method).items():
@@ -81,6 +86,15 @@ def _build_lifecycle_table(country: Country) -> bytes:
                     share * per_million * weight
                 )
     return bytes(apportion(weights, 1 << LIFECYCLE_BITS))
+
+
+@cache
+def keep_goods() -> bytes:
+    """Return by code the code of the same lifecycle without a return."""
+    return bytes(
+        code & PAYMENT_MASK if code >= FIRST_RETURNED else code
+        for code in range(LIFECYCLE_COUNT)
+    )
 
 
 def _weigh_paying(method: int) -> dict[int, int]:
@@ -158,13 +172,13 @@ _TRANSIT_DELAYS = [20 * HOUR + (148 * HOUR * byte >> 8) for byte in range(256)]
 
 
 def list_payments(
-    code: int, second: int, pay_delay: int, chance: int, total: int, last_share: int
+    code: int, second: int, pay_delay: int, chance: int, total: int, first_share: int
 ) -> list[tuple[int, str]]:
     """Return the payments of an order placed at *second*: (second, text), in time order.
 
     The text has the columns from kind to amount_cents.  *pay_delay* is in seconds; *chance*
-    is 64 random bits for the other delays; *total* is in cents, *last_share* the share of
-    the last line in it, 0 if it is the only line.
+    is 64 random bits for the other delays; *total* is in cents, *first_share* the share of
+    the first line in it, 0 if it is the only line.
     """
     method, paying, ending = code & 3, code >> METHOD_BITS & 3, code >> ENDING_SHIFT
     paid_at = second + payment_delay(code, pay_delay, chance)
@@ -181,8 +195,8 @@ def list_payments(
         payments.insert(0, (second + pay_delay, f"{FAILED_TEXTS[method]}{total},"))
     if ending != DELIVERED:
         ended_at = paid_at + ending_delay(code, chance)
-        if ending == PARTLY_RETURNED and last_share:
-            parts = [(method, last_share)]
+        if ending == PARTLY_RETURNED and first_share:
+            parts = [(method, first_share)]
         payments += [(ended_at, f"{REFUND_TEXTS[name]}{part},") for name, part in parts]
     return payments
 

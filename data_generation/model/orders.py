@@ -13,6 +13,7 @@ import struct
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import accumulate, chain, repeat
 from typing import NamedTuple
 
@@ -23,11 +24,14 @@ from data_generation.model.baskets import (
     build_basket_tables,
     fill_baskets,
 )
-from data_generation.model.catalog import COUNTRIES
+from data_generation.model.catalog import CHANNELS, COUNTRIES
 from data_generation.model.customers import (
+    CHANNEL_MASK,
+    CHANNEL_SHIFT,
     COUNTRY_MASK,
     GAP_BITS,
     KIND_MASK,
+    LAST_ORDER_CLASS,
     LEVEL_SHIFT,
     MOST_USER_ID,
     TIME_SHIFT,
@@ -49,9 +53,11 @@ from data_generation.model.lifecycle import (
     final_statuses,
     find_status,
     immediate_payment_delays,
+    keep_goods,
     list_payments,
     payment_delay,
 )
+from data_generation.model.returns import list_return_chances
 from data_generation.model.seasons import (
     DAY_BITS,
     DAY_SECONDS,
@@ -68,8 +74,15 @@ BLOCK = 2048
 # Coupons on a whole order: how many first and how many later orders of 1,000 have one.
 WELCOME_COUPON_PER_MILLE, WELCOME_PER_CENT = 220, 10
 COUPON_PER_MILLE, COUPON_PER_CENT = 70, 15
+# Customers of these channels have coupons so many per cent as often; those of all others,
+# COUPONS_ELSEWHERE.  Our own choice: coupons come by e-mail and from affiliates.
+COUPONS_BY_CHANNEL = {"affiliate": 180, "email": 150}
+COUPONS_ELSEWHERE = 91
 
 FREE_SHIPPING_CENTS = 7500
+
+# The bits of a trait that decide on returns: the class of returners and the country.
+RETURN_MASK = (1 << CHANNEL_SHIFT) - 1
 
 _TAXES = [country.tax_per_mille for country in COUNTRIES]
 _SHIPPING = [country.shipping_cents for country in COUNTRIES]
@@ -118,8 +131,9 @@ class Block(NamedTuple):
     """A block of orders before its lines are chosen, by column.
 
     *purchases* and *traits* are integers as in `customers`, *lifecycles* codes as in
-    `lifecycle`.  *product_words* are half words that choose the first lines.  The integers
-    of the last three columns fit into a byte.
+    `lifecycle`.  *product_words* are half words that choose the first lines.  *kinds* are
+    `class of the order's number << 1 | whether it has a coupon`.  The integers of the last
+    four columns fit into a byte.
     """
 
     unit: str
@@ -128,6 +142,7 @@ class Block(NamedTuple):
     product_words: Sequence[int]
     levels: Sequence[int]
     line_counts: Sequence[int]
+    kinds: Sequence[int]
     lifecycles: Sequence[int]
 
     def list_users(self) -> list[int]:
@@ -139,7 +154,7 @@ class PlacedOrders(NamedTuple):
     """A block of orders with their ids, times and totals, by column.
 
     *seconds* are of the day, *delays* seconds until an immediate payment, *chances* 64
-    random bits, *totals* cents.  *last_shares* are the cents of the last line, by index,
+    random bits, *totals* cents.  *first_shares* are the cents of the first line, by index,
     for orders of several lines that are returned in part.
     """
 
@@ -149,7 +164,7 @@ class PlacedOrders(NamedTuple):
     delays: bytes
     chances: tuple[int, ...]
     totals: list[int]
-    last_shares: dict[int, int]
+    first_shares: dict[int, int]
 
 
 class Ids(NamedTuple):
@@ -168,22 +183,30 @@ class Ids(NamedTuple):
         )
 
 
-def _build_coupon_table() -> list[int]:
-    """Return the coupon in per cent, by byte, plus 256 × the kind of the purchase."""
-    welcome, later = (
-        256 * per_mille // 1000
-        for per_mille in (WELCOME_COUPON_PER_MILLE, COUPON_PER_MILLE)
-    )
-    first = [WELCOME_PER_CENT] * welcome + [0] * (256 - welcome)
-    repeat_order = [COUPON_PER_CENT] * later + [0] * (256 - later)
+@cache
+def build_kind_tables() -> list[list[int]]:
+    """Return, for each channel, the kind of an order: see `Block`.
+
+    The index is the kind of the purchase << 8 | a random byte.
+    """
     return [
-        per_cent
-        for kind in range(KIND_MASK + 1)
-        for per_cent in (repeat_order if kind >> GAP_BITS else first)
+        [
+            kind >> GAP_BITS << 1 | (byte * 1000 < 256 * per_mille)
+            for kind in range(KIND_MASK + 1)
+            for per_mille in [_coupon_per_mille(channel.name, kind >> GAP_BITS)]
+            for byte in range(256)
+        ]
+        for channel in CHANNELS
     ]
 
 
-_COUPONS = _build_coupon_table()
+def _coupon_per_mille(channel: str, order_class: int) -> int:
+    per_mille = COUPON_PER_MILLE if order_class else WELCOME_COUPON_PER_MILLE
+    return per_mille * COUPONS_BY_CHANNEL.get(channel, COUPONS_ELSEWHERE) // 100
+
+
+# The coupon by the kind of an order, in per cent.
+_COUPONS = [0, WELCOME_PER_CENT, *[0, COUPON_PER_CENT] * LAST_ORDER_CLASS]
 
 
 def plan_blocks(
@@ -191,11 +214,15 @@ def plan_blocks(
     day: str,
     purchases: Sequence[int],
     traits: array[int],
+    categories: Sequence[int],
 ) -> Iterator[Block]:
-    """Yield the blocks of orders of *day*, from its sorted *purchases*."""
+    """Yield the blocks of orders of *day*, from its sorted *purchases*.
+
+    *traits* are by user; *categories* are those of the day's first lines, by byte.
+    """
     for start in range(0, len(purchases), BLOCK):
         block = purchases[start : start + BLOCK]
-        yield _plan_block(streams, f"{day}/{start // BLOCK}", block, traits)
+        yield _plan_block(streams, f"{day}/{start // BLOCK}", block, traits, categories)
 
 
 def _plan_block(
@@ -203,8 +230,9 @@ def _plan_block(
     unit: str,
     purchases: Sequence[int],
     traits: array[int],
+    categories: Sequence[int],
 ) -> Block:
-    baskets, lifecycles = build_basket_tables(), build_lifecycle_tables()
+    baskets, kind_tables = build_basket_tables(), build_kind_tables()
     noise, shift = baskets.noise, 16 - NOISE_BITS
     user_traits = [traits[purchase >> USER_SHIFT & MOST_USER_ID] for purchase in purchases]
     count = len(purchases)
@@ -217,11 +245,24 @@ def _plan_block(
         )
     ]
     line_counts = baskets.line_counts
+    product_words = streams.draw_halves("order_items", "product_id", unit, count)
+    kinds = [
+        kind_tables[trait >> CHANNEL_SHIFT & CHANNEL_MASK][
+            (purchase & KIND_MASK) << 8 | byte
+        ]
+        for trait, purchase, byte in zip(
+            user_traits,
+            purchases,
+            streams.draw_bytes("orders", "coupon", unit, count),
+            strict=True,
+        )
+    ]
+    first_categories = [categories[word & 255] for word in product_words]
     return Block(
         unit,
         purchases,
         user_traits,
-        streams.draw_halves("order_items", "product_id", unit, count),
+        product_words,
         levels,
         [
             line_counts[level][byte]
@@ -229,13 +270,37 @@ def _plan_block(
                 levels, streams.draw_bytes("orders", "line_count", unit, count), strict=True
             )
         ],
-        [
-            lifecycles[trait & COUNTRY_MASK][word >> 16 - LIFECYCLE_BITS]
-            for trait, word in zip(
-                user_traits, streams.draw_halves("orders", "life", unit, count), strict=True
-            )
-        ],
+        kinds,
+        _draw_lifecycles(streams, unit, user_traits, first_categories, kinds),
     )
+
+
+def _draw_lifecycles(
+    streams: Streams,
+    unit: str,
+    traits: Sequence[int],
+    categories: Sequence[int],
+    kinds: Sequence[int],
+) -> list[int]:
+    """Return the lifecycle of each order; *categories* are those of the first lines."""
+    tables, chances, kept = build_lifecycle_tables(), list_return_chances(), keep_goods()
+    codes = [
+        tables[trait & COUNTRY_MASK][word >> 16 - LIFECYCLE_BITS]
+        for trait, word in zip(
+            traits, streams.draw_halves("orders", "life", unit, len(traits)), strict=True
+        )
+    ]
+    return [
+        code if word < chances[kind][category][trait & RETURN_MASK] else kept[code]
+        for code, word, kind, category, trait in zip(
+            codes,
+            streams.draw_halves("orders", "is_returned", unit, len(traits)),
+            kinds,
+            categories,
+            traits,
+            strict=True,
+        )
+    ]
 
 
 def count_ids(blocks: Iterable[Block]) -> Ids:
@@ -371,7 +436,7 @@ class OrderBuilder:
         totals_at_ends = list(map(totals.__getitem__, ends))
         money = compute_money(
             list(map(operator.sub, totals_at_ends[1:], totals_at_ends)),
-            self._draw_coupons(block),
+            list(map(_COUPONS.__getitem__, block.kinds)),
             [trait & COUNTRY_MASK for trait in block.traits],
         )
         count = len(orders)
@@ -385,22 +450,11 @@ class OrderBuilder:
             struct.unpack(f"<{count}Q", chances),
             money.totals,
             {
-                at: _share_last(money.totals[at], totals[ends[at] : ends[at + 1] + 1])
+                at: _share_first(money.totals[at], totals[ends[at] : ends[at + 1] + 1])
                 for at, code in enumerate(block.lifecycles)
                 if code >= FIRST_PARTLY_RETURNED and block.line_counts[at] > 1
             },
         )
-
-    def _draw_coupons(self, block: Block) -> list[int]:
-        """Return the coupon of each order, in per cent."""
-        coupons = _COUPONS
-        drawn = self._streams.draw_bytes(
-            "orders", "coupon", block.unit, len(block.purchases)
-        )
-        return [
-            coupons[(purchase & KIND_MASK) << 8 | byte]
-            for purchase, byte in zip(block.purchases, drawn, strict=True)
-        ]
 
     def _find_seconds(self, day: int, purchases: Sequence[int]) -> list[int]:
         """Return the second of the day of each of *purchases*."""
@@ -469,25 +523,25 @@ class OrderBuilder:
         A hot loop: four in five of these orders have one payment, and a list for each would
         take 4 % of the whole run.
         """
-        orders, lifecycles, seconds, delays, chances, totals, last_shares = placed
+        orders, lifecycles, seconds, delays, chances, totals, first_shares = placed
         midnight, payments_by_day = day * DAY_SECONDS, self.payments_by_day
         for at in [at for at, code in enumerate(lifecycles) if code >= BANK_TRANSFER]:
-            code, last_share = lifecycles[at], 0
+            code, first_share = lifecycles[at], 0
             if code >= FIRST_PARTLY_RETURNED:
-                last_share = last_shares.get(at, 0)
-                statuses[at] = statuses[at] if last_share else RETURNED_TEXT
+                first_share = first_shares.get(at, 0)
+                statuses[at] = statuses[at] if first_share else RETURNED_TEXT
             placed_at, order, total = midnight + seconds[at], orders[at], totals[at]
             delay, chance = delays[at], chances[at]
             if code & PAYMENT_MASK < BANK_TRANSFER:
                 # Paid at once, then refunded: the charge has been added already.
                 paid_at = placed_at + delay + ending_delay(code, chance)
-                text = f",{order}{REFUND_TEXTS[code & 3]}{last_share or total},"
+                text = f",{order}{REFUND_TEXTS[code & 3]}{first_share or total},"
             elif code == BANK_TRANSFER:
                 paid_at = placed_at + payment_delay(code, delay, chance)
                 text = f",{order}{CHARGE_TEXTS[code]}{total},"
             else:
                 for paid_at, text in list_payments(
-                    code, placed_at, delay, chance, total, last_share
+                    code, placed_at, delay, chance, total, first_share
                 ):
                     day_payments = payments_by_day[paid_at // DAY_SECONDS]
                     day_payments.add(paid_at % DAY_SECONDS, f",{order}{text}")
@@ -515,6 +569,6 @@ class OrderBuilder:
         ]
 
 
-def _share_last(total: int, totals: Sequence[int]) -> int:
-    """Return the last line's share of *total*; *totals* are cumulated line by line."""
-    return total * (totals[-1] - totals[-2]) // (totals[-1] - totals[0])
+def _share_first(total: int, totals: Sequence[int]) -> int:
+    """Return the first line's share of *total*; *totals* are cumulated line by line."""
+    return total * (totals[1] - totals[0]) // (totals[-1] - totals[0])
