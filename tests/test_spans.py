@@ -112,7 +112,7 @@ class SharedWork(SpanCase):
         all_orders = set()
         for process in PROCESSES:
             with self.subTest(process):
-                plan = PLAN._replace(process=process)
+                plan = PLAN._replace(process=process, users=600)
                 alone = self.make(plan)
                 self.assert_same_files(self.make(plan, workers=2), alone)
                 del alone[MANIFEST_NAME]
@@ -202,7 +202,7 @@ class ExtendedWindow(SpanCase):
     def test_later_end_appends_and_changes_only_the_status_of_young_orders(self) -> None:
         for process in PROCESSES:
             with self.subTest(process):
-                plan = PLAN._replace(process=process)
+                plan = PLAN._replace(process=process, users=600)
                 before = self.make(plan)
                 longer = self.make(plan._replace(until=plan.until + timedelta(days=50)))
                 for table in TABLES:
