@@ -2,7 +2,7 @@
 
 It is written to the folder `truth/` beside the five files, which do not change.  What a
 customer does in the year after the window is given twice: expected, in closed form from the
-hidden rate and dropout, and realised, by a simulation with a longer window.
+hidden parameters (see `expectations`), and realised, by a simulation with a longer window.
 """
 
 from __future__ import annotations
@@ -10,16 +10,23 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from decimal import Decimal, localcontext
-from functools import cache
-from itertools import accumulate, chain, count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_generation.datapackage import FileEntry, describe_origin, describe_resource
 from data_generation.days import WorkEstimate, choose_workers, cut_pieces
+from data_generation.expectations import expect_first_orders, expect_orders
 from data_generation.generate_data import TableFile, without_garbage_collection
-from data_generation.model import baskets, customers, lifecycle, orders, returns, seasons
+from data_generation.model import (
+    baskets,
+    customers,
+    lifecycle,
+    orders,
+    purchase_processes,
+    returns,
+    seasons,
+)
 from data_generation.model.catalog import (
     CATEGORIES,
     CHANNELS,
@@ -27,7 +34,7 @@ from data_generation.model.catalog import (
     METHODS,
     Product,
 )
-from data_generation.model.distributions import PRECISION, UNIT, UNIT_BITS
+from data_generation.model.distributions import UNIT, UNIT_BITS
 from data_generation.plan import Plan, Span
 from data_generation.spans import (
     Shop,
@@ -79,9 +86,6 @@ PIECE_WORKERS = 4
 # band with fewer orders than this uses the figure of all orders.
 YIELD_LEVELS = 8
 LEAST_YIELD_ORDERS = 500
-
-# e**-x is tabulated at 2**DECAY_BITS points per 1, with a Taylor series between them.
-DECAY_BITS = 12
 
 
 class NextYear(NamedTuple):
@@ -163,16 +167,16 @@ def _describe(plan: Plan, written: Sequence[FileEntry]) -> dict[str, Any]:
 class HiddenUser(NamedTuple):
     """The hidden parameters of a user, and what the user did until the end of the window.
 
-    *rate* and *dropout* are indexes of `customers.CustomerTables`, *trait* and *departure*
-    entries of `customers.PurchaseSchedule`.
+    *mean_gap* is in ticks, *dropout* in 65,536ths; *trait* and *departure* are entries of
+    `customers.PurchaseSchedule`.  *last_tick* is that of the last order, None without one.
     """
 
     user_id: int
-    rate: int
+    mean_gap: int
     dropout: int
     trait: int
     departure: int
-    has_bought: bool
+    last_tick: int | None
 
 
 def _list_user_truth(plan: Plan, span: Span, next_year: NextYear) -> list[str]:
@@ -201,12 +205,16 @@ def _find_users(shop: Shop, day: int) -> Iterator[HiddenUser]:
     user_count, end_tick = shop.signup_counts[day], calendar.ticks[-1]
     schedule = customers.PurchaseSchedule()
     customers.sign_up_day(
-        shop.streams, calendar, day, first_id, user_count, end_tick, schedule
+        *(shop.streams, calendar, day, first_id, user_count, end_tick, schedule),
+        shop.process,
     )
-    buyers = dict.fromkeys(
-        purchase >> customers.USER_SHIFT & customers.MOST_USER_ID
+    # A user's purchases are in time order, so the last one remains.
+    last_ticks = {
+        purchase >> customers.USER_SHIFT & customers.MOST_USER_ID: purchase
+        >> customers.TIME_SHIFT
         for purchase in schedule.purchases
-    )
+    }
+    tables = customers.find_purchase_tables(shop.process, day)
     traits = customers.draw_traits(shop.streams, calendar.texts[day], user_count)
     for user_id, rate, dropout, trait, departure in zip(
         count(first_id),
@@ -216,7 +224,12 @@ def _find_users(shop: Shop, day: int) -> Iterator[HiddenUser]:
         schedule.departures,
         strict=False,
     ):
-        yield HiddenUser(user_id, rate, dropout, trait, departure, user_id in buyers)
+        # Gaps have 65,536 as their mean, see `customers.CustomerTables`.
+        mean_gap = 16 * tables.inverse_rates[rate]
+        yield HiddenUser(
+            *(user_id, mean_gap, tables.dropouts[dropout], trait, departure),
+            last_ticks.get(user_id),
+        )
 
 
 def _format_user(
@@ -231,18 +244,11 @@ def _format_user(
 
     *value_cents* is their value, *horizon* the length of the next year in ticks.
     """
-    tables = customers.build_customer_tables()
-    # The mean gap in ticks: gaps have 65,536 as their mean, see `customers.CustomerTables`.
-    mean_gap = 16 * tables.inverse_rates[user.rate]
-    dropout = tables.dropouts[user.dropout]
+    mean_gap, dropout = user.mean_gap, user.dropout
     level = user.trait >> customers.LEVEL_SHIFT
     budget = baskets.level_cents()[level + baskets.ZERO_NOISE]
     is_alive = user.departure == 0
-    expected = 0
-    if is_alive and user.has_bought:
-        expected = expect_orders(mean_gap, dropout, horizon)
-    elif is_alive:
-        expected = expect_first_orders(mean_gap, dropout, horizon)
+    expected = _expect_user_orders(shop, user, horizon) if is_alive else 0
     value = expected * budget * yields[level // YIELD_LEVELS] // 10**6
     left_at = ""
     if user.departure > 0:
@@ -256,67 +262,12 @@ def _format_user(
     )
 
 
-def expect_orders(mean_gap: int, dropout: int, horizon: int) -> int:
-    """Return the expected orders of a customer who is alive, as a fixed-point number.
-
-    With rate λ, dropout p and time τ it is (1 − e**(−λpτ)) ÷ p, the mean of BG/NBD for a
-    known customer (Fader, Hardie and Lee 2005, from equation 9).  *mean_gap* is 1 ÷ λ in
-    ticks, *dropout* is p in 65,536ths, *horizon* is τ in ticks.
-
-    >>> expect_orders(1000, 0, 2500) / UNIT
-    2.5
-    >>> round(expect_orders(1000, 65536 // 2, 4000) / UNIT, 4)
-    1.7293
-    """
-    mean = (horizon << UNIT_BITS) // mean_gap
-    if dropout == 0:
-        return mean
-    return (UNIT - decay(mean * dropout >> 16)) * 65536 // dropout
-
-
-def expect_first_orders(mean_gap: int, dropout: int, horizon: int) -> int:
-    """Return the expected orders of a customer who has not ordered yet.
-
-    The first order follows after an exponential delay of rate μ; for the rest of τ the
-    expectation is that of `expect_orders`.  The integral over the delay is
-    q + (q − μ (e**(−λpτ) − e**(−μτ)) ÷ (μ − λp)) ÷ p with q = 1 − e**(−μτ).
-    """
-    with localcontext() as context:
-        context.prec = PRECISION
-        arrival = 1 / Decimal(customers.FIRST_DELAY_TICKS)
-        # The formula has removable singularities at p = 0 and λp = μ; this avoids both.
-        chance = (Decimal(dropout) + Decimal("0.000001")) / 65536
-        loss = chance / mean_gap
-        late = (-arrival * horizon).exp()
-        gone = (arrival * ((-loss * horizon).exp() - late)) / (arrival - loss)
-        return int(((1 - late) + (1 - late - gone) / chance) * UNIT)
-
-
-def decay(exponent: int) -> int:
-    """Return e**-*exponent*; both are fixed-point numbers.
-
-    >>> abs(decay(3 * UNIT // 2) - 958336741) < 4
-    True
-    """
-    rest_bits = UNIT_BITS - DECAY_BITS
-    points = _decay_points()
-    if exponent >> rest_bits >= len(points):
-        return 0
-    rest = exponent & (1 << rest_bits) - 1
-    factor = UNIT - rest + (rest * rest >> UNIT_BITS + 1)
-    return points[exponent >> rest_bits] * factor >> UNIT_BITS
-
-
-@cache
-def _decay_points() -> list[int]:
-    # Above 22, e**-x is less than the last bit.
-    with localcontext() as context:
-        context.prec = PRECISION
-        step = (Decimal(-1) / (1 << DECAY_BITS)).exp()
-        powers = accumulate(
-            range(22 << DECAY_BITS), lambda power, _: power * step, initial=Decimal(1)
-        )
-        return [int(power * UNIT) for power in powers]
+def _expect_user_orders(shop: Shop, user: HiddenUser, horizon: int) -> int:
+    """Return the expected orders of *user*, who is alive, as a fixed-point number."""
+    known = shop.process, user.mean_gap, user.dropout
+    if user.last_tick is None:
+        return expect_first_orders(*known, horizon)
+    return expect_orders(*known, shop.calendar.ticks[-1] - user.last_tick, horizon)
 
 
 def format_fraction(part: int, whole: int, digits: int) -> str:
@@ -510,6 +461,7 @@ def _iterate_curves() -> Iterator[tuple[str, str | int, str | int]]:
     for channel in CHANNELS:
         per_cent = orders.COUPONS_BY_CHANNEL.get(channel.name, orders.COUPONS_ELSEWHERE)
         yield "coupons by channel per cent", channel.name, per_cent
+    yield from _iterate_processes()
     yield from (("parameter", name, value) for name, value in _iterate_parameters())
 
 
@@ -528,6 +480,23 @@ def _iterate_returns() -> Iterator[tuple[str, str | int, int]]:
         yield from (
             (f"return odds by {feature} per cent", *at) for at in enumerate(per_cents)
         )
+
+
+def _iterate_processes() -> Iterator[tuple[str, str, int]]:
+    """Yield the constants of the purchase processes."""
+    for name, process in purchase_processes.PROCESSES.items():
+        yield "stages of a gap", name, process.stages
+        yield "short gaps per mille", name, process.short_per_mille
+        yield "mean of short gaps per mille", name, process.short_mean_per_mille
+        yield "cohorts drift", name, int(process.is_drifting)
+    for name, value in (
+        ("days of a step", purchase_processes.DRIFT_STEP_DAYS),
+        ("steps that halve the rate", purchase_processes.RATE_HALVING_STEPS),
+        ("steps that double the dropout", purchase_processes.DROPOUT_DOUBLING_STEPS),
+        ("step of the published parameters", purchase_processes.MIDDLE_DRIFT_STEP),
+        ("last step", purchase_processes.LAST_DRIFT_STEP),
+    ):
+        yield "drift", name, value
 
 
 def _iterate_parameters() -> Iterator[tuple[str, str | int]]:

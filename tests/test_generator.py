@@ -149,6 +149,7 @@ class GeneratorSource(unittest.TestCase):
     DIVIDING = frozenset(
         {
             "distributions.py",
+            "expectations.py",
             "truth.py",
             *("generate_data.py", "parts.py", "spans.py", "spark_job.py", "workers.py"),
         }

@@ -10,6 +10,7 @@ import tempfile
 import unittest
 from collections import Counter
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from statistics import correlation, mean
 from unittest import mock
@@ -17,8 +18,7 @@ from unittest import mock
 from data_generation import days, truth
 from data_generation.generate_data import generate_shop
 from data_generation.model import catalog
-from data_generation.model.distributions import UNIT
-from data_generation.model.seasons import DAY_TICKS
+from data_generation.model.purchase_processes import PROCESSES
 from data_generation.plan import Plan
 from tests.support import IN_CI, ShopCase, read_tree
 from utils.contract import read_contract
@@ -214,17 +214,49 @@ class GroundTruth(unittest.TestCase):
             self.assertEqual(int(found), channel.buyer_per_mille)
 
 
+class GroundTruthOfEachProcess(ShopCase):
+    """Expected and realised orders agree, also where BG/NBD does not describe the shop."""
+
+    def test_expected_orders_agree_with_realised_orders_by_tenths(self) -> None:
+        # The default is tested above.
+        for process in list(PROCESSES)[1:]:
+            pairs = sorted(
+                (float(row["expected_orders_365d"]), int(row["realised_orders_365d"]))
+                for seed in range(4 if IN_CI else 2)
+                for row in self.list_users(PLAN._replace(seed=seed, process=process))
+                if row["is_alive"] == "1"
+            )
+            bounds = [len(pairs) * tenth // 10 for tenth in range(11)]
+            for low, high in [(0, len(pairs)), *pairwise(bounds)]:
+                with self.subTest(process, low=low, high=high):
+                    self.assert_sums_agree(pairs[low:high])
+
+    def list_users(self, plan: Plan) -> Rows:
+        """Return the truth about the users of *plan*."""
+        truth.write_truth(plan, self.folder)
+        return read_rows(self.folder / "truth" / "users.csv")
+
+    def assert_sums_agree(self, pairs: list[tuple[float, int]]) -> None:
+        """Fail unless the expected and the realised orders of *pairs* have similar sums."""
+        expected, realised = (sum(column) for column in zip(*pairs, strict=True))
+        # The orders of a known customer spread at most as those of a geometric one, and
+        # those of a clumpy one, whose gaps have 4.4 times a Poisson's variance, more.
+        error = math.sqrt(sum(mu * (4.4 + mu) for mu, _ in pairs))
+        self.assertLess(abs(realised - expected), 3 * error + 1, (expected, realised))
+
+
 class GroundTruthFiles(ShopCase):
     """The truth can be written for any shop and by any number of workers."""
 
     def test_number_of_workers_changes_no_byte_of_the_ground_truth(self) -> None:
         end = date(2024, 3, 31)
-        plan = PLAN._replace(users=300, end=end, until=end)
-        truth.write_truth(plan, self.folder)
-        alone = read_tree(self.folder)
-        with mock.patch.multiple(days, USERS_PER_WORKER=1, USERS_PER_PIECE=20):
-            truth.write_truth(plan, self.folder, workers=2)
-        self.assertEqual(read_tree(self.folder), alone)
+        for process in PROCESSES:
+            plan = PLAN._replace(users=300, end=end, until=end, process=process)
+            truth.write_truth(plan, self.folder)
+            alone = read_tree(self.folder)
+            with mock.patch.multiple(days, USERS_PER_WORKER=1, USERS_PER_PIECE=20):
+                truth.write_truth(plan, self.folder, workers=2)
+            self.assertEqual(read_tree(self.folder), alone)
 
     def test_ground_truth_of_the_smallest_shops_can_be_written(self) -> None:
         leap_day = date(2024, 2, 29)
@@ -237,35 +269,3 @@ class GroundTruthFiles(ShopCase):
                 truth.write_truth(plan, self.folder)
                 rows = read_rows(self.folder / "truth" / "users.csv")
                 self.assertGreaterEqual(len(rows), users)
-
-
-class ExpectedOrders(unittest.TestCase):
-    """Expected orders follow their formulas, computed here with floats."""
-
-    def test_expected_orders_of_a_known_customer_follow_the_formula(self) -> None:
-        for mean_gap in (1000, 10**6, 2**48):
-            for dropout in (1, 500, 30_000, 65_535):
-                for horizon in (1, 365 * DAY_TICKS, 3 * 365 * DAY_TICKS):
-                    p, exposure = dropout / 65536, horizon / mean_gap
-                    exact = -math.expm1(-p * exposure) / p
-                    found = truth.expect_orders(mean_gap, dropout, horizon) / UNIT
-                    self.assertAlmostEqual(found, exact, delta=1e-4 + 1e-6 * exact)
-
-    def test_expected_orders_before_the_first_order_follow_the_integral(self) -> None:
-        horizon, delay = 365 * DAY_TICKS, 8 * DAY_TICKS
-        for mean_gap in (DAY_TICKS // 4, 20 * DAY_TICKS, 2**48):
-            for dropout in (0, 500, 30_000, 65_535):
-                found = truth.expect_first_orders(mean_gap, dropout, horizon) / UNIT
-                self.assertAlmostEqual(
-                    found, self.integrate(mean_gap, dropout, horizon, delay), delta=0.02
-                )
-
-    def integrate(self, mean_gap: int, dropout: int, horizon: int, delay: int) -> float:
-        """Return the mean over the first order's delay, by the midpoint rule."""
-        steps, p = 20_000, max(dropout, 1e-6) / 65536
-        total = 0.0
-        for step in range(steps):
-            after = (step + 0.5) / steps * horizon
-            density = math.exp(-after / delay) / delay * horizon / steps
-            total += density * (1 - math.expm1(-p * (horizon - after) / mean_gap) / p)
-        return total
