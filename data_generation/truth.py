@@ -521,8 +521,16 @@ def _iterate_parameters() -> Iterator[tuple[str, str | int]]:
     yield "coupon per mille", orders.COUPON_PER_MILLE
     yield "coupon per cent off", orders.COUPON_PER_CENT
     yield "free shipping from cents", orders.FREE_SHIPPING_CENTS
+    yield "paid by the habitual method per mille", lifecycle.HABIT_PER_MILLE
     yield "split payments per mille", lifecycle.SPLIT_PER_MILLE
     yield "failed attempts per mille", lifecycle.FAILED_PER_MILLE
-    yield "retried after failure per mille", lifecycle.RETRIED_PER_MILLE
+    for name, way in (
+        ("retried", lifecycle.RETRIED),
+        ("retried by another method", lifecycle.SWITCHED),
+        ("retried twice", lifecycle.RETRIED_TWICE),
+        ("given up", lifecycle.UNPAID),
+        ("given up after a second attempt", lifecycle.UNPAID_TWICE),
+    ):
+        yield f"{name} after failure per mille", lifecycle.FAILED_PAYING_PER_MILLE[way]
     yield "cancelled per mille", lifecycle.CANCELLED_PER_MILLE
     yield "returned whole of returned per mille", lifecycle.RETURNED_WHOLE_PER_MILLE

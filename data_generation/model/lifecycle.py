@@ -1,8 +1,8 @@
 """The lifecycle of an order: paid or not, cancelled, delivered, returned, refunded.
 
-A lifecycle is stored as a code of six bits: the payment method, how the order is paid, and
-how it ends.  One half word of random bits chooses it, by the habits of the customer's
-country, and another one whether goods are returned (see `returns`).  Events after the
+A lifecycle is stored as a code of seven bits: the payment method, how the order is paid,
+and how it ends.  One half word of random bits chooses it, by the habits of the customer and
+the country, and another one whether goods are returned (see `returns`).  Events after the
 window's last second are not written, and an order's status is the one at that second.
 """
 
@@ -17,11 +17,15 @@ from data_generation.model.seasons import DAY_SECONDS
 HOUR = 3600
 
 # The parts of a code: the method (an index of METHODS), the way of payment, the ending.
-METHOD_BITS, PAYING_BITS = 2, 2
+METHOD_BITS, PAYING_BITS = 2, 3
 ENDING_SHIFT = METHOD_BITS + PAYING_BITS
-PLAIN, SPLIT, RETRIED, UNPAID = range(4)
+METHOD_MASK, PAYING_MASK = (1 << METHOD_BITS) - 1, (1 << PAYING_BITS) - 1
+# From UNPAID on the order is not paid.
+PLAIN, SPLIT, RETRIED, SWITCHED, RETRIED_TWICE, UNPAID, UNPAID_TWICE = range(7)
 DELIVERED, CANCELLED, RETURNED, PARTLY_RETURNED = range(4)
 BANK_TRANSFER = METHODS.index("bank_transfer")
+# Attempts to pay, by way of payment; the eighth way is not in use.
+ATTEMPTS = (1, 1, 2, 2, 3, 1, 2, 1)
 LIFECYCLE_COUNT = 1 << ENDING_SHIFT + 2
 
 # If a code under this mask is below BANK_TRANSFER, the order is paid at once by one charge;
@@ -31,9 +35,21 @@ PAYMENT_MASK = (1 << ENDING_SHIFT) - 1
 FIRST_RETURNED = RETURNED << ENDING_SHIFT
 FIRST_PARTLY_RETURNED = PARTLY_RETURNED << ENDING_SHIFT
 
+# Customers pay so often by their habitual method, and else by any of their country's.  Our
+# own choice: the method is then the one of the last order twice as often as by chance.
+HABIT_PER_MILLE = 750
+
 SPLIT_PER_MILLE = 23
-FAILED_PER_MILLE = 40
-RETRIED_PER_MILLE = 780
+FAILED_PER_MILLE = 36
+# What follows a first failed attempt.  Of those who pay in the end 34 % do so by another
+# method, as many as try another card in a survey; the rest is our own choice.
+FAILED_PAYING_PER_MILLE = {
+    RETRIED: 455,
+    SWITCHED: 265,
+    RETRIED_TWICE: 60,
+    UNPAID: 160,
+    UNPAID_TWICE: 60,
+}
 CANCELLED_PER_MILLE = 24
 # Of the orders with returns, so many are returned completely; those of one line always are.
 RETURNED_WHOLE_PER_MILLE = 620
@@ -62,16 +78,21 @@ CHARGE_TEXTS, FAILED_TEXTS, REFUND_TEXTS = (
 
 
 @cache
-def build_lifecycle_tables() -> list[bytes]:
-    """Return, for each country, the codes by word of LIFECYCLE_BITS bits.
+def build_lifecycle_tables() -> list[list[bytes]]:
+    """Return the codes by country, by the high byte of the habit "method", and by word.
 
-    These are the codes of orders that are returned unless they are cancelled; of the others
-    see `keep_goods`.
+    A word has LIFECYCLE_BITS bits.  The codes are those of orders that are returned unless
+    they are cancelled; of the others see `keep_goods`.
     """
-    return [_build_lifecycle_table(country) for country in COUNTRIES]
+    all_tables = []
+    for country in COUNTRIES:
+        tables = [_build_lifecycle_table(country, habit) for habit in range(len(METHODS))]
+        all_tables.append([tables[habit] for habit in apportion(country.methods, 256)])
+    return all_tables
 
 
-def _build_lifecycle_table(country: Country) -> bytes:
+def _build_lifecycle_table(country: Country, habit: int) -> bytes:
+    """Return the codes of the customers whose habitual method is *habit*."""
     returned = 1000 - CANCELLED_PER_MILLE
     endings = {
         CANCELLED: CANCELLED_PER_MILLE * 1000,
@@ -79,13 +100,20 @@ def _build_lifecycle_table(country: Country) -> bytes:
         PARTLY_RETURNED: returned * (1000 - RETURNED_WHOLE_PER_MILLE),
     }
     weights = [0] * LIFECYCLE_COUNT
-    for method, share in enumerate(country.methods):
+    for method, share in enumerate(_weigh_methods(country, habit)):
         for paying, per_million in _weigh_paying(method).items():
             for ending, weight in endings.items():
                 weights[_encode_lifecycle(method, paying, ending)] += (
                     share * per_million * weight
                 )
     return bytes(apportion(weights, 1 << LIFECYCLE_BITS))
+
+
+def _weigh_methods(country: Country, habit: int) -> list[int]:
+    """Return the weights of METHODS for customers whose habitual method is *habit*."""
+    weights = [(1000 - HABIT_PER_MILLE) * share for share in country.methods]
+    weights[habit] += HABIT_PER_MILLE * sum(country.methods)
+    return weights
 
 
 @cache
@@ -99,23 +127,30 @@ def keep_goods() -> bytes:
 
 def _weigh_paying(method: int) -> dict[int, int]:
     """Return the ways of payment of *method*, in millionths; a transfer never fails."""
-    split = SPLIT_PER_MILLE * 1000
     failed = 0 if method == BANK_TRANSFER else FAILED_PER_MILLE
     paying = {
-        SPLIT: split,
-        RETRIED: failed * RETRIED_PER_MILLE,
-        UNPAID: failed * (1000 - RETRIED_PER_MILLE),
+        SPLIT: SPLIT_PER_MILLE * 1000,
+        **{way: failed * weight for way, weight in FAILED_PAYING_PER_MILLE.items()},
     }
     return {**paying, PLAIN: 1_000_000 - sum(paying.values())}
 
 
 def _encode_lifecycle(method: int, paying: int, ending: int) -> int:
     """Return the code of a lifecycle; equivalent lifecycles have one code."""
-    if paying == UNPAID:
+    if paying >= UNPAID:
         ending = DELIVERED  # an unpaid order has no further events
     if paying == SPLIT and ending == PARTLY_RETURNED:
         ending = RETURNED  # so that no refund is larger than its charge
     return method | paying << METHOD_BITS | ending << ENDING_SHIFT
+
+
+def split_code(code: int) -> tuple[int, int, int]:
+    """Return the parts of a code: the method, the way of payment and the ending.
+
+    >>> split_code(BANK_TRANSFER | PLAIN << METHOD_BITS | RETURNED << ENDING_SHIFT)
+    (3, 0, 2)
+    """
+    return code & METHOD_MASK, code >> METHOD_BITS & PAYING_MASK, code >> ENDING_SHIFT
 
 
 @cache
@@ -123,13 +158,12 @@ def count_payments() -> bytes:
     """Return the number of payments, refunds included, by code."""
     counts = []
     for code in range(LIFECYCLE_COUNT):
-        paying, ending = code >> METHOD_BITS & 3, code >> ENDING_SHIFT
-        charges = 1 if paying in (PLAIN, UNPAID) else 2
+        _, paying, ending = split_code(code)
+        parts = 2 if paying == SPLIT else 1
+        charges = ATTEMPTS[paying] + parts - 1
         refunds = 0
-        if paying != UNPAID and ending in (CANCELLED, RETURNED):
-            refunds = 2 if paying == SPLIT else 1
-        if ending == PARTLY_RETURNED:
-            refunds = 1
+        if paying < UNPAID and ending != DELIVERED:
+            refunds = 1 if ending == PARTLY_RETURNED else parts
         counts.append(charges + refunds)
     return bytes(counts)
 
@@ -149,8 +183,8 @@ def final_statuses() -> list[str]:
     """
     statuses = []
     for code in range(LIFECYCLE_COUNT):
-        paying, ending = code >> METHOD_BITS & 3, code >> ENDING_SHIFT
-        statuses.append(CANCELLED_TEXT if paying == UNPAID else ENDING_TEXTS[ending])
+        _, paying, ending = split_code(code)
+        statuses.append(CANCELLED_TEXT if paying >= UNPAID else ENDING_TEXTS[ending])
     return statuses
 
 
@@ -161,7 +195,8 @@ def final_statuses() -> list[str]:
 #     16-23    when the order is cancelled, or when it is shipped: never both
 #     24-31    how long the delivery takes
 #     32-47    when the goods are returned
-#     48-55    how much a gift card pays
+#     48-55    how much a gift card pays; by which other method a failed payment is tried
+#              again; when it is tried for the third time
 #     56-63    when a failed payment is tried again
 
 
@@ -180,19 +215,22 @@ def list_payments(
     is 64 random bits for the other delays; *total* is in cents, *first_share* the share of
     the first line in it, 0 if it is the only line.
     """
-    method, paying, ending = code & 3, code >> METHOD_BITS & 3, code >> ENDING_SHIFT
-    paid_at = second + payment_delay(code, pay_delay, chance)
-    if paying == UNPAID:
-        return [(paid_at, f"{FAILED_TEXTS[method]}{total},")]
+    method, paying, ending = split_code(code)
+    *failed_at, paid_at = (
+        second + delay for delay in list_attempts(code, pay_delay, chance)
+    )
+    payments = [(at, f"{FAILED_TEXTS[method]}{total},") for at in failed_at]
+    if paying >= UNPAID:
+        return [*payments, (paid_at, f"{FAILED_TEXTS[method]}{total},")]
+    if paying == SWITCHED:
+        # One of the other two methods that are immediate.
+        method = (method + 1 + (chance >> 48 & 1)) % BANK_TRANSFER
+    parts = [(method, total)]
     if paying == SPLIT:
         # The gift card pays between a fifth and three fifths.
         gift = total * (51 + (102 * (chance >> 48 & 255) >> 8)) >> 8
         parts = [(GIFT_CARD, gift), (method, total - gift)]
-    else:
-        parts = [(method, total)]
-    payments = [(paid_at, f"{CHARGE_TEXTS[name]}{part},") for name, part in parts]
-    if paying == RETRIED:
-        payments.insert(0, (second + pay_delay, f"{FAILED_TEXTS[method]}{total},"))
+    payments += [(paid_at, f"{CHARGE_TEXTS[name]}{part},") for name, part in parts]
     if ending != DELIVERED:
         ended_at = paid_at + ending_delay(code, chance)
         if ending == PARTLY_RETURNED and first_share:
@@ -209,7 +247,7 @@ def find_status(
     *final* is its last status.
     """
     paid_at = second + payment_delay(code, pay_delay, chance)
-    if code >> METHOD_BITS & 3 == UNPAID:
+    if code >> METHOD_BITS & PAYING_MASK >= UNPAID:
         return final if paid_at + UNPAID_DAYS * DAY_SECONDS < end else PENDING_TEXT
     if paid_at >= end:
         return PENDING_TEXT
@@ -225,11 +263,16 @@ def find_status(
 
 def payment_delay(code: int, pay_delay: int, chance: int) -> int:
     """Return the seconds from an order to its payment, or to its last failed attempt."""
-    if code & 3 == BANK_TRANSFER:
-        return 20 * HOUR + (76 * HOUR * (chance & 65535) >> 16)
-    if code >> METHOD_BITS & 3 == RETRIED:
-        return pay_delay + 60 + (29 * 60 * (chance >> 56) >> 8)
-    return pay_delay
+    return list_attempts(code, pay_delay, chance)[-1]
+
+
+def list_attempts(code: int, pay_delay: int, chance: int) -> list[int]:
+    """Return the seconds from an order to each attempt to pay it."""
+    if code & METHOD_MASK == BANK_TRANSFER:
+        return [20 * HOUR + (76 * HOUR * (chance & 65535) >> 16)]
+    second = pay_delay + 60 + (29 * 60 * (chance >> 56) >> 8)
+    third = second + 60 + (29 * 60 * (chance >> 48 & 255) >> 8)
+    return [pay_delay, second, third][: ATTEMPTS[code >> METHOD_BITS & PAYING_MASK]]
 
 
 def ending_delay(code: int, chance: int) -> int:

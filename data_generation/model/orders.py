@@ -37,6 +37,7 @@ from data_generation.model.customers import (
     TIME_SHIFT,
     USER_SHIFT,
 )
+from data_generation.model.habits import find_habit
 from data_generation.model.lifecycle import (
     BANK_TRANSFER,
     CHARGE_TEXTS,
@@ -234,7 +235,8 @@ def _plan_block(
 ) -> Block:
     baskets, kind_tables = build_basket_tables(), build_kind_tables()
     noise, shift = baskets.noise, 16 - NOISE_BITS
-    user_traits = [traits[purchase >> USER_SHIFT & MOST_USER_ID] for purchase in purchases]
+    users = [purchase >> USER_SHIFT & MOST_USER_ID for purchase in purchases]
+    user_traits = list(map(traits.__getitem__, users))
     count = len(purchases)
     levels = [
         (trait >> LEVEL_SHIFT) + noise[word >> shift]
@@ -271,13 +273,14 @@ def _plan_block(
             )
         ],
         kinds,
-        _draw_lifecycles(streams, unit, user_traits, first_categories, kinds),
+        _draw_lifecycles(streams, unit, users, user_traits, first_categories, kinds),
     )
 
 
 def _draw_lifecycles(
     streams: Streams,
     unit: str,
+    users: Sequence[int],
     traits: Sequence[int],
     categories: Sequence[int],
     kinds: Sequence[int],
@@ -285,9 +288,12 @@ def _draw_lifecycles(
     """Return the lifecycle of each order; *categories* are those of the first lines."""
     tables, chances, kept = build_lifecycle_tables(), list_return_chances(), keep_goods()
     codes = [
-        tables[trait & COUNTRY_MASK][word >> 16 - LIFECYCLE_BITS]
-        for trait, word in zip(
-            traits, streams.draw_halves("orders", "life", unit, len(traits)), strict=True
+        tables[trait & COUNTRY_MASK][habit >> 8][word >> 16 - LIFECYCLE_BITS]
+        for trait, habit, word in zip(
+            traits,
+            find_habit(streams, "method").list_halves(users),
+            streams.draw_halves("orders", "life", unit, len(traits)),
+            strict=True,
         )
     ]
     return [

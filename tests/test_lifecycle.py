@@ -1,0 +1,104 @@
+"""Tests of lifecycles: by which methods customers pay, what follows a failed attempt."""
+
+from __future__ import annotations
+
+import unittest
+from collections import Counter
+from itertools import pairwise
+
+from data_generation.model import lifecycle
+from data_generation.model.catalog import COUNTRIES, METHODS
+from data_generation.model.habits import find_habit
+from data_generation.model.streams import Streams
+
+ALL_CODES = range(lifecycle.LIFECYCLE_COUNT)
+
+
+class PaymentMethods(unittest.TestCase):
+    """A customer mostly pays by the same method; a country's shares are the stated ones."""
+
+    def test_each_country_pays_by_its_methods(self) -> None:
+        for country, tables in zip(
+            COUNTRIES, lifecycle.build_lifecycle_tables(), strict=True
+        ):
+            codes = Counter(
+                code & lifecycle.METHOD_MASK for table in tables for code in table
+            )
+            for method, weight in enumerate(country.methods):
+                share, stated = codes[method] / codes.total(), weight / sum(country.methods)
+                self.assertAlmostEqual(share, stated, delta=0.003)
+
+    def test_method_is_the_last_one_at_least_twice_as_often_as_by_chance(self) -> None:
+        for tables in lifecycle.build_lifecycle_tables():
+            same = 0.0
+            mean_shares = Counter[int]()
+            for table in tables:
+                counts = Counter(code & lifecycle.METHOD_MASK for code in table)
+                same += sum((n / len(table)) ** 2 for n in counts.values()) / len(tables)
+                mean_shares.update(counts)
+            total = mean_shares.total()
+            chance = sum((n / total) ** 2 for n in mean_shares.values())
+            self.assertGreater(same, 2 * chance)
+
+    def test_habits_have_the_shares_of_the_country(self) -> None:
+        halves = find_habit(Streams(42), "method").list_halves(range(1, 2001))
+        (tables, *_) = lifecycle.build_lifecycle_tables()
+        habits = Counter(
+            Counter(code & lifecycle.METHOD_MASK for code in tables[half >> 8]).most_common(
+                1
+            )[0][0]
+            for half in halves
+        )
+        for method, weight in enumerate(COUNTRIES[0].methods):
+            self.assertAlmostEqual(habits[method] / 2000, weight / 100, delta=0.01)
+
+
+class FailedAttempts(unittest.TestCase):
+    """A failed attempt is followed by others or by none."""
+
+    CHANCES = (0, 2**64 - 1, 0x5555555555555555, 0x0001000000000000)
+
+    def list_charges(self, code: int, chance: int) -> list[tuple[int, str, str]]:
+        """Return second, method and status of the charges of an order of 10,000 cents."""
+        return [
+            (second, method, status)
+            for second, text in lifecycle.list_payments(code, 0, 60, chance, 10_000, 0)
+            for _, kind, method, status, *_ in [text.split(",")]
+            if kind == "charge"
+        ]
+
+    def test_three_of_100_orders_fail_and_a_third_of_the_paid_ones_switch(self) -> None:
+        ways = Counter(
+            lifecycle.split_code(code)[1]
+            for tables in lifecycle.build_lifecycle_tables()
+            for table in tables
+            for code in table
+        )
+        failed = {way: n for way, n in ways.items() if way >= lifecycle.RETRIED}
+        self.assertAlmostEqual(sum(failed.values()) / ways.total(), 0.033, delta=0.003)
+        paid = sum(n for way, n in failed.items() if way < lifecycle.UNPAID)
+        self.assertAlmostEqual(failed[lifecycle.SWITCHED] / paid, 0.34, delta=0.02)
+        self.assertGreater(failed[lifecycle.RETRIED_TWICE], 0)
+        self.assertGreater(failed[lifecycle.UNPAID_TWICE], 0)
+
+    def test_attempts_follow_each_other_within_half_an_hour(self) -> None:
+        for code in ALL_CODES:
+            method, paying, _ = lifecycle.split_code(code)
+            if method == lifecycle.BANK_TRANSFER or paying == lifecycle.SPLIT:
+                continue
+            for chance in self.CHANCES:
+                charges = self.list_charges(code, chance)
+                self.assertEqual(charges[0][:2], (60, METHODS[method]))
+                for (before, *_), (after, *_) in pairwise(charges):
+                    self.assertTrue(60 <= after - before <= 1800)
+                is_paid = paying < lifecycle.UNPAID
+                self.assertEqual(charges[-1][2] == "succeeded", is_paid)
+                self.assertTrue(all(status == "failed" for *_, status in charges[:-1]))
+
+    def test_switched_payment_is_made_by_another_immediate_method(self) -> None:
+        for method in range(lifecycle.BANK_TRANSFER):
+            code = method | lifecycle.SWITCHED << lifecycle.METHOD_BITS
+            others = {self.list_charges(code, chance)[1][1] for chance in self.CHANCES}
+            self.assertEqual(
+                others, {*METHODS[: lifecycle.BANK_TRANSFER]} - {METHODS[method]}
+            )
