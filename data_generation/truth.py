@@ -29,11 +29,11 @@ from data_generation.model import (
 )
 from data_generation.model.catalog import (
     CATEGORIES,
-    CHANNELS,
     COUNTRIES,
     METHODS,
     Product,
 )
+from data_generation.model.channels import CHANNELS
 from data_generation.model.distributions import UNIT, UNIT_BITS
 from data_generation.plan import Plan, Span
 from data_generation.spans import (
@@ -449,6 +449,9 @@ def _iterate_curves() -> Iterator[tuple[str, str | int, str | int]]:
             yield "category season per cent", f"{category.name} {month}", per_cent
     for channel in CHANNELS:
         yield "channel weight", channel.name, channel.weight
+        yield "channel weight change per year", channel.name, channel.yearly_change
+        yield "channel tilt by purchase rate per cent", channel.name, channel.rate_tilt
+        yield "channel tilt by spending level per cent", channel.name, channel.spend_tilt
         yield "buyers per mille", channel.name, channel.buyer_per_mille
     for country in COUNTRIES:
         yield "country weight", country.code, country.weight

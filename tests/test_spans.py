@@ -289,8 +289,10 @@ class RandomStreams(SpanCase):
         ("users", "signup_count"): ("users", *MONEY),
         # It decides on the length of the days, so on the seconds of sign-ups too.
         ("orders", "demand_noise"): ("users", *MONEY),
-        ("users", "spending_level"): MONEY,
-        ("users", "purchase_rate"): MONEY,
+        # Rate and level decide on the channel, and the channel on who buys.
+        ("users", "channel"): ("users", *MONEY),
+        ("users", "spending_level"): ("users", *MONEY),
+        ("users", "purchase_rate"): ("users", *MONEY),
         ("users", "dropout"): MONEY,
         ("users", "habit"): ("orders", "payments"),
         ("orders", "ordered_at"): MONEY,

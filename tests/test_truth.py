@@ -18,6 +18,7 @@ from unittest import mock
 from data_generation import days, truth
 from data_generation.generate_data import generate_shop
 from data_generation.model import catalog
+from data_generation.model.channels import CHANNELS
 from data_generation.model.purchase_processes import PROCESSES
 from data_generation.plan import Plan
 from tests.support import IN_CI, ShopCase, read_tree
@@ -209,7 +210,7 @@ class GroundTruth(unittest.TestCase):
         values = {(row["curve"], row["position"]): row["value"] for row in rows}
         self.assertEqual(len(values), len(rows))
         self.assertEqual(values["parameter", "BG/NBD alpha in weeks"], "4.413")
-        for channel in catalog.CHANNELS:
+        for channel in CHANNELS:
             found = values["buyers per mille", channel.name]
             self.assertEqual(int(found), channel.buyer_per_mille)
 

@@ -193,25 +193,6 @@ COUNTRIES = (
 )
 
 
-class Channel(NamedTuple):
-    """An acquisition channel: its share of sign-ups, and how many of 1,000 ever buy."""
-
-    name: str
-    weight: int
-    buyer_per_mille: int
-
-
-# Over all channels 86 % of the users buy; the share is highest for referrals.
-CHANNELS = (
-    Channel("organic_search", 26, 880),
-    Channel("paid_search", 21, 830),
-    Channel("social", 18, 800),
-    Channel("email", 7, 940),
-    Channel("referral", 10, 930),
-    Channel("affiliate", 6, 780),
-    Channel("direct", 12, 910),
-)
-
 EMAIL_DOMAINS = ("example.com", "example.org", "example.net")
 
 # Letters without a Unicode decomposition, for the ASCII part of an e-mail address.

@@ -23,10 +23,15 @@ from typing import NamedTuple
 
 from data_generation.model.catalog import (
     ASCII_LETTERS,
-    CHANNELS,
     COUNTRIES,
     EMAIL_DOMAINS,
     Country,
+)
+from data_generation.model.channels import (
+    CHANNELS,
+    CHOICE_BITS,
+    QUARTER_BITS,
+    build_channel_table,
 )
 from data_generation.model.distributions import (
     PRECISION,
@@ -106,7 +111,7 @@ RETURNER_WEIGHTS = (100, 104, 40, 12)
 # Sizes of tables, in bits of the word that is their index: small enough for the processor's
 # cache.  The table of purchase rates is the largest because they have a long tail.
 NAME_BITS = 12
-ORIGIN_BITS = 10
+CITY_BITS = 10
 TRAIT_BITS = 12
 RATE_BITS = 14
 GAP_SHIFT = WORD_BITS - TRAIT_BITS
@@ -141,17 +146,6 @@ class NameTable(NamedTuple):
     heads: list[str]
     tails: list[str]
     countries: list[int]
-
-
-class OriginTable(NamedTuple):
-    """City and channel of one country by word, and how many of 65,536 users buy.
-
-    *channels* are indexes of `CHANNELS`.
-    """
-
-    texts: list[str]
-    channels: list[int]
-    buyers: list[int]
 
 
 class CustomerTables(NamedTuple):
@@ -238,33 +232,61 @@ class Traits(NamedTuple):
     """The users of a day, one column per trait, as indexes of the tables in this module.
 
     *rates*, *dropouts* and *levels* are indexes of `CustomerTables`, *names* of `NameTable`
-    and *origins* of the `OriginTable` of the user's country.
+    and *cities* of the cities of the user's country.  *channels* are indexes of `CHANNELS`,
+    and *buyers* is how many of 65,536 such users buy.
     """
 
     rates: list[int]
     dropouts: list[int]
     levels: list[int]
     names: list[int]
-    origins: list[int]
+    cities: list[int]
+    channels: list[int]
+    buyers: list[int]
 
 
 def draw_traits(streams: Streams, day: str, user_count: int) -> Traits:
     """Return the traits of the users of *day*."""
-    origins, rates, dropouts, spending, names = (
+    places, rates, dropouts, spending, names = (
         streams.draw_halves("users", column, day, user_count)
         for column in ("place", "purchase_rate", "dropout", "spending_level", "person")
     )
+    levels = [
+        rate if place & 63 < SAME_WORD_64THS else level
+        for rate, place, level in zip(rates, places, spending, strict=True)
+    ]
+    choices = _choose_channels(streams, day, rates, levels)
+    channels, buyers = build_channel_table(int(day[:4]), int(day[5:7]))
     shift = 16 - TRAIT_BITS
     return Traits(
         [rate >> 16 - RATE_BITS for rate in rates],
         [dropout >> shift for dropout in dropouts],
-        [
-            (rate if origin & 63 < SAME_WORD_64THS else level) >> shift
-            for rate, origin, level in zip(rates, origins, spending, strict=True)
-        ],
+        [level >> shift for level in levels],
         [name >> 16 - NAME_BITS for name in names],
-        [origin >> 16 - ORIGIN_BITS for origin in origins],
+        [place >> 16 - CITY_BITS for place in places],
+        [channels[choice] for choice in choices],
+        [buyers[choice] for choice in choices],
     )
+
+
+def _choose_channels(
+    streams: Streams, day: str, rates: Sequence[int], levels: Sequence[int]
+) -> list[int]:
+    """Return for each user of *day* an index of the `ChannelTable`.
+
+    It depends on the quarters of the half words *rates* and *levels*, and on chance.
+    """
+    return [
+        (rate >> 16 - QUARTER_BITS) << CHOICE_BITS + QUARTER_BITS
+        | (level >> 16 - QUARTER_BITS) << CHOICE_BITS
+        | chance
+        for rate, level, chance in zip(
+            rates,
+            levels,
+            streams.draw_bytes("users", "channel", day, len(rates)),
+            strict=True,
+        )
+    ]
 
 
 class NewUsers(NamedTuple):
@@ -274,7 +296,8 @@ class NewUsers(NamedTuple):
     first_id: int
     countries: list[int]
     names: list[int]
-    origins: list[int]
+    cities: list[int]
+    channels: list[int]
     seconds: list[int]
 
 
@@ -296,7 +319,7 @@ def sign_up_day(
     day = calendar.texts[day_number]
     traits = draw_traits(streams, day, user_count)
     levels, clock = build_customer_tables().levels, make_clock()
-    origins, name_countries = build_origin_tables(), build_name_table().countries
+    name_countries = build_name_table().countries
     countries = [name_countries[name] for name in traits.names]
     returners = find_habit(streams, "returner").list_halves(
         range(first_id, first_id + user_count)
@@ -305,18 +328,14 @@ def sign_up_day(
     schedule.traits.extend(
         [
             levels[level] << LEVEL_SHIFT
-            | origins[country].channels[origin] << CHANNEL_SHIFT
+            | channel << CHANNEL_SHIFT
             | classes[returner >> 8] << RETURNER_SHIFT
             | country
-            for level, country, origin, returner in zip(
-                traits.levels, countries, traits.origins, returners, strict=True
+            for level, channel, country, returner in zip(
+                traits.levels, traits.channels, countries, returners, strict=True
             )
         ]
     )
-    buyers = [
-        origins[country].buyers[origin]
-        for country, origin in zip(countries, traits.origins, strict=True)
-    ]
     midnight, next_midnight = calendar.ticks[day_number : day_number + 2]
     day_ticks = next_midnight - midnight
     ticks = [
@@ -325,27 +344,29 @@ def sign_up_day(
     ]
     signup_ticks = [midnight + tick for tick in ticks]
     tables = find_purchase_tables(process, day_number)
-    _add_purchases(
-        streams, day, signup_ticks, first_id, end_tick, buyers, traits, tables, schedule
-    )
+    _add_purchases(streams, day, signup_ticks, first_id, end_tick, traits, tables, schedule)
     # Orders map ticks to seconds in the same way, so no order precedes its sign-up.
     seconds = [clock[(tick << DAY_BITS) // day_ticks] for tick in ticks]
-    return NewUsers(day, first_id, countries, traits.names, traits.origins, seconds)
+    return NewUsers(
+        day, first_id, countries, traits.names, traits.cities, traits.channels, seconds
+    )
 
 
 def format_user_rows(new_users: NewUsers) -> list[str]:
     """Return the rows of *new_users* in users.csv."""
     heads, tails, _ = build_name_table()
-    origins = [country.texts for country in build_origin_tables()]
+    cities = build_city_tables()
+    channels = [f"{channel.name}," for channel in CHANNELS]
     day, minutes, seconds = new_users.day, MINUTES, SECONDS
     return [
-        f"{user},{heads[name]}{user}{tails[name]}{origins[country][origin]}"
-        f"{day}{minutes[second // 60]}{seconds[second % 60]}\n"
-        for user, name, country, origin, second in zip(
+        f"{user},{heads[name]}{user}{tails[name]}{cities[country][city]}"
+        f"{channels[channel]}{day}{minutes[second // 60]}{seconds[second % 60]}\n"
+        for user, name, country, city, channel, second in zip(
             map(str, count(new_users.first_id)),
             new_users.names,
             new_users.countries,
-            new_users.origins,
+            new_users.cities,
+            new_users.channels,
             new_users.seconds,
             strict=False,
         )
@@ -358,7 +379,6 @@ def _add_purchases(
     signup_ticks: Sequence[int],
     first_id: int,
     end_tick: int,
-    buyers: Sequence[int],
     traits: Traits,
     tables: PurchaseTables,
     schedule: PurchaseSchedule,
@@ -381,7 +401,7 @@ def _add_purchases(
         count(first_id),
         signup_ticks,
         streams.draw("orders", "first_ordered_at", day, user_count),
-        buyers,
+        traits.buyers,
         traits.rates,
         traits.dropouts,
         strict=False,
@@ -536,21 +556,14 @@ def _to_ascii(name: str) -> str:
 
 
 @cache
-def build_origin_tables() -> tuple[OriginTable, ...]:
-    """Return, for each country, its cities and acquisition channels."""
-    size = 1 << ORIGIN_BITS
-    # Steps of an odd number through the shares of the channels mix them with the cities.
-    channels = apportion([channel.weight for channel in CHANNELS], size)
-    mixed = [channels[at * 389 % size] for at in range(size)]
-    return tuple(
-        OriginTable(
-            [
-                f"{country.cities[at * len(country.cities) // size]},"
-                f"{CHANNELS[channel].name},"
-                for at, channel in enumerate(mixed)
-            ],
-            mixed,
-            [CHANNELS[channel].buyer_per_mille * 65536 // 1000 for channel in mixed],
-        )
+def build_city_tables() -> list[list[str]]:
+    """Return, for each country, its cities by word; the share of rank n is like 1 ÷ n."""
+    return [
+        [
+            f"{country.cities[at]},"
+            for at in apportion(
+                [2520 // rank for rank in range(1, len(country.cities) + 1)], 1 << CITY_BITS
+            )
+        ]
         for country in COUNTRIES
-    )
+    ]

@@ -24,7 +24,8 @@ from data_generation.model.baskets import (
     build_basket_tables,
     fill_baskets,
 )
-from data_generation.model.catalog import CHANNELS, COUNTRIES
+from data_generation.model.catalog import COUNTRIES
+from data_generation.model.channels import CHANNELS
 from data_generation.model.customers import (
     CHANNEL_MASK,
     CHANNEL_SHIFT,

@@ -1,0 +1,123 @@
+"""Customers: channels differ in value, while all customers together follow the model."""
+
+from __future__ import annotations
+
+import unittest
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from statistics import mean
+
+from data_generation.model import catalog, channels, customers
+from data_generation.model.streams import Streams
+
+DAYS = [str(date(2024, 1, 1) + timedelta(days=day)) for day in range(366)]
+
+
+def list_traits(day_users: int, days: Sequence[str] = DAYS) -> Iterator[customers.Traits]:
+    """Yield the traits of *day_users* users of each of *days*."""
+    for day in days:
+        yield customers.draw_traits(Streams(42), day, day_users)
+
+
+def list_quarters(year: int) -> list[tuple[list[int], list[int]]]:
+    """Return channels and buyers of each pair of quarters in January of *year*."""
+    table = channels.build_channel_table(year, 1)
+    size = 1 << channels.CHOICE_BITS
+    return [
+        (table.channels[at : at + size], table.buyers[at : at + size])
+        for at in range(0, len(table.channels), size)
+    ]
+
+
+class Channels(unittest.TestCase):
+    """Channels differ in what their customers are worth, and their shares change."""
+
+    def test_tilts_and_yearly_changes_add_up_to_zero(self) -> None:
+        for add_up in (
+            sum(channel.yearly_change for channel in channels.CHANNELS),
+            sum(channel.weight * channel.rate_tilt for channel in channels.CHANNELS),
+            sum(channel.weight * channel.spend_tilt for channel in channels.CHANNELS),
+        ):
+            self.assertEqual(add_up, 0)
+
+    def test_every_channel_has_users_of_every_kind_in_every_year(self) -> None:
+        for year in (1, 2018, 2024, 2030, 9999):
+            self.assertGreater(min(channels.weigh_channels(year, 12)), 0)
+            for row, _ in list_quarters(year):
+                self.assertEqual(len(set(row)), len(channels.CHANNELS), year)
+
+    def test_equally_many_users_of_every_quarter_buy(self) -> None:
+        for year in (2018, 2024, 2030):
+            shares = [mean(buyers) / 65536 for _, buyers in list_quarters(year)]
+            self.assertLess(max(shares) - min(shares), 1e-4, year)
+            self.assertAlmostEqual(mean(shares), 0.86, delta=0.02)
+
+    def test_shares_are_the_weights_and_move_with_the_years(self) -> None:
+        shares = {
+            year: Counter(at for row, _ in list_quarters(year) for at in row)
+            for year in (2024, 2028)
+        }
+        for at, channel in enumerate(channels.CHANNELS):
+            for year, counts in shares.items():
+                expected = channel.weight + channel.yearly_change * (year - 2024)
+                self.assertAlmostEqual(1000 * counts[at] / 4096, expected, delta=8)
+
+    def test_channel_of_a_user_depends_on_rate_and_level_as_its_tilts_state(self) -> None:
+        found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for traits in list_traits(100):
+            for rate, level, channel in zip(
+                traits.rates, traits.levels, traits.channels, strict=True
+            ):
+                found[channel].append((rate, level))
+        for at, tilted in enumerate(channels.CHANNELS):
+            rates, levels = (mean(values) for values in zip(*found[at], strict=True))
+            # A tilt of 1 adds (-3, -1, 1, 3) ÷ 16 to the shares of the quarters, whose
+            # middles are (1, 3, 5, 7) ÷ 8: 5 ÷ 32 to the mean.  The word that decides on
+            # both rate and level of some customers adds a little.
+            self.assertAlmostEqual(
+                rates / (1 << customers.RATE_BITS),
+                0.5 + tilted.rate_tilt / 100 * 5 / 32,
+                delta=0.035,
+            )
+            self.assertAlmostEqual(
+                levels / (1 << customers.TRAIT_BITS),
+                0.5 + tilted.spend_tilt / 100 * 5 / 32,
+                delta=0.035,
+            )
+
+
+class Cities(unittest.TestCase):
+    """A country has large and small cities, the same ones for every channel."""
+
+    def test_cities_follow_their_ranks(self) -> None:
+        for country, texts in zip(
+            catalog.COUNTRIES, customers.build_city_tables(), strict=True
+        ):
+            counts = Counter(texts)
+            largest = counts[f"{country.cities[0]},"]
+            for rank, city in enumerate(country.cities, 1):
+                self.assertAlmostEqual(largest / rank, counts[f"{city},"], delta=2)
+
+    def test_city_and_channel_are_independent(self) -> None:
+        cities, pairs = Counter[int](), Counter[tuple[int, int]]()
+        shares = Counter[int]()
+        for traits in list_traits(60):
+            for word, channel in zip(traits.cities, traits.channels, strict=True):
+                city = word * 10 >> customers.CITY_BITS
+                cities[city] += 1
+                shares[channel] += 1
+                pairs[city, channel] += 1
+        total = cities.total()
+        chi_square = sum(
+            (pairs[city, channel] - expected) ** 2 / expected
+            for city, in_city in cities.items()
+            for channel, in_channel in shares.items()
+            if (expected := in_city * in_channel / total)
+        )
+        # 9 × 6 = 54 degrees of freedom; more than 99.3 has a probability of 1 in 5,000.
+        self.assertLess(chi_square, 99.3)
+
+
+if __name__ == "__main__":
+    unittest.main()
