@@ -796,7 +796,14 @@ class Money(unittest.TestCase):
         calendar = seasons.plan_calendar(date(2024, 1, 1), date(2024, 1, 2))
         builder = orders.OrderBuilder(Streams(1), calendar, orders.Ids())
         late = orders.PlacedOrders(
-            ["1", "2"], [0, 0], [86_380, 86_390], bytes([15, 15]), (0, 0), [100, 200], {}
+            ids=["1", "2"],
+            countries=[0, 0],
+            lifecycles=[0, 0],
+            seconds=[86_380, 86_390],
+            delays=bytes([15, 15]),
+            chances=(0, 0),
+            totals=[100, 200],
+            first_shares={},
         )
         builder._add_immediate_charges(0, late)
         builder.payments_by_day[1].add(5, "of the day before")

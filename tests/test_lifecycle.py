@@ -102,3 +102,38 @@ class FailedAttempts(unittest.TestCase):
             self.assertEqual(
                 others, {*METHODS[: lifecycle.BANK_TRANSFER]} - {METHODS[method]}
             )
+
+
+class Refunds(unittest.TestCase):
+    """Goods are refunded in working hours, after their delivery."""
+
+    RETURNED = lifecycle.RETURNED << lifecycle.ENDING_SHIFT
+    STARTS = range(0, 7 * 86_400, 997)
+    CHANCES = (0, 2**64 - 1, 0x5555555555555555, 0x00FF00FFFFFF0000)
+
+    def test_refunds_are_made_in_working_hours(self) -> None:
+        days = Counter[int]()
+        for start in self.STARTS:
+            for chance in self.CHANCES:
+                second = lifecycle.find_ending(self.RETURNED, start, chance)
+                day, hour = second // 86_400 % 7, second // 3600 % 24
+                days[day] += 1
+                self.assertIn(hour, range(9, 11 if day == 5 else 17))
+        self.assertEqual(sorted(days), [0, 1, 2, 3, 4, 5])
+        self.assertLess(days[5], 0.06 * days.total())
+
+    def test_refunds_follow_the_delivery_within_the_days_of_a_lifecycle(self) -> None:
+        latest = (lifecycle.LIFECYCLE_DAYS - 1 - 4) * 86_400
+        for start in self.STARTS:
+            for chance in self.CHANCES:
+                second = lifecycle.find_ending(self.RETURNED, start, chance)
+                self.assertGreater(
+                    second, start + lifecycle.delivery_delay(chance) + 86_400
+                )
+                self.assertLess(second, start + latest)
+
+    def test_later_return_is_not_refunded_earlier(self) -> None:
+        refunded = [
+            lifecycle.move_to_working_hours(second) for second in range(0, 9 * 86_400, 113)
+        ]
+        self.assertEqual(refunded, sorted(refunded))

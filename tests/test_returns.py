@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import unittest
 from collections import defaultdict
+from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
@@ -152,3 +153,21 @@ class ReturnedOrders(unittest.TestCase):
             line = int(self.firsts[row["order_id"]]["line_total_cents"])
             share = int(row["total_cents"]) * line // int(row["subtotal_cents"])
             self.assertEqual(refunds[row["order_id"]], share)
+
+    def test_refund_is_made_in_working_hours_of_the_customers_country(self) -> None:
+        hours = {country.code: country.utc_offset_hours for country in COUNTRIES}
+        offsets = {
+            row["user_id"]: timedelta(hours=hours[row["country_code"]])
+            for row in read_rows(self.folder / "users.csv")
+        }
+        returned = {
+            row["order_id"]: offsets[row["user_id"]]
+            for row in self.orders
+            if row["status"].endswith("returned")
+        }
+        for row in read_rows(self.folder / "payments.csv"):
+            if row["kind"] == "refund" and row["order_id"] in returned:
+                utc = datetime.strptime(row["processed_at"], "%Y-%m-%dT%H:%M:%S%z")
+                local = utc + returned[row["order_id"]]
+                self.assertIn(local.weekday(), range(6))
+                self.assertIn(local.hour, range(9, 17))

@@ -35,13 +35,15 @@ METHODS = ("wallet", "credit_card", "debit_card", "bank_transfer")
 
 
 class Country(NamedTuple):
-    """A market: its share of sign-ups, tax on goods, flat shipping fee, habits and names.
+    """A market: its share of sign-ups, clock, tax on goods, shipping fee, habits and names.
 
-    *methods* are weights of `METHODS`; of 1,000 orders *returned_per_mille* are returned.
+    The clock differs from UTC by complete hours, without daylight saving time.  *methods*
+    are weights of `METHODS`; of 1,000 orders *returned_per_mille* are returned.
     """
 
     code: str
     weight: int
+    utc_offset_hours: int
     tax_per_mille: int
     shipping_cents: int
     methods: tuple[int, int, int, int]
@@ -59,6 +61,7 @@ COUNTRIES = (
     Country(
         "US",
         380,
+        -6,
         70,
         599,
         (38, 36, 20, 6),
@@ -79,6 +82,7 @@ COUNTRIES = (
     Country(
         "GB",
         160,
+        0,
         200,
         399,
         (40, 25, 28, 7),
@@ -98,6 +102,7 @@ COUNTRIES = (
     Country(
         "DE",
         150,
+        1,
         190,
         490,
         (44, 20, 14, 22),
@@ -117,6 +122,7 @@ COUNTRIES = (
     Country(
         "FR",
         100,
+        1,
         200,
         490,
         (36, 44, 12, 8),
@@ -136,6 +142,7 @@ COUNTRIES = (
     Country(
         "ES",
         70,
+        1,
         210,
         490,
         (40, 36, 18, 6),
@@ -151,6 +158,7 @@ COUNTRIES = (
     Country(
         "SE",
         40,
+        1,
         250,
         490,
         (44, 24, 20, 12),
@@ -164,6 +172,7 @@ COUNTRIES = (
     Country(
         "PL",
         50,
+        1,
         230,
         490,
         (42, 16, 18, 24),
@@ -179,6 +188,7 @@ COUNTRIES = (
     Country(
         "BR",
         50,
+        -3,
         170,
         690,
         (36, 42, 12, 10),

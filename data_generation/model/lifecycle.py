@@ -59,7 +59,7 @@ LEAST_PAY_DELAY, MOST_PAY_DELAY = 15, 240
 UNPAID_DAYS = 3
 
 # A lifecycle ends within so many days: 4 to a bank transfer, 2.5 to the dispatch, 7 to the
-# delivery, 28 to a return, and the day of the order itself.
+# delivery, 28 to a return, 9 hours to its refund, and the day of the order itself.
 LIFECYCLE_DAYS = 43
 
 # Statuses and payments as text of a row.
@@ -188,6 +188,19 @@ def final_statuses() -> list[str]:
     return statuses
 
 
+# Refunds of returned goods are made in working hours: the 168 hours of a week become, one
+# after the other, the 42 hours of a working week, quarters of an hour from nine to five
+# o'clock on Monday to Friday and from nine to eleven on Saturday; our own choice.
+WEEK_HOURS = 7 * 24
+_WORKING_SECONDS = [
+    DAY_SECONDS * (quarter // 32) + HOUR * 9 + HOUR // 4 * (quarter % 32)
+    for quarter in range(WEEK_HOURS)
+]
+
+
+# All seconds that the functions below take and return are local time, counted from the
+# midnight before a Monday.
+#
 # The 64 random bits of an order, called *chance* in the functions below:
 #
 #     bits     decide
@@ -232,7 +245,7 @@ def list_payments(
         parts = [(GIFT_CARD, gift), (method, total - gift)]
     payments += [(paid_at, f"{CHARGE_TEXTS[name]}{part},") for name, part in parts]
     if ending != DELIVERED:
-        ended_at = paid_at + ending_delay(code, chance)
+        ended_at = find_ending(code, paid_at, chance)
         if ending == PARTLY_RETURNED and first_share:
             parts = [(method, first_share)]
         payments += [(ended_at, f"{REFUND_TEXTS[name]}{part},") for name, part in parts]
@@ -251,7 +264,7 @@ def find_status(
         return final if paid_at + UNPAID_DAYS * DAY_SECONDS < end else PENDING_TEXT
     if paid_at >= end:
         return PENDING_TEXT
-    if code >> ENDING_SHIFT != DELIVERED and paid_at + ending_delay(code, chance) < end:
+    if code >> ENDING_SHIFT != DELIVERED and find_ending(code, paid_at, chance) < end:
         return final
     if (
         code >> ENDING_SHIFT == CANCELLED
@@ -275,16 +288,28 @@ def list_attempts(code: int, pay_delay: int, chance: int) -> list[int]:
     return [pay_delay, second, third][: ATTEMPTS[code >> METHOD_BITS & PAYING_MASK]]
 
 
-def ending_delay(code: int, chance: int) -> int:
-    """Return the seconds from payment to the cancellation or the return."""
+def find_ending(code: int, paid_at: int, chance: int) -> int:
+    """Return the second at which an order paid at *paid_at* is cancelled or refunded."""
     if code >> ENDING_SHIFT == CANCELLED:
-        return _CANCELLATION_DELAYS[chance >> 16 & 255]
-    return (
-        _SHIP_DELAYS[chance >> 16 & 255]
+        return paid_at + _CANCELLATION_DELAYS[chance >> 16 & 255]
+    return move_to_working_hours(
+        paid_at
+        + _SHIP_DELAYS[chance >> 16 & 255]
         + _TRANSIT_DELAYS[chance >> 24 & 255]
         + 3 * DAY_SECONDS
         + (25 * DAY_SECONDS * (chance >> 32 & 65535) >> 16)
     )
+
+
+def move_to_working_hours(second: int) -> int:
+    """Return the working time for *second* of the same week; it never decreases.
+
+    >>> move_to_working_hours(4 * HOUR) == 10 * HOUR
+    True
+    """
+    hour, rest = divmod(second, HOUR)
+    hour_of_week = hour % WEEK_HOURS
+    return HOUR * (hour - hour_of_week) + _WORKING_SECONDS[hour_of_week] + rest // 4
 
 
 def delivery_delay(chance: int) -> int:

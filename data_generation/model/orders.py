@@ -43,6 +43,7 @@ from data_generation.model.lifecycle import (
     BANK_TRANSFER,
     CHARGE_TEXTS,
     FIRST_PARTLY_RETURNED,
+    HOUR,
     LIFECYCLE_BITS,
     LIFECYCLE_DAYS,
     MOST_PAY_DELAY,
@@ -51,8 +52,8 @@ from data_generation.model.lifecycle import (
     RETURNED_TEXT,
     build_lifecycle_tables,
     count_payments,
-    ending_delay,
     final_statuses,
+    find_ending,
     find_status,
     immediate_payment_delays,
     keep_goods,
@@ -155,12 +156,14 @@ class Block(NamedTuple):
 class PlacedOrders(NamedTuple):
     """A block of orders with their ids, times and totals, by column.
 
-    *seconds* are of the day, *delays* seconds until an immediate payment, *chances* 64
-    random bits, *totals* cents.  *first_shares* are the cents of the first line, by index,
-    for orders of several lines that are returned in part.
+    *countries* are indexes of COUNTRIES, *seconds* of the day, *delays* seconds until an
+    immediate payment, *chances* 64 random bits, *totals* cents.  *first_shares* are the
+    cents of the first line, by index, for orders of several lines that are returned in
+    part.
     """
 
     ids: list[str]
+    countries: list[int]
     lifecycles: Sequence[int]
     seconds: list[int]
     delays: bytes
@@ -380,6 +383,11 @@ class OrderBuilder:
         self._after_midnight = DayPayments()
         self._streams = streams
         self._calendar = calendar
+        # The start of the window by country: local time, in seconds since a Monday.
+        self._local_starts = [
+            DAY_SECONDS * calendar.start.weekday() + HOUR * country.utc_offset_hours
+            for country in COUNTRIES
+        ]
 
     def count_payments(self) -> int:
         """Return how many payments are kept."""
@@ -441,16 +449,18 @@ class OrderBuilder:
         totals = [0, *accumulate(map(cents.__getitem__, lines))]
         ends = [0, *accumulate(block.line_counts)]
         totals_at_ends = list(map(totals.__getitem__, ends))
+        countries = [trait & COUNTRY_MASK for trait in block.traits]
         money = compute_money(
             list(map(operator.sub, totals_at_ends[1:], totals_at_ends)),
             list(map(_COUPONS.__getitem__, block.kinds)),
-            [trait & COUNTRY_MASK for trait in block.traits],
+            countries,
         )
         count = len(orders)
         delays = self._streams.draw_bytes("orders", "pay_delay", block.unit, count)
         chances = self._streams.draw_bytes("orders", "chance", block.unit, 8 * count)
         return money, PlacedOrders(
             orders,
+            countries,
             block.lifecycles,
             self._find_seconds(day, block.purchases),
             delays.translate(immediate_payment_delays()),
@@ -485,8 +495,9 @@ class OrderBuilder:
             return statuses
         midnight, end = day * DAY_SECONDS, self._calendar.end_second
         return [
-            find_status(code, midnight + second, delay, chance, end, final)
-            for code, second, delay, chance, final in zip(
+            find_status(code, start + midnight + second, delay, chance, start + end, final)
+            for start, code, second, delay, chance, final in zip(
+                map(self._local_starts.__getitem__, placed.countries),
                 placed.lifecycles,
                 placed.seconds,
                 placed.delays,
@@ -530,18 +541,21 @@ class OrderBuilder:
         A hot loop: four in five of these orders have one payment, and a list for each would
         take 4 % of the whole run.
         """
-        orders, lifecycles, seconds, delays, chances, totals, first_shares = placed
-        midnight, payments_by_day = day * DAY_SECONDS, self.payments_by_day
+        orders, countries, lifecycles, seconds, delays, chances, totals, first_shares = (
+            placed
+        )
+        payments_by_day = self.payments_by_day
+        local_midnights = [start + day * DAY_SECONDS for start in self._local_starts]
         for at in [at for at, code in enumerate(lifecycles) if code >= BANK_TRANSFER]:
             code, first_share = lifecycles[at], 0
             if code >= FIRST_PARTLY_RETURNED:
                 first_share = first_shares.get(at, 0)
                 statuses[at] = statuses[at] if first_share else RETURNED_TEXT
-            placed_at, order, total = midnight + seconds[at], orders[at], totals[at]
-            delay, chance = delays[at], chances[at]
+            midnight, order, total = local_midnights[countries[at]], orders[at], totals[at]
+            placed_at, delay, chance = midnight + seconds[at], delays[at], chances[at]
             if code & PAYMENT_MASK < BANK_TRANSFER:
                 # Paid at once, then refunded: the charge has been added already.
-                paid_at = placed_at + delay + ending_delay(code, chance)
+                paid_at = find_ending(code, placed_at + delay, chance)
                 text = f",{order}{REFUND_TEXTS[code & 3]}{first_share or total},"
             elif code == BANK_TRANSFER:
                 paid_at = placed_at + payment_delay(code, delay, chance)
@@ -550,11 +564,12 @@ class OrderBuilder:
                 for paid_at, text in list_payments(
                     code, placed_at, delay, chance, total, first_share
                 ):
-                    day_payments = payments_by_day[paid_at // DAY_SECONDS]
-                    day_payments.add(paid_at % DAY_SECONDS, f",{order}{text}")
+                    days, second = divmod(paid_at - midnight, DAY_SECONDS)
+                    payments_by_day[day + days].add(second, f",{order}{text}")
                 continue
-            day_payments = payments_by_day[paid_at // DAY_SECONDS]
-            day_payments.seconds.append(paid_at % DAY_SECONDS)
+            days, second = divmod(paid_at - midnight, DAY_SECONDS)
+            day_payments = payments_by_day[day + days]
+            day_payments.seconds.append(second)
             day_payments.texts.append(text)
 
     def _list_orders(
