@@ -506,6 +506,18 @@ class NamesAndCities(unittest.TestCase):
         self.assertAlmostEqual(find_value(name_rows(maker.make()), name), 100)
 
 
+class Gaps(unittest.TestCase):
+    """How even the gaps between purchases are, from the first two gaps of customers."""
+
+    def test_regularity_follows_the_share_of_the_first_gap(self) -> None:
+        maker = ShopMaker()
+        for user, days in enumerate(((0, 1, 4), (5, 8, 9, 30), (2, 3, 4), (7, 8), (9,))):
+            for day in days:
+                maker.add_order(user, day)
+        # The shares 1/4, 3/4 and 1/2 have the variance 1/24 around 1/2.
+        self.assertAlmostEqual(realism_process.measure_regularity(maker.make()), 2.5)
+
+
 class Report(unittest.TestCase):
     """The report has all rows, and the documents state their number."""
 
