@@ -59,6 +59,7 @@ DEFAULTS: dict[str, Any] = {
     "end": DEFAULT_END,
     "until": None,
     "process": DEFAULT_PROCESS,
+    "calm": False,
     "tables": (),
     "part": WHOLE,
     "truth": False,
@@ -185,6 +186,12 @@ def _add_plan_options(parser: argparse.ArgumentParser) -> None:
         " intervals; clumpy, in bursts; drifting, each cohort less than the one before"
         f" (default: {DEFAULT_PROCESS})",
     )
+    plan.add_argument(
+        "--calm",
+        action="store_true",
+        help="a shop without events, such as campaigns and outages, and without noise from"
+        " day to day",
+    )
 
 
 def _add_choice_options(parser: argparse.ArgumentParser) -> None:
@@ -209,7 +216,7 @@ def _add_choice_options(parser: argparse.ArgumentParser) -> None:
         "--truth",
         action="store_true",
         help="also write the ground truth to truth/: hidden parameters of users, products"
-        " and seasons, and the orders of the next year",
+        " and seasons, the events, and the orders of the next year",
     )
 
 
@@ -248,7 +255,7 @@ def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan
     if args.truth and args.part != WHOLE:
         parser.error("--truth cannot be made in parts; omit --part")
     until = args.until or args.end
-    plan = Plan(args.seed, args.users, args.start, args.end, until, args.process)
+    plan = Plan(args.seed, args.users, args.start, args.end, until, args.process, args.calm)
     error_text = find_plan_error(plan)
     if error_text:
         # Seed and users have been checked by their argument types.
@@ -326,7 +333,8 @@ def render_plan(plan: Plan) -> str:
     by = "" if plan.until == plan.end else f" by {plan.end}"
     users = count_noun(plan.users, "user")
     process = "" if plan.process == DEFAULT_PROCESS else f", {plan.process} process"
-    return f"Seed {plan.seed}, {users}{by}, {plan.start} to {plan.until}{process}"
+    calm = ", calm" if plan.is_calm else ""
+    return f"Seed {plan.seed}, {users}{by}, {plan.start} to {plan.until}{process}{calm}"
 
 
 def run_verification(args: argparse.Namespace) -> int:
@@ -365,6 +373,8 @@ def render_options(plan: Plan, paths: Sequence[str]) -> str:
         options += f" --until {plan.until}"
     if plan.process != DEFAULT_PROCESS:
         options += f" --process {plan.process}"
+    if plan.is_calm:
+        options += " --calm"
     tables = [path.removesuffix(".csv") for path in paths if path.endswith(".csv")]
     if tables and len(tables) < len(read_contract().tables):
         options += f" --tables {','.join(tables)}"

@@ -90,8 +90,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--process",
         choices=PROCESSES,
         default=DEFAULT_PROCESS,
-        help="the same six options as those of generate_data.py",
+        help="the same options as those of generate_data.py, from --seed to --calm",
     )
+    parser.add_argument("--calm", action="store_true")
     parser.add_argument(
         "--no-whole-hash",
         action="store_true",
@@ -105,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     args = parser.parse_args(argv)
     until = args.until or args.end
-    plan = Plan(args.seed, args.users, args.start, args.end, until, args.process)
+    plan = Plan(args.seed, args.users, args.start, args.end, until, args.process, args.calm)
     if error_text := find_plan_error(plan):
         parser.error(f"argument --start/--end/--until: {error_text}")
     try:

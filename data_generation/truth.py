@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from data_generation.datapackage import FileEntry, describe_origin, describe_resource
 from data_generation.days import WorkEstimate, choose_workers, cut_pieces
+from data_generation.event_truth import list_day_truth, list_event_truth
 from data_generation.expectations import expect_first_orders, expect_orders
 from data_generation.generate_data import TableFile, without_garbage_collection
 from data_generation.model import (
@@ -75,6 +76,23 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("popularity_rank", "integer"),
         ("popularity_share", "number"),
     ),
+    "events": (
+        ("kind", "string"),
+        ("first_date", "date"),
+        ("last_date", "date"),
+        ("table", "string"),
+        ("column", "string"),
+        ("value", "string"),
+        ("size_per_mille", "integer"),
+        ("description", "string"),
+    ),
+    "days": (
+        ("date", "date"),
+        ("season_per_mille", "integer"),
+        ("events_per_mille", "integer"),
+        ("noise_per_mille", "integer"),
+        ("demand_per_mille", "integer"),
+    ),
     "curves": (("curve", "string"), ("position", "string"), ("value", "number")),
 }
 
@@ -130,6 +148,8 @@ def write_truth(
             table.write_header([column for column, _ in COLUMNS[name]])
         shop = build_shop(plan)
         tables["products"].write_rows(list_product_truth(shop.products))
+        tables["events"].write_rows(list_event_truth(shop))
+        tables["days"].write_rows(list_day_truth(shop))
         tables["curves"].write_rows(list_curves())
         workers = choose_workers(workers, shop.first_ids[-1])
         with open_scratch_folder(folder) as scratch, without_garbage_collection():

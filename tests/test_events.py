@@ -1,17 +1,28 @@
-"""What happens in a shop: noise from day to day, holidays, uneven sign-ups."""
+"""What happens in a shop: noise from day to day, holidays, uneven sign-ups, events."""
 
 from __future__ import annotations
 
+import csv
+import tempfile
 import unittest
+from collections.abc import Callable
 from datetime import date, timedelta
 from itertools import pairwise
+from pathlib import Path
 from statistics import correlation, mean, pstdev
+from unittest import mock
 
+from data_generation import event_truth
+from data_generation.generate_data import generate_shop
 from data_generation.model import seasons
 from data_generation.model.customers import plan_signups
-from data_generation.model.events import Shocks
+from data_generation.model.events import SALE_AFTERMATH, Event, Kind, Shocks
 from data_generation.model.streams import Streams
-from data_generation.plan import DEFAULT_END, DEFAULT_START
+from data_generation.plan import DEFAULT_END, DEFAULT_START, Plan
+from data_generation.spans import build_shop
+from utils.contract import read_contract
+
+DAY = timedelta(days=1)
 
 CALM = Shocks(Streams(1), is_calm=True)
 
@@ -112,7 +123,7 @@ class UnevenSignUps(unittest.TestCase):
         return plan_signups(shocks, calendar, users, paced_days)
 
     def test_variance_is_about_twice_the_mean_at_any_size(self) -> None:
-        for users in (5_000, 20_000, 100_000, 2_000_000):
+        for users in (5_000, 20_000, 100_000):
             expected = self.plan(CALM, users)
             for seed in (1, 2, 3):
                 counts = self.plan(Shocks(Streams(seed)), users)
@@ -133,6 +144,146 @@ class UnevenSignUps(unittest.TestCase):
         shocks = Shocks(Streams(3))
         longer = self.plan(shocks, 9_000, date(2027, 6, 30))
         self.assertEqual(longer[:731], self.plan(shocks, 9_000))
+
+
+class Events(unittest.TestCase):
+    """What happens follows from the seed and the calendar, and events do not mix."""
+
+    def test_every_kind_happens_within_two_years_of_any_shop(self) -> None:
+        for seed in range(20):
+            listed = Shocks(Streams(seed)).list_events(DEFAULT_START, DEFAULT_END)
+            self.assertEqual({event.kind for event in listed}, set(Kind), seed)
+
+    def test_window_that_begins_or_ends_elsewhere_has_the_same_events(self) -> None:
+        expected = Shocks(Streams(8)).list_events(date(2023, 1, 1), date(2026, 12, 31))
+        for start, end in (
+            (date(2024, 1, 1), date(2024, 12, 31)),
+            (date(2024, 2, 20), date(2025, 3, 1)),
+            (date(2025, 6, 15), date(2025, 6, 15)),
+        ):
+            found = Shocks(Streams(8)).list_events(start, end)
+            touching = [event for event in expected if event.first <= end <= DEFAULT_END]
+            self.assertEqual(found, [event for event in touching if start <= event.end])
+
+    def test_demand_of_one_day_is_changed_by_one_event(self) -> None:
+        for seed in range(20):
+            shocks = Shocks(Streams(seed))
+            days = list_days(date(2022, 1, 1), date(2025, 12, 31))
+            listed = shocks.list_events(days[0], days[-1])
+            for day in days:
+                effects = [event.find_effect(day) for event in listed]
+                self.assertLessEqual(sum(effect != 0 for effect in effects), 1, day)
+                self.assertEqual(shocks.find_effect(day), 1000 + sum(effects))
+                if (day.month, day.day) > (11, 15):
+                    self.assertEqual(effects, [0] * len(effects))
+
+    def test_sale_takes_as_many_orders_as_it_brings(self) -> None:
+        for seed in range(20):
+            shocks = Shocks(Streams(seed))
+            for event in shocks.list_events(DEFAULT_START, DEFAULT_END):
+                if event.kind is Kind.SALE:
+                    days = list_days(event.first, event.end)
+                    self.assertEqual({day.weekday() for day in days}, set(range(7)))
+                    total = sum(map(event.find_effect, days))
+                    self.assertTrue(-SALE_AFTERMATH * 7 <= total <= 0, total)
+
+    def test_calm_shop_has_no_event(self) -> None:
+        self.assertEqual(CALM.list_events(DEFAULT_START, DEFAULT_END), [])
+
+
+def make_rows(plan: Plan, *tables: str) -> dict[str, list[dict[str, str]]]:
+    """Return the rows of *tables* of the shop of *plan*."""
+    build_shop.cache_clear()
+    with tempfile.TemporaryDirectory() as folder:
+        generate_shop(plan, Path(folder), tables=tables)
+        made = {}
+        for table in tables:
+            path = Path(folder, f"{table}.csv")
+            with open(path, encoding="utf-8", newline="") as file:
+                made[table] = list(csv.DictReader(file))
+    build_shop.cache_clear()
+    return made
+
+
+class EffectsOfEvents(unittest.TestCase):
+    """An event can be seen in the data, beside the same shop without events."""
+
+    events: list[Event]
+    with_events: dict[str, list[dict[str, str]]]
+    without: dict[str, list[dict[str, str]]]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Make a shop of 20,000 users, with its events and without them."""
+        plan = Plan(1, 20_000, DEFAULT_START, DEFAULT_END, DEFAULT_END)
+        cls.events = Shocks(Streams(1)).list_events(DEFAULT_START, DEFAULT_END)
+        cls.with_events = make_rows(plan, "orders")
+        with mock.patch.object(Shocks, "list_year", return_value=[]):
+            cls.without = make_rows(plan, "orders")
+
+    def compare_orders(self, kind: Kind, days: Callable[[Event], list[date]]) -> float:
+        """Return orders with events ÷ without, on the *days* of the events of *kind*."""
+        chosen = {
+            str(day) for event in self.events if event.kind is kind for day in days(event)
+        }
+        counts = [
+            sum(row["ordered_at"][:10] in chosen for row in made["orders"])
+            for made in (self.with_events, self.without)
+        ]
+        return counts[0] / counts[1]
+
+    def mean_size(self, kind: Kind) -> float:
+        """Return how much the events of *kind* change orders on average, as a ratio.
+
+        A quarter of the orders is made in the visit of a sign-up, and sign-ups follow half
+        of the changes of demand.
+        """
+        sizes = [event.per_mille for event in self.events if event.kind is kind]
+        return mean(sizes) / 1000 * 7 / 8
+
+    def test_campaign_brings_orders(self) -> None:
+        found = self.compare_orders(
+            Kind.CAMPAIGN, lambda event: list_days(event.first, event.last)
+        )
+        self.assertAlmostEqual(found, 1 + self.mean_size(Kind.CAMPAIGN), delta=0.12)
+
+    def test_outage_stops_nearly_all_orders(self) -> None:
+        found = self.compare_orders(Kind.OUTAGE, lambda event: [event.first])
+        self.assertLess(found, 0.25)
+
+    def test_sale_only_pulls_orders_forward(self) -> None:
+        size = self.mean_size(Kind.SALE)
+        for expected, days in (
+            (1 + size, lambda event: list_days(event.first, event.last)),
+            (1 - size / 2, lambda event: list_days(event.last + DAY, event.end)),
+            (1, lambda event: list_days(event.first, event.end)),
+        ):
+            found = self.compare_orders(Kind.SALE, days)
+            self.assertAlmostEqual(found, expected, delta=0.1)
+
+
+class EventTruth(unittest.TestCase):
+    """The files of the ground truth list the events and the demand of each day."""
+
+    def test_events_are_listed_with_their_days_and_places(self) -> None:
+        shop = build_shop(Plan(1, 10, DEFAULT_START, DEFAULT_END, DEFAULT_END))
+        columns = {table.name: table.column_names for table in read_contract().tables}
+        rows = event_truth.list_event_truth(shop)
+        self.assertGreater(len(rows), 10)
+        for row in rows:
+            kind, first, last, table, column, _, size, text = row.rstrip("\n").split(",")
+            self.assertTrue(first <= str(DEFAULT_END) and last >= str(DEFAULT_START))
+            self.assertIn(column, columns[table])
+            self.assertIn(f"{abs(int(size)) // 10}.", text, kind)
+
+    def test_demand_of_a_day_is_season_times_events_times_noise(self) -> None:
+        shop = build_shop(Plan(1, 10, DEFAULT_START, DEFAULT_END, DEFAULT_END))
+        rows = event_truth.list_day_truth(shop)
+        self.assertEqual(len(rows), 731)
+        for row in rows:
+            season, events, noise, demand = map(int, row.split(",")[1:])
+            product = season * events * noise / 10**6
+            self.assertAlmostEqual(demand, product, delta=2 + product / 100, msg=row)
 
 
 if __name__ == "__main__":

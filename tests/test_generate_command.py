@@ -101,10 +101,13 @@ class GenerateCommand(CommandCase):
         for words in ("--process: invalid choice: 'brisk'", *PROCESSES):
             self.refuse("--generate", "--process", "brisk", words=words)
 
-    def test_summary_names_a_process_that_is_not_the_default(self) -> None:
-        for process, end in (("steady", ":"), ("clumpy", ", clumpy process:")):
-            options = (*SHORT, "--users", 2, "--process", process)
-            result = self.run_command("--generate", *options)
+    def test_summary_names_what_is_not_the_default(self) -> None:
+        for options, end in (
+            (("--process", "steady"), ":"),
+            (("--process", "clumpy"), ", clumpy process:"),
+            (("--calm",), ", calm:"),
+        ):
+            result = self.run_command("--generate", *SHORT, "--users", 2, *options)
             self.assertIn(f"2024-01-01 to 2024-03-31{end}\n", result.stdout)
 
     def test_window_that_ends_early_or_is_too_long_is_refused(self) -> None:
@@ -356,6 +359,7 @@ class GenerateOptions(CommandCase):
         ):
             self.refuse("--verify", option, value, words=f"omit {option}")
         self.refuse("--verify", "--truth", words="omit --truth")
+        self.refuse("--verify", "--calm", words="omit --calm")
         self.refuse("--verify", "--users", 2, "--seed", 1, words="omit --seed, --users")
 
 
@@ -394,7 +398,7 @@ class Verification(CommandCase):
     def test_message_contains_the_options_that_make_the_files_again(self) -> None:
         options = (
             "--seed 7 --users 20 --start 2024-02-01 --end 2024-06-30 --until 2024-07-31"
-            " --process regular --tables users,orders"
+            " --process regular --calm --tables users,orders"
         )
         self.generate(*options.split())
         before = hash_folder(self.folder)

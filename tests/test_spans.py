@@ -289,6 +289,7 @@ class RandomStreams(SpanCase):
         ("users", "signup_count"): ("users", *MONEY),
         # It decides on the length of the days, so on the seconds of sign-ups too.
         ("orders", "demand_noise"): ("users", *MONEY),
+        ("events", "of_month"): ("users", *MONEY),
         # Rate and level decide on the channel, and the channel on who buys.
         ("users", "channel"): ("users", *MONEY),
         ("users", "spending_level"): ("users", *MONEY),

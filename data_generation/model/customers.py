@@ -60,6 +60,7 @@ from data_generation.model.seasons import (
     DAY_BITS,
     DAY_TICKS,
     MINUTES,
+    PER_MILLE,
     SECONDS,
     Calendar,
     demand,
@@ -187,12 +188,12 @@ def plan_signups(
 ) -> list[int]:
     """Return how many users sign up on each day of *calendar*.
 
-    Sign-ups grow from day to day, follow half of the changes of the season, and vary
-    randomly.  The counts of the first *paced_days* days add up to *user_count* exactly;
-    later days continue at the same pace.
+    Sign-ups grow from day to day, follow half of the changes of demand that season and
+    events make, and vary randomly.  The counts of the first *paced_days* days add up to
+    *user_count* exactly; later days continue at the same pace.
     """
     weights = [
-        (365 + number) * (DAY_TICKS + demand(day))
+        (365 + number) * (DAY_TICKS + demand(day) * shocks.find_effect(day) // PER_MILLE)
         for number, day in enumerate(calendar.days)
     ]
     if not shocks.is_calm:

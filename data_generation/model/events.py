@@ -1,15 +1,19 @@
-"""What happens in a shop besides its seasons: noise from day to day.
+"""What happens in a shop besides its seasons: noise from day to day, and named events.
 
-Everything is drawn from streams that are named by calendar year, so a day has the same
-shocks in every window that contains it.
+Everything is drawn from streams that are named by calendar year or month, so a day has the
+same shocks in every window that contains it, and a longer window only appends.
 """
 
 from __future__ import annotations
 
 import operator
-from datetime import date
+from collections.abc import Iterator
+from datetime import date, timedelta
+from enum import StrEnum
 from itertools import islice
+from typing import NamedTuple
 
+from data_generation.model.distributions import discrete
 from data_generation.model.seasons import PER_MILLE, find_peak
 from data_generation.model.streams import Streams, scale_word
 
@@ -20,17 +24,120 @@ NOISE_WEIGHTS = (5, 4, 3, 2, 1)
 NOISE_PER_MILLE = 47
 
 
+class Kind(StrEnum):
+    """What an event is."""
+
+    CAMPAIGN = "campaign"
+    SALE = "sale"
+    OUTAGE = "outage"
+
+
+class Scope(NamedTuple):
+    """How long an event of a kind lasts, and its size, per mille of what is usual.
+
+    Both are bounds, the last one included.
+    """
+
+    days: tuple[int, int]
+    per_mille: tuple[int, int]
+
+
+# Our own choice: large enough to be found in a shop of 20,000 users.
+SCOPES = {
+    Kind.CAMPAIGN: Scope((5, 9), (250, 500)),
+    Kind.SALE: Scope((7, 7), (300, 500)),
+    Kind.OUTAGE: Scope((1, 1), (-950, -850)),
+}
+
+# What a month has: one of these events, or none.  None begins in November or December,
+# whose peaks are published multiples of those months.
+MONTH_EVENTS = discrete((Kind.CAMPAIGN, Kind.SALE, Kind.OUTAGE, None), (30, 20, 20, 30))
+CAMPAIGN_NAMES = (
+    "Winter Warm-Up",
+    "Last of Winter",
+    "Spring Launch",
+    "Spring Refresh",
+    "Garden Days",
+    "Midsummer",
+    "Summer Sale",
+    "Back to School",
+    "Autumn Launch",
+    "Members' Week",
+)
+
+# An event of a month begins on one of these days, so that it ends before the next begins:
+# a sale pulls orders forward from the two weeks after it.
+FIRST_DAYS = (13, 20)
+SALE_AFTERMATH = 2
+
+
+class Event(NamedTuple):
+    """An event from the day *first* to the day *last*, both included.
+
+    *per_mille* is how much more there is than usual, or less.  *subject* is an index of
+    CAMPAIGN_NAMES, whatever the kind.
+    """
+
+    kind: Kind
+    first: date
+    last: date
+    per_mille: int
+    subject: int = 0
+
+    def find_effect(self, day: date) -> int:
+        """Return how much more demand there is on *day*, per mille.
+
+        >>> sale = Event(Kind.SALE, date(2024, 2, 12), date(2024, 2, 18), 400)
+        >>> [sale.find_effect(date(2024, 2, day)) for day in (11, 12, 18, 19)]
+        [0, 400, 400, -200]
+        """
+        if self.first <= day <= self.last:
+            return self.per_mille
+        if self.kind is Kind.SALE and self.last < day <= self.end:
+            return -self.per_mille // SALE_AFTERMATH
+        return 0
+
+    @property
+    def end(self) -> date:
+        """Return the last day that differs from a usual one."""
+        if self.kind is not Kind.SALE:
+            return self.last
+        return self.last + SALE_AFTERMATH * (self.last + timedelta(days=1) - self.first)
+
+
 class Shocks:
     """What changes the demand of single days; nothing does if *is_calm*."""
 
     def __init__(self, streams: Streams, *, is_calm: bool = False) -> None:
         self.streams = streams
         self.is_calm = is_calm
+        self._events_by_year: dict[int, list[Event]] = {}
         self._noise_by_year: dict[int, list[int]] = {}
+
+    def list_events(self, start: date, end: date) -> list[Event]:
+        """Return what happens from *start* to *end*, in order of the first days."""
+        return [
+            event
+            for year in range(start.year - 1, end.year + 1)
+            for event in self.list_year(year)
+            if start <= event.end and event.first <= end
+        ]
 
     def find_factor(self, day: date) -> int:
         """Return the demand of *day*, per mille of what the season leads to expect."""
-        return self.find_noise(day)
+        return self.find_effect(day) * self.find_noise(day) // PER_MILLE
+
+    def find_effect(self, day: date) -> int:
+        """Return the demand of *day*, per mille of a day without an event."""
+        return PER_MILLE + sum(event.find_effect(day) for event in self.list_year(day.year))
+
+    def list_year(self, year: int) -> list[Event]:
+        """Return the events that begin in *year*, in order."""
+        if self.is_calm:
+            return []
+        if year not in self._events_by_year:
+            self._events_by_year[year] = list(_draw_month_events(self.streams, year))
+        return self._events_by_year[year]
 
     def find_noise(self, day: date) -> int:
         """Return the demand of *day*, per mille of what season and events give it.
@@ -62,3 +169,27 @@ class Shocks:
             scale_word(word, -NOISE_PER_MILLE, NOISE_PER_MILLE + 1)
             for word in self.streams.draw("orders", "demand_noise", year, days)
         ]
+
+
+def _draw_month_events(streams: Streams, year: int) -> Iterator[Event]:
+    """Yield the events of the months of *year*, at most one each."""
+    for number in range(len(CAMPAIGN_NAMES)):
+        month = f"{year}-{number + 1:02d}"
+        choice, *words = streams.draw("events", "of_month", month, 4)
+        kind = MONTH_EVENTS.item_at(choice)
+        if kind:
+            first = date(year, number + 1, _scale_between(words[0], FIRST_DAYS))
+            yield _make_event(kind, first, words[1], words[2], number)
+
+
+def _make_event(kind: Kind, first: date, length: int, size: int, subject: int) -> Event:
+    """Return the event whose words are *length* and *size*."""
+    days = _scale_between(length, SCOPES[kind].days)
+    per_mille = _scale_between(size, SCOPES[kind].per_mille)
+    return Event(kind, first, first + timedelta(days=days - 1), per_mille, subject)
+
+
+def _scale_between(word: int, bounds: tuple[int, int]) -> int:
+    """Return *word*, scaled to an integer from the first to the second of *bounds*."""
+    low, high = bounds
+    return scale_word(word, low, high + 1)
