@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from data_generation.model.channels import CHANNELS
 from data_generation.model.events import CAMPAIGN_NAMES, SALE_AFTERMATH, Event, Kind
 from data_generation.model.seasons import DAY_TICKS, PER_MILLE, demand
 from data_generation.spans import Shop
@@ -11,6 +12,7 @@ PLACES = {
     Kind.CAMPAIGN: ("orders", "ordered_at"),
     Kind.SALE: ("orders", "ordered_at"),
     Kind.OUTAGE: ("orders", "ordered_at"),
+    Kind.BAD_CHANNEL: ("users", "acquisition_channel"),
 }
 
 
@@ -21,10 +23,17 @@ def list_event_truth(shop: Shop) -> list[str]:
     """
     days = shop.calendar.days
     return [
-        f"{event.kind},{event.first},{event.end},{','.join(PLACES[event.kind])},,"
-        f"{event.per_mille},{describe_event(event)}\n"
+        f"{event.kind},{event.first},{event.end},{','.join(PLACES[event.kind])},"
+        f"{find_value(event)},{event.per_mille},{describe_event(event)}\n"
         for event in shop.shocks.list_events(days[0], days[-1])
     ]
+
+
+def find_value(event: Event) -> str:
+    """Return the value of the column that *event* concerns; empty if it concerns all."""
+    if event.kind is Kind.BAD_CHANNEL:
+        return CHANNELS[event.subject].name
+    return ""
 
 
 def describe_event(event: Event) -> str:
@@ -39,6 +48,9 @@ def describe_event(event: Event) -> str:
             f"A sale: {size} more demand until {event.last}; from then on {less} less"
             f" until {event.end} as people have bought early."
         )
+    if event.kind is Kind.BAD_CHANNEL:
+        value = find_value(event)
+        return f"Of the users who sign up by {value} {size} fewer than usual ever buy."
     return f"The shop is down: {size} less demand than usual."
 
 

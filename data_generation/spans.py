@@ -192,6 +192,7 @@ def sign_up_span(
                 shop.calendar.ticks[last_day],
                 schedule,
                 shop.process,
+                shop.shocks.find_bad_channels(shop.calendar.days[day]),
             )
             if is_written:
                 write("users", format_user_rows(new_users))

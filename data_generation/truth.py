@@ -227,6 +227,7 @@ def _find_users(shop: Shop, day: int) -> Iterator[HiddenUser]:
     customers.sign_up_day(
         *(shop.streams, calendar, day, first_id, user_count, end_tick, schedule),
         shop.process,
+        shop.shocks.find_bad_channels(calendar.days[day]),
     )
     # A user's purchases are in time order, so the last one remains.
     last_ticks = {

@@ -14,7 +14,7 @@ from unittest import mock
 
 from data_generation import event_truth
 from data_generation.generate_data import generate_shop
-from data_generation.model import seasons
+from data_generation.model import channels, seasons
 from data_generation.model.customers import plan_signups
 from data_generation.model.events import SALE_AFTERMATH, Event, Kind, Shocks
 from data_generation.model.streams import Streams
@@ -217,9 +217,9 @@ class EffectsOfEvents(unittest.TestCase):
         """Make a shop of 20,000 users, with its events and without them."""
         plan = Plan(1, 20_000, DEFAULT_START, DEFAULT_END, DEFAULT_END)
         cls.events = Shocks(Streams(1)).list_events(DEFAULT_START, DEFAULT_END)
-        cls.with_events = make_rows(plan, "orders")
+        cls.with_events = make_rows(plan, "users", "orders")
         with mock.patch.object(Shocks, "list_year", return_value=[]):
-            cls.without = make_rows(plan, "orders")
+            cls.without = make_rows(plan, "users", "orders")
 
     def compare_orders(self, kind: Kind, days: Callable[[Event], list[date]]) -> float:
         """Return orders with events ÷ without, on the *days* of the events of *kind*."""
@@ -260,6 +260,30 @@ class EffectsOfEvents(unittest.TestCase):
         ):
             found = self.compare_orders(Kind.SALE, days)
             self.assertAlmostEqual(found, expected, delta=0.1)
+
+    def test_bad_channel_brings_fewer_buyers(self) -> None:
+        for event in self.events:
+            if event.kind is Kind.BAD_CHANNEL and event.last <= DEFAULT_END:
+                usual, bad = (
+                    count_buyers(made, channels.CHANNELS[event.subject].name, event)
+                    for made in (self.without, self.with_events)
+                )
+                # About 400 users: the standard error of the ratio is 5 %.
+                self.assertAlmostEqual(bad / usual, 1 + event.per_mille / 1000, delta=0.15)
+
+
+def count_buyers(
+    made: dict[str, list[dict[str, str]]], channel: str, event: Event
+) -> float:
+    """Return the share of buyers among who signed up by *channel* during *event*."""
+    buyers = {row["user_id"] for row in made["orders"]}
+    signed_up = [
+        row["user_id"]
+        for row in made["users"]
+        if row["acquisition_channel"] == channel
+        and str(event.first) <= row["signed_up_at"][:10] <= str(event.last)
+    ]
+    return sum(user in buyers for user in signed_up) / len(signed_up)
 
 
 class EventTruth(unittest.TestCase):

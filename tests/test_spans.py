@@ -290,6 +290,7 @@ class RandomStreams(SpanCase):
         # It decides on the length of the days, so on the seconds of sign-ups too.
         ("orders", "demand_noise"): ("users", *MONEY),
         ("events", "of_month"): ("users", *MONEY),
+        ("events", "of_channel"): MONEY,
         # Rate and level decide on the channel, and the channel on who buys.
         ("users", "channel"): ("users", *MONEY),
         ("users", "spending_level"): ("users", *MONEY),
@@ -338,7 +339,9 @@ class RandomStreams(SpanCase):
             return draw(streams, table, rename(table, column), unit, count)
 
         build_shop.cache_clear()
-        plan = PLAN._replace(users=250)
+        # Every event that happens once a year begins by 31 July.
+        last = date(2025, 7, 31)
+        plan = PLAN._replace(users=250, end=last, until=last)
         with mock.patch.object(Streams, "draw_bytes", divert):
             made = self.make(plan)
         build_shop.cache_clear()

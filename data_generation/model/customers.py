@@ -15,7 +15,7 @@ from __future__ import annotations
 import unicodedata
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, localcontext
 from functools import cache, lru_cache
 from itertools import accumulate, count, pairwise
@@ -311,14 +311,17 @@ def sign_up_day(
     end_tick: int,
     schedule: PurchaseSchedule,
     process: Process = STEADY,
+    bad_channels: Mapping[int, int] | None = None,
 ) -> NewUsers:
     """Return the *user_count* users of one day; their ids begin with *first_id*.
 
     Their traits, and their purchases before *end_tick*, are appended to *schedule*; they
-    buy by *process*.
+    buy by *process*.  *bad_channels* are those of `Shocks.find_bad_channels`.
     """
     day = calendar.texts[day_number]
     traits = draw_traits(streams, day, user_count)
+    if bad_channels:
+        traits = _reduce_buyers(traits, bad_channels)
     levels, clock = build_customer_tables().levels, make_clock()
     name_countries = build_name_table().countries
     countries = [name_countries[name] for name in traits.names]
@@ -351,6 +354,15 @@ def sign_up_day(
     return NewUsers(
         day, first_id, countries, traits.names, traits.cities, traits.channels, seconds
     )
+
+
+def _reduce_buyers(traits: Traits, per_mille: Mapping[int, int]) -> Traits:
+    """Return *traits* with so many of 1,000 buyers for each channel in *per_mille*."""
+    buyers = [
+        buyer * per_mille.get(channel, PER_MILLE) // PER_MILLE
+        for buyer, channel in zip(traits.buyers, traits.channels, strict=True)
+    ]
+    return traits._replace(buyers=buyers)
 
 
 def format_user_rows(new_users: NewUsers) -> list[str]:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple
 
+from data_generation.model.channels import CHANNELS
 from data_generation.model.distributions import discrete
 from data_generation.model.seasons import PER_MILLE, find_peak
 from data_generation.model.streams import Streams, scale_word
@@ -30,6 +31,7 @@ class Kind(StrEnum):
     CAMPAIGN = "campaign"
     SALE = "sale"
     OUTAGE = "outage"
+    BAD_CHANNEL = "bad channel"
 
 
 class Scope(NamedTuple):
@@ -47,6 +49,7 @@ SCOPES = {
     Kind.CAMPAIGN: Scope((5, 9), (250, 500)),
     Kind.SALE: Scope((7, 7), (300, 500)),
     Kind.OUTAGE: Scope((1, 1), (-950, -850)),
+    Kind.BAD_CHANNEL: Scope((90, 180), (-600, -400)),
 }
 
 # What a month has: one of these events, or none.  None begins in November or December,
@@ -71,11 +74,21 @@ FIRST_DAYS = (13, 20)
 SALE_AFTERMATH = 2
 
 
+# Once a year a channel that the shop pays for brings fewer buyers among its users, from one
+# of these days of the year on, counted from 0.
+BAD_CHANNELS = [
+    number
+    for number, channel in enumerate(CHANNELS)
+    if channel.name in ("paid_search", "social")
+]
+FIRST_YEAR_DAYS = (30, 200)
+
+
 class Event(NamedTuple):
     """An event from the day *first* to the day *last*, both included.
 
-    *per_mille* is how much more there is than usual, or less.  *subject* is an index of
-    CAMPAIGN_NAMES, whatever the kind.
+    *per_mille* is how much more there is than usual, or less.  *subject* is an index: of
+    CHANNELS for a bad channel, of CAMPAIGN_NAMES for an event of a month.
     """
 
     kind: Kind
@@ -91,6 +104,8 @@ class Event(NamedTuple):
         >>> [sale.find_effect(date(2024, 2, day)) for day in (11, 12, 18, 19)]
         [0, 400, 400, -200]
         """
+        if self.kind is Kind.BAD_CHANNEL:
+            return 0
         if self.first <= day <= self.last:
             return self.per_mille
         if self.kind is Kind.SALE and self.last < day <= self.end:
@@ -131,12 +146,25 @@ class Shocks:
         """Return the demand of *day*, per mille of a day without an event."""
         return PER_MILLE + sum(event.find_effect(day) for event in self.list_year(day.year))
 
+    def find_bad_channels(self, day: date) -> dict[int, int]:
+        """Return, by channel, how many buyers of 1,000 usual ones sign up on *day*.
+
+        Channels without a change are omitted, so mostly there are none.
+        """
+        return {
+            event.subject: PER_MILLE + event.per_mille
+            for event in self.list_events(day, day)
+            if event.kind is Kind.BAD_CHANNEL
+        }
+
     def list_year(self, year: int) -> list[Event]:
         """Return the events that begin in *year*, in order."""
         if self.is_calm:
             return []
         if year not in self._events_by_year:
-            self._events_by_year[year] = list(_draw_month_events(self.streams, year))
+            drawn = [*_draw_month_events(self.streams, year)]
+            drawn.append(_draw_bad_channel(self.streams, year))
+            self._events_by_year[year] = sorted(drawn, key=lambda event: event.first)
         return self._events_by_year[year]
 
     def find_noise(self, day: date) -> int:
@@ -180,6 +208,14 @@ def _draw_month_events(streams: Streams, year: int) -> Iterator[Event]:
         if kind:
             first = date(year, number + 1, _scale_between(words[0], FIRST_DAYS))
             yield _make_event(kind, first, words[1], words[2], number)
+
+
+def _draw_bad_channel(streams: Streams, year: int) -> Event:
+    """Return which channel turns bad in *year*, and when."""
+    begin, length, size, which = streams.draw("events", "of_channel", year, 4)
+    first = date(year, 1, 1) + timedelta(days=_scale_between(begin, FIRST_YEAR_DAYS))
+    subject = BAD_CHANNELS[scale_word(which, 0, len(BAD_CHANNELS))]
+    return _make_event(Kind.BAD_CHANNEL, first, length, size, subject)
 
 
 def _make_event(kind: Kind, first: date, length: int, size: int, subject: int) -> Event:
