@@ -41,16 +41,16 @@ class PaymentMethods(unittest.TestCase):
             self.assertGreater(same, 2 * chance)
 
     def test_habits_have_the_shares_of_the_country(self) -> None:
-        halves = find_habit(Streams(42), "method").list_halves(range(1, 2001))
+        cycle = find_habit(Streams(42), "method").list_cycle()
         (tables, *_) = lifecycle.build_lifecycle_tables()
         habits = Counter(
-            Counter(code & lifecycle.METHOD_MASK for code in tables[half >> 8]).most_common(
-                1
-            )[0][0]
-            for half in halves
+            Counter(code & lifecycle.METHOD_MASK for code in tables[byte]).most_common(1)[
+                0
+            ][0]
+            for byte in cycle
         )
         for method, weight in enumerate(COUNTRIES[0].methods):
-            self.assertAlmostEqual(habits[method] / 2000, weight / 100, delta=0.01)
+            self.assertAlmostEqual(habits[method] / len(cycle), weight / 100, delta=0.01)
 
 
 class FailedAttempts(unittest.TestCase):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from data_generation.model.streams import WORD_BITS, WORDS, Streams
+from data_generation.model.streams import WORD_BITS, Streams
 
 # The fractional parts of square roots, in 2**-32; each habit has one of its own.
 STEPS = {
@@ -21,6 +21,11 @@ STEPS = {
     "spread": 2_773_480_762,  # √7
     "clock": 1_359_893_119,  # √11
 }
+
+
+# After so many users, in bits, a table of a habit begins again, so that it fits into the
+# processor's cache.
+CYCLE_BITS = 12
 
 
 class Habit(NamedTuple):
@@ -36,7 +41,15 @@ class Habit(NamedTuple):
         [32768, 0, 32768]
         """
         start, step = self
-        return [(start + step * user) % WORDS >> WORD_BITS - 16 for user in users]
+        return [start + step * user >> WORD_BITS - 16 & 65535 for user in users]
+
+    def list_cycle(self) -> bytes:
+        """Return the high byte of the habit by the CYCLE_BITS low bits of the user id.
+
+        Looking it up takes a quarter of the time of `list_halves`.  Users whose ids have
+        the same low bits have the same habit.
+        """
+        return bytes(half >> 8 for half in self.list_halves(range(1 << CYCLE_BITS)))
 
 
 def find_habit(streams: Streams, name: str) -> Habit:

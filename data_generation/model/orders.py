@@ -27,7 +27,6 @@ from data_generation.model.baskets import (
 from data_generation.model.catalog import COUNTRIES
 from data_generation.model.channels import CHANNELS
 from data_generation.model.customers import (
-    CHANNEL_MASK,
     CHANNEL_SHIFT,
     COUNTRY_MASK,
     GAP_BITS,
@@ -38,7 +37,7 @@ from data_generation.model.customers import (
     TIME_SHIFT,
     USER_SHIFT,
 )
-from data_generation.model.habits import find_habit
+from data_generation.model.habits import CYCLE_BITS
 from data_generation.model.lifecycle import (
     BANK_TRANSFER,
     CHARGE_TEXTS,
@@ -86,6 +85,12 @@ FREE_SHIPPING_CENTS = 7500
 
 # The bits of a trait that decide on returns: the class of returners and the country.
 RETURN_MASK = (1 << CHANNEL_SHIFT) - 1
+# The bits of a trait that decide on coupons: its channel, and all below.
+COUPON_MASK = (1 << LEVEL_SHIFT) - 1
+# The bits of a purchase that state its user and kind, and those of a user in a cycle.
+UNTIMED_MASK = (1 << TIME_SHIFT) - 1
+CYCLE_MASK = (1 << CYCLE_BITS) - 1
+LIFE_SHIFT = 16 - LIFECYCLE_BITS
 
 _TAXES = [country.tax_per_mille for country in COUNTRIES]
 _SHIPPING = [country.shipping_cents for country in COUNTRIES]
@@ -190,11 +195,11 @@ class Ids(NamedTuple):
 
 @cache
 def build_kind_tables() -> list[list[int]]:
-    """Return, for each channel, the kind of an order: see `Block`.
+    """Return the kind of an order, see `Block`, by the low byte of its user's trait.
 
-    The index is the kind of the purchase << 8 | a random byte.
+    The second index is the kind of the purchase << 8 | a random byte.
     """
-    return [
+    by_channel = [
         [
             kind >> GAP_BITS << 1 | (byte * 1000 < 256 * per_mille)
             for kind in range(KIND_MASK + 1)
@@ -203,6 +208,7 @@ def build_kind_tables() -> list[list[int]]:
         ]
         for channel in CHANNELS
     ]
+    return [table for table in by_channel for _ in range(1 << CHANNEL_SHIFT)]
 
 
 def _coupon_per_mille(channel: str, order_class: int) -> int:
@@ -219,15 +225,18 @@ def plan_blocks(
     day: str,
     purchases: Sequence[int],
     traits: array[int],
+    methods: bytes,
     categories: Sequence[int],
 ) -> Iterator[Block]:
     """Yield the blocks of orders of *day*, from its sorted *purchases*.
 
-    *traits* are by user; *categories* are those of the day's first lines, by byte.
+    *traits* are by user, *methods* is the cycle of the habit "method"; *categories* are
+    those of the day's first lines, by byte.
     """
     for start in range(0, len(purchases), BLOCK):
         block = purchases[start : start + BLOCK]
-        yield _plan_block(streams, f"{day}/{start // BLOCK}", block, traits, categories)
+        unit = f"{day}/{start // BLOCK}"
+        yield _plan_block(streams, unit, block, traits, methods, categories)
 
 
 def _plan_block(
@@ -235,12 +244,14 @@ def _plan_block(
     unit: str,
     purchases: Sequence[int],
     traits: array[int],
+    methods: bytes,
     categories: Sequence[int],
 ) -> Block:
     baskets, kind_tables = build_basket_tables(), build_kind_tables()
     noise, shift = baskets.noise, 16 - NOISE_BITS
-    users = [purchase >> USER_SHIFT & MOST_USER_ID for purchase in purchases]
-    user_traits = list(map(traits.__getitem__, users))
+    # Without their time they are one digit of CPython's integers, which is faster.
+    buyers = [purchase & UNTIMED_MASK for purchase in purchases]
+    user_traits = [traits[buyer >> USER_SHIFT] for buyer in buyers]
     count = len(purchases)
     levels = [
         (trait >> LEVEL_SHIFT) + noise[word >> shift]
@@ -253,17 +264,14 @@ def _plan_block(
     line_counts = baskets.line_counts
     product_words = streams.draw_halves("order_items", "product_id", unit, count)
     kinds = [
-        kind_tables[trait >> CHANNEL_SHIFT & CHANNEL_MASK][
-            (purchase & KIND_MASK) << 8 | byte
-        ]
-        for trait, purchase, byte in zip(
+        kind_tables[trait & COUPON_MASK][(buyer & KIND_MASK) << 8 | byte]
+        for trait, buyer, byte in zip(
             user_traits,
-            purchases,
+            buyers,
             streams.draw_bytes("orders", "coupon", unit, count),
             strict=True,
         )
     ]
-    first_categories = [categories[word & 255] for word in product_words]
     return Block(
         unit,
         purchases,
@@ -277,38 +285,53 @@ def _plan_block(
             )
         ],
         kinds,
-        _draw_lifecycles(streams, unit, users, user_traits, first_categories, kinds),
+        _draw_lifecycles(
+            streams,
+            unit,
+            buyers,
+            user_traits,
+            product_words,
+            kinds,
+            methods,
+            categories,
+        ),
     )
 
 
 def _draw_lifecycles(
     streams: Streams,
     unit: str,
-    users: Sequence[int],
+    buyers: Sequence[int],
     traits: Sequence[int],
-    categories: Sequence[int],
+    product_words: Sequence[int],
     kinds: Sequence[int],
+    methods: bytes,
+    categories: Sequence[int],
 ) -> list[int]:
-    """Return the lifecycle of each order; *categories* are those of the first lines."""
+    """Return the lifecycle of each order.
+
+    *buyers* are purchases without their time; *methods* and *categories* are those of
+    `plan_blocks`.  This is a hot loop: a pass for each table would take a third more time.
+    """
     tables, chances, kept = build_lifecycle_tables(), list_return_chances(), keep_goods()
-    codes = [
-        tables[trait & COUNTRY_MASK][habit >> 8][word >> 16 - LIFECYCLE_BITS]
-        for trait, habit, word in zip(
+    count = len(buyers)
+    return [
+        code
+        if word < chances[kind][categories[product & 255]][trait & RETURN_MASK]
+        else kept[code]
+        for buyer, trait, product, kind, life, word in zip(
+            buyers,
             traits,
-            find_habit(streams, "method").list_halves(users),
-            streams.draw_halves("orders", "life", unit, len(traits)),
+            product_words,
+            kinds,
+            streams.draw_halves("orders", "life", unit, count),
+            streams.draw_halves("orders", "is_returned", unit, count),
             strict=True,
         )
-    ]
-    return [
-        code if word < chances[kind][category][trait & RETURN_MASK] else kept[code]
-        for code, word, kind, category, trait in zip(
-            codes,
-            streams.draw_halves("orders", "is_returned", unit, len(traits)),
-            kinds,
-            categories,
-            traits,
-            strict=True,
+        for code in (
+            tables[trait & COUNTRY_MASK][methods[buyer >> USER_SHIFT & CYCLE_MASK]][
+                life >> LIFE_SHIFT
+            ],
         )
     ]
 
