@@ -76,15 +76,18 @@ def ground_truth(value: float) -> Source:
 
 
 class Row(NamedTuple):
-    """One statistic; without a *band* it is not judged; *method* is how it is measured."""
+    """One statistic; *method* is how it is measured.
+
+    Without a *band* it is not judged; a *value* of None was not measured.
+    """
 
     name: str
     band: Band | None
     source: Source
     method: str
-    value: float
+    value: float | None
 
 
 def misses(row: Row) -> bool:
     """Return whether *row* has a band and its value is outside."""
-    return row.band is not None and row.value not in row.band
+    return row.band is not None and row.value is not None and row.value not in row.band

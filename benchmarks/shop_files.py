@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from utils.contract import MANIFEST_NAME
 from utils.helpers import DataError
 
 Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
 
 DAY = timedelta(days=1)
 WEEK_DAYS = 7
@@ -182,10 +183,13 @@ class Shop:
             if charge.status == "succeeded"
         }
 
-    def read_local_time(self, order: Order) -> datetime:
-        """Return when *order* was placed by the clock of its customer's country."""
+    def read_local_time(self, order: Order, instant: datetime | None = None) -> datetime:
+        """Return when *order* was placed, by the clock of its customer's country.
+
+        With *instant*, another one than that of the order is converted.
+        """
         country = self.country_of[order.user_id]
-        return order.ordered_at + timedelta(
+        return (instant or order.ordered_at) + timedelta(
             hours=HOURS_FROM_UTC.get(country, OTHER_HOURS_FROM_UTC)
         )
 
@@ -215,9 +219,9 @@ def add_months(day: datetime, months: int) -> datetime:
     return day.replace(year=day.year + years, month=month + 1, day=1)
 
 
-def group_items(items: Iterable[Item], key: Callable[[Item], str]) -> dict[str, list[Item]]:
+def group_items(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
     """Return *items* by their *key*, each group in the order of the items."""
-    groups: dict[str, list[Item]] = defaultdict(list)
+    groups: dict[Key, list[Item]] = defaultdict(list)
     for item in items:
         groups[key(item)].append(item)
     return dict(groups)

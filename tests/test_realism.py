@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import math
+import random
+import tempfile
 import unittest
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from importlib.util import find_spec
 from itertools import count
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from benchmarks import realism, realism_process
 from benchmarks.realism_baskets import BEST_SELLERS, best_seller_lift, padded_share
+from benchmarks.realism_cdnow import (
+    describe_customers,
+    list_cdnow,
+    list_shop_customers,
+    measure_separability,
+)
 from benchmarks.realism_groups import find_interval, group_rows, list_first_year_values
 from benchmarks.realism_habits import (
     count_repeated_lines,
@@ -135,7 +145,9 @@ class ShopMaker:
 
 def find_value(rows: Iterable[Row], name: str) -> float:
     """Return the value of the row called *name*."""
-    return next(row.value for row in rows if row.name == name)
+    value = next(row.value for row in rows if row.name == name)
+    assert value is not None
+    return value
 
 
 class Promotions(unittest.TestCase):
@@ -518,6 +530,65 @@ class Gaps(unittest.TestCase):
         self.assertAlmostEqual(realism_process.measure_regularity(maker.make()), 2.5)
 
 
+class Separability(unittest.TestCase):
+    """Customers are described without units, from a shop as from CDNOW's file."""
+
+    def make_master(self, text: str) -> Path:
+        """Return the path of a purchase log with the lines *text*."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name, "CDNOW_master.txt")
+        path.write_text(text, encoding="ascii")
+        return path
+
+    def test_cdnow_and_a_shop_with_its_purchases_are_described_alike(self) -> None:
+        log = [(0, 1000), (0, 500), (2, 3000), (8, 6000), (460, 100)]
+        lines = [
+            f" 00001 {START + timedelta(days=day):%Y%m%d} 1 {cents / 100:.2f}\n"
+            for day, cents in log
+        ]
+        maker = ShopMaker()
+        for day, cents in log:
+            maker.add_order(1, day, cents=cents)
+        (customer,) = list_cdnow(self.make_master("".join(lines)))
+        self.assertEqual(list_shop_customers(maker.make()), [customer])
+        self.assertEqual([*customer.values()], [1500, 3000, 6000])
+        (features,) = describe_customers([customer])
+        # Gaps of 2 and 6 days; no day of a weekend; values ½, 1 and 2 times the median.
+        self.assertEqual(features[:2], [0.5, 1.5])
+        self.assertEqual(features[2:6], [0] * 4)
+        expected = (0, 0, math.log(2))
+        for value, by_hand in zip(features[6:], expected, strict=True):
+            self.assertAlmostEqual(value, by_hand)
+
+    def test_features_have_no_unit_of_money_or_time(self) -> None:
+        first = {START.date() + timedelta(days=7 * day): 10**day for day in range(4)}
+        second = {START.date() + timedelta(days=14 * day): 7 * 10**day for day in range(4)}
+        (features,), (scaled,) = describe_customers([first]), describe_customers([second])
+        for value, other in zip(features, scaled, strict=True):
+            self.assertAlmostEqual(value, other)
+
+    @unittest.skipUnless(find_spec("sklearn"), "scikit-learn is not installed")
+    def test_a_classifier_separates_what_differs_only(self) -> None:
+        chance = random.Random(1)  # noqa: S311
+
+        def make_customers(spread: float) -> list[dict[date, int]]:
+            return [
+                {
+                    START.date() + timedelta(days=chance.randrange(400)): round(
+                        math.exp(chance.gauss(8, spread))
+                    )
+                    for _ in range(6)
+                }
+                for _ in range(300)
+            ]
+
+        alike = measure_separability(make_customers(0.5), make_customers(0.5))
+        apart = measure_separability(make_customers(0.5), make_customers(1.5))
+        self.assertAlmostEqual(alike, 0.5, delta=0.1)
+        self.assertGreater(apart, 0.9)
+
+
 class Report(unittest.TestCase):
     """The report has all rows, and the documents state their number."""
 
@@ -539,10 +610,28 @@ class Report(unittest.TestCase):
                 self.assertEqual(report.count(f"\n| {row.name} ["), 1)
 
     def test_a_value_that_cannot_be_computed_is_a_miss(self) -> None:
-        rows = [row for row in self.measure_tiny_shop() if math.isnan(row.value)]
+        rows = [
+            row
+            for row in self.measure_tiny_shop()
+            if row.value is not None and math.isnan(row.value)
+        ]
         self.assertTrue(any(row.band is not None for row in rows))
         for row in rows:
             self.assertEqual(misses(row), row.band is not None, row.name)
+
+    def test_what_was_not_measured_neither_passes_nor_misses(self) -> None:
+        rows = self.measure_tiny_shop()
+        (row,) = (row for row in rows if row.value is None)
+        self.assertFalse(misses(row))
+        report = realism.render_report({"tiny": rows})
+        self.assertIn(f"{row.source.text} | – | not measured |", report)
+        judged = sum(row.band is not None for row in rows)
+        passed = sum(row.band is not None and not misses(row) for row in rows) - 1
+        self.assertIn(
+            f"\n{passed} of {judged - 1} statistics are within their bands."
+            " 1 not measured: it needs --cdnow.\n",
+            report,
+        )
 
     def test_documents_state_how_many_bands_rest_on_what(self) -> None:
         judged = [row for row in self.measure_tiny_shop() if row.band is not None]
