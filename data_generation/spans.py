@@ -40,7 +40,7 @@ from data_generation.model.orders import (
     plan_blocks,
 )
 from data_generation.model.purchase_processes import PROCESSES, Process
-from data_generation.model.seasons import Calendar, plan_calendar
+from data_generation.model.seasons import DAY_SECONDS, Calendar, plan_calendar
 from data_generation.model.streams import Streams
 from data_generation.plan import Plan, Span
 from data_generation.workers import OnProgress, Write
@@ -200,23 +200,19 @@ def sign_up_span(
             schedule.traits.tofile(traits_file)
             del schedule.traits[:], schedule.departures[:]
             if len(schedule.purchases) >= RUN_PURCHASES or day + 1 == span.stop:
-                files.runs.append(
-                    _write_run(shop.calendar, last_day, schedule.purchases, purchases_file)
-                )
+                files.runs.append(_write_run(last_day, schedule.purchases, purchases_file))
             on_progress(user_count, 0, user_count if is_written else 0)
     return files
 
 
-def _write_run(
-    calendar: Calendar, last_day: int, purchases: list[int], file: IO[bytes]
-) -> array[int]:
+def _write_run(last_day: int, purchases: list[int], file: IO[bytes]) -> array[int]:
     """Move *purchases* to *file*, sorted; return where in it every day begins."""
     start = file.tell()
     purchases.sort()
     starts = array("Q")
     at = 0
-    for tick in calendar.ticks[: last_day + 1]:
-        at = bisect_left(purchases, tick << TIME_SHIFT, lo=at)
+    for day in range(last_day + 1):
+        at = bisect_left(purchases, day * DAY_SECONDS << TIME_SHIFT, lo=at)
         starts.append(start + PURCHASE_BYTES * at)
     # In this machine's byte order: only this machine reads the file.
     array("Q", purchases).tofile(file)

@@ -231,8 +231,9 @@ def _find_users(shop: Shop, day: int) -> Iterator[HiddenUser]:
     )
     # A user's purchases are in time order, so the last one remains.
     last_ticks = {
-        purchase >> customers.USER_SHIFT & customers.MOST_USER_ID: purchase
-        >> customers.TIME_SHIFT
+        purchase >> customers.USER_SHIFT & customers.MOST_USER_ID: calendar.tick_at(
+            purchase >> customers.TIME_SHIFT
+        )
         for purchase in schedule.purchases
     }
     tables = customers.find_purchase_tables(shop.process, day)
@@ -273,7 +274,7 @@ def _format_user(
     value = expected * budget * yields[level // YIELD_LEVELS] // 10**6
     left_at = ""
     if user.departure > 0:
-        left_at = shop.calendar.format_timestamp(shop.calendar.second_at(user.departure))
+        left_at = shop.calendar.format_timestamp(user.departure)
     return (
         f"{user.user_id},{int(user.departure >= 0)},"
         f"{format_fraction(7 * seasons.DAY_TICKS, mean_gap, 9)},"
@@ -455,7 +456,12 @@ def list_curves() -> list[str]:
 
 
 def _iterate_curves() -> Iterator[tuple[str, str | int, str | int]]:
-    yield from (("order hour weight", *at) for at in enumerate(seasons.HOUR_WEIGHTS))
+    for curve, by_hour in (
+        ("order hour weight on weekdays", seasons.WEEKDAY_HOURS),
+        ("order hour weight at weekends", seasons.WEEKEND_HOURS),
+        ("daytime customers' orders by hour per cent more", seasons.DAYTIME_PER_CENT),
+    ):
+        yield from ((curve, *at) for at in enumerate(by_hour))
     yield from (
         ("demand by weekday per cent", *at) for at in enumerate(seasons.WEEKDAY_PER_CENT, 1)
     )
@@ -476,6 +482,7 @@ def _iterate_curves() -> Iterator[tuple[str, str | int, str | int]]:
         yield "buyers per mille", channel.name, channel.buyer_per_mille
     for country in COUNTRIES:
         yield "country weight", country.code, country.weight
+        yield "hours from UTC", country.code, country.utc_offset_hours
         yield "tax per mille", country.code, country.tax_per_mille
         yield "shipping cents", country.code, country.shipping_cents
         yield "returned per mille", country.code, country.returned_per_mille

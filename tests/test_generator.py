@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
+from operator import itemgetter
 from pathlib import Path
 from statistics import correlation, mean
 from unittest import mock
@@ -359,18 +360,27 @@ class DemandTime(unittest.TestCase):
         self.assertGreater(len(firsts), 4000)
         for purchase in firsts:
             user = purchase >> customers.USER_SHIFT & customers.MOST_USER_ID
-            second = calendar.second_at(purchase >> customers.TIME_SHIFT)
-            signed_up_at = rows[user - 1].strip().rpartition(",")[2]
-            self.assertEqual(calendar.format_timestamp(second), signed_up_at)
+            ordered_at = calendar.format_timestamp(purchase >> customers.TIME_SHIFT)
+            self.assertEqual(rows[user - 1].strip().rpartition(",")[2], ordered_at)
 
-    def test_ticks_map_to_seconds_in_order_and_within_their_day(self) -> None:
+    def test_slots_of_demand_have_one_day_each(self) -> None:
+        calendar = seasons.plan_calendar(date(2024, 11, 28), date(2024, 12, 3))
+        for number, (start, stop) in enumerate(pairwise(calendar.ticks)):
+            is_weekend = int(calendar.days[number].weekday() >= 5)
+            for tick in (start, stop - 1):
+                self.assertEqual(
+                    calendar.slots[tick >> seasons.SLOT_BITS],
+                    (start, stop - start, is_weekend, number * 86_400),
+                )
+        self.assertEqual(calendar.ticks[-1] >> seasons.SLOT_BITS, len(calendar.slots))
+
+    def test_tick_at_a_second_is_between_those_of_the_midnights(self) -> None:
         calendar = seasons.plan_calendar(date(2024, 2, 28), date(2024, 3, 1))
-        ticks = [calendar.ticks[-1] * at // 5000 for at in range(5000)]
-        seconds = [calendar.second_at(tick) for tick in ticks]
-        self.assertEqual(seconds, sorted(seconds))
-        self.assertLess(seconds[-1], calendar.end_second)
-        for day, start in enumerate(calendar.ticks[:-1]):
-            self.assertEqual(calendar.second_at(start), day * 86_400)
+        for number, (start, stop) in enumerate(pairwise(calendar.ticks)):
+            midnight = number * 86_400
+            self.assertEqual(calendar.tick_at(midnight), start)
+            self.assertEqual(calendar.tick_at(midnight + 43_200), (start + stop) // 2)
+            self.assertLess(calendar.tick_at(midnight + 86_399), stop)
 
     def test_timestamps_are_written_as_the_contract_requires(self) -> None:
         calendar = seasons.plan_calendar(date(2024, 2, 28), date(2024, 3, 1))
@@ -384,6 +394,56 @@ class DemandTime(unittest.TestCase):
             self.assertEqual(
                 seasons.find_black_friday(year), thursdays[3] + timedelta(days=1)
             )
+
+
+class LocalHours(unittest.TestCase):
+    """Customers buy by the clock of their country, earlier or later by their habit."""
+
+    def list_seconds(self, clock: seasons.Clock, is_weekend: int) -> list[int]:
+        """Return the second of the UTC day at each share of its demand."""
+        starts, offset = clock
+        start = starts[is_weekend]
+        dial = seasons.build_dial()[start : start + (1 << seasons.CLOCK_BITS)]
+        return [second - offset for second in dial]
+
+    def test_seconds_never_decrease_and_are_within_their_day(self) -> None:
+        for clock in set(customers.list_clocks()):
+            for is_weekend in (0, 1):
+                seconds = self.list_seconds(clock, is_weekend)
+                self.assertEqual(seconds, sorted(seconds))
+                self.assertEqual((seconds[0], seconds[-1] // 60), (0, 1439))
+
+    def test_demand_of_both_habits_has_the_local_hours_of_the_curve(self) -> None:
+        curves = seasons.WEEKDAY_HOURS, seasons.WEEKEND_HOURS
+        for country, is_weekend in product(catalog.COUNTRIES, (0, 1)):
+            hours: Counter[int] = Counter()
+            for habit in range(seasons.HABITS):
+                clock = seasons.make_clock(country.utc_offset_hours, habit)
+                hours.update(
+                    (second // 3600 + country.utc_offset_hours) % 24
+                    for second in self.list_seconds(clock, is_weekend)
+                )
+            curve = curves[is_weekend]
+            for hour, weight in enumerate(curve):
+                with self.subTest(country=country.code, weekend=is_weekend, hour=hour):
+                    share = hours[hour] / hours.total()
+                    self.assertAlmostEqual(share, weight / sum(curve), delta=0.003)
+
+    def test_customer_is_in_the_same_hour_more_often_than_by_chance(self) -> None:
+        by_habit = [
+            Counter(
+                second // 3600
+                for second in self.list_seconds(seasons.make_clock(1, habit), 0)
+            )
+            for habit in range(seasons.HABITS)
+        ]
+        both = sum(by_habit, Counter[int]())
+        same = mean(
+            sum(count**2 for count in hours.values()) / hours.total() ** 2
+            for hours in by_habit
+        )
+        by_chance = sum(count**2 for count in both.values()) / both.total() ** 2
+        self.assertTrue(1.2 < same / by_chance < 1.3, same / by_chance)
 
 
 class TextValues(unittest.TestCase):
@@ -701,9 +761,17 @@ class Purchases(unittest.TestCase):
         patched = tables._replace(
             inverse_rates=[inverse] * 65536, dropouts=[dropout] * 4096
         )
-        calendar = seasons.plan_calendar(date(2024, 1, 1), date(2025, 12, 31))
+        with mock.patch.object(seasons, "demand", return_value=seasons.DAY_TICKS):
+            calendar = seasons.plan_calendar(date(2024, 1, 1), date(2025, 12, 31))
         signups = customers.PurchaseSchedule()
-        with mock.patch.object(customers, "build_customer_tables", return_value=patched):
+        # Without seasons and hours, times between purchases are those of demand time.
+        clocks = [((0, 0), 0)] * len(customers.list_clocks())
+        dial = [86_400 * share >> seasons.CLOCK_BITS for share in range(65_536)]
+        with (
+            mock.patch.object(customers, "build_customer_tables", return_value=patched),
+            mock.patch.object(customers, "list_clocks", return_value=clocks),
+            mock.patch.object(customers, "build_dial", return_value=dial),
+        ):
             customers.sign_up_day(
                 Streams(9), calendar, 0, 1, 400, calendar.ticks[end_day], signups
             )
@@ -721,7 +789,7 @@ class Purchases(unittest.TestCase):
             for before, after in pairwise(purchases)
         ]
         self.assertGreater(min(map(len, by_user.values())), 250)
-        days = [gap / seasons.DAY_TICKS for gap in gaps]
+        days = [gap / 86_400 for gap in gaps]
         # Some 110,000 exponential gaps: the mean's error is 0.3 %.
         self.assertAlmostEqual(mean(days), 2, delta=0.03)
         self.assertAlmostEqual(sum(day > 2 for day in days) / len(days), 0.368, delta=0.01)
@@ -730,7 +798,7 @@ class Purchases(unittest.TestCase):
 
     def test_customers_drop_out_with_their_probability(self) -> None:
         signups = self.sign_up(dropout=65536 // 4)
-        left = [tick for tick in signups.departures if tick > 0]
+        left = [second for second in signups.departures if second > 0]
         never = signups.departures.count(-1)
         # Four repeat purchases on average: within 700 days all customers drop out.
         self.assertEqual(len(left) + never, 400)
@@ -745,8 +813,7 @@ class Purchases(unittest.TestCase):
 
     def test_end_of_the_window_does_not_change_earlier_purchases(self) -> None:
         whole, shorter = self.sign_up(dropout=100), self.sign_up(dropout=100, end_day=300)
-        calendar = seasons.plan_calendar(date(2024, 1, 1), date(2025, 12, 31))
-        end = calendar.ticks[300] << customers.TIME_SHIFT
+        end = 300 * 86_400 << customers.TIME_SHIFT
         self.assertEqual(
             [purchase for purchase in whole.purchases if purchase < end], shorter.purchases
         )
@@ -866,9 +933,22 @@ class CustomerBase(unittest.TestCase):
         self.assertGreater(max(self.counts.values()), 15)
         self.assertLess(len(self.counts), 3000)
 
-    def test_evenings_black_friday_and_cyber_monday_have_more_orders(self) -> None:
-        hours = Counter(row["ordered_at"][11:13] for row in self.orders)
-        self.assertGreater(hours["19"], 2.5 * hours["05"])
+    def test_each_country_buys_in_its_own_evening(self) -> None:
+        users = read_rows(self.folder, "users")
+        countries = {row["user_id"]: row["country_code"] for row in users}
+        for table, column in ((self.orders, "ordered_at"), (users, "signed_up_at")):
+            times = [(row[column], countries[row["user_id"]]) for row in table]
+            self.assertEqual(times, sorted(times, key=itemgetter(0)), column)
+            for country, evening, morning in (
+                ("US", ("00", "01", "02"), ("10", "11", "12")),
+                ("FR", ("17", "18", "19"), ("03", "04", "05")),
+            ):
+                with self.subTest(country, column=column):
+                    hours = Counter(at[11:13] for at, of in times if of == country)
+                    most = sum(hours[hour] for hour in evening)
+                    self.assertGreater(most, 2.5 * sum(hours[hour] for hour in morning))
+
+    def test_black_friday_and_cyber_monday_have_more_orders(self) -> None:
         days = Counter(row["ordered_at"][:10] for row in self.orders)
         for offset in (0, 3):  # Black Friday and Cyber Monday
             busy_days = [

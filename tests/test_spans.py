@@ -284,8 +284,8 @@ class RandomStreams(SpanCase):
     MONEY = ("orders", "order_items", "payments")
     # The tables that depend on the stream of each column.
     REACH: ClassVar[dict[tuple[str, str], tuple[str, ...]]] = {
-        # The country decides on tax, fees and habits, not on the goods.
-        ("users", "person"): ("users", "orders", "payments"),
+        # The country decides on the hours, and so on the order of a day's orders.
+        ("users", "person"): ("users", *MONEY),
         ("users", "signup_count"): ("users", *MONEY),
         # It decides on the length of the days, so on the seconds of sign-ups too.
         ("orders", "demand_noise"): ("users", *MONEY),

@@ -57,12 +57,16 @@ from data_generation.model.purchase_processes import (
     find_drift_step,
 )
 from data_generation.model.seasons import (
-    DAY_BITS,
+    CLOCK_BITS,
     DAY_TICKS,
+    HABITS,
     MINUTES,
     PER_MILLE,
     SECONDS,
+    SLOT_BITS,
     Calendar,
+    Clock,
+    build_dial,
     demand,
     make_clock,
 )
@@ -117,8 +121,8 @@ TRAIT_BITS = 12
 RATE_BITS = 14
 GAP_SHIFT = WORD_BITS - TRAIT_BITS
 
-# A purchase is one integer: its time in ticks, its user, the class of its number among the
-# customer's orders, and whether it follows a long gap.
+# A purchase is one integer: its second of the window, its user, the class of its number
+# among the customer's orders, and whether it follows a long gap.
 GAP_BITS, CLASS_BITS, USER_BITS = 1, 2, 27
 USER_SHIFT = GAP_BITS + CLASS_BITS
 TIME_SHIFT = USER_SHIFT + USER_BITS
@@ -173,7 +177,7 @@ class PurchaseTables(NamedTuple):
 class PurchaseSchedule:
     """The result of sign-up days: traits, purchases and departures of their users.
 
-    *traits* has one entry per user.  So has *departures*: the tick of the customer's last
+    *traits* has one entry per user.  So has *departures*: the second of the customer's last
     purchase, 0 for one who stays until the end, -1 for one who never buys.
     """
 
@@ -291,7 +295,10 @@ def _choose_channels(
 
 
 class NewUsers(NamedTuple):
-    """The users of one day in the order of their sign-ups, as their rows show them."""
+    """The users of one day in the order of their sign-ups, as their rows show them.
+
+    *seconds* are of the day.
+    """
 
     day: str
     first_id: int
@@ -300,6 +307,19 @@ class NewUsers(NamedTuple):
     cities: list[int]
     channels: list[int]
     seconds: list[int]
+
+
+class SignUps(NamedTuple):
+    """The sign-ups of one day in order of time, by column.
+
+    *drawn* are the indexes of the users in the order in which they are drawn, *ticks* are
+    of the window, *seconds* of the day, and *clocks* are as in `list_clocks`.
+    """
+
+    drawn: list[int]
+    ticks: list[int]
+    seconds: list[int]
+    clocks: list[Clock]
 
 
 def sign_up_day(
@@ -322,9 +342,15 @@ def sign_up_day(
     traits = draw_traits(streams, day, user_count)
     if bad_channels:
         traits = _reduce_buyers(traits, bad_channels)
-    levels, clock = build_customer_tables().levels, make_clock()
-    name_countries = build_name_table().countries
-    countries = [name_countries[name] for name in traits.names]
+    levels, name_countries = build_customer_tables().levels, build_name_table().countries
+    signups = _order_signups(
+        calendar,
+        day_number,
+        streams.draw("users", "signed_up_at", day, user_count),
+        [name_countries[name] for name in traits.names],
+    )
+    names = [traits.names[at] for at in signups.drawn]
+    countries = [name_countries[name] for name in names]
     returners = find_habit(streams, "returner").list_halves(
         range(first_id, first_id + user_count)
     )
@@ -340,20 +366,63 @@ def sign_up_day(
             )
         ]
     )
-    midnight, next_midnight = calendar.ticks[day_number : day_number + 2]
-    day_ticks = next_midnight - midnight
-    ticks = [
-        day_ticks * word >> WORD_BITS
-        for word in sorted(streams.draw("users", "signed_up_at", day, user_count))
-    ]
-    signup_ticks = [midnight + tick for tick in ticks]
-    tables = find_purchase_tables(process, day_number)
-    _add_purchases(streams, day, signup_ticks, first_id, end_tick, traits, tables, schedule)
-    # Orders map ticks to seconds in the same way, so no order precedes its sign-up.
-    seconds = [clock[(tick << DAY_BITS) // day_ticks] for tick in ticks]
-    return NewUsers(
-        day, first_id, countries, traits.names, traits.cities, traits.channels, seconds
+    _add_purchases(
+        streams,
+        calendar,
+        day_number,
+        signups,
+        first_id,
+        end_tick,
+        traits,
+        find_purchase_tables(process, day_number),
+        schedule,
     )
+    return NewUsers(
+        day, first_id, countries, names, traits.cities, traits.channels, signups.seconds
+    )
+
+
+def _order_signups(
+    calendar: Calendar, day: int, words: Sequence[int], countries: Sequence[int]
+) -> SignUps:
+    """Return the sign-ups that *words* choose on a *day*, in order of time.
+
+    *countries* are those of the users who are drawn; the order depends on their clocks.
+    """
+    clocks, dial = list_clocks(), build_dial()
+    first_tick, next_tick = calendar.ticks[day : day + 2]
+    length = next_tick - first_tick
+    _, _, profile, _ = calendar.slots[first_tick >> SLOT_BITS]
+    ticks = [length * word >> WORD_BITS for word in words]
+    # The lowest bit of a word, which does not matter for the time, is the habit.
+    drawn_clocks = [
+        clocks[country * HABITS + (word & 1)]
+        for country, word in zip(countries, words, strict=True)
+    ]
+    # One integer per user, of as few bits as possible: short ones are sorted faster.
+    bits = len(words).bit_length()
+    keys = [
+        dial[(tick << CLOCK_BITS) // length + starts[profile]] - offset << bits | at
+        for at, tick, (starts, offset) in zip(count(), ticks, drawn_clocks, strict=False)
+    ]
+    keys.sort()
+    drawn = [key & (1 << bits) - 1 for key in keys]
+    return SignUps(
+        drawn,
+        [first_tick + ticks[at] for at in drawn],
+        [key >> bits for key in keys],
+        [drawn_clocks[at] for at in drawn],
+    )
+
+
+@cache
+def list_clocks() -> list[Clock]:
+    """Return the clock of each habit of each country."""
+    return [
+        make_clock(country.utc_offset_hours, habit)
+        for country in COUNTRIES
+        for habit in range(HABITS)
+    ]
 
 
 def _reduce_buyers(traits: Traits, per_mille: Mapping[int, int]) -> Traits:
@@ -388,8 +457,9 @@ def format_user_rows(new_users: NewUsers) -> list[str]:
 
 def _add_purchases(
     streams: Streams,
-    day: str,
-    signup_ticks: Sequence[int],
+    calendar: Calendar,
+    day_number: int,
+    signups: SignUps,
     first_id: int,
     end_tick: int,
     traits: Traits,
@@ -405,14 +475,16 @@ def _add_purchases(
     """
     gaps, inverse_rates, dropouts = tables
     delays = build_gaps(STEADY)
-    user_count = len(signup_ticks)
+    day, slots, dial = calendar.texts[day_number], calendar.slots, build_dial()
+    user_count = len(signups.ticks)
     words = streams.draw("orders", "ordered_at", day, GAP_WORDS * user_count)
     add_purchase, add_departure = schedule.purchases.append, schedule.departures.append
     classes, last = ORDER_CLASSES, len(ORDER_CLASSES)
-    for rank, user, signup_tick, visit, buyer, rate, dropout in zip(
+    for rank, user, signup_tick, (starts, offset), visit, buyer, rate, dropout in zip(
         count(),
         count(first_id),
-        signup_ticks,
+        signups.ticks,
+        signups.clocks,
         streams.draw("orders", "first_ordered_at", day, user_count),
         traits.buyers,
         traits.rates,
@@ -431,7 +503,10 @@ def _add_purchases(
             tick = signup_tick + (FIRST_DELAY_TICKS * delays[visit >> GAP_SHIFT] >> 16)
         left_at = 0
         if tick < end_tick:
-            add_purchase(tick << TIME_SHIFT | user << USER_SHIFT)
+            start, length, profile, midnight = slots[tick >> SLOT_BITS]
+            share = (tick - start << CLOCK_BITS) // length
+            second = midnight + dial[share + starts[profile]] - offset
+            add_purchase(second << TIME_SHIFT | user << USER_SHIFT)
             number = 1
             source, index = words, rank * GAP_WORDS
             stop = index + GAP_WORDS
@@ -439,9 +514,12 @@ def _add_purchases(
             gap = gaps[source[index] >> GAP_SHIFT] * inverse_rate >> 12
             tick += gap
             while tick < end_tick:
+                start, length, profile, midnight = slots[tick >> SLOT_BITS]
+                share = (tick - start << CLOCK_BITS) // length
+                second = midnight + dial[share + starts[profile]] - offset
                 order_class = classes[number] if number < last else LAST_ORDER_CLASS
                 add_purchase(
-                    tick << TIME_SHIFT
+                    second << TIME_SHIFT
                     | user << USER_SHIFT
                     | order_class << GAP_BITS
                     | (gap > LONG_GAP_TICKS)
@@ -457,7 +535,7 @@ def _add_purchases(
                 # The low 16 bits decide on the dropout, the high bits on the next purchase.
                 word = source[index]
                 if word & 65535 < leaves:
-                    left_at = tick
+                    left_at = second
                     break
                 gap = gaps[word >> GAP_SHIFT] * inverse_rate >> 12
                 tick += gap

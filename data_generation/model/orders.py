@@ -60,14 +60,7 @@ from data_generation.model.lifecycle import (
     payment_delay,
 )
 from data_generation.model.returns import list_return_chances
-from data_generation.model.seasons import (
-    DAY_BITS,
-    DAY_SECONDS,
-    MINUTES,
-    SECONDS,
-    Calendar,
-    make_clock,
-)
+from data_generation.model.seasons import DAY_SECONDS, MINUTES, SECONDS, Calendar
 from data_generation.model.streams import Streams
 
 # Orders of a block.  Part of the format: the streams are named by the block's number.
@@ -478,14 +471,14 @@ class OrderBuilder:
             list(map(_COUPONS.__getitem__, block.kinds)),
             countries,
         )
-        count = len(orders)
+        count, midnight = len(orders), day * DAY_SECONDS
         delays = self._streams.draw_bytes("orders", "pay_delay", block.unit, count)
         chances = self._streams.draw_bytes("orders", "chance", block.unit, 8 * count)
         return money, PlacedOrders(
             orders,
             countries,
             block.lifecycles,
-            self._find_seconds(day, block.purchases),
+            [(purchase >> TIME_SHIFT) - midnight for purchase in block.purchases],
             delays.translate(immediate_payment_delays()),
             struct.unpack(f"<{count}Q", chances),
             money.totals,
@@ -495,15 +488,6 @@ class OrderBuilder:
                 if code >= FIRST_PARTLY_RETURNED and block.line_counts[at] > 1
             },
         )
-
-    def _find_seconds(self, day: int, purchases: Sequence[int]) -> list[int]:
-        """Return the second of the day of each of *purchases*."""
-        start, stop = self._calendar.ticks[day : day + 2]
-        length, clock = stop - start, make_clock()
-        return [
-            clock[((purchase >> TIME_SHIFT) - start << DAY_BITS) // length]
-            for purchase in purchases
-        ]
 
     def _add_payments(self, day: int, placed: PlacedOrders) -> list[str]:
         """Add the payments of *placed* to their days; return the statuses at the end.

@@ -10,51 +10,51 @@ still be recovered from it.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from functools import cache
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 # Ticks in a day of average demand.  Few enough that 20 years of them fit into one digit of
 # CPython's integers, which makes the arithmetic of purchase times faster.
 DAY_BITS = 17
 DAY_TICKS = 1 << DAY_BITS
 
+# A day of demand is a number of slots, about 128; a table finds the day of a slot.
+SLOT_BITS = 10
+
 DAY_SECONDS = 86_400
+HOUR_SECONDS = 3_600
+SATURDAY = 5
+
+# A clock divides the demand of a day into so many equal shares, in bits.
+CLOCK_BITS = 16
 
 PER_MILLE = 1000
 
-# Orders by hour of the day, as weights: the hourly profile of a public retail demo shop
-# (theLook), lowest at five and six in the morning.  Its peak at seven in the evening is a
-# little sharper here, so that it can be distinguished from the hours beside it.
-HOUR_WEIGHTS = (
-    36,
-    30,
-    24,
-    20,
-    18,
-    17,
-    17,
-    18,
-    20,
-    22,
-    27,
-    34,
-    40,
-    46,
-    51,
-    57,
-    64,
-    70,
-    76,
-    79,
-    77,
-    62,
-    52,
-    45,
+# Orders by hour of the day, as weights.  All days together have the hourly profile of a
+# public retail demo shop (theLook), lowest at five and six in the morning, with its peak at
+# seven in the evening.  Weekends are an hour later and a little flatter (our own choice);
+# the mean absolute difference to the other days is .18 of the mean (Olist .10, a toy shop
+# .13, UCI .19).
+WEEKDAY_HOURS = (
+    *(32, 27, 21, 18, 16, 16, 16, 18, 20, 22, 28, 36),
+    *(42, 48, 53, 60, 68, 73, 80, 80, 77, 58, 49, 43),
 )
+WEEKEND_HOURS = (
+    *(45, 37, 31, 26, 22, 20, 19, 19, 20, 22, 24, 28),
+    *(35, 40, 46, 50, 55, 62, 67, 76, 76, 73, 60, 51),
+)
+
+# Half of the customers buy so many per cent more at this hour, the others less: some shop
+# during the day, some in the evening.  So a customer's next order is in the same hour 1.2
+# times as often as by chance (UCI 1.27, Complete Journey 1.66); our own choice.
+DAYTIME_PER_CENT = (
+    *(-50, -45, -40, -25, 0, 30, 55, 70, 70, 70, 70, 70),
+    *(68, 64, 56, 44, 26, 6, -18, -40, -55, -65, -65, -60),
+)
+HABITS = 2
 
 # Monday to Sunday, per cent; the same source.
 WEEKDAY_PER_CENT = (112, 100, 100, 102, 88, 85, 115)
@@ -81,30 +81,81 @@ MINUTES = [f"T{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60
 SECONDS = [f"{second:02d}Z" for second in range(60)]
 
 
+# How a customer's hours follow from the demand of a UTC day: its starts and its offset.
+# `build_dial()[share + starts[is_weekend]] - offset` is the second of the day at a share
+# of its demand, in 2**-CLOCK_BITS; it never decreases during the day.  A plain tuple, which
+# the interpreter unpacks fastest.
+Clock: TypeAlias = tuple[tuple[int, int], int]
+
+
 @cache
-def make_clock() -> array[int]:
-    """Return the second of the day at each of DAY_TICKS equal shares of a day's demand."""
-    clock = array("I")
-    total = sum(HOUR_WEIGHTS)
-    marks = [DAY_TICKS * mark // total for mark in accumulate(HOUR_WEIGHTS, initial=0)]
-    hour_seconds = DAY_SECONDS // len(HOUR_WEIGHTS)
-    for hour, (start, stop) in enumerate(pairwise(marks)):
-        clock.extend(
-            [
-                hour * hour_seconds + hour_seconds * at // (stop - start)
-                for at in range(stop - start)
-            ]
-        )
-    return clock
+def build_dial() -> array[int]:
+    """Return the second of the local day at each share of its demand, for all profiles.
+
+    Each profile has two days: a UTC day is a part of the first and a part of the second.
+    """
+    dial = array("I")
+    for weights in _list_profiles():
+        day = array("I")
+        for hour, (start, stop) in enumerate(pairwise(_mark_hours(weights))):
+            day.extend(
+                [
+                    HOUR_SECONDS * hour + HOUR_SECONDS * at // (stop - start)
+                    for at in range(stop - start)
+                ]
+            )
+        dial += day
+        dial.extend([DAY_SECONDS + second for second in day])
+    return dial
+
+
+@cache
+def make_clock(utc_offset_hours: int, habit: int) -> Clock:
+    """Return the clock of customers with a *habit* in a country.
+
+    >>> (weekday, weekend), _ = make_clock(-6, 0)
+    >>> build_dial()[weekday] == build_dial()[weekend] == 18 * 3600
+    True
+    """
+    midnight = utc_offset_hours % 24
+    weekday, weekend = (
+        (2 * number << CLOCK_BITS) + _mark_hours(weights)[midnight]
+        for number, weights in enumerate(_list_profiles())
+        if number % HABITS == habit
+    )
+    return (weekday, weekend), HOUR_SECONDS * midnight
+
+
+def _list_profiles() -> list[list[int]]:
+    """Return the weights of the hours, for each habit on weekdays, then on weekends."""
+    return [
+        [
+            weight * (100 + sign * per_cent)
+            for weight, per_cent in zip(weights, DAYTIME_PER_CENT, strict=True)
+        ]
+        for weights in (WEEKDAY_HOURS, WEEKEND_HOURS)
+        for sign in (1, -1)
+    ]
+
+
+def _mark_hours(weights: Sequence[int]) -> list[int]:
+    """Return the share of the day's demand before each hour, in 2**-CLOCK_BITS."""
+    totals = list(accumulate(weights, initial=0))
+    return [(total << CLOCK_BITS) // totals[-1] for total in totals]
 
 
 class Calendar(NamedTuple):
-    """A window of days; *ticks* is the demand time at each midnight, the last included."""
+    """A window of days; *ticks* is the demand time at each midnight, the last included.
+
+    *slots* has the day of each slot of 2**SLOT_BITS ticks: the tick at which it begins, its
+    length in ticks, 1 at a weekend or else 0, and its first second of the window.
+    """
 
     start: date
     days: list[date]
     texts: list[str]
     ticks: list[int]
+    slots: list[tuple[int, int, int, int]]
 
     @property
     def end_second(self) -> int:
@@ -116,13 +167,11 @@ class Calendar(NamedTuple):
         day, second = divmod(second, DAY_SECONDS)
         return f"{self.texts[day]}{MINUTES[second // 60]}{SECONDS[second % 60]}"
 
-    def second_at(self, tick: int) -> int:
-        """Return the second of calendar time at *tick*; it never decreases."""
-        day = bisect_right(self.ticks, tick) - 1
-        start, stop = self.ticks[day], self.ticks[day + 1]
-        return (
-            day * DAY_SECONDS + make_clock()[(tick - start << DAY_BITS) // (stop - start)]
-        )
+    def tick_at(self, second: int) -> int:
+        """Return the demand time at a *second* of the window, as if a day were even."""
+        day, second = divmod(second, DAY_SECONDS)
+        start, stop = self.ticks[day : day + 2]
+        return start + (stop - start) * second // DAY_SECONDS
 
 
 def plan_calendar(
@@ -134,12 +183,16 @@ def plan_calendar(
     """
     days = [start + timedelta(days=number) for number in range((end - start).days + 1)]
     demands = (demand(day) * find_factor(day) // PER_MILLE for day in days)
-    return Calendar(
-        start=start,
-        days=days,
-        texts=[day.isoformat() for day in days],
-        ticks=list(accumulate(demands, initial=0)),
-    )
+    # The nearest complete number of slots, so that a slot has one day.
+    half = 1 << SLOT_BITS - 1
+    lengths = [max(ticks + half >> SLOT_BITS, 1) << SLOT_BITS for ticks in demands]
+    midnights = list(accumulate(lengths, initial=0))
+    slots: list[tuple[int, int, int, int]] = []
+    for number, (day, length) in enumerate(zip(days, lengths, strict=True)):
+        is_weekend = int(day.weekday() >= SATURDAY)
+        entry = midnights[number], length, is_weekend, number * DAY_SECONDS
+        slots.extend([entry] * (length >> SLOT_BITS))
+    return Calendar(start, days, [day.isoformat() for day in days], midnights, slots)
 
 
 def demand(day: date) -> int:
