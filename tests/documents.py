@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from tests.support import ROOT
 
-WITH_OUTPUT = ("README.md", "example_run.md")
+WITH_OUTPUT = ("README.md", "example_run.md", "data_generation/README.md")
 
 # Shows output of DuckDB over the files that the commands of the others make.
 WITH_DUCKDB = ("utils/engines/README.md",)
@@ -40,15 +42,25 @@ OUTPUTS = {
     "frontend/data/query_result.json",
 }
 
+# A folder for a shop of its own, of which a document shows the rows of queries.
+OUTPUT_FOLDER = "march"
+
 _CONSOLE = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
-_EXCERPT = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_EXCERPT = re.compile(
+    r"^```(csv|json|markdown) (\S+)(| \S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_QUERY = re.compile(
+    r"^(```sql (\S+)\n(.*?)^```\n\n```text)\n.*?^```$", re.MULTILINE | re.DOTALL
+)
 
 
 def render_document(text: str, run: Callable[[str], str], folder: Path) -> str:
     """Return *text* with fresh output of its commands and fresh first lines of its files.
 
     *run* returns the output of a command.  A block ```` ```csv users.csv ```` keeps its
-    number of lines and gets the first lines of that file in *folder*.
+    number of lines and gets the first lines of that file in *folder*; with a text after the
+    name, it gets the header and all lines that contain the text.  The block after
+    ```` ```sql shop.db ```` gets the rows that the query finds in that database.
     """
 
     def renew_console(block: re.Match[str]) -> str:
@@ -56,12 +68,38 @@ def render_document(text: str, run: Callable[[str], str], folder: Path) -> str:
         return "".join(f"$ {command}\n{run(command)}" for command in commands)
 
     def renew_excerpt(block: re.Match[str]) -> str:
-        language, name, old = block.groups()
-        lines = (folder / name).read_text(encoding="utf-8").splitlines()
-        head = "".join(f"{line}\n" for line in lines[: old.count("\n")])
-        return f"```{language} {name}\n{head}```"
+        language, name, words, old = block.groups()
+        header, *lines = (folder / name).read_text(encoding="utf-8").splitlines()
+        if words:
+            shown = [header, *(line for line in lines if words.strip() in line)]
+        else:
+            shown = [header, *lines][: old.count("\n")]
+        head = "".join(f"{line}\n" for line in shown)
+        return f"```{language} {name}{words}\n{head}```"
 
-    return _EXCERPT.sub(renew_excerpt, _CONSOLE.sub(renew_console, text))
+    def renew_query(block: re.Match[str]) -> str:
+        head, name, query = block.groups()
+        return f"{head}\n{render_query(folder / name, query)}```"
+
+    text = _EXCERPT.sub(renew_excerpt, _CONSOLE.sub(renew_console, text))
+    return _QUERY.sub(renew_query, text)
+
+
+def render_query(database: Path, query: str) -> str:
+    """Return the rows that *query* finds in *database*, in columns below their names."""
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        cursor = connection.execute(query)
+        rows = [[name for name, *_ in cursor.description], *cursor]
+    columns = [[str(value) for value in column] for column in zip(*rows, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    lines = (
+        "  ".join(
+            value.rjust(width) if number else value.ljust(width)
+            for number, (value, width) in enumerate(zip(values, widths, strict=True))
+        )
+        for values in zip(*columns, strict=True)
+    )
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def copy_project(folder: Path) -> Path:

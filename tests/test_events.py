@@ -23,6 +23,7 @@ from data_generation.spans import build_shop
 from utils.contract import read_contract
 
 DAY = timedelta(days=1)
+DEMAND_OR_CHANNEL = {Kind.CAMPAIGN, Kind.SALE, Kind.OUTAGE, Kind.BAD_CHANNEL}
 
 CALM = Shocks(Streams(1), is_calm=True)
 
@@ -186,6 +187,20 @@ class Events(unittest.TestCase):
                     self.assertEqual({day.weekday() for day in days}, set(range(7)))
                     total = sum(map(event.find_effect, days))
                     self.assertTrue(-SALE_AFTERMATH * 7 <= total <= 0, total)
+
+    def test_march_of_the_readme_falls_for_the_reasons_that_it_gives(self) -> None:
+        shocks = Shocks(Streams(1015))
+        demands = find_demands(shocks, 2025)
+        february, march = (
+            mean(demand for day, demand in demands.items() if day.month == month)
+            for month in (2, 3)
+        )
+        self.assertLess(march, 0.85 * february)
+        listed = shocks.list_events(date(2025, 2, 1), date(2025, 3, 31))
+        self.assertEqual(
+            [event.kind for event in listed if event.kind in DEMAND_OR_CHANNEL],
+            [Kind.SALE, Kind.BAD_CHANNEL, Kind.OUTAGE],
+        )
 
     def test_calm_shop_has_no_event(self) -> None:
         self.assertEqual(CALM.list_events(DEFAULT_START, DEFAULT_END), [])
