@@ -58,7 +58,6 @@ NOT_MODELLED = (
     "stock: nothing sells out, no order waits for goods",
     "views, searches and abandoned carts: only purchases are recorded",
     "substitute products and recommendations",
-    "price elasticity: demand does not depend on the price",
     "exchange rates: all money is in one currency, whatever the country",
     "households and companies: a customer is one person with one account",
     "marketing spend, and several channels sharing one customer",

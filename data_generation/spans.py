@@ -16,8 +16,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from data_generation.model.baskets import Assortment
-from data_generation.model.catalog import CATEGORIES, LAUNCH_HOUR, Product, make_products
+from data_generation.model.assortment import Assortment
+from data_generation.model.catalog import (
+    BRANDS,
+    CATEGORIES,
+    LAUNCH_HOUR,
+    Product,
+    make_products,
+)
 from data_generation.model.customers import (
     MOST_USER_ID,
     TIME_SHIFT,
@@ -135,7 +141,7 @@ def format_product_rows(shop: Shop) -> list[str]:
     """Return the rows of products.csv."""
     return [
         f"{product.product_id},{product.sku},{product.name},"
-        f"{CATEGORIES[product.category].name},{product.brand},{product.price_cents},"
+        f"{CATEGORIES[product.category].name},{BRANDS[product.brand].name},{product.price_cents},"
         f"{product.cost_cents},{_find_launch(shop.calendar, product)}"
         f"T{LAUNCH_HOUR:02d}:00:00Z\n"
         for product in shop.products

@@ -20,15 +20,19 @@ from data_generation.event_truth import list_day_truth, list_event_truth
 from data_generation.expectations import expect_first_orders, expect_orders
 from data_generation.generate_data import TableFile, without_garbage_collection
 from data_generation.model import (
+    assortment,
     baskets,
+    catalog,
     customers,
     lifecycle,
     orders,
+    prices,
     purchase_processes,
     returns,
     seasons,
 )
 from data_generation.model.catalog import (
+    BRANDS,
     CATEGORIES,
     COUNTRIES,
     METHODS,
@@ -75,6 +79,8 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("category", "string"),
         ("popularity_rank", "integer"),
         ("popularity_share", "number"),
+        ("price_tier", "integer"),
+        ("discontinued_at", "datetime"),
     ),
     "events": (
         ("kind", "string"),
@@ -147,7 +153,7 @@ def write_truth(
         for name, table in tables.items():
             table.write_header([column for column, _ in COLUMNS[name]])
         shop = build_shop(plan)
-        tables["products"].write_rows(list_product_truth(shop.products))
+        tables["products"].write_rows(list_product_truth(shop))
         tables["events"].write_rows(list_event_truth(shop))
         tables["days"].write_rows(list_day_truth(shop))
         tables["curves"].write_rows(list_curves())
@@ -424,10 +430,10 @@ def _find_yields(
 # ---- Products and curves ----------------------------------------------------------------
 
 
-def list_product_truth(products: Sequence[Product]) -> list[str]:
-    """Return the rows of products.csv: the popularity of each within its category."""
+def list_product_truth(shop: Shop) -> list[str]:
+    """Return the rows of products.csv: popularity within the category, price tier, end."""
     by_category: list[list[Product]] = [[] for _ in CATEGORIES]
-    for product in products:
+    for product in shop.products:
         by_category[product.category].append(product)
     ranks = {
         product.product_id: rank
@@ -445,9 +451,16 @@ def list_product_truth(products: Sequence[Product]) -> list[str]:
     return [
         f"{product.product_id},{CATEGORIES[product.category].name},"
         f"{ranks[product.product_id]},"
-        f"{format_fraction(product.popularity, totals[product.category], 6)}\n"
-        for product in products
+        f"{format_fraction(product.popularity, totals[product.category], 6)},"
+        f"{BRANDS[product.brand].tier},{_find_end(shop, product)}\n"
+        for product in shop.products
     ]
+
+
+def _find_end(shop: Shop, product: Product) -> str:
+    """Return when *product* was discontinued, empty if that is after the window."""
+    days = shop.calendar.texts
+    return f"{days[product.end_day]}T00:00:00Z" if product.end_day < len(days) else ""
 
 
 def list_curves() -> list[str]:
@@ -474,6 +487,13 @@ def _iterate_curves() -> Iterator[tuple[str, str | int, str | int]]:
         yield "category weight", category.name, category.weight
         for month, per_cent in enumerate(category.season, 1):
             yield "category season per cent", f"{category.name} {month}", per_cent
+    for per_cent, lift in assortment.PROMOTION_LIFTS.items():
+        yield "sales at a discount of 256", per_cent, lift
+    yield from (("price step per mille", *at) for at in enumerate(prices.STEP_PER_MILLE))
+    yield from (("size of a price step", *at) for at in enumerate(prices.STEP_SIZES))
+    yield from (
+        ("line count weight", *at) for at in enumerate(baskets.LINE_COUNT_WEIGHTS, 1)
+    )
     for channel in CHANNELS:
         yield "channel weight", channel.name, channel.weight
         yield "channel weight change per year", channel.name, channel.yearly_change
@@ -544,9 +564,19 @@ def _iterate_parameters() -> Iterator[tuple[str, str | int]]:
     yield "mean order in mind cents", baskets.MEAN_ORDER_CENTS
     yield "same word for rate and spending of 64", customers.SAME_WORD_64THS
     yield "first order in the visit of sign-up of 1024", customers.SAME_VISIT_1024THS
-    yield "further line of the same category of 256", baskets.SAME_CATEGORY_256THS
-    yield "promoted products per mille", baskets.PROMOTED_PER_MILLE
-    yield "promoted in Black Week per mille", baskets.PROMOTED_IN_BLACK_WEEK_PER_MILLE
+    yield "category by taste of 256", baskets.TASTE_256THS
+    yield "product by taste of 256", baskets.PRODUCT_TASTE_256THS
+    yield "further line of the same category of 256", assortment.SAME_CATEGORY_256THS
+    yield "further line as popular as the first of 256", assortment.COMPLEMENT_256THS
+    yield "rows with a bulk quantity per mille", assortment.BULK_ROWS_PER_MILLE
+    yield "days of a period of age", assortment.PERIOD_DAYS
+    yield "periods that halve the weight", assortment.HALF_LIFE_PERIODS
+    yield "mean life of a product in days", catalog.MEAN_LIFE_DAYS
+    yield "spread of costs per cent", catalog.COST_SPREAD_PER_CENT
+    yield "loss leaders per mille", catalog.LOSS_LEADERS_PER_MILLE
+    yield "days between price steps", prices.STEP_DAYS
+    yield "promoted products per mille", prices.PROMOTED_PER_MILLE
+    yield "promoted in Black Week per mille", prices.PROMOTED_IN_BLACK_WEEK_PER_MILLE
     yield "welcome coupon per mille", orders.WELCOME_COUPON_PER_MILLE
     yield "welcome coupon per cent off", orders.WELCOME_PER_CENT
     yield "coupon per mille", orders.COUPON_PER_MILLE

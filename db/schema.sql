@@ -36,7 +36,7 @@ CREATE TABLE products (
     product_name TEXT NOT NULL,
     category TEXT NOT NULL,
     brand TEXT NOT NULL,
-    price_cents INTEGER NOT NULL,           -- list price of one unit, before tax
+    price_cents INTEGER NOT NULL,           -- list price at launch, of one unit, before tax
     cost_cents INTEGER NOT NULL,            -- what one unit costs the shop
     launched_at TEXT NOT NULL,
 
@@ -100,7 +100,7 @@ CREATE TABLE order_items (
     order_id INTEGER NOT NULL REFERENCES orders (order_id),
     product_id INTEGER NOT NULL REFERENCES products (product_id),
     quantity INTEGER NOT NULL,
-    unit_price_cents INTEGER NOT NULL,      -- of one unit, on the day of the order
+    unit_price_cents INTEGER NOT NULL,      -- list price of one unit when it was ordered
     discount_cents INTEGER NOT NULL,        -- on the whole line, e.g. a promotion
     line_total_cents INTEGER NOT NULL,
 

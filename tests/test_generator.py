@@ -26,6 +26,7 @@ from data_generation.model import (
     customers,
     lifecycle,
     orders,
+    prices,
     seasons,
 )
 from data_generation.model.channels import CHANNELS
@@ -455,7 +456,7 @@ class TextValues(unittest.TestCase):
             yield country.code
         for category in catalog.CATEGORIES:
             yield from (category.name, *category.nouns)
-        yield from (*catalog.BRANDS, *catalog.STYLES)
+        yield from (*(brand.name for brand in catalog.BRANDS), *catalog.STYLES)
         names = [channel.name for channel in CHANNELS]
         yield from (channel.replace("_", " ") for channel in names)
 
@@ -674,82 +675,6 @@ class OrderLifecycle(unittest.TestCase):
                 self.assertEqual(seen[0], 0)
 
 
-class Baskets(unittest.TestCase):
-    """A basket has distinct products that are on sale, near the order's budget."""
-
-    def make_products(self, count: int, category: int = 0) -> list[catalog.Product]:
-        """Return *count* products of one category at different prices."""
-        return [
-            catalog.Product(
-                number + 1,
-                f"S-{number}",
-                "Name",
-                category,
-                "Brand",
-                999 + 700 * number,
-                500,
-                -1,
-                100,
-            )
-            for number in range(count)
-        ]
-
-    def open_assortment(self, products: list[catalog.Product]) -> baskets.Assortment:
-        """Return the assortment of a window that begins in the middle of a month."""
-        calendar = seasons.plan_calendar(date(2024, 3, 15), date(2024, 6, 30))
-        return baskets.Assortment(Streams(1), calendar, products)
-
-    def fill(
-        self, seed: int, levels: list[int], counts: list[int], tables: baskets.ChoiceTables
-    ) -> list[int]:
-        """Return the choices of orders with these levels and line counts."""
-        streams = Streams(seed)
-        words = streams.draw_halves("order_items", "product_id", "x", len(levels))
-        return baskets.fill_baskets(streams, "x", words, levels, counts, tables)
-
-    def test_basket_of_the_smallest_catalogue_has_no_product_twice(self) -> None:
-        tables, _ = self.open_assortment(self.make_products(6)).select_day(0)
-        levels, counts = list(range(60, 160)) * 5, [1 + at % 6 for at in range(500)]
-        lines = self.fill(2, levels, counts, tables)
-        self.assertEqual(len(lines), sum(counts))
-        at = 0
-        for count in counts:
-            products = {line >> 2 for line in lines[at : at + count]}
-            self.assertEqual(len(products), count)
-            at += count
-
-    def test_basket_costs_about_its_budget(self) -> None:
-        products = catalog.make_products(Streams(5), 1)
-        tables, priced = self.open_assortment(products).select_day(0)
-        for level in (92, 104, 116):
-            lines = self.fill(3, [level] * 900, [1] * 900, tables)
-            paid = mean(priced.cents[line] for line in lines)
-            budget = baskets.level_cents()[level]
-            self.assertTrue(0.75 < paid / budget < 1.35, (level, paid, budget))
-
-    def test_product_is_sold_from_the_month_after_its_launch(self) -> None:
-        late = self.make_products(8)
-        late[7] = late[7]._replace(launch_day=20)  # 4 April
-        assortment = self.open_assortment(late)
-        for day, is_sold in ((0, False), (19, False), (46, False), (47, True), (90, True)):
-            tables, _ = assortment.select_day(day)
-            self.assertEqual(7 in {choice >> 2 for choice in tables.choices}, is_sold, day)
-
-    def test_promotion_lasts_from_monday_to_sunday(self) -> None:
-        products = catalog.make_products(Streams(5), 1)
-        assortment = self.open_assortment(products)
-        plain = sum(product.price_cents for product in products)
-        sums = []
-        for day in range(21):
-            _, priced = assortment.select_day(day)
-            sums.append(sum(priced.cents[::4]))
-        weeks = [sums[3:10], sums[10:17]]  # 15 March 2024 is a Friday
-        for week in weeks:
-            self.assertEqual(len(set(week)), 1)
-            self.assertTrue(0.97 * plain < week[0] < plain)
-        self.assertEqual(len({sums[0], weeks[0][0], weeks[1][0]}), 3)
-
-
 class Purchases(unittest.TestCase):
     """Purchase times follow the customer's hidden rate and dropout."""
 
@@ -874,7 +799,7 @@ class Money(unittest.TestCase):
         )
         builder._add_immediate_charges(0, late)
         builder.payments_by_day[1].add(5, "of the day before")
-        empty = baskets.ChoiceTables([], [], []), baskets.PricedChoices([], [])
+        empty = baskets.ChoiceTables([], [], []), prices.PricedChoices([], [])
         self.assertEqual(list(builder.make_day(0, [], *empty)), [])
         self.assertEqual(builder.payments_by_day[0].seconds, [86_395])
         self.assertEqual(builder.payments_by_day[1].seconds, [5, 5])

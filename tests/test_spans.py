@@ -296,7 +296,8 @@ class RandomStreams(SpanCase):
         ("users", "spending_level"): ("users", *MONEY),
         ("users", "purchase_rate"): ("users", *MONEY),
         ("users", "dropout"): MONEY,
-        ("users", "habit"): ("orders", "payments"),
+        # A taste is a habit, so a habit decides on goods too.
+        ("users", "habit"): MONEY,
         ("orders", "ordered_at"): MONEY,
         ("orders", "first_ordered_at"): MONEY,
         ("orders", "basket_value"): MONEY,
@@ -307,14 +308,21 @@ class RandomStreams(SpanCase):
         ("orders", "pay_delay"): ("payments",),
         ("orders", "chance"): ("orders", "payments"),
         ("order_items", "product_id"): MONEY,
+        ("order_items", "taste"): MONEY,
         ("order_items", "further_product_id"): MONEY,
         ("products", "noun"): ("products",),
         ("products", "style"): ("products",),
-        ("products", "brand"): ("products",),
+        # The price tier is that of the brand.
+        ("products", "brand"): ("products", *MONEY),
+        ("products", "cost"): ("products",),
+        ("products", "life"): MONEY,
+        ("products", "price_step"): MONEY,
+        ("products", "bulk"): MONEY,
         ("products", "price"): ("products", *MONEY),
         ("products", "popularity"): MONEY,
         ("products", "is_promoted"): MONEY,
         ("products", "promotion"): MONEY,
+        ("products", "promotion_place"): MONEY,
     }
 
     def setUp(self) -> None:

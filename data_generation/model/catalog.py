@@ -9,8 +9,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from data_generation.model.distributions import discrete, power_law_weight
-from data_generation.model.streams import WORDS, Streams, scale_word
+from data_generation.model.distributions import (
+    UNIT_BITS,
+    discrete,
+    exponential,
+    power_law_weight,
+)
+from data_generation.model.streams import WORDS, Streams, is_chosen, scale_word
 
 CURRENCY = "USD"
 
@@ -19,11 +24,17 @@ OPENING_PRODUCTS = 240
 OPENING_DAYS = 3 * 365
 # One product is launched every so many days of the window.
 LAUNCH_PACE = 12
-# Launches happen at six in the morning; sales begin in the next month.
+# Launches happen at six in the morning; sales begin on the next day.
 LAUNCH_HOUR = 6
+# The mean time from a launch, or the window's start, to the last day on sale.  Our own
+# choice: 6 % of products then end over 90 days before the end of two years, where UCI
+# Online Retail has 5.3 % and Complete Journey 4.4 %.
+MEAN_LIFE_DAYS = 11_000
+LEAST_LIFE_DAYS = 56
 
-# 2**32 ÷ the golden ratio.
+# 2**32 ÷ the golden ratio, and the same of the silver ratio.
 GOLDEN_STEP = 2_654_435_769
+SILVER_STEP = 1_779_033_704
 
 # Draws for products come in blocks of this many rows.
 PRODUCT_BLOCK = 64
@@ -212,7 +223,8 @@ ASCII_LETTERS = str.maketrans({"ß": "ss", "ø": "o", "ł": "l", "Ł": "L", "’
 class Category(NamedTuple):
     """A category of products: its *weight* in demand and monthly *season* in per cent.
 
-    *low_cents* and *high_cents* bound the list prices; cost is *cost_per_mille* of them.
+    *low_cents* and *high_cents* bound the list prices; a mean cost is *cost_per_mille* of
+    them.
     """
 
     name: str
@@ -313,10 +325,45 @@ CATEGORIES = (
     ),
 )
 
-BRANDS = _split_names(
-    "Nordhavn Kestrel_&_Pine Maison_Orée Bluewater Lumenta Fjällrist Casa_Brava Otterby"
-    " Grauwolf Petit_Nuage Halden Żubrówna Terra_Viva Oakhurst"
+
+class Brand(NamedTuple):
+    """A brand: its price *tier* (0 low to 2 high) and its categories, by index."""
+
+    name: str
+    tier: int
+    categories: tuple[int, ...]
+
+
+# Every category has brands of each tier.
+BRANDS = (
+    Brand("Nordhavn", 1, (0, 1, 2)),
+    Brand("Kestrel & Pine", 2, (2, 4, 5)),
+    Brand("Maison Orée", 2, (6, 7)),
+    Brand("Bluewater", 0, (0, 3, 7)),
+    Brand("Lumenta", 1, (6, 7)),
+    Brand("Fjällrist", 0, (2, 4, 5)),
+    Brand("Casa Brava", 1, (3, 6)),
+    Brand("Otterby", 0, (6, 8)),
+    Brand("Grauwolf", 1, (1, 2, 4)),
+    Brand("Petit Nuage", 2, (0, 8)),
+    Brand("Halden", 0, (0, 1)),
+    Brand("Żubrówna", 1, (5, 8)),
+    Brand("Terra Viva", 2, (3, 7)),
+    Brand("Oakhurst", 2, (1, 4)),
 )
+# A tier spans so many 256ths of the range of a category's prices, half of its neighbour's.
+TIER_STARTS, TIER_WIDTH = (0, 64, 128), 128
+
+# Cents at the end of a list price, of 256 products.  Our own choice, near Complete Journey
+# (35 % end in 99), Olist (18 %) and UCI Online Retail (24 % end in 95).
+PRICE_ENDINGS = (99,) * 112 + (95,) * 56 + (0,) * 32 + (49,) * 28 + (90,) * 14 + (50,) * 14
+
+# A product's cost is its category's, changed by at most so many per cent.
+COST_SPREAD_PER_CENT = 30
+# Few products are sold without a margin to attract customers, at such a cost.
+LOSS_LEADERS_PER_MILLE = 30
+LOSS_LEADER_COST_PER_MILLE = (800, 950)
+
 STYLES = _split_names(
     "Classic Everyday Heritage Organic Coastal Midnight Alpine Soft Modern Vintage Studio"
     " Weekend Café Field Nomad Signature"
@@ -324,16 +371,21 @@ STYLES = _split_names(
 
 
 class Product(NamedTuple):
-    """A product as sold; *popularity* is its weight among those of its category."""
+    """A product as sold; *popularity* is its weight among those of its category.
+
+    *brand* is an index of BRANDS; *price_cents* is the list price at its launch.  It is on
+    sale from the day after *launch_day* to the day before *end_day*.
+    """
 
     product_id: int
     sku: str
     name: str
     category: int
-    brand: str
+    brand: int
     price_cents: int
     cost_cents: int
     launch_day: int
+    end_day: int
     popularity: int
 
 
@@ -357,17 +409,20 @@ def make_products(streams: Streams, day_count: int) -> list[Product]:
     """Return the catalogue at the end of a window of *day_count* days, oldest first."""
     products: list[Product] = []
     # Golden-section steps spread the popularities of a category's products evenly, so that
-    # every shop has best sellers and a long tail.
+    # every shop has best sellers and a long tail; silver-section steps spread the lives.
     popularities = [
         streams.draw("products", "popularity", category.name, 1)[0]
         for category in CATEGORIES
+    ]
+    lives = [
+        streams.draw("products", "life", category.name, 1)[0] for category in CATEGORIES
     ]
     for first in range(0, count_products(day_count), PRODUCT_BLOCK):
         block = first // PRODUCT_BLOCK
         draws = zip(
             *(
                 streams.draw("products", column, block, PRODUCT_BLOCK)
-                for column in ("category", "noun", "style", "brand", "price")
+                for column in ("category", "noun", "style", "brand", "price", "cost")
             ),
             strict=True,
         )
@@ -375,13 +430,26 @@ def make_products(streams: Streams, day_count: int) -> list[Product]:
             product = _make_product(number, *words)
             popularity = popularities[product.category]
             popularities[product.category] = (popularity + GOLDEN_STEP) % WORDS
-            products.append(product._replace(popularity=power_law_weight(popularity)))
+            life = lives[product.category]
+            lives[product.category] = (life + SILVER_STEP) % WORDS
+            products.append(
+                product._replace(
+                    end_day=_find_end(product, life),
+                    popularity=power_law_weight(popularity),
+                )
+            )
     return products[: count_products(day_count)]
 
 
 _CATEGORY_NUMBERS = discrete(
     range(len(CATEGORIES)), [category.weight for category in CATEGORIES]
 )
+
+
+_CATEGORY_BRANDS = [
+    [index for index, brand in enumerate(BRANDS) if number in brand.categories]
+    for number in range(len(CATEGORIES))
+]
 
 
 def _make_product(
@@ -391,27 +459,56 @@ def _make_product(
     style_word: int,
     brand_word: int,
     price_word: int,
+    cost_word: int,
 ) -> Product:
-    """Return product *number* (from 0) from its words, without its popularity."""
+    """Return product *number* (from 0) from its words, without end and popularity."""
     category_number = _CATEGORY_NUMBERS.item_at(category_word)
-    category = CATEGORIES[category_number]
+    category, brands = CATEGORIES[category_number], _CATEGORY_BRANDS[category_number]
     noun = category.nouns[scale_word(noun_word, 0, len(category.nouns))]
-    price_cents = _make_price(category, price_word)
+    brand = brands[scale_word(brand_word, 0, len(brands))]
+    price_cents = _make_price(category, BRANDS[brand].tier, price_word)
     return Product(
         product_id=number + 1,
         sku=f"{category.name[:2].upper()}-{number + 1:05d}",
         name=f"{STYLES[scale_word(style_word, 0, len(STYLES))]} {noun}",
         category=category_number,
-        brand=BRANDS[scale_word(brand_word, 0, len(BRANDS))],
+        brand=brand,
         price_cents=price_cents,
-        cost_cents=price_cents * category.cost_per_mille // 1000,
+        cost_cents=price_cents * _find_cost(category, cost_word) // 1000,
         launch_day=launch_day(number),
+        end_day=0,
         popularity=0,
     )
 
 
-def _make_price(category: Category, word: int) -> int:
-    """Return a price of *category* that ends in 99 cents; low prices are more common."""
-    share = scale_word(word, 0, 1 << 16)
+def _make_price(category: Category, tier: int, word: int) -> int:
+    """Return a list price of *category* and *tier*; low prices are more common."""
+    start = TIER_STARTS[tier] << 8
+    share = scale_word(word, start, start + (TIER_WIDTH << 8))
     span = category.high_cents - category.low_cents
-    return (category.low_cents + (span * share * share >> 32)) // 100 * 100 + 99
+    cents = category.low_cents + (span * share * share >> 32)
+    return round_price(cents, PRICE_ENDINGS[word & 255])
+
+
+def round_price(cents: int, ending: int) -> int:
+    """Return the price next to *cents* that ends in *ending*, at least a dollar.
+
+    >>> round_price(2510, 99), round_price(2540, 0), round_price(2560, 0)
+    (2499, 2500, 2600)
+    """
+    return max((cents - ending + 50) // 100, 1) * 100 + ending
+
+
+def _find_cost(category: Category, word: int) -> int:
+    """Return the cost of a product of *category*, per mille of its list price."""
+    if is_chosen(word, LOSS_LEADERS_PER_MILLE):
+        low, high = LOSS_LEADER_COST_PER_MILLE
+        return low + (high - low) * (word & 255) // 256
+    low, high = 100 - COST_SPREAD_PER_CENT, 100 + COST_SPREAD_PER_CENT
+    return category.cost_per_mille * scale_word(word, low, high) // 100
+
+
+def _find_end(product: Product, word: int) -> int:
+    """Return the first day after *product* was on sale."""
+    life = MEAN_LIFE_DAYS * exponential().value_at(word) >> UNIT_BITS
+    return max(product.launch_day, 0) + LEAST_LIFE_DAYS + life

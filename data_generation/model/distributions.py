@@ -80,12 +80,22 @@ def apportion(weights: Sequence[int], size: int) -> list[int]:
     >>> apportion([2, 0, 1, 1], 8)
     [0, 0, 0, 0, 2, 2, 3, 3]
     """
-    totals = list(accumulate(weights))
-    marks = [(size * total + totals[-1] // 2) // totals[-1] for total in totals]
     indexes: list[int] = []
-    for index, mark in enumerate(marks):
+    for index, mark in enumerate(find_marks(weights, size)):
         indexes += [index] * (mark - len(indexes))
     return indexes
+
+
+def find_marks(weights: Sequence[int], size: int) -> list[int]:
+    """Return where the places of each index end in `apportion`.
+
+    >>> find_marks([2, 0, 1, 1], 8)
+    [4, 4, 6, 8]
+    """
+    totals = list(accumulate(weights))
+    most = totals[-1]
+    half = most // 2
+    return [(size * total + half) // most for total in totals]
 
 
 @cache

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from data_generation.model.baskets import (
     NOISE_BITS,
     ChoiceTables,
-    PricedChoices,
+    add_taste,
     build_basket_tables,
     fill_baskets,
 )
@@ -59,6 +59,7 @@ from data_generation.model.lifecycle import (
     list_payments,
     payment_delay,
 )
+from data_generation.model.prices import PricedChoices
 from data_generation.model.returns import list_return_chances
 from data_generation.model.seasons import DAY_SECONDS, MINUTES, SECONDS, Calendar
 from data_generation.model.streams import Streams
@@ -255,7 +256,12 @@ def _plan_block(
         )
     ]
     line_counts = baskets.line_counts
-    product_words = streams.draw_halves("order_items", "product_id", unit, count)
+    product_words = add_taste(
+        streams,
+        unit,
+        streams.draw_halves("order_items", "product_id", unit, count),
+        [buyer >> USER_SHIFT for buyer in buyers],
+    )
     kinds = [
         kind_tables[trait & COUPON_MASK][(buyer & KIND_MASK) << 8 | byte]
         for trait, buyer, byte in zip(

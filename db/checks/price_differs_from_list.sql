@@ -2,8 +2,8 @@
 -- Key: order_item_id.
 -- Title: Lines sold at a price other than the list price
 -- Severity: info
--- products has the current list price only, so a different price is not a fault: the list
--- price may have changed after the order.
+-- products has the list price of one day only, at the launch, so a different price is not a
+-- fault: the list price may have changed between the launch and the order.
 SELECT
     order_items.order_item_id,
     order_items.order_id,

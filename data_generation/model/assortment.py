@@ -1,0 +1,359 @@
+"""The assortment: which choices an order's lines are drawn from on a day.
+
+For each category and price class there are two rows of choices: one for orders of a single
+line, one for orders of several.  The more popular a product is and the nearer its price is
+to the budget, the more often it is in a row.  A promoted product takes places of others.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from operator import itemgetter
+from typing import NamedTuple
+
+from data_generation.model.baskets import (
+    CATEGORY_SIZE,
+    CLASS_COUNT,
+    CLASS_STEPS,
+    COMPLEMENT,
+    LEVELS,
+    LOWEST_CLASS_LEVEL,
+    MIXED_ROWS,
+    ROW,
+    ROW_BITS,
+    SAME_CATEGORY,
+    ChoiceTables,
+    level_cents,
+)
+from data_generation.model.catalog import CATEGORIES, Product
+from data_generation.model.distributions import (
+    UNIT_BITS,
+    apportion,
+    find_marks,
+    powers_of_two,
+)
+from data_generation.model.prices import (
+    QUANTITIES,
+    QUANTITY_BITS,
+    PricedChoices,
+    PriceList,
+    count_weeks,
+)
+from data_generation.model.seasons import Calendar
+from data_generation.model.streams import Streams, is_chosen
+
+# Weights of the units of a product in a line, 1 to 4.
+UNIT_WEIGHTS = (100, 28, 11, 6)
+
+# Of 256 further lines so many are of the first line's category; so many of these are the
+# complement of the first line's product.  Our own choice.
+SAME_CATEGORY_256THS = 48
+COMPLEMENT_256THS = 96
+
+# Likelihood of a choice, as a power of two, by its distance from the budget in levels.
+CLOSENESS = [max(40 - gap * gap // 64, 0) for gap in range(LEVELS)]
+
+# Of 1,000 rows of single lines so many have one choice, of 256, of a bulk quantity, which
+# costs a multiple of the budget: about one order in 2,000 is a bulk order.  Our own choice,
+# for the largest order to be 30 to 50 times the mean (UCI Online Retail, Olist: 36 to 48).
+BULK_ROWS_PER_MILLE = 250
+BULK_CODES = range(len(UNIT_WEIGHTS), len(QUANTITIES))
+
+# The lines of an order cost more or less than its budget by so many price classes.
+CLASS_JITTER = (-3, 1, -1, 2, 0, -2, 3, 0, -1, 2, -3, 0, 1, -2, 0, 3)
+
+# A product's weight halves in so many periods of its age, and changes with the price from
+# the launch on, with an elasticity of -1.  Our own choice: the response to regular prices
+# is weaker than that to promotions.
+PERIOD_DAYS, HALF_LIFE_PERIODS, MOST_PERIODS = 91, 24, 160
+
+# The rows of a category are made anew, for prices and ages, every so many months.
+SHELF_MONTHS = 6
+
+# How much more of a product is sold at a discount of so many per cent, in 256ths:
+# (1 − d)**-2.62, the mean elasticity of 1,851 (Bijmolt, van Heerde and Pieters 2005).
+PROMOTION_LIFTS = {10: 366, 15: 445, 20: 547, 30: 861}
+
+
+class Offer(NamedTuple):
+    """A product on the shelf: its index, its weight and its list price."""
+
+    product: int
+    weight: int
+    price_cents: int
+
+
+class CategoryRows(NamedTuple):
+    """The rows of a category: *choices* of single lines, then of others.
+
+    *marks* are by price class: the places of the offers in a row of single lines begin at
+    the first ones, and each offer's end where the next one's begin.
+    """
+
+    choices: list[int]
+    marks: list[list[int]]
+
+
+class Assortment:
+    """The products on sale: their choices of a day and their prices of a week."""
+
+    def __init__(
+        self, streams: Streams, calendar: Calendar, products: Sequence[Product]
+    ) -> None:
+        self._streams = streams
+        self._calendar = calendar
+        self._products = products
+        self._ranked: list[list[int]] = [[] for _ in CATEGORIES]
+        for index in sorted(range(len(products)), key=lambda at: -products[at].popularity):
+            self._ranked[products[index].category].append(index)
+        self._prices = PriceList(streams, calendar, products)
+        self._shelf_days = _list_shelf_days(calendar, products)
+        self._shelves = [-1] * len(CATEGORIES)
+        self._offers: list[tuple[Offer, ...]] = [()] * len(CATEGORIES)
+        self._rows = [CategoryRows([0] * CATEGORY_SIZE, [])] * len(CATEGORIES)
+        self._month: tuple[int, int] | None = None
+        self._category_month: tuple[int, int] | None = None
+        self._categories: list[int] = []
+        self._tables = ChoiceTables([0] * (len(CATEGORIES) * CATEGORY_SIZE), [], [])
+
+    def select_day(self, day_number: int) -> tuple[ChoiceTables, PricedChoices]:
+        """Return what can be bought on a day, at which prices; fast in order of days.
+
+        A product is on sale from the day after its launch, or from the window's start.
+        """
+        day = self._calendar.days[day_number]
+        is_new_week = self._prices.select_week(day_number, day)
+        for number in self._update_rows(day_number, is_new_week):
+            start = number * CATEGORY_SIZE
+            self._tables.choices[start : start + CATEGORY_SIZE] = self._promote_category(
+                number, count_weeks(day)
+            )
+        if self._month != (day.year, day.month):
+            self._month = day.year, day.month
+            self._update_starts(day_number)
+        return self._tables, self._prices.priced
+
+    def list_categories(self, day_number: int) -> list[int]:
+        """Return the category of a first line on a day, by byte."""
+        day = self._calendar.days[day_number]
+        if self._category_month != (day.year, day.month):
+            self._category_month = day.year, day.month
+            first_day = max(day_number - day.day + 1, 0)
+            weights = [0] * len(CATEGORIES)
+            for product in self._products:
+                if _is_on_sale(product, first_day):
+                    category = CATEGORIES[product.category]
+                    weights[product.category] = (
+                        category.weight * category.season[day.month - 1]
+                    )
+            self._categories = apportion(weights, 256)
+        return self._categories
+
+    def _update_starts(self, day_number: int) -> None:
+        """Set the tables of categories in the month of a day."""
+        starts = [CATEGORY_SIZE * number for number in self.list_categories(day_number)]
+        others = 256 - SAME_CATEGORY_256THS - COMPLEMENT_256THS
+        self._tables = self._tables._replace(
+            firsts=starts,
+            furthers=[
+                *[SAME_CATEGORY] * SAME_CATEGORY_256THS,
+                *(COMPLEMENT - start for start in starts[:: 256 // COMPLEMENT_256THS]),
+                *(starts[at * 256 // others] for at in range(others)),
+            ],
+        )
+
+    def _update_rows(self, day_number: int, is_new_week: bool) -> list[int]:
+        """Set the rows of a day, without promotions; return the categories to renew."""
+        changed: list[int] = []
+        for number, days in enumerate(self._shelf_days):
+            shelf = bisect_right(days, day_number)
+            if shelf != self._shelves[number]:
+                self._shelves[number] = shelf
+                offers = self._list_offers(day_number, number)
+                if offers:
+                    self._offers[number] = offers
+                    self._rows[number] = _list_rows(self._streams, offers)
+                    changed.append(number)
+        return [*range(len(CATEGORIES))] if is_new_week else changed
+
+    def _list_offers(self, day_number: int, category: int) -> tuple[Offer, ...]:
+        """Return the products of a category on sale on a day, the most popular first."""
+        offers: list[Offer] = []
+        shelf_day = self._find_shelf_day(day_number, category)
+        for index in self._ranked[category]:
+            product = self._products[index]
+            if _is_on_sale(product, day_number):
+                day = max(shelf_day, product.launch_day)
+                price = self._prices.histories[index].price_at(day)
+                weight = _weigh(product, price, day - product.launch_day)
+                offers.append(Offer(index, weight, price))
+        return tuple(offers)
+
+    def _find_shelf_day(self, day_number: int, category: int) -> int:
+        """Return the day on which the rows of *category* were last made for all products.
+
+        It is negative if that is before the window.
+        """
+        day = self._calendar.days[day_number]
+        months = 12 * day.year + day.month - 1
+        first = months - (months + category) % SHELF_MONTHS
+        first_day = day.replace(year=first // 12, month=first % 12 + 1, day=1)
+        return day_number - (day - first_day).days
+
+    def _promote_category(self, number: int, week: int) -> list[int]:
+        """Return the choices of a category with the promotions of *week*."""
+        promotions = self._prices.promotions
+        promoted = [
+            (position, PROMOTION_LIFTS[promotions[offer.product]] - ROW)
+            for position, offer in enumerate(self._offers[number])
+            if promotions[offer.product]
+        ]
+        if not promoted:
+            return self._rows[number].choices
+        chances = self._streams.draw_bytes(
+            "products", "promotion_place", f"{number}/{week}", CLASS_COUNT
+        )
+        return _promote(self._rows[number], promoted, chances)
+
+
+def _is_on_sale(product: Product, day_number: int) -> bool:
+    is_launched = product.launch_day < day_number or product.launch_day < 0
+    return is_launched and day_number < product.end_day
+
+
+def _list_shelf_days(calendar: Calendar, products: Sequence[Product]) -> list[list[int]]:
+    """Return, by category, the days on which the rows of choices are made anew."""
+    firsts = [
+        (number, 12 * day.year + day.month - 1)
+        for number, day in enumerate(calendar.days)
+        if day.day == 1
+    ]
+    all_days = [
+        [number for number, month in firsts if (month + category) % SHELF_MONTHS == 0]
+        for category in range(len(CATEGORIES))
+    ]
+    for product in products:
+        all_days[product.category] += [product.launch_day + 1, product.end_day]
+    return [sorted(days) for days in all_days]
+
+
+@cache
+def _age_weights() -> list[int]:
+    return [
+        weight >> UNIT_BITS - 8
+        for weight in powers_of_two(HALF_LIFE_PERIODS, -MOST_PERIODS, 0)[::-1]
+    ]
+
+
+def _weigh(product: Product, price_cents: int, age_days: int) -> int:
+    """Return the weight of *product* at a list price and an age; at least 1."""
+    weight = product.popularity * _age_weights()[min(age_days // PERIOD_DAYS, MOST_PERIODS)]
+    return max(weight * product.price_cents // price_cents, 1)
+
+
+# The spans of one process have the same products; so have several shops of one seed.
+@lru_cache(maxsize=256)
+def _list_rows(streams: Streams, offers: tuple[Offer, ...]) -> CategoryRows:
+    """Return the rows of the category of *offers*.
+
+    The lists are shared: do not change them.
+    """
+    budgets = level_cents()
+    choices = [
+        (
+            offer.product << QUANTITY_BITS | units,
+            offer.weight * weight,
+            bisect_right(budgets, (units + 1) * offer.price_cents),
+        )
+        for offer in offers
+        for units, weight in enumerate(UNIT_WEIGHTS)
+    ]
+    rows, ends = CategoryRows([], []), range(len(UNIT_WEIGHTS) - 1, len(choices), 4)
+    for number in range(CLASS_COUNT):
+        middle = LOWEST_CLASS_LEVEL + number * CLASS_STEPS + CLASS_STEPS // 2
+        marks = find_marks(
+            [weight << CLOSENESS[abs(level - middle)] for _, weight, level in choices], ROW
+        )
+        start = len(rows.choices)
+        for (choice, _, _), mark in zip(choices, marks, strict=True):
+            rows.choices.extend([choice] * (start + mark - len(rows.choices)))
+        rows.marks.append([0, *map(marks.__getitem__, ends)])
+    rows.choices.extend(mix_rows()(rows.choices))
+    _add_bulk(streams, rows.choices, max(offers).product)
+    return rows
+
+
+def _add_bulk(streams: Streams, rows: list[int], unit: int) -> None:
+    """Change a place of some of *rows* to a bulk quantity of the same product."""
+    words = streams.draw("products", "bulk", unit, len(rows) // ROW)
+    for number, word in enumerate(words):
+        if is_chosen(word, BULK_ROWS_PER_MILLE):
+            at = number * ROW + word % ROW
+            code = BULK_CODES[(word >> ROW_BITS) % len(BULK_CODES)]
+            rows[at] = rows[at] >> QUANTITY_BITS << QUANTITY_BITS | code
+
+
+@cache
+def mix_rows() -> Callable[[Sequence[int]], tuple[int, ...]]:
+    """Return what makes the rows of several lines from those of single lines.
+
+    Each place has the choice of the same place in the row of another price class.
+    """
+    return itemgetter(
+        *(
+            ROW * (number + _find_jitter(number, at)) + at
+            for number in range(CLASS_COUNT)
+            for at in range(ROW)
+        )
+    )
+
+
+def _find_jitter(number: int, at: int) -> int:
+    """Return how many classes above class *number* the choice at a place is.
+
+    It is as often as far below; so there is less jitter in the lowest and highest classes.
+    """
+    most = min(number, CLASS_COUNT - 1 - number)
+    return max(-most, min(CLASS_JITTER[(at + 3 * number) % len(CLASS_JITTER)], most))
+
+
+def _promote(
+    rows: CategoryRows, promoted: Sequence[tuple[int, int]], chances: bytes
+) -> list[int]:
+    """Return the choices of *rows* with more places for some products, fewer for others.
+
+    *promoted* are positions among the offers, with what is sold more in ROWths of what is
+    sold else.  *chances* are random bytes, one for each price class.
+    """
+    choices = rows.choices.copy()
+    for number, (marks, chance) in enumerate(zip(rows.marks, chances, strict=True)):
+        first = number * ROW
+        added: list[int] = []
+        others: list[int] = []
+        after = first
+        for position, lift in promoted:
+            low, high = first + marks[position], first + marks[position + 1]
+            if low < high:
+                others += range(after, low)
+                after, size = high, high - low
+                count = (lift * size + chance) // ROW
+                added += [choices[low + at * size // count] for at in range(count)]
+        if added:
+            others += range(after, first + ROW)
+            for place, choice in zip(
+                _spread(others, len(added), chance), added, strict=False
+            ):
+                choices[place] = choice
+    choices[MIXED_ROWS:] = mix_rows()(choices)
+    return choices
+
+
+def _spread(places: Sequence[int], count: int, chance: int) -> list[int]:
+    """Return *count* of *places*, at most three in four, spread evenly.
+
+    *chance*, a byte, decides where the first one is.
+    """
+    size, count = len(places), min(count, len(places) * 3 // 4)
+    return [places[(at * ROW + chance) * size // (count * ROW)] for at in range(count)]

@@ -1,0 +1,179 @@
+"""Prices: what each choice costs in a week, by list prices that move and by promotions.
+
+A *choice* is a product and a quantity, `index of the product << QUANTITY_BITS | code of the
+quantity`.  Prices and discounts change on Mondays only, so a week has one price list.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
+from typing import NamedTuple
+
+from data_generation.model.catalog import Product, round_price
+from data_generation.model.distributions import DiscreteDistribution, discrete
+from data_generation.model.seasons import Calendar, find_black_friday
+from data_generation.model.streams import Streams, is_chosen
+
+# Quantities by code.  Only the first UNIT_WEIGHTS, see `assortment`, are common.
+QUANTITY_BITS = 3
+QUANTITIES = (1, 2, 3, 4, 6, 8, 12, 16)
+
+# Every four weeks from its launch, a product may get a new list price.
+STEP_DAYS = 28
+# The chance of a step, per mille, of 16 products: three are never changed.
+# Cavallo 2018: in a month 15.4 % of products change (2008 to 2010), 27.4 % (2014 to 2017).
+STEP_PER_MILLE = (0, 0, 0, 80, 110, 140, 160, 180, 200, 220, 250, 280, 300, 330, 360, 400)
+# The sizes of steps, per mille.  Our own choice: seven in twelve are rises.
+STEP_SIZES = (-150, -100, -80, -60, -40, 30, 40, 50, 60, 80, 100, 130)
+# A list price stays within these per cents of the price at launch.
+LEAST_PRICE_PER_CENT, MOST_PRICE_PER_CENT = 60, 170
+
+# Promotions: the share of products with a discount in a week, and the discounts.
+PROMOTED_PER_MILLE = 60
+PROMOTED_IN_BLACK_WEEK_PER_MILLE = 420
+PROMOTION_PER_CENT: DiscreteDistribution[int] = discrete((10, 15, 20, 30), (40, 25, 25, 10))
+
+
+class PricedChoices(NamedTuple):
+    """Every choice in a week: the end of its row in order_items.csv, and its cents."""
+
+    texts: list[str]
+    cents: list[int]
+
+
+class PriceHistory(NamedTuple):
+    """The list prices of a product: from each of *days* on, the price in *cents*."""
+
+    days: list[int]
+    cents: list[int]
+
+    def price_at(self, day: int) -> int:
+        """Return the list price on *day*; before the launch, that at the launch."""
+        return self.cents[max(bisect_right(self.days, day) - 1, 0)]
+
+
+def find_price_history(streams: Streams, product: Product, day_count: int) -> PriceHistory:
+    """Return the list prices of *product* from its launch until day *day_count*.
+
+    A longer window begins with the same prices.
+    """
+    count = max(day_count - product.launch_day, 0) // STEP_DAYS
+    chance, *words = streams.draw("products", "price_step", product.product_id, count + 1)
+    limit = STEP_PER_MILLE[chance % len(STEP_PER_MILLE)]
+    history = PriceHistory([product.launch_day], [product.price_cents])
+    for number, word in enumerate(words, 1):
+        if is_chosen(word, limit):
+            cents = _step_price(product, history.cents[-1], word)
+            if cents != history.cents[-1]:
+                history.days.append(product.launch_day + number * STEP_DAYS)
+                history.cents.append(cents)
+    return history
+
+
+def _step_price(product: Product, cents: int, word: int) -> int:
+    """Return the next list price of *product* after *cents*, with the same ending."""
+    size = STEP_SIZES[word % len(STEP_SIZES)]
+    stepped = round_price(cents * (1000 + size) // 1000, product.price_cents % 100)
+    per_cent = 100 * stepped // product.price_cents
+    return stepped if LEAST_PRICE_PER_CENT <= per_cent <= MOST_PRICE_PER_CENT else cents
+
+
+class PriceList:
+    """The prices of all products; fast in order of weeks."""
+
+    def __init__(
+        self, streams: Streams, calendar: Calendar, products: Sequence[Product]
+    ) -> None:
+        self.histories = [
+            find_price_history(streams, product, len(calendar.days)) for product in products
+        ]
+        self._products = products
+        self._streams = streams
+        self._week: int | None = None
+        self._list_cents: list[int] = []
+        self._list_prices = PricedChoices([], [])
+        self.priced = self._list_prices
+        self.promotions: list[int] = []
+
+    def select_week(self, day_number: int, day: date) -> bool:
+        """Set the prices of the week of *day*; return whether the week is another one.
+
+        *day_number* is the number of *day* in the window.  The prices are in *priced*, the
+        discounts of products in per cent in *promotions*.
+        """
+        week = count_weeks(day)
+        if week == self._week:
+            return False
+        self._week = week
+        self._update_list_prices(day_number - day.weekday())
+        self.promotions = draw_promotions(self._streams, day, len(self._products))
+        self.priced = PricedChoices(
+            self._list_prices.texts.copy(), self._list_prices.cents.copy()
+        )
+        for index, per_cent in enumerate(self.promotions):
+            if per_cent:
+                self._set_price(self.priced, index, per_cent)
+        return True
+
+    def _update_list_prices(self, monday: int) -> None:
+        cents = [history.price_at(monday) for history in self.histories]
+        before, self._list_cents = self._list_cents, cents
+        if not before:
+            self._list_prices = PricedChoices(
+                [""] * (len(cents) << QUANTITY_BITS), [0] * (len(cents) << QUANTITY_BITS)
+            )
+        for index, price in enumerate(cents):
+            if not before or before[index] != price:
+                self._set_price(self._list_prices, index, 0)
+
+    def _set_price(self, priced: PricedChoices, index: int, per_cent: int) -> None:
+        """Set the prices of a product, at *per_cent* off its list price, in *priced*."""
+        start, stop = index << QUANTITY_BITS, index + 1 << QUANTITY_BITS
+        priced.texts[start:stop], priced.cents[start:stop] = price_product(
+            self._products[index].product_id, self._list_cents[index], per_cent
+        )
+
+
+# Prices and promotions recur, and the spans of one process have the same weeks.
+@lru_cache(maxsize=8192)
+def price_product(product_id: int, price_cents: int, per_cent: int) -> PricedChoices:
+    r"""Return the choices of a product, one for each quantity, at *per_cent* off.
+
+    The lists are shared: do not change them.
+
+    >>> price_product(7, 1299, 10).texts[1]
+    ',7,2,1299,259,2339\n'
+    """
+    choices = PricedChoices([], [])
+    for quantity in QUANTITIES:
+        price = quantity * price_cents
+        discount = price * per_cent // 100
+        choices.cents.append(price - discount)
+        choices.texts.append(
+            f",{product_id},{quantity},{price_cents},{discount},{price - discount}\n"
+        )
+    return choices
+
+
+def draw_promotions(streams: Streams, day: date, count: int) -> list[int]:
+    """Return the discount of each of *count* products on *day*, in per cent; mostly 0.
+
+    A promotion lasts from Monday to Sunday; in the week of Black Friday there are more.
+    """
+    week = count_weeks(day)
+    is_black_week = week == count_weeks(find_black_friday(day.year))
+    share = PROMOTED_IN_BLACK_WEEK_PER_MILLE if is_black_week else PROMOTED_PER_MILLE
+    chosen = streams.draw("products", "is_promoted", week, count)
+    depths = streams.draw("products", "promotion", week, count)
+    return [
+        PROMOTION_PER_CENT.item_at(depth) if is_chosen(word, share) else 0
+        for word, depth in zip(chosen, depths, strict=True)
+    ]
+
+
+def count_weeks(day: date) -> int:
+    """Return the number of weeks, Monday to Sunday, before the week of *day*."""
+    return (day.toordinal() - 1) // 7

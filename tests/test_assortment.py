@@ -1,0 +1,295 @@
+"""The products on sale, their prices and promotions, and the baskets made of them."""
+
+from __future__ import annotations
+
+import unittest
+from collections import Counter
+from datetime import date, timedelta
+from statistics import mean
+
+from data_generation.model import assortment, baskets, catalog, prices, seasons
+from data_generation.model.streams import Streams
+
+WINDOW = seasons.plan_calendar(date(2024, 3, 15), date(2025, 6, 30))
+SEED = Streams(5)
+QUANTITY_COUNT = len(prices.QUANTITIES)
+
+
+def list_products(choices: list[int]) -> list[int]:
+    """Return the index of the product of each choice."""
+    return [choice >> prices.QUANTITY_BITS for choice in choices]
+
+
+def make_products(count: int, category: int = 0) -> list[catalog.Product]:
+    """Return *count* products of one category at different prices."""
+    return [
+        catalog.Product(
+            product_id=number + 1,
+            sku=f"S-{number}",
+            name="Name",
+            category=category,
+            brand=0,
+            price_cents=999 + 700 * number,
+            cost_cents=500,
+            launch_day=-1,
+            end_day=10_000,
+            popularity=100,
+        )
+        for number in range(count)
+    ]
+
+
+def open_assortment(products: list[catalog.Product]) -> assortment.Assortment:
+    """Return the assortment of a window that begins in the middle of a month."""
+    return assortment.Assortment(SEED, WINDOW, products)
+
+
+def fill(
+    seed: int, levels: list[int], counts: list[int], tables: baskets.ChoiceTables
+) -> list[int]:
+    """Return the choices of orders with these levels and line counts."""
+    streams = Streams(seed)
+    words = streams.draw_halves("order_items", "product_id", "x", len(levels))
+    return baskets.fill_baskets(streams, "x", words, levels, counts, tables)
+
+
+class Baskets(unittest.TestCase):
+    """A basket has distinct products, near the order's budget."""
+
+    def test_basket_of_the_smallest_catalogue_has_no_product_twice(self) -> None:
+        tables, _ = open_assortment(make_products(6)).select_day(0)
+        levels, counts = list(range(60, 160)) * 5, [1 + at % 6 for at in range(500)]
+        lines = list_products(fill(2, levels, counts, tables))
+        self.assertEqual(len(lines), sum(counts))
+        at = 0
+        for count in counts:
+            self.assertEqual(len(set(lines[at : at + count])), count)
+            at += count
+
+    def test_basket_costs_about_its_budget(self) -> None:
+        tables, priced = open_assortment(catalog.make_products(SEED, 1)).select_day(0)
+        for level in (92, 104, 116):
+            for count in (1, 2, 3):
+                budget = baskets.level_cents()[level]
+                if baskets._count_lines(budget, count) < count:
+                    continue
+                lines = fill(3, [level] * 900, [count] * 900, tables)
+                paid = sum(priced.cents[line] for line in lines) / 900
+                with self.subTest(level=level, count=count):
+                    # The cheapest products bound what several lines cost.
+                    most = 1.35 if count == 1 else 1.75
+                    self.assertTrue(0.75 < paid / budget < most, paid / budget)
+
+    def test_lines_of_an_order_differ_in_price(self) -> None:
+        tables, priced = open_assortment(catalog.make_products(SEED, 1)).select_day(0)
+        lines = [priced.cents[line] for line in fill(3, [116] * 900, [3] * 900, tables)]
+        first, *further = (mean(lines[at::3]) for at in range(3))
+        self.assertTrue(all(first > 1.3 * cents for cents in further))
+        self.assertGreater(
+            sum(
+                max(pair) > 2 * min(pair)
+                for pair in zip(lines[1::3], lines[2::3], strict=True)
+            ),
+            300,
+        )
+
+    def test_some_lines_are_of_a_bulk_quantity(self) -> None:
+        quantities: Counter[int] = Counter()
+        shop = open_assortment(catalog.make_products(SEED, len(WINDOW.days)))
+        for day in range(0, len(WINDOW.days), 30):
+            tables, _ = shop.select_day(day)
+            quantities.update(
+                prices.QUANTITIES[choice % QUANTITY_COUNT] for choice in tables.choices
+            )
+        bulk = sum(quantities[quantity] for quantity in prices.QUANTITIES[4:])
+        self.assertTrue(0.0003 < bulk / quantities.total() < 0.002)
+        self.assertTrue(all(quantities[quantity] for quantity in prices.QUANTITIES))
+
+
+class Taste(unittest.TestCase):
+    """A customer's orders have more in common than chance, all orders no more than that."""
+
+    def setUp(self) -> None:
+        """Give 40 users 60 orders each."""
+        self.users = [user for user in range(1, 4_001) for _ in range(6)]
+        words = SEED.draw_halves("order_items", "product_id", "x", len(self.users))
+        self.words = baskets.add_taste(SEED, "x", words, self.users)
+
+    def count_equal(self, mask: int) -> float:
+        """Return the share of orders that equal the same user's next one in *mask*."""
+        same = [
+            (word ^ after) & mask == 0
+            for at, (word, after) in enumerate(
+                zip(self.words, self.words[1:], strict=False)
+            )
+            if at % 6 < 5
+        ]
+        return mean(same)
+
+    def test_orders_of_a_user_share_the_byte_of_the_category(self) -> None:
+        share = (baskets.TASTE_256THS / 256) ** 2
+        self.assertAlmostEqual(self.count_equal(255), share + (1 - share) / 256, delta=0.01)
+
+    def test_fewer_orders_of_a_user_share_the_place_too(self) -> None:
+        share = (baskets.PRODUCT_TASTE_256THS / 256) ** 2
+        self.assertAlmostEqual(self.count_equal(0xFFFF), share, delta=0.01)
+
+    def test_every_category_byte_stays_as_likely(self) -> None:
+        counts = Counter(word & 255 for word in self.words)
+        mean_count = len(self.words) / 256
+        self.assertTrue(
+            all(0.5 * mean_count < counts[byte] < 1.6 * mean_count for byte in range(256))
+        )
+
+
+class Shelf(unittest.TestCase):
+    """A product is on sale from the day after its launch to the day before its end."""
+
+    def find_days(self, product: catalog.Product) -> list[int]:
+        """Return the days on which *product* is sold among others of its category."""
+        shop = open_assortment([*make_products(8), product._replace(popularity=400)])
+        days = range(len(WINDOW.days))
+        return [day for day in days if 8 in list_products(shop.select_day(day)[0].choices)]
+
+    def test_product_is_sold_from_the_day_after_its_launch(self) -> None:
+        late = make_products(9)[8]._replace(launch_day=20)
+        self.assertEqual(self.find_days(late), list(range(21, len(WINDOW.days))))
+
+    def test_product_is_not_sold_from_its_end_on(self) -> None:
+        ended = make_products(9)[8]._replace(end_day=100)
+        self.assertEqual(self.find_days(ended), list(range(100)))
+
+    def test_day_does_not_depend_on_the_days_selected_before(self) -> None:
+        products = catalog.make_products(SEED, len(WINDOW.days))
+        shop = open_assortment(products)
+        days = list(range(0, len(WINDOW.days), 13))
+        forwards = [repr(shop.select_day(day)) for day in days]
+        backwards = [repr(shop.select_day(day)) for day in reversed(days)]
+        self.assertEqual(forwards, backwards[::-1])
+        alone = open_assortment(products).select_day(days[20])
+        self.assertEqual(repr(alone), forwards[20])
+
+    def test_longer_window_has_the_same_products_and_prices_before(self) -> None:
+        longer = seasons.plan_calendar(WINDOW.start, WINDOW.days[-1] + timedelta(days=300))
+        short = open_assortment(catalog.make_products(SEED, len(WINDOW.days)))
+        products = catalog.make_products(SEED, len(longer.days))
+        long = assortment.Assortment(SEED, longer, products)
+        for day in (0, 100, 300, len(WINDOW.days) - 1):
+            tables, priced = short.select_day(day)
+            long_tables, long_priced = long.select_day(day)
+            self.assertEqual(tables, long_tables)
+            self.assertEqual(priced.texts, long_priced.texts[: len(priced.texts)])
+
+    def test_older_product_of_the_same_popularity_sells_less(self) -> None:
+        products = make_products(2)
+        old = products[0]._replace(launch_day=-1095, price_cents=2999)
+        new = products[1]._replace(price_cents=2999)
+        tables, _ = open_assortment([old, new]).select_day(0)
+        counts = Counter(list_products(tables.choices[: baskets.CATEGORY_SIZE]))
+        self.assertLess(counts[0], 0.85 * counts[1])
+
+
+class Promotions(unittest.TestCase):
+    """A promotion lasts from Monday to Sunday, and more of the product is sold."""
+
+    def test_promotion_lasts_from_monday_to_sunday(self) -> None:
+        shop = open_assortment(catalog.make_products(SEED, 1))
+        sums = []
+        for day in range(21):
+            tables, priced = shop.select_day(day)
+            sums.append((sum(priced.cents), Counter(list_products(tables.choices))))
+        weeks = [sums[3:10], sums[10:17]]  # 15 March 2024 is a Friday
+        for week in weeks:
+            self.assertTrue(all(day == week[0] for day in week))
+        self.assertEqual(len({sums[0][0], weeks[0][0][0], weeks[1][0][0]}), 3)
+
+    def test_promoted_product_has_more_places_the_larger_the_discount(self) -> None:
+        shop = open_assortment(catalog.make_products(SEED, 1))
+        plain: Counter[int] = Counter()
+        promoted: Counter[int] = Counter()
+        for day in range(3, 300, 7):
+            tables, _ = shop.select_day(day)
+            before = Counter(
+                list_products([at for rows in shop._rows for at in rows.choices])
+            )
+            after = Counter(list_products(tables.choices))
+            for index, per_cent in enumerate(shop._prices.promotions):
+                plain[per_cent] += before[index]
+                promoted[per_cent] += after[index]
+        lifts = {per_cent: promoted[per_cent] / plain[per_cent] for per_cent in plain}
+        self.assertLess(lifts[0], 1)
+        self.assertEqual(sorted(lifts, key=lambda at: lifts[at]), [0, 10, 15, 20, 30])
+        for per_cent, lift in lifts.items():
+            if per_cent:
+                # Elasticities of 1.5 to 3.4, less what other promotions take.
+                self.assertTrue(
+                    (1 - per_cent / 100) ** -1.5 < lift < (1 - per_cent / 100) ** -3.4,
+                    lifts,
+                )
+
+
+class Prices(unittest.TestCase):
+    """List prices move in steps; they end as prices do; costs leave a margin or none."""
+
+    def setUp(self) -> None:
+        """Make the catalogue of two years."""
+        self.products = catalog.make_products(SEED, 730)
+        self.histories = [
+            prices.find_price_history(SEED, product, 730) for product in self.products
+        ]
+
+    def test_every_history_begins_with_the_price_of_products_csv(self) -> None:
+        for product, history in zip(self.products, self.histories, strict=True):
+            self.assertEqual(history.days[0], product.launch_day)
+            self.assertEqual(history.price_at(product.launch_day), product.price_cents)
+
+    def test_every_price_of_a_product_has_the_same_ending_and_is_within_bounds(
+        self,
+    ) -> None:
+        for product, history in zip(self.products, self.histories, strict=True):
+            for cents in history.cents:
+                self.assertEqual(cents % 100, product.price_cents % 100)
+                self.assertTrue(0.6 <= cents / product.price_cents < 1.71)
+
+    def test_a_sixth_of_the_prices_changes_in_a_month(self) -> None:
+        # Cavallo 2018: 15.4 to 27.4 % of products change in a month.
+        changes = sum(len(history.days) - 1 for history in self.histories)
+        months = sum((730 - product.launch_day) / 30.4 for product in self.products)
+        self.assertTrue(0.154 < changes / months < 0.274, changes / months)
+        self.assertTrue(0.1 < mean(len(at.days) == 1 for at in self.histories) < 0.35)
+
+    def test_prices_have_several_endings(self) -> None:
+        endings = Counter(product.price_cents % 100 for product in self.products)
+        self.assertTrue(0.3 < endings[99] / len(self.products) < 0.6)
+        self.assertEqual(set(endings), set(catalog.PRICE_ENDINGS))
+
+    def test_few_products_are_sold_almost_without_a_margin(self) -> None:
+        shares = [product.cost_cents / product.price_cents for product in self.products]
+        self.assertTrue(min(shares) > 0.2 and max(shares) < 0.96)
+        self.assertTrue(0.005 < mean(share > 0.75 for share in shares) < 0.07)
+
+
+class Brands(unittest.TestCase):
+    """A brand has two or three categories and a price tier."""
+
+    def test_every_category_has_brands_of_each_tier(self) -> None:
+        for number in range(len(catalog.CATEGORIES)):
+            tiers = {brand.tier for brand in catalog.BRANDS if number in brand.categories}
+            self.assertEqual(tiers, {0, 1, 2}, catalog.CATEGORIES[number].name)
+        self.assertTrue(all(len(brand.categories) in (2, 3) for brand in catalog.BRANDS))
+
+    def test_products_have_a_brand_of_their_category_at_its_tier(self) -> None:
+        by_tier: dict[int, list[float]] = {0: [], 1: [], 2: []}
+        for product in catalog.make_products(SEED, 730):
+            brand, category = (
+                catalog.BRANDS[product.brand],
+                catalog.CATEGORIES[product.category],
+            )
+            self.assertIn(product.category, brand.categories)
+            by_tier[brand.tier].append(product.price_cents / category.high_cents)
+        self.assertTrue(mean(by_tier[0]) < 0.7 * mean(by_tier[1]))
+        self.assertTrue(mean(by_tier[1]) < 0.7 * mean(by_tier[2]))
+
+
+if __name__ == "__main__":
+    unittest.main()
