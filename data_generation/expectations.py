@@ -83,11 +83,14 @@ def find_hazard(process: Process, elapsed: int) -> int:
     if process.stages == 2:
         return 4 * elapsed * UNIT // (UNIT + 2 * elapsed)
     fast, slow = _find_phase_rates(process)
+    if fast == slow:
+        return fast
     short = process.short_per_mille * decay((fast - slow) * elapsed >> UNIT_BITS)
     long = (1000 - process.short_per_mille) * UNIT
     return (short * fast + long * slow) // (short + long)
 
 
+@cache
 def _find_phase_rates(process: Process) -> tuple[int, int]:
     """Return the rates of the two phases of a gap, the larger one first."""
     if process.stages == 2:
@@ -97,9 +100,11 @@ def _find_phase_rates(process: Process) -> tuple[int, int]:
 
 
 def _find_terms(process: Process, dropout: int, hazard: int) -> list[tuple[int, int]]:
-    """Return weight and decay rate of the two terms of the expected purchase rate."""
+    """Return weight and decay rate of the terms of the expected purchase rate."""
     fast, slow = _find_decay_rates(process, dropout)
     one, other = _find_phase_rates(process)
+    if one == other == hazard:
+        return [(UNIT, slow)]
     product = one * other
     return [
         ((product - hazard * slow) // (fast - slow), slow),
