@@ -54,7 +54,7 @@ from benchmarks.shop_files import Shop, read_shop
 from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
 
 NOT_MODELLED = (
-    "fraud, chargebacks and abuse of returns",
+    "fraud and chargebacks",
     "stock: nothing sells out, no order waits for goods",
     "views, searches and abandoned carts: only purchases are recorded",
     "substitute products and recommendations",
@@ -64,7 +64,7 @@ NOT_MODELLED = (
     "several addresses, moves, and customers who change their e-mail address",
     "exchanges: goods are returned for money, never for another size",
     "reviews, ratings and support calls",
-    "trends beyond the growth in sign-ups: no change of taste, competition or price level",
+    "trends of taste, competition and the price level",
     "faulty rows: missing, duplicate or broken, as in the exports of real shops",
 )
 

@@ -41,7 +41,7 @@ from benchmarks.realism_returns import order_life_rows, overdispersion
 from benchmarks.realism_rows import Kind, Row, misses
 from benchmarks.realism_seasons import christmas_multiple, measure_noise
 from benchmarks.shop_files import Line, Order, Payment, Product, Shop, User
-from tests.support import ROOT
+from tests.support import ROOT, skip_or_fail
 
 # A Monday.
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -568,8 +568,9 @@ class Separability(unittest.TestCase):
         for value, other in zip(features, scaled, strict=True):
             self.assertAlmostEqual(value, other)
 
-    @unittest.skipUnless(find_spec("sklearn"), "scikit-learn is not installed")
     def test_a_classifier_separates_what_differs_only(self) -> None:
+        if find_spec("sklearn") is None:
+            skip_or_fail(self, "scikit-learn is not installed: no classifier was tried")
         chance = random.Random(1)  # noqa: S311
 
         def make_customers(spread: float) -> list[dict[date, int]]:
