@@ -16,9 +16,10 @@ Retail data set; Olist the Brazilian marketplace's; CJ the grocer's Complete Jou
 dunnhumby; a teaching shop is Maven's.  Yearly figures for the United States: NRF, Adobe,
 Worldpay.  theLook is a public demo shop whose profile of the day is a design.
 
-Papers: Bijmolt, van Heerde and Pieters (2005) on price elasticity; Schmitt, Skiera and Van
-den Bulte (2011) on referred customers; Hemmati et al. (2021) on free shipping; Asdecker
-and Schulze on returns in Germany; SSRN 3895309 on returns by number of orders.
+Papers: Bijmolt, van Heerde and Pieters (2005) on price elasticity; Cavallo (2018) on
+price changes; Schmitt, Skiera and Van den Bulte (2011) on referred customers; Hemmati et
+al. (2021) on free shipping; Asdecker and Schulze on returns in Germany; SSRN 3895309 on
+returns by number of orders.
 """
 
 from __future__ import annotations

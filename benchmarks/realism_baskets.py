@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from statistics import linear_regression, median
 
 from benchmarks.realism_math import mean, ratio, share, split_variance
-from benchmarks.realism_rows import OWN, Band, Kind, Row, Source, measured, published
+from benchmarks.realism_rows import NO_SOURCE, OWN, Band, Row, measured, published
 from benchmarks.shop_files import Line, Shop
 
 BEST_SELLERS = 15
@@ -98,22 +98,31 @@ def _size_rows(shop: Shop) -> list[Row]:
         Row(
             "largest quantity of a line",
             None,
-            Source(Kind.OWN, "–"),
+            NO_SOURCE,
             "Units of one product in one order.",
             max(line.quantity for line in shop.lines),
+        ),
+        Row(
+            "most lines of an order",
+            None,
+            NO_SOURCE,
+            "Order items.",
+            max(map(len, shop.baskets.values())),
         ),
         Row(
             "spread of ln line total within a basket",
             None,
             measured("UCI .73, CJ .73"),
             "Standard deviation within orders of two lines or more, pooled.",
-            split_variance(
-                [math.log(line.total_cents) for line in basket if line.total_cents > 0]
-                for basket in shop.baskets.values()
-            ).within
-            ** 0.5,
+            math.sqrt(split_variance(_list_logarithms(shop)).within),
         ),
     ]
+
+
+def _list_logarithms(shop: Shop) -> Iterator[list[float]]:
+    """Yield the logarithms of the line totals of each basket."""
+    for basket in shop.baskets.values():
+        yield [math.log(line.total_cents) for line in basket if line.total_cents > 0]
 
 
 def best_seller_lift(shop: Shop) -> float:

@@ -9,8 +9,15 @@ from itertools import permutations
 from statistics import NormalDist, fmean, stdev
 
 from benchmarks.realism_math import Gap, find_gap, mean, ratio
-from benchmarks.realism_rows import OWN, Band, Row, published
-from benchmarks.shop_files import DAY, MONTHS_A_YEAR, RETURNED, Shop, add_months
+from benchmarks.realism_rows import NO_SOURCE, OWN, Band, Row, published
+from benchmarks.shop_files import (
+    DAY,
+    MONTHS_A_YEAR,
+    RETURNED,
+    Shop,
+    add_months,
+    group_items,
+)
 
 # In a smaller channel or country chance outweighs the difference.
 LEAST_GROUP_USERS = 500
@@ -61,6 +68,13 @@ def group_rows(shop: Shop) -> list[Row]:
             country_method,
             country_gap.standard_errors,
         ),
+        Row(
+            "channels: highest ÷ lowest order value",
+            None,
+            NO_SOURCE,
+            "Mean value of valid orders, by channel.",
+            _order_value_ratio(shop),
+        ),
         *_worth_rows(shop),
         _mix_row(shop),
     ]
@@ -97,6 +111,13 @@ def _country_gaps(shop: Shop) -> Iterator[Gap]:
     charges = sum(paid.values(), Counter[str]())
     for by_country in paid.values():
         yield find_gap((by_country[name], charges[name]) for name in large)
+
+
+def _order_value_ratio(shop: Shop) -> float:
+    channel = {user.user_id: user.channel for user in shop.users}
+    by_channel = group_items(shop.valid_orders, lambda order: channel[order.user_id])
+    means = [fmean(order.value_cents for order in orders) for orders in by_channel.values()]
+    return ratio(max(means), min(means)) if means else math.nan
 
 
 def _worth_rows(shop: Shop) -> list[Row]:

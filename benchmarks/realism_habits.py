@@ -14,7 +14,7 @@ from benchmarks.realism_math import pearson, ratio, split_variance
 from benchmarks.realism_rows import OWN, Band, Row, measured
 from benchmarks.shop_files import DAY, Line, Order, Shop
 
-# Customers of fewer orders have no gaps to compare.
+# One gap has nothing to be compared with.
 LEAST_GAPS = 2
 
 
@@ -180,7 +180,7 @@ def gap_correlation(histories: Sequence[Sequence[Order]]) -> float:
     all_values: list[float] = []
     for orders in histories:
         known = [order for order in orders if order.value_cents > 0]
-        if len(known) > LEAST_GAPS:
+        if len(known) - 1 >= LEAST_GAPS:
             times = [order.ordered_at for order in known]
             values = [math.log(order.value_cents) for order in known[1:]]
             all_gaps += _centre([_log_days(*pair) for pair in pairwise(times)])

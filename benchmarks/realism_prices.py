@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from benchmarks.realism_math import mean, ratio, share, split_variance
 from benchmarks.realism_products import LEAST_LINES
-from benchmarks.realism_rows import OWN, Band, Kind, Row, Source, measured, published
-from benchmarks.shop_files import WEEK_DAYS, Order, Product, Shop
+from benchmarks.realism_rows import NO_SOURCE, OWN, Band, Row, measured, published
+from benchmarks.shop_files import MONTHS_A_YEAR, WEEK_DAYS, Order, Product, Shop
 
 # With fewer lines a week a promotion without a sale, which no file shows, is frequent.
 LEAST_WEEKLY_LINES = 5
@@ -40,6 +40,13 @@ def price_rows(shop: Shop) -> list[Row]:
             share(_price_moves(shop)),
         ),
         Row(
+            "products whose price changes in a month",
+            Band(0.12, 0.3),
+            published("Cavallo .154 to .274"),
+            "Products sold in two months running: share whose last unit price differs.",
+            share(_list_price_changes(shop)),
+        ),
+        Row(
             "prices that end in 99",
             Band(0.3, 0.6),
             measured("CJ .35; Olist .18"),
@@ -66,7 +73,7 @@ def price_rows(shop: Shop) -> list[Row]:
         Row(
             "categories per brand",
             None,
-            Source(Kind.OWN, "–"),
+            NO_SOURCE,
             "Distinct categories of a brand's products, mean of the brands.",
             mean(map(len, _group_brands(shop.products))),
         ),
@@ -81,6 +88,19 @@ def _price_moves(shop: Shop) -> Iterator[bool]:
     for product_id, found in prices.items():
         if sold[product_id] >= LEAST_LINES:
             yield len(found) > 1
+
+
+def _list_price_changes(shop: Shop) -> Iterator[bool]:
+    """Yield for each product and month if the price is another one in the next month."""
+    prices: dict[str, dict[int, int]] = defaultdict(dict)
+    for line in shop.lines:
+        instant = shop.order_of[line.order_id].ordered_at
+        month = instant.year * MONTHS_A_YEAR + instant.month
+        prices[line.product_id][month] = line.unit_price_cents
+    for found in prices.values():
+        for month, cents in found.items():
+            if month + 1 in found:
+                yield cents != found[month + 1]
 
 
 def _group_margins(products: Sequence[Product]) -> list[list[float]]:

@@ -6,7 +6,7 @@ import math
 from collections import Counter, defaultdict
 
 from benchmarks.realism_math import mean, ratio, share
-from benchmarks.realism_rows import OWN, Band, Row, measured, published
+from benchmarks.realism_rows import NO_SOURCE, OWN, Band, Row, measured, published
 from benchmarks.shop_files import RETURNED, SATURDAY, Shop, group_items
 
 CLOTHING = (
@@ -44,6 +44,13 @@ def order_life_rows(shop: Shop) -> list[Row]:
             return_rate(shop),
         ),
         *_category_rows(shop),
+        Row(
+            "returns: with ÷ without coupon",
+            None,
+            NO_SOURCE,
+            "Old valid orders: share with a return, with a coupon ÷ without one.",
+            ratio(*(_return_share(shop, has_coupon=answer) for answer in (True, False))),
+        ),
         *_returner_rows(shop),
         *_refund_rows(shop),
     ]
@@ -66,6 +73,14 @@ def _category_rows(shop: Shop) -> list[Row]:
             ratio(share(clothing), min(map(share, large), default=math.nan)),
         ),
     ]
+
+
+def _return_share(shop: Shop, *, has_coupon: bool) -> float:
+    return share(
+        order.status in RETURNED
+        for order in shop.old_orders
+        if (order.discount_cents > 0) is has_coupon
+    )
 
 
 def _returner_rows(shop: Shop) -> list[Row]:

@@ -53,6 +53,8 @@ class Source(NamedTuple):
 
 
 OWN = Source(Kind.OWN, "own")
+# Of a row without a band and without a figure to compare with.
+NO_SOURCE = Source(Kind.OWN, "–")
 
 
 def published(text: str) -> Source:

@@ -202,6 +202,18 @@ class Prices(unittest.TestCase):
         spread = find_value(rows, "spread of margins within a category")
         self.assertAlmostEqual(spread, math.sqrt(4 * 0.2**2 / 2))
 
+    def test_prices_are_compared_with_those_of_the_next_month(self) -> None:
+        maker = ShopMaker()
+        for day in (0, 20, 31, 60, 130):
+            maker.add_order(1, day, 1, 2)
+        shop = maker.make()
+        # Two lines an order; product 1 costs more from the third order on.
+        for index in range(4, 10, 2):
+            shop.lines[index] = shop.lines[index]._replace(unit_price_cents=6000)
+        # January to February and February to March are pairs of months, March to May none.
+        name = "products whose price changes in a month"
+        self.assertEqual(find_value(price_rows(shop), name), 1 / 4)
+
     def test_losses_and_moved_prices_are_counted_by_line_and_product(self) -> None:
         maker = ShopMaker([make_product(1, price_cents=4999), make_product(2)])
         for number in range(50):
