@@ -194,7 +194,7 @@ class HiddenUser(NamedTuple):
     """The hidden parameters of a user, and what the user did until the end of the window.
 
     *mean_gap* is in ticks, *dropout* in 65,536ths; *trait* and *departure* are entries of
-    `customers.PurchaseSchedule`.  *last_tick* is that of the last order, None without one.
+    `customers.PurchaseSchedule`.  *last_second* is that of the last order, or None.
     """
 
     user_id: int
@@ -202,7 +202,7 @@ class HiddenUser(NamedTuple):
     dropout: int
     trait: int
     departure: int
-    last_tick: int | None
+    last_second: int | None
 
 
 def _list_user_truth(plan: Plan, span: Span, next_year: NextYear) -> list[str]:
@@ -236,10 +236,9 @@ def _find_users(shop: Shop, day: int) -> Iterator[HiddenUser]:
         shop.shocks.find_bad_channels(calendar.days[day]),
     )
     # A user's purchases are in time order, so the last one remains.
-    last_ticks = {
-        purchase >> customers.USER_SHIFT & customers.MOST_USER_ID: calendar.tick_at(
-            purchase >> customers.TIME_SHIFT
-        )
+    last_seconds = {
+        purchase >> customers.USER_SHIFT & customers.MOST_USER_ID: purchase
+        >> customers.TIME_SHIFT
         for purchase in schedule.purchases
     }
     tables = customers.find_purchase_tables(shop.process, day)
@@ -256,7 +255,7 @@ def _find_users(shop: Shop, day: int) -> Iterator[HiddenUser]:
         mean_gap = 16 * tables.inverse_rates[rate]
         yield HiddenUser(
             *(user_id, mean_gap, tables.dropouts[dropout], trait, departure),
-            last_ticks.get(user_id),
+            last_seconds.get(user_id),
         )
 
 
@@ -293,9 +292,10 @@ def _format_user(
 def _expect_user_orders(shop: Shop, user: HiddenUser, horizon: int) -> int:
     """Return the expected orders of *user*, who is alive, as a fixed-point number."""
     known = shop.process, user.mean_gap, user.dropout
-    if user.last_tick is None:
+    if user.last_second is None:
         return expect_first_orders(*known, horizon)
-    return expect_orders(*known, shop.calendar.ticks[-1] - user.last_tick, horizon)
+    elapsed = shop.calendar.ticks[-1] - shop.calendar.tick_at(user.last_second)
+    return expect_orders(*known, elapsed, horizon)
 
 
 def format_fraction(part: int, whole: int, digits: int) -> str:
