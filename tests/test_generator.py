@@ -370,10 +370,11 @@ class DemandTime(unittest.TestCase):
             is_weekend = int(calendar.days[number].weekday() >= 5)
             for tick in (start, stop - 1):
                 self.assertEqual(
-                    calendar.slots[tick >> seasons.SLOT_BITS],
+                    calendar.day_times[calendar.slot_days[tick >> seasons.SLOT_BITS]],
                     (start, stop - start, is_weekend, number * 86_400),
                 )
-        self.assertEqual(calendar.ticks[-1] >> seasons.SLOT_BITS, len(calendar.slots))
+        slot_count = calendar.ticks[-1] >> seasons.SLOT_BITS
+        self.assertEqual(slot_count, len(calendar.slot_days))
 
     def test_tick_at_a_second_is_between_those_of_the_midnights(self) -> None:
         calendar = seasons.plan_calendar(date(2024, 2, 28), date(2024, 3, 1))

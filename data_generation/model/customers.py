@@ -390,9 +390,7 @@ def _order_signups(
     *countries* are those of the users who are drawn; the order depends on their clocks.
     """
     clocks, dial = list_clocks(), build_dial()
-    first_tick, next_tick = calendar.ticks[day : day + 2]
-    length = next_tick - first_tick
-    _, _, profile, _ = calendar.slots[first_tick >> SLOT_BITS]
+    first_tick, length, profile, _ = calendar.day_times[day]
     ticks = [length * word >> WORD_BITS for word in words]
     # The lowest bit of a word, which does not matter for the time, is the habit.
     drawn_clocks = [
@@ -475,8 +473,8 @@ def _add_purchases(
     """
     gaps, inverse_rates, dropouts = tables
     delays = build_gaps(STEADY)
-    day, slots, dial = calendar.texts[day_number], calendar.slots, build_dial()
-    user_count = len(signups.ticks)
+    slot_days, day_times, dial = calendar.slot_days, calendar.day_times, build_dial()
+    day, user_count = calendar.texts[day_number], len(signups.ticks)
     words = streams.draw("orders", "ordered_at", day, GAP_WORDS * user_count)
     add_purchase, add_departure = schedule.purchases.append, schedule.departures.append
     classes, last = ORDER_CLASSES, len(ORDER_CLASSES)
@@ -503,7 +501,7 @@ def _add_purchases(
             tick = signup_tick + (FIRST_DELAY_TICKS * delays[visit >> GAP_SHIFT] >> 16)
         left_at = 0
         if tick < end_tick:
-            start, length, profile, midnight = slots[tick >> SLOT_BITS]
+            start, length, profile, midnight = day_times[slot_days[tick >> SLOT_BITS]]
             share = (tick - start << CLOCK_BITS) // length
             second = midnight + dial[share + starts[profile]] - offset
             add_purchase(second << TIME_SHIFT | user << USER_SHIFT)
@@ -514,7 +512,7 @@ def _add_purchases(
             gap = gaps[source[index] >> GAP_SHIFT] * inverse_rate >> 12
             tick += gap
             while tick < end_tick:
-                start, length, profile, midnight = slots[tick >> SLOT_BITS]
+                start, length, profile, midnight = day_times[slot_days[tick >> SLOT_BITS]]
                 share = (tick - start << CLOCK_BITS) // length
                 second = midnight + dial[share + starts[profile]] - offset
                 order_class = classes[number] if number < last else LAST_ORDER_CLASS

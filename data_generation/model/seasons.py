@@ -21,8 +21,8 @@ from typing import NamedTuple, TypeAlias
 DAY_BITS = 17
 DAY_TICKS = 1 << DAY_BITS
 
-# A day of demand is a number of slots, about 128; a table finds the day of a slot.
-SLOT_BITS = 10
+# A day of demand is a number of slots, about 512; a table finds the day of a slot.
+SLOT_BITS = 8
 
 DAY_SECONDS = 86_400
 HOUR_SECONDS = 3_600
@@ -147,15 +147,17 @@ def _mark_hours(weights: Sequence[int]) -> list[int]:
 class Calendar(NamedTuple):
     """A window of days; *ticks* is the demand time at each midnight, the last included.
 
-    *slots* has the day of each slot of 2**SLOT_BITS ticks: the tick at which it begins, its
-    length in ticks, 1 at a weekend or else 0, and its first second of the window.
+    *slot_days* has the number of the day of each slot of 2**SLOT_BITS ticks; *day_times*
+    has, for each day, the tick at which it begins, its length in ticks, 1 at a weekend or
+    else 0, and its first second of the window.
     """
 
     start: date
     days: list[date]
     texts: list[str]
     ticks: list[int]
-    slots: list[tuple[int, int, int, int]]
+    slot_days: array[int]
+    day_times: list[tuple[int, int, int, int]]
 
     @property
     def end_second(self) -> int:
@@ -187,12 +189,15 @@ def plan_calendar(
     half = 1 << SLOT_BITS - 1
     lengths = [max(ticks + half >> SLOT_BITS, 1) << SLOT_BITS for ticks in demands]
     midnights = list(accumulate(lengths, initial=0))
-    slots: list[tuple[int, int, int, int]] = []
-    for number, (day, length) in enumerate(zip(days, lengths, strict=True)):
-        is_weekend = int(day.weekday() >= SATURDAY)
-        entry = midnights[number], length, is_weekend, number * DAY_SECONDS
-        slots.extend([entry] * (length >> SLOT_BITS))
-    return Calendar(start, days, [day.isoformat() for day in days], midnights, slots)
+    slot_days = array("H")
+    for number, length in enumerate(lengths):
+        slot_days.extend([number] * (length >> SLOT_BITS))
+    day_times = [
+        (midnights[number], length, int(day.weekday() >= SATURDAY), number * DAY_SECONDS)
+        for number, (day, length) in enumerate(zip(days, lengths, strict=True))
+    ]
+    texts = [day.isoformat() for day in days]
+    return Calendar(start, days, texts, midnights, slot_days, day_times)
 
 
 def demand(day: date) -> int:
