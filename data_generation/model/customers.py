@@ -111,7 +111,7 @@ ZERO_LEVEL = 64
 # Of 256 customers, how many hardly ever return goods, do so as most people do, do so often
 # and nearly always: the classes of returners.  About 5 % of customers return over 80 % of
 # what they buy (Schulze); the other shares are our own choice.
-RETURNER_WEIGHTS = (100, 104, 40, 12)
+RETURNER_WEIGHTS = (100, 105, 40, 11)
 
 # Sizes of tables, in bits of the word that is their index: small enough for the processor's
 # cache.  The table of purchase rates is the largest because they have a long tail.

@@ -195,10 +195,10 @@ def build_kind_tables() -> list[list[int]]:
     """
     by_channel = [
         [
-            kind >> GAP_BITS << 1 | (byte * 1000 < 256 * per_mille)
+            kind >> GAP_BITS << 1 | has_coupon
             for kind in range(KIND_MASK + 1)
-            for per_mille in [_coupon_per_mille(channel.name, kind >> GAP_BITS)]
-            for byte in range(256)
+            for limit in [256 * _coupon_per_mille(channel.name, kind >> GAP_BITS) // 1000]
+            for has_coupon in [1] * limit + [0] * (256 - limit)
         ]
         for channel in CHANNELS
     ]

@@ -35,13 +35,13 @@ CATEGORY_PER_CENT = {
 }
 
 # Factors of the classes of returners, see `customers`.  Our own choice: between customers
-# with the same number of orders the number of returns then varies about twice as much as by
-# chance; the refunds of UCI Online Retail vary 3.3 times as much.
-RETURNER_PER_CENT = (15, 100, 320, 20_000)
+# with five orders or more the number of returns then varies three times as much as by
+# chance, like the refunds of UCI Online Retail (3.3 times).
+RETURNER_PER_CENT = (20, 100, 260, 20_000)
 
 # Factors of the class of an order's number, and how many of 100 orders have it in a shop of
 # two years.  Returns rise by 40 % from the first to the tenth order (SSRN 3895309).
-NUMBER_PER_CENT, NUMBER_WEIGHTS = (100, 140, 165, 190), (46, 28, 15, 11)
+NUMBER_PER_CENT, NUMBER_WEIGHTS = (100, 140, 168, 195), (46, 28, 15, 11)
 
 # Factors of an order without and with a coupon; our own choice.
 COUPON_PER_CENT = (100, 125)
