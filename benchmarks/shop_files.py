@@ -183,13 +183,10 @@ class Shop:
             if charge.status == "succeeded"
         }
 
-    def read_local_time(self, order: Order, instant: datetime | None = None) -> datetime:
-        """Return when *order* was placed, by the clock of its customer's country.
-
-        With *instant*, another one than that of the order is converted.
-        """
+    def read_local_time(self, order: Order) -> datetime:
+        """Return when *order* was placed, by the clock of its customer's country."""
         country = self.country_of[order.user_id]
-        return (instant or order.ordered_at) + timedelta(
+        return order.ordered_at + timedelta(
             hours=HOURS_FROM_UTC.get(country, OTHER_HOURS_FROM_UTC)
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import random
 import tempfile
@@ -16,13 +17,19 @@ from typing import Any
 from unittest import mock
 
 from benchmarks import realism, realism_process
-from benchmarks.realism_baskets import BEST_SELLERS, best_seller_lift, padded_share
+from benchmarks.realism_baskets import (
+    BEST_SELLERS,
+    best_seller_lift,
+    category_lift,
+    padded_share,
+)
 from benchmarks.realism_cdnow import (
     describe_customers,
     list_cdnow,
     list_shop_customers,
     measure_separability,
 )
+from benchmarks.realism_customers import find_cohort, loyalty_rows
 from benchmarks.realism_groups import find_interval, group_rows, list_first_year_values
 from benchmarks.realism_habits import (
     count_repeated_lines,
@@ -39,9 +46,17 @@ from benchmarks.realism_prices import find_promotions, fit_elasticity, price_row
 from benchmarks.realism_products import product_rows
 from benchmarks.realism_returns import order_life_rows, overdispersion
 from benchmarks.realism_rows import Kind, Row, misses
-from benchmarks.realism_seasons import christmas_multiple, measure_noise
-from benchmarks.shop_files import Line, Order, Payment, Product, Shop, User
-from tests.support import ROOT, skip_or_fail
+from benchmarks.realism_seasons import (
+    category_shares,
+    christmas_multiple,
+    measure_noise,
+    november_multiple,
+    peak_multiple,
+    weekday_range,
+)
+from benchmarks.shop_files import Line, Order, Payment, Product, Shop, User, read_shop
+from tests.support import ROOT, SMALL_SAMPLE, sample_shop, skip_or_fail
+from utils.helpers import DataError
 
 # A Monday.
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -148,6 +163,88 @@ def find_value(rows: Iterable[Row], name: str) -> float:
     value = next(row.value for row in rows if row.name == name)
     assert value is not None
     return value
+
+
+class Files(unittest.TestCase):
+    """A shop is read from its five files."""
+
+    def test_generated_shop_is_read_as_it_was_written(self) -> None:
+        folder = sample_shop(*SMALL_SAMPLE)
+        shop = read_shop(folder)
+
+        def total(table: str, column: str) -> int:
+            with open(folder / f"{table}.csv", encoding="utf-8", newline="") as file:
+                return sum(int(row[column]) for row in csv.DictReader(file))
+
+        for table, column, value in (
+            ("products", "price_cents", sum(row.price_cents for row in shop.products)),
+            ("products", "cost_cents", sum(row.cost_cents for row in shop.products)),
+            ("orders", "subtotal_cents", sum(row.subtotal_cents for row in shop.orders)),
+            ("orders", "shipping_cents", sum(row.shipping_cents for row in shop.orders)),
+            ("order_items", "quantity", sum(row.quantity for row in shop.lines)),
+            ("order_items", "line_total_cents", sum(row.total_cents for row in shop.lines)),
+            ("payments", "amount_cents", sum(row.amount_cents for row in shop.payments)),
+        ):
+            with self.subTest(table, column=column):
+                self.assertEqual(value, total(table, column))
+        self.assertEqual(
+            sum(order.value_cents for order in shop.orders),
+            total("orders", "subtotal_cents") - total("orders", "discount_cents"),
+        )
+
+    def test_only_paid_orders_are_valid_and_only_old_ones_have_known_returns(self) -> None:
+        maker = ShopMaker()
+        for status in ("pending", "cancelled", "paid", "shipped", "delivered", "returned"):
+            maker.add_order(1, 0, status=status)
+        maker.add_order(1, 59.5)
+        maker.add_order(1, 40)
+        shop = maker.make()
+        self.assertEqual(len(shop.valid_orders), 6)
+        self.assertEqual(len(shop.old_orders), 0)
+        maker.add_order(1, 60)
+        self.assertEqual(len(maker.make().old_orders), 4)
+
+    def test_a_shop_without_orders_is_refused(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            for path in sample_shop(*SMALL_SAMPLE).glob("*.csv"):
+                with open(path, encoding="utf-8") as file:
+                    header = next(file)
+                Path(name, path.name).write_text(header, encoding="utf-8")
+            with self.assertRaisesRegex(DataError, "no orders to measure"):
+                read_shop(Path(name))
+
+
+class Loyalty(unittest.TestCase):
+    """Customers of the first three months are observed for eighteen."""
+
+    def test_repeats_are_those_of_the_cohort(self) -> None:
+        maker = ShopMaker()
+        # Day 91 is in April, day 547 in July of the next year.
+        for user, days in enumerate(
+            ((0, 30), (90,), (90, 180.5, 546), (91, 92), (0, *range(40, 50)), (3, 547))
+        ):
+            for day in days:
+                maker.add_order(user, day)
+        rows = loyalty_rows(maker.make())
+        for name, value in (
+            ("one-time buyers", 2 / 5),
+            ("repeat within 90 days", 2 / 5),
+            ("10 orders or more", 1 / 5),
+            ("active in bin k = 0", 1 / 5),
+            ("active in bin k = 1", 1 / 5),
+            ("active in bin k = 3", 1 / 5),
+        ):
+            with self.subTest(name):
+                self.assertEqual(find_value(rows, name), value)
+
+    def test_shorter_data_have_no_cohort(self) -> None:
+        maker = ShopMaker()
+        maker.add_order(1, 545)
+        self.assertEqual(find_cohort(maker.make()), [])
+        maker.add_order(1, 546)
+        self.assertEqual(len(find_cohort(maker.make())), 0)
+        maker.add_order(1, 0)
+        self.assertEqual(len(find_cohort(maker.make())), 1)
 
 
 class Promotions(unittest.TestCase):
@@ -349,6 +446,17 @@ class Baskets(unittest.TestCase):
         # Each product is in 4 + 14 of 165 orders, each pair in one.
         self.assertAlmostEqual(best_seller_lift(maker.make()), 165 / 18**2)
 
+    def test_baskets_of_one_category_have_the_lift_of_their_number(self) -> None:
+        # In each month two categories of as many lines: by chance one in two.
+        maker = ShopMaker(
+            make_product(number, category)
+            for number, category in enumerate(("Shoes", "Toys & Games") * 2)
+        )
+        for day in (0, 40):
+            for first in (0, 1):
+                maker.add_order(1, day, first, first + 2, first)
+        self.assertEqual(category_lift(maker.make()), 2)
+
     def test_orders_raised_above_the_threshold_are_found(self) -> None:
         # The fifths of 50.00 from 10.00 on hold 1,024, 512, 256 … orders.
         maker = ShopMaker()
@@ -440,6 +548,41 @@ class Days(unittest.TestCase):
         variance, memory = self.measure(([14] * 7 + [6] * 7) * 20)
         self.assertAlmostEqual(variance, 1.6, delta=0.05)
         self.assertAlmostEqual(memory, 5 / 7, delta=0.02)
+
+    def test_peaks_are_compared_with_the_season(self) -> None:
+        by_day = {date(2024, 11, 1) + timedelta(days=day): 10 for day in range(61)}
+        # Black Friday and Cyber Monday of 2024; the season's mean is 10 + 51 ÷ 61.
+        by_day |= {date(2024, 11, 29): 31, date(2024, 12, 2): 40}
+        mean = (59 * 10 + 71) / 61
+        self.assertAlmostEqual(peak_multiple(by_day, 2024, 0), 31 / mean)
+        self.assertAlmostEqual(peak_multiple(by_day, 2024, 3), 40 / mean)
+
+    def test_november_is_compared_with_the_months_before(self) -> None:
+        first = date(2024, 1, 1)
+        by_day = {first + timedelta(days=day): 10 for day in range(366)}
+        by_day |= {date(2024, 11, day): 25 for day in range(1, 31)}
+        self.assertEqual(november_multiple(by_day, [2023, 2024]), 2.5)
+
+    def test_weekdays_are_compared_outside_the_season(self) -> None:
+        # Every Sunday 14, else 10; the season is busy on Mondays.
+        first = date(2024, 1, 1)
+        days = [first + timedelta(days=day) for day in range(366)]
+        by_day = {
+            day: 99
+            if day.month > 10 and day.weekday() == 0
+            else 14 - 4 * (day.weekday() < 6)
+            for day in days
+        }
+        self.assertEqual(weekday_range(by_day), 1.4)
+
+    def test_categories_have_their_share_in_the_lines_of_a_month(self) -> None:
+        maker = ShopMaker([make_product(1), make_product(2, "Coats & Knitwear")])
+        maker.add_order(1, 0, 1, 2, 2, 2)
+        maker.add_order(1, 40, 1)
+        shop = maker.make()
+        shares = {"Shoes": 0.25, "Coats & Knitwear": 0.75}
+        self.assertEqual(category_shares(shop, 1), shares)
+        self.assertEqual(category_shares(shop, 2), {"Shoes": 1})
 
     def test_christmas_is_compared_with_the_week_before(self) -> None:
         by_day = {date(2024, 12, day): 20 for day in range(1, 24)}
