@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from datetime import date
 from functools import cache, lru_cache
 from operator import itemgetter
 from typing import NamedTuple
@@ -69,8 +70,8 @@ CLASS_JITTER = (-3, 1, -1, 2, 0, -2, 3, 0, -1, 2, -3, 0, 1, -2, 0, 3)
 # is weaker than that to promotions.
 PERIOD_DAYS, HALF_LIFE_PERIODS, MOST_PERIODS = 91, 24, 160
 
-# The rows of a category are made anew, for prices and ages, every so many months.
-SHELF_MONTHS = 6
+# The rows of a category are made anew, for prices and ages, every so many weeks.
+SHELF_WEEKS = 26
 
 # How much more of a product is sold at a discount of so many per cent, in 256ths:
 # (1 − d)**-2.62, the mean elasticity of 1,851 (Bijmolt, van Heerde and Pieters 2005).
@@ -181,7 +182,8 @@ class Assortment:
     def _list_offers(self, day_number: int, category: int) -> tuple[Offer, ...]:
         """Return the products of a category on sale on a day, the most popular first."""
         offers: list[Offer] = []
-        shelf_day = self._find_shelf_day(day_number, category)
+        shelf_day = _find_shelf_day(self._calendar.days[day_number], category)
+        shelf_day += day_number - self._calendar.days[day_number].toordinal()
         for index in self._ranked[category]:
             product = self._products[index]
             if _is_on_sale(product, day_number):
@@ -190,17 +192,6 @@ class Assortment:
                 weight = _weigh(product, price, day - product.launch_day)
                 offers.append(Offer(index, weight, price))
         return tuple(offers)
-
-    def _find_shelf_day(self, day_number: int, category: int) -> int:
-        """Return the day on which the rows of *category* were last made for all products.
-
-        It is negative if that is before the window.
-        """
-        day = self._calendar.days[day_number]
-        months = 12 * day.year + day.month - 1
-        first = months - (months + category) % SHELF_MONTHS
-        first_day = day.replace(year=first // 12, month=first % 12 + 1, day=1)
-        return day_number - (day - first_day).days
 
     def _promote_category(self, number: int, week: int) -> list[int]:
         """Return the choices of a category with the promotions of *week*."""
@@ -223,15 +214,22 @@ def _is_on_sale(product: Product, day_number: int) -> bool:
     return is_launched and day_number < product.end_day
 
 
+def _find_shelf_day(day: date, category: int) -> int:
+    """Return the last Monday on which the rows of *category* were made for all products.
+
+    It is the number of days since the year 1, like *day*.toordinal().
+    """
+    weeks = count_weeks(day)
+    return 7 * (weeks - (weeks + 3 * category) % SHELF_WEEKS) + 1
+
+
 def _list_shelf_days(calendar: Calendar, products: Sequence[Product]) -> list[list[int]]:
     """Return, by category, the days on which the rows of choices are made anew."""
-    firsts = [
-        (number, 12 * day.year + day.month - 1)
-        for number, day in enumerate(calendar.days)
-        if day.day == 1
-    ]
+    first, last = calendar.start.toordinal(), calendar.days[-1]
     all_days = [
-        [number for number, month in firsts if (month + category) % SHELF_MONTHS == 0]
+        list(
+            range(_find_shelf_day(last, category) - first, 0, -7 * SHELF_WEEKS),
+        )
         for category in range(len(CATEGORIES))
     ]
     for product in products:

@@ -79,7 +79,7 @@ SAME_CATEGORY, COMPLEMENT = -1, -2
 # in the row of choices too.  Our own choice, for the lifts over chance of Complete Journey
 # (the same category as in the last order: 2.81) and of UCI Online Retail (a product bought
 # before: 2.37).
-TASTE_256THS, PRODUCT_TASTE_256THS = 112, 64
+TASTE_256THS, PRODUCT_TASTE_256THS = 120, 104
 
 
 class ChoiceTables(NamedTuple):

@@ -29,12 +29,12 @@ LAUNCH_HOUR = 6
 # The mean time from a launch, or the window's start, to the last day on sale.  Our own
 # choice: 6 % of products then end over 90 days before the end of two years, where UCI
 # Online Retail has 5.3 % and Complete Journey 4.4 %.
-MEAN_LIFE_DAYS = 11_000
-LEAST_LIFE_DAYS = 56
+MEAN_LIFE_DAYS = 6_500
+LEAST_LIFE_DAYS = 180
 
-# 2**32 ÷ the golden ratio, and the same of the silver ratio.
-GOLDEN_STEP = 2_654_435_769
-SILVER_STEP = 1_779_033_704
+# The steps of words within a category: the fractional parts of √2, √3 and the golden ratio,
+# in 2**-32.
+STEPS = {"cost": 1_779_033_704, "life": 3_144_134_277, "popularity": 2_654_435_769}
 
 # Draws for products come in blocks of this many rows.
 PRODUCT_BLOCK = 64
@@ -360,8 +360,8 @@ PRICE_ENDINGS = (99,) * 112 + (95,) * 56 + (0,) * 32 + (49,) * 28 + (90,) * 14 +
 
 # A product's cost is its category's, changed by at most so many per cent.
 COST_SPREAD_PER_CENT = 30
-# Few products are sold without a margin to attract customers, at such a cost.
-LOSS_LEADERS_PER_MILLE = 30
+# Some products are sold almost without a margin to attract customers, at such a cost.
+LOSS_LEADERS_PER_MILLE = 100
 LOSS_LEADER_COST_PER_MILLE = (800, 950)
 
 STYLES = _split_names(
@@ -408,32 +408,33 @@ def launch_day(number: int) -> int:
 def make_products(streams: Streams, day_count: int) -> list[Product]:
     """Return the catalogue at the end of a window of *day_count* days, oldest first."""
     products: list[Product] = []
-    # Golden-section steps spread the popularities of a category's products evenly, so that
-    # every shop has best sellers and a long tail; silver-section steps spread the lives.
-    popularities = [
-        streams.draw("products", "popularity", category.name, 1)[0]
-        for category in CATEGORIES
-    ]
-    lives = [
-        streams.draw("products", "life", category.name, 1)[0] for category in CATEGORIES
-    ]
+    # Steps spread these words evenly within a category, together too, so every shop has
+    # best sellers and a long tail, and few products of either kind end or have no margin.
+    words = {
+        (column, number): streams.draw("products", column, category.name, 1)[0]
+        for column in STEPS
+        for number, category in enumerate(CATEGORIES)
+    }
     for first in range(0, count_products(day_count), PRODUCT_BLOCK):
         block = first // PRODUCT_BLOCK
         draws = zip(
             *(
                 streams.draw("products", column, block, PRODUCT_BLOCK)
-                for column in ("category", "noun", "style", "brand", "price", "cost")
+                for column in ("category", "noun", "style", "brand", "price")
             ),
             strict=True,
         )
-        for number, words in enumerate(draws, first):
-            product = _make_product(number, *words)
-            popularity = popularities[product.category]
-            popularities[product.category] = (popularity + GOLDEN_STEP) % WORDS
-            life = lives[product.category]
-            lives[product.category] = (life + SILVER_STEP) % WORDS
+        for number, drawn in enumerate(draws, first):
+            product = _make_product(number, *drawn)
+            cost, life, popularity = (
+                words[column, product.category] for column in ("cost", "life", "popularity")
+            )
+            for column, step in STEPS.items():
+                at = column, product.category
+                words[at] = (words[at] + step) % WORDS
             products.append(
                 product._replace(
+                    cost_cents=_find_cost(product, cost),
                     end_day=_find_end(product, life),
                     popularity=power_law_weight(popularity),
                 )
@@ -459,9 +460,8 @@ def _make_product(
     style_word: int,
     brand_word: int,
     price_word: int,
-    cost_word: int,
 ) -> Product:
-    """Return product *number* (from 0) from its words, without end and popularity."""
+    """Return product *number* (from 0) from its words, without cost, end and popularity."""
     category_number = _CATEGORY_NUMBERS.item_at(category_word)
     category, brands = CATEGORIES[category_number], _CATEGORY_BRANDS[category_number]
     noun = category.nouns[scale_word(noun_word, 0, len(category.nouns))]
@@ -474,7 +474,7 @@ def _make_product(
         category=category_number,
         brand=brand,
         price_cents=price_cents,
-        cost_cents=price_cents * _find_cost(category, cost_word) // 1000,
+        cost_cents=0,
         launch_day=launch_day(number),
         end_day=0,
         popularity=0,
@@ -499,13 +499,14 @@ def round_price(cents: int, ending: int) -> int:
     return max((cents - ending + 50) // 100, 1) * 100 + ending
 
 
-def _find_cost(category: Category, word: int) -> int:
-    """Return the cost of a product of *category*, per mille of its list price."""
+def _find_cost(product: Product, word: int) -> int:
+    """Return the cost of *product*: that of its category, more or less."""
     if is_chosen(word, LOSS_LEADERS_PER_MILLE):
         low, high = LOSS_LEADER_COST_PER_MILLE
-        return low + (high - low) * (word & 255) // 256
+        return product.price_cents * (low + word % (high - low)) // 1000
     low, high = 100 - COST_SPREAD_PER_CENT, 100 + COST_SPREAD_PER_CENT
-    return category.cost_per_mille * scale_word(word, low, high) // 100
+    per_mille = CATEGORIES[product.category].cost_per_mille * scale_word(word, low, high)
+    return product.price_cents * per_mille // 100_000
 
 
 def _find_end(product: Product, word: int) -> int:

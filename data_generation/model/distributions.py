@@ -108,11 +108,11 @@ def powers_of_two(steps: int, low: int, high: int) -> list[int]:
 
 
 def power_law_weight(word: int) -> int:
-    """Return a weight with a long tail: 1,000 × (share of *word* + 0.008)**-1.25."""
+    """Return a weight with a long tail: 1,000 × (share of *word* + 0.008)**-1.125."""
     with localcontext() as context:
         context.prec = PRECISION
         inverse = WORDS / (word + Decimal(WORDS) / 125)
-        return int(1000 * inverse * inverse.sqrt().sqrt())
+        return int(1000 * inverse * inverse.sqrt().sqrt().sqrt())
 
 
 def discrete(items: Sequence[Item], weights: Sequence[int]) -> DiscreteDistribution[Item]:
