@@ -575,7 +575,8 @@ def _iterate_parameters() -> Iterator[tuple[str, str | int]]:
     yield "spread of costs per cent", catalog.COST_SPREAD_PER_CENT
     yield "loss leaders per mille", catalog.LOSS_LEADERS_PER_MILLE
     yield "days between price steps", prices.STEP_DAYS
-    yield "promoted products per mille", prices.PROMOTED_PER_MILLE
+    yield "categories with promotions per mille", prices.PROMOTED_CATEGORIES_PER_MILLE
+    yield "promoted products of these per mille", prices.PROMOTED_PER_MILLE
     yield "promoted in Black Week per mille", prices.PROMOTED_IN_BLACK_WEEK_PER_MILLE
     yield "welcome coupon per mille", orders.WELCOME_COUPON_PER_MILLE
     yield "welcome coupon per cent off", orders.WELCOME_PER_CENT

@@ -320,6 +320,7 @@ class RandomStreams(SpanCase):
         ("products", "bulk"): MONEY,
         ("products", "price"): ("products", *MONEY),
         ("products", "popularity"): MONEY,
+        ("products", "promoted_category"): MONEY,
         ("products", "is_promoted"): MONEY,
         ("products", "promotion"): MONEY,
         ("products", "promotion_place"): MONEY,

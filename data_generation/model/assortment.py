@@ -8,10 +8,10 @@ to the budget, the more often it is in a row.  A promoted product takes places o
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Sequence
 from functools import cache, lru_cache
-from operator import itemgetter
+from itertools import chain, repeat
+from operator import sub
 from typing import NamedTuple
 
 from data_generation.model.baskets import (
@@ -51,10 +51,13 @@ UNIT_WEIGHTS = (100, 28, 11, 6)
 # Of 256 further lines so many are of the first line's category; so many of these are the
 # complement of the first line's product.  Our own choice.
 SAME_CATEGORY_256THS = 48
-COMPLEMENT_256THS = 96
+COMPLEMENT_256THS = 144
 
-# Likelihood of a choice, as a power of two, by its distance from the budget in levels.
-CLOSENESS = [max(40 - gap * gap // 64, 0) for gap in range(LEVELS)]
+# Likelihood of a choice, as a power of two, by its distance from the budget in levels;
+# negative distances are negative indexes.
+CLOSENESS = [
+    max(40 - gap * gap // 64, 0) for gap in (*range(LEVELS), *range(LEVELS, 0, -1))
+]
 
 # Of 1,000 rows of single lines so many have one choice, of 256, of a bulk quantity, which
 # costs a multiple of the budget: about one order in 2,000 is a bulk order.  Our own choice,
@@ -70,12 +73,10 @@ CLASS_JITTER = (-3, 1, -1, 2, 0, -2, 3, 0, -1, 2, -3, 0, 1, -2, 0, 3)
 # is weaker than that to promotions.
 PERIOD_DAYS, HALF_LIFE_PERIODS, MOST_PERIODS = 91, 24, 160
 
-# The rows of a category are made anew, for prices and ages, every so many weeks.
-SHELF_WEEKS = 26
-
 # How much more of a product is sold at a discount of so many per cent, in 256ths:
-# (1 − d)**-2.62, the mean elasticity of 1,851 (Bijmolt, van Heerde and Pieters 2005).
-PROMOTION_LIFTS = {10: 366, 15: 445, 20: 547, 30: 861}
+# (1 − d)**-3.78.  The products of a category compete, so the measured elasticity is about
+# -2.4, near the mean of 1,851 (-2.62; Bijmolt, van Heerde and Pieters 2005).
+PROMOTION_LIFTS = {10: 381, 15: 473, 20: 596, 30: 987}
 
 
 class Offer(NamedTuple):
@@ -110,7 +111,7 @@ class Assortment:
         for index in sorted(range(len(products)), key=lambda at: -products[at].popularity):
             self._ranked[products[index].category].append(index)
         self._prices = PriceList(streams, calendar, products)
-        self._shelf_days = _list_shelf_days(calendar, products)
+        self._shelf_days = _list_shelf_days(products)
         self._shelves = [-1] * len(CATEGORIES)
         self._offers: list[tuple[Offer, ...]] = [()] * len(CATEGORIES)
         self._rows = [CategoryRows([0] * CATEGORY_SIZE, [])] * len(CATEGORIES)
@@ -172,7 +173,7 @@ class Assortment:
             shelf = bisect_right(days, day_number)
             if shelf != self._shelves[number]:
                 self._shelves[number] = shelf
-                offers = self._list_offers(day_number, number)
+                offers = self._list_offers(days[shelf - 1], number)
                 if offers:
                     self._offers[number] = offers
                     self._rows[number] = _list_rows(self._streams, offers)
@@ -182,14 +183,11 @@ class Assortment:
     def _list_offers(self, day_number: int, category: int) -> tuple[Offer, ...]:
         """Return the products of a category on sale on a day, the most popular first."""
         offers: list[Offer] = []
-        shelf_day = _find_shelf_day(self._calendar.days[day_number], category)
-        shelf_day += day_number - self._calendar.days[day_number].toordinal()
         for index in self._ranked[category]:
             product = self._products[index]
             if _is_on_sale(product, day_number):
-                day = max(shelf_day, product.launch_day)
-                price = self._prices.histories[index].price_at(day)
-                weight = _weigh(product, price, day - product.launch_day)
+                price = self._prices.histories[index].price_at(day_number)
+                weight = _weigh(product, price, day_number - product.launch_day)
                 offers.append(Offer(index, weight, price))
         return tuple(offers)
 
@@ -214,27 +212,12 @@ def _is_on_sale(product: Product, day_number: int) -> bool:
     return is_launched and day_number < product.end_day
 
 
-def _find_shelf_day(day: date, category: int) -> int:
-    """Return the last Monday on which the rows of *category* were made for all products.
-
-    It is the number of days since the year 1, like *day*.toordinal().
-    """
-    weeks = count_weeks(day)
-    return 7 * (weeks - (weeks + 3 * category) % SHELF_WEEKS) + 1
-
-
-def _list_shelf_days(calendar: Calendar, products: Sequence[Product]) -> list[list[int]]:
-    """Return, by category, the days on which the rows of choices are made anew."""
-    first, last = calendar.start.toordinal(), calendar.days[-1]
-    all_days = [
-        list(
-            range(_find_shelf_day(last, category) - first, 0, -7 * SHELF_WEEKS),
-        )
-        for category in range(len(CATEGORIES))
-    ]
+def _list_shelf_days(products: Sequence[Product]) -> list[list[int]]:
+    """Return, by category, the days on which its rows are made anew: launches and ends."""
+    all_days: list[list[int]] = [[] for _ in CATEGORIES]
     for product in products:
         all_days[product.category] += [product.launch_day + 1, product.end_day]
-    return [sorted(days) for days in all_days]
+    return [sorted([0, *(day for day in days if day > 0)]) for days in all_days]
 
 
 @cache
@@ -258,27 +241,27 @@ def _list_rows(streams: Streams, offers: tuple[Offer, ...]) -> CategoryRows:
 
     The lists are shared: do not change them.
     """
-    budgets = level_cents()
-    choices = [
-        (
-            offer.product << QUANTITY_BITS | units,
-            offer.weight * weight,
-            bisect_right(budgets, (units + 1) * offer.price_cents),
-        )
+    budgets, closeness = level_cents(), CLOSENESS
+    codes = [
+        offer.product << QUANTITY_BITS | units
         for offer in offers
-        for units, weight in enumerate(UNIT_WEIGHTS)
+        for units in range(len(UNIT_WEIGHTS))
     ]
-    rows, ends = CategoryRows([], []), range(len(UNIT_WEIGHTS) - 1, len(choices), 4)
+    weights = [
+        (offer.weight * weight, bisect_right(budgets, units * offer.price_cents))
+        for offer in offers
+        for units, weight in enumerate(UNIT_WEIGHTS, 1)
+    ]
+    rows, ends = CategoryRows([], []), range(len(UNIT_WEIGHTS) - 1, len(codes), 4)
     for number in range(CLASS_COUNT):
         middle = LOWEST_CLASS_LEVEL + number * CLASS_STEPS + CLASS_STEPS // 2
         marks = find_marks(
-            [weight << CLOSENESS[abs(level - middle)] for _, weight, level in choices], ROW
+            [weight << closeness[level - middle] for weight, level in weights], ROW
         )
-        start = len(rows.choices)
-        for (choice, _, _), mark in zip(choices, marks, strict=True):
-            rows.choices.extend([choice] * (start + mark - len(rows.choices)))
+        counts = map(sub, marks, [0, *marks])
+        rows.choices.extend(chain.from_iterable(map(repeat, codes, counts)))
         rows.marks.append([0, *map(marks.__getitem__, ends)])
-    rows.choices.extend(mix_rows()(rows.choices))
+    rows.choices.extend(map(rows.choices.__getitem__, _list_mixed_places()))
     _add_bulk(streams, rows.choices, max(offers).product)
     return rows
 
@@ -294,18 +277,25 @@ def _add_bulk(streams: Streams, rows: list[int], unit: int) -> None:
 
 
 @cache
-def mix_rows() -> Callable[[Sequence[int]], tuple[int, ...]]:
-    """Return what makes the rows of several lines from those of single lines.
+def _list_mixed_places() -> list[int]:
+    """Return the places of single lines whose choices the rows of several lines have.
 
-    Each place has the choice of the same place in the row of another price class.
+    Each is the same place in the row of another price class.
     """
-    return itemgetter(
-        *(
-            ROW * (number + _find_jitter(number, at)) + at
-            for number in range(CLASS_COUNT)
-            for at in range(ROW)
-        )
-    )
+    return [
+        ROW * (number + _find_jitter(number, at)) + at
+        for number in range(CLASS_COUNT)
+        for at in range(ROW)
+    ]
+
+
+@cache
+def _list_twins() -> list[list[int]]:
+    """Return, for each place of single lines, those of several lines with its choice."""
+    twins: list[list[int]] = [[] for _ in range(MIXED_ROWS)]
+    for twin, place in enumerate(_list_mixed_places(), MIXED_ROWS):
+        twins[place].append(twin)
+    return twins
 
 
 def _find_jitter(number: int, at: int) -> int:
@@ -325,7 +315,7 @@ def _promote(
     *promoted* are positions among the offers, with what is sold more in ROWths of what is
     sold else.  *chances* are random bytes, one for each price class.
     """
-    choices = rows.choices.copy()
+    choices, twins = rows.choices.copy(), _list_twins()
     for number, (marks, chance) in enumerate(zip(rows.marks, chances, strict=True)):
         first = number * ROW
         added: list[int] = []
@@ -340,11 +330,11 @@ def _promote(
                 added += [choices[low + at * size // count] for at in range(count)]
         if added:
             others += range(after, first + ROW)
-            for place, choice in zip(
-                _spread(others, len(added), chance), added, strict=False
-            ):
+            places = _spread(others, len(added), chance)
+            for place, choice in zip(places, added, strict=False):
                 choices[place] = choice
-    choices[MIXED_ROWS:] = mix_rows()(choices)
+                for twin in twins[place]:
+                    choices[twin] = choice
     return choices
 
 

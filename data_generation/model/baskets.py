@@ -37,14 +37,14 @@ MEAN_ORDER_CENTS = 8000
 NOISE_BITS = 12
 
 # Number of distinct products that a customer intends to buy, 1 to 12; the budget bounds it.
-LINE_COUNT_WEIGHTS = (590, 175, 85, 50, 32, 22, 15, 11, 8, 6, 4, 2)
+LINE_COUNT_WEIGHTS = (640, 140, 60, 36, 26, 20, 17, 15, 13, 12, 11, 10)
 COUNT_BITS = 4
 # Levels that a line's budget is below its order's, by line count 0 to 12: 16 × log2 of the
 # count, less for the first line, more for a further one, which is cheaper; and as much as
 # the jitter of the lines makes them dearer on average.
 FIRST_LEVELS = (0, 0, 13, 20, 26, 31, 35, 38, 41, 44, 46, 48, 50)
 FURTHER_LEVELS = (0, 0, 30, 39, 45, 49, 53, 56, 58, 60, 62, 64, 65)
-LEAST_CENTS_PER_LINE = 2400
+LEAST_CENTS_PER_LINE = 2100
 MOST_CENTS_PER_LINE = 9000
 # So many lines are enough for any budget.
 ENOUGH_LINES = 6

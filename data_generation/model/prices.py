@@ -12,7 +12,7 @@ from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
 
-from data_generation.model.catalog import Product, round_price
+from data_generation.model.catalog import CATEGORIES, Product, round_price
 from data_generation.model.distributions import DiscreteDistribution, discrete
 from data_generation.model.seasons import Calendar, find_black_friday
 from data_generation.model.streams import Streams, is_chosen
@@ -31,8 +31,11 @@ STEP_SIZES = (-150, -100, -80, -60, -40, 30, 40, 50, 60, 80, 100, 130)
 # A list price stays within these per cents of the price at launch.
 LEAST_PRICE_PER_CENT, MOST_PRICE_PER_CENT = 60, 170
 
-# Promotions: the share of products with a discount in a week, and the discounts.
-PROMOTED_PER_MILLE = 60
+# Promotions: the share of categories with promotions in a week, the share of the products
+# of these with a discount, and the discounts.  In the week of Black Friday every category
+# has promotions.
+PROMOTED_CATEGORIES_PER_MILLE = 400
+PROMOTED_PER_MILLE = 150
 PROMOTED_IN_BLACK_WEEK_PER_MILLE = 420
 PROMOTION_PER_CENT: DiscreteDistribution[int] = discrete((10, 15, 20, 30), (40, 25, 25, 10))
 
@@ -109,7 +112,7 @@ class PriceList:
             return False
         self._week = week
         self._update_list_prices(day_number - day.weekday())
-        self.promotions = draw_promotions(self._streams, day, len(self._products))
+        self.promotions = draw_promotions(self._streams, day, self._products)
         self.priced = PricedChoices(
             self._list_prices.texts.copy(), self._list_prices.cents.copy()
         )
@@ -158,19 +161,26 @@ def price_product(product_id: int, price_cents: int, per_cent: int) -> PricedCho
     return choices
 
 
-def draw_promotions(streams: Streams, day: date, count: int) -> list[int]:
-    """Return the discount of each of *count* products on *day*, in per cent; mostly 0.
+def draw_promotions(streams: Streams, day: date, products: Sequence[Product]) -> list[int]:
+    """Return the discount of each of *products* on *day*, in per cent; mostly 0.
 
     A promotion lasts from Monday to Sunday; in the week of Black Friday there are more.
     """
-    week = count_weeks(day)
-    is_black_week = week == count_weeks(find_black_friday(day.year))
-    share = PROMOTED_IN_BLACK_WEEK_PER_MILLE if is_black_week else PROMOTED_PER_MILLE
+    week, count = count_weeks(day), len(products)
+    share = PROMOTED_PER_MILLE
+    categories = [
+        is_chosen(word, PROMOTED_CATEGORIES_PER_MILLE)
+        for word in streams.draw("products", "promoted_category", week, len(CATEGORIES))
+    ]
+    if week == count_weeks(find_black_friday(day.year)):
+        categories, share = [True] * len(CATEGORIES), PROMOTED_IN_BLACK_WEEK_PER_MILLE
     chosen = streams.draw("products", "is_promoted", week, count)
     depths = streams.draw("products", "promotion", week, count)
     return [
-        PROMOTION_PER_CENT.item_at(depth) if is_chosen(word, share) else 0
-        for word, depth in zip(chosen, depths, strict=True)
+        PROMOTION_PER_CENT.item_at(depth)
+        if categories[product.category] and is_chosen(word, share)
+        else 0
+        for product, word, depth in zip(products, chosen, depths, strict=True)
     ]
 
 
