@@ -44,7 +44,7 @@ RETURNER_PER_CENT = (20, 100, 260, 20_000)
 NUMBER_PER_CENT, NUMBER_WEIGHTS = (100, 140, 168, 195), (46, 28, 15, 11)
 
 # Factors of an order without and with a coupon; our own choice.
-COUPON_PER_CENT = (100, 125)
+COUPON_PER_CENT = (100, 140)
 
 
 @cache
