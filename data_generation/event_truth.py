@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from data_generation.model.catalog import BRANDS
 from data_generation.model.channels import CHANNELS
-from data_generation.model.events import CAMPAIGN_NAMES, SALE_AFTERMATH, Event, Kind
+from data_generation.model.events import (
+    CAMPAIGN_NAMES,
+    SALE_AFTERMATH,
+    Event,
+    Kind,
+    find_viral_product,
+)
 from data_generation.model.seasons import DAY_TICKS, PER_MILLE, demand
 from data_generation.spans import Shop
 
@@ -13,6 +20,17 @@ PLACES = {
     Kind.SALE: ("orders", "ordered_at"),
     Kind.OUTAGE: ("orders", "ordered_at"),
     Kind.BAD_CHANNEL: ("users", "acquisition_channel"),
+    Kind.VIRAL_PRODUCT: ("products", "product_id"),
+    Kind.PRICE_RISE: ("products", "brand"),
+}
+
+
+SENTENCES = {
+    Kind.CAMPAIGN: "The campaign {value}: {size} more demand than usual.",
+    Kind.OUTAGE: "The shop is down: {size} less demand than usual.",
+    Kind.BAD_CHANNEL: "Users who sign up by {value}: {size} fewer of them ever buy.",
+    Kind.VIRAL_PRODUCT: "Product {value} becomes viral: {size} more of it is sold.",
+    Kind.PRICE_RISE: "The list prices of {value} rise by {size} for good.",
 }
 
 
@@ -22,36 +40,46 @@ def list_event_truth(shop: Shop) -> list[str]:
     An event that ends after the window is listed with its last day.
     """
     days = shop.calendar.days
-    return [
-        f"{event.kind},{event.first},{event.end},{','.join(PLACES[event.kind])},"
-        f"{find_value(event)},{event.per_mille},{describe_event(event)}\n"
-        for event in shop.shocks.list_events(days[0], days[-1])
-    ]
+    rows = []
+    for event in shop.shocks.list_events(days[0], days[-1]):
+        value = find_value(shop, event)
+        cells = (
+            event.kind,
+            event.first,
+            "" if event.kind is Kind.PRICE_RISE else event.end,
+            *PLACES[event.kind],
+            value,
+            event.per_mille,
+            describe_event(event, value),
+        )
+        rows.append(",".join(map(str, cells)) + "\n")
+    return rows
 
 
-def find_value(event: Event) -> str:
+def find_value(shop: Shop, event: Event) -> str:
     """Return the value of the column that *event* concerns; empty if it concerns all."""
     if event.kind is Kind.BAD_CHANNEL:
         return CHANNELS[event.subject].name
+    if event.kind is Kind.PRICE_RISE:
+        return BRANDS[event.subject].name
+    if event.kind is Kind.VIRAL_PRODUCT:
+        index = find_viral_product(shop.products, shop.calendar.start, event)
+        return str(shop.products[index].product_id)
     return ""
 
 
-def describe_event(event: Event) -> str:
-    """Return a sentence on *event*, without commas."""
+def describe_event(event: Event, value: str) -> str:
+    """Return a sentence on *event*, which concerns *value*, without commas."""
     size = format_per_cent(event.per_mille)
-    if event.kind is Kind.CAMPAIGN:
-        name = CAMPAIGN_NAMES[event.subject]
-        return f"The campaign {name}: {size} more demand than usual."
     if event.kind is Kind.SALE:
         less = format_per_cent(event.per_mille // SALE_AFTERMATH)
         return (
             f"A sale: {size} more demand until {event.last}; from then on {less} less"
             f" until {event.end} as people have bought early."
         )
-    if event.kind is Kind.BAD_CHANNEL:
-        value = find_value(event)
-        return f"Of the users who sign up by {value} {size} fewer than usual ever buy."
-    return f"The shop is down: {size} less demand than usual."
+    if event.kind is Kind.CAMPAIGN:
+        value = CAMPAIGN_NAMES[event.subject]
+    return SENTENCES[event.kind].format(value=value, size=size)
 
 
 def format_per_cent(per_mille: int) -> str:

@@ -93,7 +93,8 @@ def build_shop(plan: Plan) -> Shop:
             f" most {MOST_USER_ID}. Use fewer users or an earlier day."
         )
     products = make_products(streams, len(counts))
-    assortment = Assortment(streams, calendar, products)
+    events = shocks.list_events(plan.start, plan.until)
+    assortment = Assortment(streams, calendar, products, events)
     return Shop(
         streams,
         shocks,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import tempfile
 import unittest
+from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
 from itertools import pairwise
@@ -19,7 +20,7 @@ from data_generation.model.customers import plan_signups
 from data_generation.model.events import SALE_AFTERMATH, Event, Kind, Shocks
 from data_generation.model.streams import Streams
 from data_generation.plan import DEFAULT_END, DEFAULT_START, Plan
-from data_generation.spans import build_shop
+from data_generation.spans import Shop, build_shop
 from utils.contract import read_contract
 
 DAY = timedelta(days=1)
@@ -223,6 +224,7 @@ def make_rows(plan: Plan, *tables: str) -> dict[str, list[dict[str, str]]]:
 class EffectsOfEvents(unittest.TestCase):
     """An event can be seen in the data, beside the same shop without events."""
 
+    shop: Shop
     events: list[Event]
     with_events: dict[str, list[dict[str, str]]]
     without: dict[str, list[dict[str, str]]]
@@ -232,9 +234,11 @@ class EffectsOfEvents(unittest.TestCase):
         """Make a shop of 20,000 users, with its events and without them."""
         plan = Plan(1, 20_000, DEFAULT_START, DEFAULT_END, DEFAULT_END)
         cls.events = Shocks(Streams(1)).list_events(DEFAULT_START, DEFAULT_END)
-        cls.with_events = make_rows(plan, "users", "orders")
+        tables = ("users", "products", "orders", "order_items")
+        cls.with_events = make_rows(plan, *tables)
         with mock.patch.object(Shocks, "list_year", return_value=[]):
-            cls.without = make_rows(plan, "users", "orders")
+            cls.without = make_rows(plan, *tables)
+        cls.shop = build_shop(plan)
 
     def compare_orders(self, kind: Kind, days: Callable[[Event], list[date]]) -> float:
         """Return orders with events ÷ without, on the *days* of the events of *kind*."""
@@ -286,6 +290,73 @@ class EffectsOfEvents(unittest.TestCase):
                 # About 400 users: the standard error of the ratio is 5 %.
                 self.assertAlmostEqual(bad / usual, 1 + event.per_mille / 1000, delta=0.15)
 
+    def test_viral_product_is_sold_much_more_for_three_weeks(self) -> None:
+        counts: Counter[str] = Counter()
+        for event in self.events:
+            if event.kind is Kind.VIRAL_PRODUCT:
+                product = event_truth.find_value(self.shop, event)
+                first, last, weeks = event.first, event.last, timedelta(days=21)
+                counts["usual"] += count_lines(self.without, product, first, last)
+                for name, days in (
+                    ("before", -weeks),
+                    ("viral", 0 * DAY),
+                    ("after", weeks),
+                ):
+                    counts[name] += count_lines(
+                        self.with_events, product, first + days, last + days
+                    )
+        self.assertGreater(counts["viral"], 30)
+        for name in ("usual", "before", "after"):
+            self.assertGreater(counts["viral"], 3 * counts[name], counts)
+
+    def test_price_rise_moves_all_prices_of_a_brand_for_good(self) -> None:
+        rises = [event for event in self.events if event.kind is Kind.PRICE_RISE]
+        for event in rises:
+            size = event.per_mille / 1000
+            usual, risen = (
+                list_prices(made, event_truth.find_value(self.shop, event), event.first)
+                for made in (self.without, self.with_events)
+            )
+            both = [product for product in risen if product in usual]
+            self.assertGreater(len(both), 5)
+            ratio = mean(risen[product] / usual[product] for product in both)
+            # Another rise of the same brand adds to it; prices are rounded to dollars.
+            same = sum(each.subject == event.subject for each in rises)
+            self.assertTrue(size - 0.03 < ratio - 1 < size * 2**same + 0.03, ratio)
+
+
+def count_lines(
+    made: dict[str, list[dict[str, str]]], product: str, first: date, last: date
+) -> int:
+    """Return how many lines of *product* were ordered from *first* to *last*."""
+    ordered = {
+        row["order_id"]
+        for row in made["orders"]
+        if str(first) <= row["ordered_at"][:10] <= str(last)
+    }
+    return sum(
+        row["product_id"] == product and row["order_id"] in ordered
+        for row in made["order_items"]
+    )
+
+
+def list_prices(
+    made: dict[str, list[dict[str, str]]], brand: str, first: date
+) -> dict[str, float]:
+    """Return the price of each product of *brand* in the eight weeks from *first* on."""
+    of_brand = {row["product_id"] for row in made["products"] if row["brand"] == brand}
+    last = first + timedelta(days=55)
+    ordered = {
+        row["order_id"]
+        for row in made["orders"]
+        if str(first) <= row["ordered_at"][:10] <= str(last)
+    }
+    prices: dict[str, list[int]] = {}
+    for row in made["order_items"]:
+        if row["product_id"] in of_brand and row["order_id"] in ordered:
+            prices.setdefault(row["product_id"], []).append(int(row["unit_price_cents"]))
+    return {product: mean(cents) for product, cents in prices.items()}
+
 
 def count_buyers(
     made: dict[str, list[dict[str, str]]], channel: str, event: Event
@@ -311,7 +382,9 @@ class EventTruth(unittest.TestCase):
         self.assertGreater(len(rows), 10)
         for row in rows:
             kind, first, last, table, column, _, size, text = row.rstrip("\n").split(",")
-            self.assertTrue(first <= str(DEFAULT_END) and last >= str(DEFAULT_START))
+            self.assertLessEqual(first, str(DEFAULT_END))
+            self.assertGreaterEqual(last or first, str(DEFAULT_START))
+            self.assertEqual(last == "", kind == Kind.PRICE_RISE)
             self.assertIn(column, columns[table])
             self.assertIn(f"{abs(int(size)) // 10}.", text, kind)
 
@@ -322,7 +395,8 @@ class EventTruth(unittest.TestCase):
         for row in rows:
             season, events, noise, demand = map(int, row.split(",")[1:])
             product = season * events * noise / 10**6
-            self.assertAlmostEqual(demand, product, delta=2 + product / 100, msg=row)
+            # A day is a complete number of slots of demand time.
+            self.assertAlmostEqual(demand, product, delta=8 + product / 100, msg=row)
 
 
 if __name__ == "__main__":

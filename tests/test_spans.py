@@ -291,6 +291,8 @@ class RandomStreams(SpanCase):
         ("orders", "demand_noise"): ("users", *MONEY),
         ("events", "of_month"): ("users", *MONEY),
         ("events", "of_channel"): MONEY,
+        ("events", "of_product"): MONEY,
+        ("events", "of_brand"): MONEY,
         # Rate and level decide on the channel, and the channel on who buys.
         ("users", "channel"): ("users", *MONEY),
         ("users", "spending_level"): ("users", *MONEY),

@@ -35,6 +35,7 @@ from data_generation.model.distributions import (
     find_marks,
     powers_of_two,
 )
+from data_generation.model.events import Event, Kind, find_viral_product
 from data_generation.model.prices import (
     QUANTITIES,
     QUANTITY_BITS,
@@ -42,7 +43,7 @@ from data_generation.model.prices import (
     PriceList,
     count_weeks,
 )
-from data_generation.model.seasons import Calendar
+from data_generation.model.seasons import PER_MILLE, Calendar
 from data_generation.model.streams import Streams, is_chosen
 
 # Weights of the units of a product in a line, 1 to 4.
@@ -102,7 +103,11 @@ class Assortment:
     """The products on sale: their choices of a day and their prices of a week."""
 
     def __init__(
-        self, streams: Streams, calendar: Calendar, products: Sequence[Product]
+        self,
+        streams: Streams,
+        calendar: Calendar,
+        products: Sequence[Product],
+        events: Sequence[Event] = (),
     ) -> None:
         self._streams = streams
         self._calendar = calendar
@@ -110,7 +115,8 @@ class Assortment:
         self._ranked: list[list[int]] = [[] for _ in CATEGORIES]
         for index in sorted(range(len(products)), key=lambda at: -products[at].popularity):
             self._ranked[products[index].category].append(index)
-        self._prices = PriceList(streams, calendar, products)
+        self._prices = PriceList(streams, calendar, products, events)
+        self._viral = _list_viral_weeks(calendar, products, events)
         self._shelf_days = _list_shelf_days(products)
         self._shelves = [-1] * len(CATEGORIES)
         self._offers: list[tuple[Offer, ...]] = [()] * len(CATEGORIES)
@@ -192,12 +198,12 @@ class Assortment:
         return tuple(offers)
 
     def _promote_category(self, number: int, week: int) -> list[int]:
-        """Return the choices of a category with the promotions of *week*."""
-        promotions = self._prices.promotions
+        """Return the choices of a category with promotions and viral product of *week*."""
+        promotions, viral = self._prices.promotions, self._viral.get(week, {})
         promoted = [
-            (position, PROMOTION_LIFTS[promotions[offer.product]] - ROW)
-            for position, offer in enumerate(self._offers[number])
-            if promotions[offer.product]
+            (position, _find_lift(promotions[product], viral.get(product, 0)))
+            for position, (product, _, _) in enumerate(self._offers[number])
+            if promotions[product] or product in viral
         ]
         if not promoted:
             return self._rows[number].choices
@@ -205,6 +211,27 @@ class Assortment:
             "products", "promotion_place", f"{number}/{week}", CLASS_COUNT
         )
         return _promote(self._rows[number], promoted, chances)
+
+
+def _find_lift(per_cent: int, viral_lift: int) -> int:
+    """Return what a promotion and being viral add, in ROWths of what is sold without."""
+    return PROMOTION_LIFTS.get(per_cent, ROW) - ROW + viral_lift
+
+
+def _list_viral_weeks(
+    calendar: Calendar, products: Sequence[Product], events: Sequence[Event]
+) -> dict[int, dict[int, int]]:
+    """Return, by week and product, how much more is sold, in ROWths of what is usual."""
+    return {
+        week: {
+            find_viral_product(products, calendar.start, event): (
+                event.per_mille * ROW // PER_MILLE
+            )
+        }
+        for event in events
+        if event.kind is Kind.VIRAL_PRODUCT
+        for week in range(count_weeks(event.first), count_weeks(event.last) + 1)
+    }
 
 
 def _is_on_sale(product: Product, day_number: int) -> bool:

@@ -7,12 +7,13 @@ same shocks in every window that contains it, and a longer window only appends.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple
 
+from data_generation.model.catalog import BRANDS, OPENING_PRODUCTS, Product
 from data_generation.model.channels import CHANNELS
 from data_generation.model.distributions import discrete
 from data_generation.model.seasons import PER_MILLE, find_peak
@@ -32,6 +33,8 @@ class Kind(StrEnum):
     SALE = "sale"
     OUTAGE = "outage"
     BAD_CHANNEL = "bad channel"
+    VIRAL_PRODUCT = "viral product"
+    PRICE_RISE = "price rise"
 
 
 class Scope(NamedTuple):
@@ -50,6 +53,8 @@ SCOPES = {
     Kind.SALE: Scope((7, 7), (300, 500)),
     Kind.OUTAGE: Scope((1, 1), (-950, -850)),
     Kind.BAD_CHANNEL: Scope((90, 180), (-600, -400)),
+    Kind.VIRAL_PRODUCT: Scope((21, 21), (8000, 14_000)),
+    Kind.PRICE_RISE: Scope((1, 1), (80, 160)),
 }
 
 # What a month has: one of these events, or none.  None begins in November or December,
@@ -74,21 +79,33 @@ FIRST_DAYS = (13, 20)
 SALE_AFTERMATH = 2
 
 
-# Once a year a channel that the shop pays for brings fewer buyers among its users, from one
-# of these days of the year on, counted from 0.
+# Each of these, with the column of its stream, happens once a year and begins on one of
+# these days of the year, counted from 0.  What concerns products begins on a Monday, as
+# prices and promotions do.
+YEAR_EVENTS = {
+    Kind.BAD_CHANNEL: "of_channel",
+    Kind.VIRAL_PRODUCT: "of_product",
+    Kind.PRICE_RISE: "of_brand",
+}
+FIRST_YEAR_DAYS = (30, 200)
+
+# A shop pays for the channels that can turn bad.
 BAD_CHANNELS = [
     number
     for number, channel in enumerate(CHANNELS)
     if channel.name in ("paid_search", "social")
 ]
-FIRST_YEAR_DAYS = (30, 200)
+# A viral product is chosen by one of so many numbers, see `find_viral_product`.
+VIRAL_CHOICES = 1 << 16
 
 
 class Event(NamedTuple):
     """An event from the day *first* to the day *last*, both included.
 
     *per_mille* is how much more there is than usual, or less.  *subject* is an index: of
-    CHANNELS for a bad channel, of CAMPAIGN_NAMES for an event of a month.
+    CHANNELS for a bad channel, of BRANDS for a price rise, of VIRAL_CHOICES for a viral
+    product, of CAMPAIGN_NAMES for an event of a month.  A price rise lasts for ever; its
+    *last* day is its first one.
     """
 
     kind: Kind
@@ -104,7 +121,7 @@ class Event(NamedTuple):
         >>> [sale.find_effect(date(2024, 2, day)) for day in (11, 12, 18, 19)]
         [0, 400, 400, -200]
         """
-        if self.kind is Kind.BAD_CHANNEL:
+        if self.kind in YEAR_EVENTS:
             return 0
         if self.first <= day <= self.last:
             return self.per_mille
@@ -163,7 +180,7 @@ class Shocks:
             return []
         if year not in self._events_by_year:
             drawn = [*_draw_month_events(self.streams, year)]
-            drawn.append(_draw_bad_channel(self.streams, year))
+            drawn += [_draw_year_event(self.streams, year, kind) for kind in YEAR_EVENTS]
             self._events_by_year[year] = sorted(drawn, key=lambda event: event.first)
         return self._events_by_year[year]
 
@@ -210,12 +227,34 @@ def _draw_month_events(streams: Streams, year: int) -> Iterator[Event]:
             yield _make_event(kind, first, words[1], words[2], number)
 
 
-def _draw_bad_channel(streams: Streams, year: int) -> Event:
-    """Return which channel turns bad in *year*, and when."""
-    begin, length, size, which = streams.draw("events", "of_channel", year, 4)
+def _draw_year_event(streams: Streams, year: int, kind: Kind) -> Event:
+    """Return the event of *kind* of *year*."""
+    begin, length, size, which = streams.draw("events", YEAR_EVENTS[kind], year, 4)
     first = date(year, 1, 1) + timedelta(days=_scale_between(begin, FIRST_YEAR_DAYS))
-    subject = BAD_CHANNELS[scale_word(which, 0, len(BAD_CHANNELS))]
-    return _make_event(Kind.BAD_CHANNEL, first, length, size, subject)
+    if kind is Kind.BAD_CHANNEL:
+        subject = BAD_CHANNELS[scale_word(which, 0, len(BAD_CHANNELS))]
+    else:
+        first -= timedelta(days=first.weekday())
+        count = VIRAL_CHOICES if kind is Kind.VIRAL_PRODUCT else len(BRANDS)
+        subject = scale_word(which, 0, count)
+    return _make_event(kind, first, length, size, subject)
+
+
+def find_viral_product(products: Sequence[Product], start: date, event: Event) -> int:
+    """Return the index of the product that becomes viral by *event*.
+
+    It is one of the more popular products, but no best seller, that is on sale until the
+    end of *event*, in a window from *start* on; so it is bought before, and can gain.
+    """
+    last_day = (event.last - start).days
+    on_sale = [
+        index
+        for index, product in enumerate(products[:OPENING_PRODUCTS])
+        if product.end_day > last_day
+    ]
+    ranked = sorted(on_sale, key=lambda index: (-products[index].popularity, index))
+    known = ranked[len(ranked) // 12 : max(len(ranked) // 3, 1)] or [0]
+    return known[event.subject * len(known) // VIRAL_CHOICES]
 
 
 def _make_event(kind: Kind, first: date, length: int, size: int, subject: int) -> Event:

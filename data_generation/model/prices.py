@@ -6,7 +6,7 @@ quantity`.  Prices and discounts change on Mondays only, so a week has one price
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from data_generation.model.catalog import CATEGORIES, Product, round_price
 from data_generation.model.distributions import DiscreteDistribution, discrete
-from data_generation.model.seasons import Calendar, find_black_friday
+from data_generation.model.events import Event, Kind
+from data_generation.model.seasons import PER_MILLE, Calendar, find_black_friday
 from data_generation.model.streams import Streams, is_chosen
 
 # Quantities by code.  Only the first UNIT_WEIGHTS, see `assortment`, are common.
@@ -76,6 +77,26 @@ def find_price_history(streams: Streams, product: Product, day_count: int) -> Pr
     return history
 
 
+def raise_prices(history: PriceHistory, day: int, per_mille: int) -> PriceHistory:
+    """Return *history* with all prices from *day* on higher by *per_mille*.
+
+    A product that is launched later keeps its prices.
+
+    >>> raise_prices(PriceHistory([-9, 30], [1999, 2999]), 14, 100)
+    PriceHistory(days=[-9, 14, 30], cents=[1999, 2199, 3299])
+    """
+    at = bisect_left(history.days, day)
+    if at == 0:
+        return history
+    raised = [
+        round_price(cents * (PER_MILLE + per_mille) // PER_MILLE, cents % 100)
+        for cents in history.cents[at - 1 :]
+    ]
+    return PriceHistory(
+        [*history.days[:at], day, *history.days[at:]], [*history.cents[:at], *raised]
+    )
+
+
 def _step_price(product: Product, cents: int, word: int) -> int:
     """Return the next list price of *product* after *cents*, with the same ending."""
     size = STEP_SIZES[word % len(STEP_SIZES)]
@@ -88,11 +109,23 @@ class PriceList:
     """The prices of all products; fast in order of weeks."""
 
     def __init__(
-        self, streams: Streams, calendar: Calendar, products: Sequence[Product]
+        self,
+        streams: Streams,
+        calendar: Calendar,
+        products: Sequence[Product],
+        events: Sequence[Event] = (),
     ) -> None:
         self.histories = [
             find_price_history(streams, product, len(calendar.days)) for product in products
         ]
+        for event in events:
+            if event.kind is Kind.PRICE_RISE:
+                day = (event.first - calendar.start).days
+                for index, product in enumerate(products):
+                    if product.brand == event.subject:
+                        self.histories[index] = raise_prices(
+                            self.histories[index], day, event.per_mille
+                        )
         self._products = products
         self._streams = streams
         self._week: int | None = None
