@@ -28,7 +28,6 @@ from data_generation.model.customers import (
     MOST_USER_ID,
     TIME_SHIFT,
     PurchaseSchedule,
-    format_user_rows,
     plan_signups,
     sign_up_day,
 )
@@ -45,6 +44,7 @@ from data_generation.model.orders import (
     format_payments,
     plan_blocks,
 )
+from data_generation.model.people import format_user_rows
 from data_generation.model.purchase_processes import PROCESSES, Process
 from data_generation.model.seasons import DAY_SECONDS, Calendar, plan_calendar
 from data_generation.model.streams import Streams
@@ -203,7 +203,7 @@ def sign_up_span(
                 shop.shocks.find_bad_channels(shop.calendar.days[day]),
             )
             if is_written:
-                write("users", format_user_rows(new_users))
+                write("users", format_user_rows(shop.streams, new_users))
             schedule.traits.tofile(traits_file)
             del schedule.traits[:], schedule.departures[:]
             if len(schedule.purchases) >= RUN_PURCHASES or day + 1 == span.stop:

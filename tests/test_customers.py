@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from statistics import mean
 
-from data_generation.model import catalog, channels, customers
+from data_generation.model import catalog, channels, customers, people
 from data_generation.model.streams import Streams
 
 DAYS = [str(date(2024, 1, 1) + timedelta(days=day)) for day in range(366)]
@@ -92,7 +92,7 @@ class Cities(unittest.TestCase):
 
     def test_cities_follow_their_ranks(self) -> None:
         for country, texts in zip(
-            catalog.COUNTRIES, customers.build_city_tables(), strict=True
+            catalog.COUNTRIES, people.build_city_tables(), strict=True
         ):
             counts = Counter(texts)
             largest = counts[f"{country.cities[0]},"]
@@ -104,7 +104,7 @@ class Cities(unittest.TestCase):
         shares = Counter[int]()
         for traits in list_traits(60):
             for word, channel in zip(traits.cities, traits.channels, strict=True):
-                city = word * 10 >> customers.CITY_BITS
+                city = word * 10 >> people.CITY_BITS
                 cities[city] += 1
                 shares[channel] += 1
                 pairs[city, channel] += 1

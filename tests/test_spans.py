@@ -16,6 +16,7 @@ from unittest import mock
 from data_generation import days
 from data_generation.generate_data import generate_shop
 from data_generation.model import lifecycle
+from data_generation.model.people import build_block_tables
 from data_generation.model.purchase_processes import PROCESSES
 from data_generation.model.seasons import DAY_TICKS, plan_calendar
 from data_generation.model.streams import Streams
@@ -278,6 +279,12 @@ class EarlierDay(SpanCase):
         self.assertEqual(self.make(early, workers=2), self.make(early))
 
 
+def clear_caches() -> None:
+    """Remove what depends on the streams of a shop from memory."""
+    build_shop.cache_clear()
+    build_block_tables.cache_clear()
+
+
 class RandomStreams(SpanCase):
     """A random stream changes only the tables that depend on it."""
 
@@ -289,6 +296,7 @@ class RandomStreams(SpanCase):
         ("users", "signup_count"): ("users", *MONEY),
         # It decides on the length of the days, so on the seconds of sign-ups too.
         ("orders", "demand_noise"): ("users", *MONEY),
+        ("users", "name"): ("users",),
         ("events", "of_month"): ("users", *MONEY),
         ("events", "of_channel"): MONEY,
         ("events", "of_product"): MONEY,
@@ -349,13 +357,13 @@ class RandomStreams(SpanCase):
         ) -> bytes:
             return draw(streams, table, rename(table, column), unit, count)
 
-        build_shop.cache_clear()
+        clear_caches()
         # Every event that happens once a year begins by 31 July.
         last = date(2025, 7, 31)
         plan = PLAN._replace(users=250, end=last, until=last)
         with mock.patch.object(Streams, "draw_bytes", divert):
             made = self.make(plan)
-        build_shop.cache_clear()
+        clear_caches()
         return made
 
     def test_changed_stream_changes_only_its_own_tables(self) -> None:

@@ -1,8 +1,7 @@
-"""The catalogue and the markets: products, categories, prices, countries, cities, names.
+"""The catalogue and the markets: products, categories, prices, countries, cities.
 
-Cities and brands are made up, names are common ones, e-mail addresses use the domains that
-RFC 2606 reserves.  No text contains a comma, a quote or a line break, so that a row can be
-joined with commas without quoting; a test checks this.
+Cities and brands are made up.  No text contains a comma, a quote or a line break, so that a
+row can be joined with commas without quoting; a test checks this.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ METHODS = ("wallet", "credit_card", "debit_card", "bank_transfer")
 
 
 class Country(NamedTuple):
-    """A market: its share of sign-ups, clock, tax on goods, shipping fee, habits and names.
+    """A market: its share of sign-ups, clock, tax, shipping fee, habits and cities.
 
     The clock differs from UTC by complete hours, without daylight saving time.  *methods*
     are weights of `METHODS`; of 1,000 orders *returned_per_mille* are returned.
@@ -60,8 +59,6 @@ class Country(NamedTuple):
     methods: tuple[int, int, int, int]
     returned_per_mille: int
     cities: tuple[str, ...]
-    given_names: tuple[str, ...]
-    family_names: tuple[str, ...]
 
 
 def _split_names(text: str) -> tuple[str, ...]:
@@ -81,14 +78,6 @@ COUNTRIES = (
             "Fairmont_Falls Cedar_Junction New_Avalon Port_Linden Maple_Ridge"
             " Santa_Aurora Lake_Harmon Eastbridge Silver_Mesa Grand_Hollow"
         ),
-        _split_names(
-            "Olivia Emma Ava Sophia Mia Grace Hannah Zoe Liam Noah James Ethan Mason"
-            " Lucas Henry Owen"
-        ),
-        _split_names(
-            "Miller Carter Brooks Hayes Turner Coleman Foster Bennett Reed Sullivan"
-            " Parker Hughes Ramirez Nguyen Washington Kim"
-        ),
     ),
     Country(
         "GB",
@@ -100,14 +89,6 @@ COUNTRIES = (
         205,
         _split_names(
             "Ashcombe Northwick Kingsmere Little_Harrow Stonebury Westerleigh_Bay Dunmoor"
-        ),
-        _split_names(
-            "Amelia Isla Poppy Freya Florence Harriet Oliver George Arthur Alfie"
-            " Callum Rhys"
-        ),
-        _split_names(
-            "Smith Taylor Davies Evans Thomas Roberts Walker Wright Patel Thompson"
-            " O’Connor Hall"
         ),
     ),
     Country(
@@ -122,13 +103,6 @@ COUNTRIES = (
             "Lindenburg Rosenheide Königsfurt Altmühlen Grünwaldau Sankt_Veitshagen"
             " Neustrand"
         ),
-        _split_names(
-            "Anna Lena Marie Sophie Jürgen Björn Lukas Jonas Käthe Felix Günther Heike"
-        ),
-        _split_names(
-            "Müller Schäfer Schröder Weiß Krüger Hoffmann Wagner Becker Köhler Lange"
-            " Vogel Jäger"
-        ),
     ),
     Country(
         "FR",
@@ -142,13 +116,6 @@ COUNTRIES = (
             "Saint-Aurèle Montclair-sur-Loue Belleroche Villefrançon Château-Renard_Neuf"
             " Port-Émeraude"
         ),
-        _split_names(
-            "Chloé Léa Zoé Inès Camille Élodie Hugo Théo Jérôme François Noël Mathis"
-        ),
-        _split_names(
-            "Martin Bernard Lefèvre Moreau Garçon Rousseau Dubois Léger Fournier Girard"
-            " Mercier Guérin"
-        ),
     ),
     Country(
         "ES",
@@ -159,12 +126,6 @@ COUNTRIES = (
         (40, 36, 18, 6),
         140,
         _split_names("Villasol San_Telmo_del_Mar Peñafría Montelúcar Alcázar_Nuevo"),
-        _split_names(
-            "Lucía Sofía Martina Inés Begoña Íñigo Hugo Martín Álvaro José Ramón Nuria"
-        ),
-        _split_names(
-            "García Fernández López Muñoz Ibáñez Núñez Ortega Gómez Vázquez Castro"
-        ),
     ),
     Country(
         "SE",
@@ -175,10 +136,6 @@ COUNTRIES = (
         (44, 24, 20, 12),
         190,
         _split_names("Östervik Norrhamn Ljungsåker Björkdala Västerholmen"),
-        _split_names("Astrid Elsa Åsa Ebba Märta Göran Björn Håkan Nils Sören"),
-        _split_names(
-            "Lindqvist Öberg Sjögren Åkesson Nyström Bergström Häggkvist Lundgren"
-        ),
     ),
     Country(
         "PL",
@@ -189,12 +146,6 @@ COUNTRIES = (
         (42, 16, 18, 24),
         150,
         _split_names("Nowy_Brzeg Złotów_Górny Białe_Łąki Kamieńsko Świerkowo"),
-        _split_names(
-            "Zofia Małgorzata Łucja Agnieszka Wojciech Paweł Michał Stanisław Kasia Święto"
-        ),
-        _split_names(
-            "Wiśniewski Wójcik Kowalczyk Zieliński Szymański Dąbrowski Kozłowski Jabłoński"
-        ),
     ),
     Country(
         "BR",
@@ -208,16 +159,8 @@ COUNTRIES = (
             "São_Tibério Porto_Açucena Nova_Esperança_do_Vale Itaporã_da_Serra"
             " Ribeirão_Claro_Novo"
         ),
-        _split_names("Ana Júlia Beatriz Conceição Luíza João Antônio Otávio Mateus Thaís"),
-        _split_names("Silva Conceição Araújo Gonçalves Magalhães Simões Brandão Assunção"),
     ),
 )
-
-
-EMAIL_DOMAINS = ("example.com", "example.org", "example.net")
-
-# Letters without a Unicode decomposition, for the ASCII part of an e-mail address.
-ASCII_LETTERS = str.maketrans({"ß": "ss", "ø": "o", "ł": "l", "Ł": "L", "’": "", " ": ""})
 
 
 class Category(NamedTuple):

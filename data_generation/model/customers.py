@@ -12,7 +12,6 @@ Only the purchase times need a loop with one step per user.
 
 from __future__ import annotations
 
-import unicodedata
 from array import array
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -21,14 +20,8 @@ from functools import cache, lru_cache
 from itertools import accumulate, count, pairwise
 from typing import NamedTuple
 
-from data_generation.model.catalog import (
-    ASCII_LETTERS,
-    COUNTRIES,
-    EMAIL_DOMAINS,
-    Country,
-)
+from data_generation.model.catalog import COUNTRIES
 from data_generation.model.channels import (
-    CHANNELS,
     CHOICE_BITS,
     QUARTER_BITS,
     build_channel_table,
@@ -47,6 +40,12 @@ from data_generation.model.distributions import (
 )
 from data_generation.model.events import Shocks
 from data_generation.model.habits import find_habit
+from data_generation.model.people import (
+    CITY_BITS,
+    COUNTRY_WORD_BITS,
+    NewUsers,
+    build_country_table,
+)
 from data_generation.model.purchase_processes import (
     DROPOUT_DOUBLING_STEPS,
     LAST_DRIFT_STEP,
@@ -60,9 +59,7 @@ from data_generation.model.seasons import (
     CLOCK_BITS,
     DAY_TICKS,
     HABITS,
-    MINUTES,
     PER_MILLE,
-    SECONDS,
     SLOT_BITS,
     Calendar,
     Clock,
@@ -115,8 +112,6 @@ RETURNER_WEIGHTS = (100, 105, 40, 11)
 
 # Sizes of tables, in bits of the word that is their index: small enough for the processor's
 # cache.  The table of purchase rates is the largest because they have a long tail.
-NAME_BITS = 12
-CITY_BITS = 10
 TRAIT_BITS = 12
 RATE_BITS = 14
 GAP_SHIFT = WORD_BITS - TRAIT_BITS
@@ -143,14 +138,6 @@ LEVEL_SHIFT = CHANNEL_SHIFT + CHANNEL_BITS
 COUNTRY_MASK = (1 << COUNTRY_BITS) - 1
 RETURNER_MASK = (1 << RETURNER_BITS) - 1
 CHANNEL_MASK = (1 << CHANNEL_BITS) - 1
-
-
-class NameTable(NamedTuple):
-    """Names and countries by word; a row of users.csv begins with id, head, id, tail."""
-
-    heads: list[str]
-    tails: list[str]
-    countries: list[int]
 
 
 class CustomerTables(NamedTuple):
@@ -236,15 +223,15 @@ def _vary_signups(
 class Traits(NamedTuple):
     """The users of a day, one column per trait, as indexes of the tables in this module.
 
-    *rates*, *dropouts* and *levels* are indexes of `CustomerTables`, *names* of `NameTable`
-    and *cities* of the cities of the user's country.  *channels* are indexes of `CHANNELS`,
-    and *buyers* is how many of 65,536 such users buy.
+    *rates*, *dropouts* and *levels* are indexes of `CustomerTables`.  *persons* and
+    *cities* are as in `NewUsers`, *channels* are indexes of `CHANNELS`, and *buyers* is how
+    many of 65,536 such users buy.
     """
 
     rates: list[int]
     dropouts: list[int]
     levels: list[int]
-    names: list[int]
+    persons: Sequence[int]
     cities: list[int]
     channels: list[int]
     buyers: list[int]
@@ -252,61 +239,31 @@ class Traits(NamedTuple):
 
 def draw_traits(streams: Streams, day: str, user_count: int) -> Traits:
     """Return the traits of the users of *day*."""
-    places, rates, dropouts, spending, names = (
+    places, rates, dropouts, spending, persons = (
         streams.draw_halves("users", column, day, user_count)
         for column in ("place", "purchase_rate", "dropout", "spending_level", "person")
     )
+    rate_shift, shift, city_shift = 16 - RATE_BITS, 16 - TRAIT_BITS, 16 - CITY_BITS
     levels = [
-        rate if place & 63 < SAME_WORD_64THS else level
+        (rate if place & 63 < SAME_WORD_64THS else level) >> shift
         for rate, place, level in zip(rates, places, spending, strict=True)
     ]
-    choices = _choose_channels(streams, day, rates, levels)
+    chances = streams.draw_bytes("users", "channel", day, user_count)
     channels, buyers = build_channel_table(int(day[:4]), int(day[5:7]))
-    shift = 16 - TRAIT_BITS
+    high, low = 16 - QUARTER_BITS, TRAIT_BITS - QUARTER_BITS
+    choices = [
+        (rate >> high << QUARTER_BITS | level >> low) << CHOICE_BITS | chance
+        for rate, level, chance in zip(rates, levels, chances, strict=True)
+    ]
     return Traits(
-        [rate >> 16 - RATE_BITS for rate in rates],
+        [rate >> rate_shift for rate in rates],
         [dropout >> shift for dropout in dropouts],
-        [level >> shift for level in levels],
-        [name >> 16 - NAME_BITS for name in names],
-        [place >> 16 - CITY_BITS for place in places],
+        levels,
+        persons,
+        [place >> city_shift for place in places],
         [channels[choice] for choice in choices],
         [buyers[choice] for choice in choices],
     )
-
-
-def _choose_channels(
-    streams: Streams, day: str, rates: Sequence[int], levels: Sequence[int]
-) -> list[int]:
-    """Return for each user of *day* an index of the `ChannelTable`.
-
-    It depends on the quarters of the half words *rates* and *levels*, and on chance.
-    """
-    return [
-        (rate >> 16 - QUARTER_BITS) << CHOICE_BITS + QUARTER_BITS
-        | (level >> 16 - QUARTER_BITS) << CHOICE_BITS
-        | chance
-        for rate, level, chance in zip(
-            rates,
-            levels,
-            streams.draw_bytes("users", "channel", day, len(rates)),
-            strict=True,
-        )
-    ]
-
-
-class NewUsers(NamedTuple):
-    """The users of one day in the order of their sign-ups, as their rows show them.
-
-    *seconds* are of the day.
-    """
-
-    day: str
-    first_id: int
-    countries: list[int]
-    names: list[int]
-    cities: list[int]
-    channels: list[int]
-    seconds: list[int]
 
 
 class SignUps(NamedTuple):
@@ -342,15 +299,17 @@ def sign_up_day(
     traits = draw_traits(streams, day, user_count)
     if bad_channels:
         traits = _reduce_buyers(traits, bad_channels)
-    levels, name_countries = build_customer_tables().levels, build_name_table().countries
+    levels = build_customer_tables().levels
+    by_word, shift = build_country_table(), 16 - COUNTRY_WORD_BITS
+    countries = [by_word[person >> shift] for person in traits.persons]
     signups = _order_signups(
         calendar,
         day_number,
         streams.draw("users", "signed_up_at", day, user_count),
-        [name_countries[name] for name in traits.names],
+        countries,
     )
-    names = [traits.names[at] for at in signups.drawn]
-    countries = [name_countries[name] for name in names]
+    persons = [traits.persons[at] for at in signups.drawn]
+    countries = [countries[at] for at in signups.drawn]
     returners = find_habit(streams, "returner").list_halves(
         range(first_id, first_id + user_count)
     )
@@ -378,7 +337,7 @@ def sign_up_day(
         schedule,
     )
     return NewUsers(
-        day, first_id, countries, names, traits.cities, traits.channels, signups.seconds
+        day, first_id, countries, persons, traits.cities, traits.channels, signups.seconds
     )
 
 
@@ -430,27 +389,6 @@ def _reduce_buyers(traits: Traits, per_mille: Mapping[int, int]) -> Traits:
         for buyer, channel in zip(traits.buyers, traits.channels, strict=True)
     ]
     return traits._replace(buyers=buyers)
-
-
-def format_user_rows(new_users: NewUsers) -> list[str]:
-    """Return the rows of *new_users* in users.csv."""
-    heads, tails, _ = build_name_table()
-    cities = build_city_tables()
-    channels = [f"{channel.name}," for channel in CHANNELS]
-    day, minutes, seconds = new_users.day, MINUTES, SECONDS
-    return [
-        f"{user},{heads[name]}{user}{tails[name]}{cities[country][city]}"
-        f"{channels[channel]}{day}{minutes[second // 60]}{seconds[second % 60]}\n"
-        for user, name, country, city, channel, second in zip(
-            map(str, count(new_users.first_id)),
-            new_users.names,
-            new_users.countries,
-            new_users.cities,
-            new_users.channels,
-            new_users.seconds,
-            strict=False,
-        )
-    ]
 
 
 def _add_purchases(
@@ -609,50 +547,3 @@ def list_level_bounds() -> list[int]:
 def list_returner_classes() -> list[int]:
     """Return the class of returners by the high byte of the habit "returner"."""
     return apportion(RETURNER_WEIGHTS, 256)
-
-
-@cache
-def build_name_table() -> NameTable:
-    """Return names and countries in proportion to the weights of the countries."""
-    table = NameTable([], [], [])
-    slots = apportion([country.weight for country in COUNTRIES], 1 << NAME_BITS)
-    for number, country in enumerate(COUNTRIES):
-        texts = _list_names(country)
-        for at in range(slots.count(number)):
-            head, tail = texts[at % len(texts)]
-            table.heads.append(head)
-            table.tails.append(tail)
-            table.countries.append(number)
-    return table
-
-
-def _list_names(country: Country) -> list[tuple[str, str]]:
-    """Return every name of *country* with each domain, as head and tail of a row."""
-    return [
-        (
-            f"{_to_ascii(given)}.{_to_ascii(family)}.",
-            f"@{domain},{given} {family},{country.code},",
-        )
-        for domain in EMAIL_DOMAINS
-        for given in country.given_names
-        for family in country.family_names
-    ]
-
-
-def _to_ascii(name: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", name.lower().translate(ASCII_LETTERS))
-    return decomposed.encode("ascii", "ignore").decode("ascii")
-
-
-@cache
-def build_city_tables() -> list[list[str]]:
-    """Return, for each country, its cities by word; the share of rank n is like 1 ÷ n."""
-    return [
-        [
-            f"{country.cities[at]},"
-            for at in apportion(
-                [2520 // rank for rank in range(1, len(country.cities) + 1)], 1 << CITY_BITS
-            )
-        ]
-        for country in COUNTRIES
-    ]
