@@ -560,6 +560,10 @@ def _iterate_parameters() -> Iterator[tuple[str, str | int]]:
     yield "BG/NBD a", customers.DROPOUT_A
     yield "BG/NBD b", customers.DROPOUT_B
     yield "Gamma-Gamma p", baskets.SPEND_P
+    yield "first order in 16ths of a doubling more", baskets.FIRST_STEP
+    yield "order after a short gap in 16ths of a doubling more", baskets.SHORT_GAP_STEP
+    yield "order after a long gap in 16ths of a doubling more", baskets.LONG_GAP_STEP
+    yield "long gap in days", customers.LONG_GAP_TICKS // seasons.DAY_TICKS
     yield "Gamma-Gamma q", customers.SPEND_Q
     yield "mean order in mind cents", baskets.MEAN_ORDER_CENTS
     yield "same word for rate and spending of 64", customers.SAME_WORD_64THS

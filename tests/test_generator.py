@@ -16,7 +16,7 @@ from functools import partial
 from itertools import pairwise, product
 from operator import itemgetter
 from pathlib import Path
-from statistics import correlation, mean
+from statistics import correlation, mean, pvariance
 from unittest import mock
 
 import generate_data
@@ -264,7 +264,7 @@ class ProbabilityTables(unittest.TestCase):
         self.assertLess(error, 1e-4)
 
     def test_gamma_table_follows_its_integrated_density(self) -> None:
-        for shape in (customers.RATE_SHAPE, customers.SPEND_Q, "6.25"):
+        for shape in (customers.RATE_SHAPE, customers.SPEND_Q, baskets.SPEND_P):
             with self.subTest(shape):
                 error = self.quantile_error(gamma(shape), partial(gamma_cdf, float(shape)))
                 self.assertLess(error, 5e-4)
@@ -311,11 +311,17 @@ class ProbabilityTables(unittest.TestCase):
         self.assertEqual(levels, sorted(levels))
         self.assertAlmostEqual(mean(values), 1, delta=0.02)
         noise = baskets.build_basket_tables().noise
-        factors = [2 ** ((level - baskets.ZERO_NOISE) / 16) for level in noise]
-        self.assertAlmostEqual(mean(factors), 1, delta=0.01)
+        for kind, above in ((0, 1), (0b010, -3), (0b011, 4), (0b110, -3), (0b111, 4)):
+            factors = [
+                2 ** ((level - above - baskets.ZERO_NOISE) / 16) for level in noise[kind]
+            ]
+            self.assertAlmostEqual(mean(factors), 1, delta=0.01)
+            # For p = 4.6 the variance is 1 ÷ 4.6.
+            self.assertAlmostEqual(pvariance(factors), 0.217, delta=0.01)
+        self.assertEqual(len(noise), customers.KIND_MASK + 1)
         # The highest customer's highest order, and the lowest one's lowest, have tables.
-        self.assertLess(max(levels) + max(noise), baskets.LEVELS)
-        self.assertGreaterEqual(min(levels) + min(noise), 0)
+        self.assertLess(max(levels) + max(map(max, noise)), baskets.LEVELS)
+        self.assertGreaterEqual(min(levels) + min(map(min, noise)), 0)
 
 
 def gamma_cdf(shape: float, x: float) -> float:

@@ -80,8 +80,9 @@ SPEND_Q = "3.74"
 SPEND_Q_MINUS_1_PER_CENT = 274
 
 # Gamma-Gamma assumes that spending is independent of the purchase rate; in CDNOW their
-# correlation is .114.  So for this share of customers, in 64ths, one word decides on both.
-SAME_WORD_64THS = 14
+# correlation is .114.  So for this share of customers, in 64ths, one word decides on both:
+# enough to outweigh that rare orders, which follow a long gap, are larger (see `baskets`).
+SAME_WORD_64THS = 22
 
 # The variance of a day's sign-ups ÷ their mean, where chance alone gives 1; CDNOW has 3.5
 # and a teaching sample 1.35.

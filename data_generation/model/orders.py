@@ -248,9 +248,10 @@ def _plan_block(
     user_traits = [traits[buyer >> USER_SHIFT] for buyer in buyers]
     count = len(purchases)
     levels = [
-        (trait >> LEVEL_SHIFT) + noise[word >> shift]
-        for trait, word in zip(
+        (trait >> LEVEL_SHIFT) + noise[buyer & KIND_MASK][word >> shift]
+        for trait, buyer, word in zip(
             user_traits,
+            buyers,
             streams.draw_halves("orders", "basket_value", unit, count),
             strict=True,
         )
