@@ -16,9 +16,9 @@ Retail data set; Olist the Brazilian marketplace's; CJ the grocer's Complete Jou
 dunnhumby; a teaching shop is Maven's.  Yearly figures for the United States: NRF, Adobe,
 Worldpay.  theLook is a public demo shop whose profile of the day is a design.
 
-Papers: Bijmolt, van Heerde and Pieters (2005) on price elasticity; Cavallo (2018) on
-price changes; Schmitt, Skiera and Van den Bulte (2011) on referred customers; Hemmati et
-al. (2021) on free shipping; Asdecker and Schulze on returns in Germany; SSRN 3895309 on
+Papers: Bijmolt, van Heerde and Pieters (2005) on price elasticity; Cavallo (2018) on price
+changes; Schmitt, Skiera and Van den Bulte (2011) on referred customers; Hemmati et al.
+(2021) on free shipping; Asdecker and Schulze on returns in Germany; SSRN 3895309 on
 returns by number of orders.
 """
 
@@ -44,6 +44,7 @@ from benchmarks.realism_groups import group_rows
 from benchmarks.realism_habits import habit_rows, taste_rows, value_rows
 from benchmarks.realism_hours import hour_rows
 from benchmarks.realism_names import name_rows
+from benchmarks.realism_noise import noise_rows
 from benchmarks.realism_payments import payment_rows
 from benchmarks.realism_prices import price_rows, promotion_rows
 from benchmarks.realism_process import purchase_process_rows
@@ -89,6 +90,7 @@ def measure(shop: Shop, cdnow: Path | None = None) -> list[Row]:
         *order_life_rows(shop),
         *payment_rows(shop),
         *season_rows(shop),
+        *noise_rows(shop),
         *hour_rows(shop),
         *group_rows(shop),
         *name_rows(shop),

@@ -1,21 +1,17 @@
-"""How demand varies over the year and the week, and from day to day."""
+"""How demand varies over the year and the week."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from datetime import date
 from itertools import pairwise
-from statistics import fmean, linear_regression
-from typing import NamedTuple
 
 from benchmarks.realism_math import mean, ratio
 from benchmarks.realism_rows import OWN, Band, Row, demo, measured, published
 from benchmarks.shop_files import DAY, MONTHS_A_YEAR, WEEK_DAYS, Shop, add_months
 from data_generation.model.seasons import find_black_friday
-
-NOVEMBER = 11
 
 
 def season_rows(shop: Shop) -> list[Row]:
@@ -65,7 +61,6 @@ def season_rows(shop: Shop) -> list[Row]:
             mean(christmas_multiple(by_day, year) for year in shop.years),
         ),
         _growth_row(shop),
-        *_noise_rows(shop),
         *_category_season_rows(shop),
     ]
 
@@ -122,98 +117,6 @@ def _growth_row(shop: Shop) -> Row:
         "The two years that begin with the first sign-up's month.",
         ratio(second, first) if shop.end >= two else math.nan,
     )
-
-
-def _noise_rows(shop: Shop) -> list[Row]:
-    method = (
-        "Events a day from January to October, less a straight line and the weekdays' means"
-    )
-    sign_ups = measure_noise(shop, [user.signed_up_at for user in shop.users])
-    orders = measure_noise(shop, [order.ordered_at for order in shop.orders])
-    variance_method = f"{method}: mean of the squared deviations ÷ expected."
-    return [
-        Row(
-            "sign-ups a day, variance ÷ mean",
-            Band(1.3, 4),
-            measured("CDNOW 3.5, a teaching shop 1.35"),
-            variance_method,
-            sign_ups.variance,
-        ),
-        Row(
-            "orders a day, variance ÷ mean",
-            Band(1.6, 6),
-            measured("CJ 1.8, UCI 3.2, CDNOW 6.4"),
-            variance_method,
-            orders.variance,
-        ),
-        Row(
-            "orders a day, memory from day to day",
-            Band(0.2, 0.55),
-            measured("a teaching shop .30, CDNOW .54"),
-            f"{method}: correlation of neighbouring days.",
-            orders.memory,
-        ),
-        Row(
-            "orders a day, variation beyond chance",
-            None,
-            measured("UCI .20, CDNOW .26"),
-            f"{method}: standard deviation ÷ mean, after the variance of chance is taken"
-            " off.",
-            orders.variation,
-        ),
-    ]
-
-
-class Noise(NamedTuple):
-    """Deviations of days from what trend and weekday explain.
-
-    *variance* is in units of chance: 1 if events are independent; *memory* is the
-    correlation of a day with the next; *variation* is the coefficient of variation of
-    what the days expect, so it does not depend on the shop's size.
-    """
-
-    variance: float
-    memory: float
-    variation: float
-
-
-def measure_noise(shop: Shop, instants: Iterable[datetime]) -> Noise:
-    """Return the noise of the events at *instants*, outside the season of gifts."""
-    by_day = Counter(instant.date() for instant in instants)
-    days = [
-        day
-        for number in range((shop.end - shop.start).days)
-        if (day := shop.start.date() + number * DAY).month < NOVEMBER
-    ]
-    counts = [by_day[day] for day in days]
-    if len(days) < 2:
-        return Noise(math.nan, math.nan, math.nan)
-    line = linear_regression([day.toordinal() for day in days], counts)
-    trend = [line.intercept + line.slope * day.toordinal() for day in days]
-    factors = _find_weekday_factors(days, counts, trend)
-    expected = [
-        max(value, 0) * factors[day.weekday()]
-        for day, value in zip(days, trend, strict=True)
-    ]
-    deviations = [
-        (count - value) / math.sqrt(value) if value else 0.0
-        for count, value in zip(counts, expected, strict=True)
-    ]
-    squares = fmean(deviation**2 for deviation in deviations)
-    products = fmean(before * after for before, after in pairwise(deviations))
-    excess = max(squares - 1, 0) / fmean(counts) if any(counts) else math.nan
-    return Noise(squares, ratio(products, squares), math.sqrt(excess))
-
-
-def _find_weekday_factors(
-    days: Sequence[date], counts: Sequence[int], trend: Sequence[float]
-) -> list[float]:
-    """Return what is counted on each weekday ÷ what the trend expects."""
-    counted, expected = [0.0] * WEEK_DAYS, [0.0] * WEEK_DAYS
-    for day, count, value in zip(days, counts, trend, strict=True):
-        counted[day.weekday()] += count
-        expected[day.weekday()] += value
-    return [ratio(*pair) for pair in zip(counted, expected, strict=True)]
 
 
 def _category_season_rows(shop: Shop) -> list[Row]:

@@ -41,6 +41,7 @@ from benchmarks.realism_habits import (
 )
 from benchmarks.realism_hours import hour_rows, weekend_distance
 from benchmarks.realism_names import name_rows
+from benchmarks.realism_noise import measure_noise
 from benchmarks.realism_payments import payment_rows
 from benchmarks.realism_prices import find_promotions, fit_elasticity, price_rows
 from benchmarks.realism_products import product_rows
@@ -49,7 +50,6 @@ from benchmarks.realism_rows import Kind, Row, misses
 from benchmarks.realism_seasons import (
     category_shares,
     christmas_multiple,
-    measure_noise,
     november_multiple,
     peak_multiple,
     weekday_range,
