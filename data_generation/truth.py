@@ -24,6 +24,7 @@ from data_generation.model import (
     baskets,
     catalog,
     customers,
+    events,
     lifecycle,
     orders,
     prices,
@@ -483,6 +484,9 @@ def _iterate_curves() -> Iterator[tuple[str, str | int, str | int]]:
     )
     yield "demand on a peak day per cent", "Black Friday", seasons.BLACK_FRIDAY_PER_CENT
     yield "demand on a peak day per cent", "Cyber Monday", seasons.CYBER_MONDAY_PER_CENT
+    for (month, day), per_cent in seasons.HOLIDAYS_PER_CENT.items():
+        yield "demand on a holiday per cent", f"{month:02d}-{day:02d}", per_cent
+    yield from _iterate_events()
     for category in CATEGORIES:
         yield "category weight", category.name, category.weight
         for month, per_cent in enumerate(category.season, 1):
@@ -550,6 +554,17 @@ def _iterate_processes() -> Iterator[tuple[str, str, int]]:
         yield "drift", name, value
 
 
+def _iterate_events() -> Iterator[tuple[str, str | int, str | int]]:
+    """Yield the constants of what happens in a shop."""
+    yield from (("noise weight by days ago", *at) for at in enumerate(events.NOISE_WEIGHTS))
+    for kind, per_cent in events.MONTH_EVENT_PER_CENT.items():
+        yield "event of a month per cent", kind or "none", per_cent
+    for kind, scope in events.SCOPES.items():
+        for bound, days, per_mille in zip(("least", "most"), *scope, strict=True):
+            yield "event days", f"{kind} {bound}", days
+            yield "event size per mille", f"{kind} {bound}", per_mille
+
+
 def _iterate_parameters() -> Iterator[tuple[str, str | int]]:
     """Yield the single constants: shapes, shares per mille, money in cents."""
     yield "BG/NBD r", customers.RATE_SHAPE
@@ -566,6 +581,8 @@ def _iterate_parameters() -> Iterator[tuple[str, str | int]]:
     yield "long gap in days", customers.LONG_GAP_TICKS // seasons.DAY_TICKS
     yield "Gamma-Gamma q", customers.SPEND_Q
     yield "mean order in mind cents", baskets.MEAN_ORDER_CENTS
+    yield "noise per mille of a weight", events.NOISE_PER_MILLE
+    yield "variance of sign-ups by their mean", customers.SIGNUP_VARIANCE
     yield "same word for rate and spending of 64", customers.SAME_WORD_64THS
     yield "first order in the visit of sign-up of 1024", customers.SAME_VISIT_1024THS
     yield "category by taste of 256", baskets.TASTE_256THS

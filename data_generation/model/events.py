@@ -57,9 +57,10 @@ SCOPES = {
     Kind.PRICE_RISE: Scope((1, 1), (80, 160)),
 }
 
-# What a month has: one of these events, or none.  None begins in November or December,
-# whose peaks are published multiples of those months.
-MONTH_EVENTS = discrete((Kind.CAMPAIGN, Kind.SALE, Kind.OUTAGE, None), (30, 20, 20, 30))
+# What a month has, in per cent: one of these events, or none.  None begins in November or
+# December, whose peaks are published multiples of those months.
+MONTH_EVENT_PER_CENT = {Kind.CAMPAIGN: 30, Kind.SALE: 20, Kind.OUTAGE: 20, None: 30}
+MONTH_EVENTS = discrete(tuple(MONTH_EVENT_PER_CENT), tuple(MONTH_EVENT_PER_CENT.values()))
 CAMPAIGN_NAMES = (
     "Winter Warm-Up",
     "Last of Winter",
@@ -77,7 +78,6 @@ CAMPAIGN_NAMES = (
 # a sale pulls orders forward from the two weeks after it.
 FIRST_DAYS = (13, 20)
 SALE_AFTERMATH = 2
-
 
 # Each of these, with the column of its stream, happens once a year and begins on one of
 # these days of the year, counted from 0.  What concerns products begins on a Monday, as
@@ -138,7 +138,7 @@ class Event(NamedTuple):
 
 
 class Shocks:
-    """What changes the demand of single days; nothing does if *is_calm*."""
+    """What happens in a shop: events, and noise from day to day; nothing if *is_calm*."""
 
     def __init__(self, streams: Streams, *, is_calm: bool = False) -> None:
         self.streams = streams
