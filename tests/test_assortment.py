@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from statistics import mean
 
 from data_generation.model import assortment, baskets, catalog, prices, seasons
+from data_generation.model.customers import USER_SHIFT
 from data_generation.model.streams import Streams
 
 WINDOW = seasons.plan_calendar(date(2024, 3, 15), date(2025, 6, 30))
@@ -110,10 +111,11 @@ class Taste(unittest.TestCase):
     """A customer's orders have more in common than chance, all orders no more than that."""
 
     def setUp(self) -> None:
-        """Give 40 users 60 orders each."""
+        """Give 4,000 users 6 orders each."""
         self.users = [user for user in range(1, 4_001) for _ in range(6)]
         words = SEED.draw_halves("order_items", "product_id", "x", len(self.users))
-        self.words = baskets.add_taste(SEED, "x", words, self.users)
+        buyers = [user << USER_SHIFT for user in self.users]
+        self.words = baskets.add_taste(SEED, "x", words, buyers)
 
     def count_equal(self, mask: int) -> float:
         """Return the share of orders that equal the same user's next one in *mask*."""

@@ -18,7 +18,6 @@ from data_generation.model.baskets import (
     CATEGORY_SIZE,
     CLASS_COUNT,
     CLASS_STEPS,
-    COMPLEMENT,
     LEVELS,
     LOWEST_CLASS_LEVEL,
     MIXED_ROWS,
@@ -49,10 +48,8 @@ from data_generation.model.streams import Streams, is_chosen
 # Weights of the units of a product in a line, 1 to 4.
 UNIT_WEIGHTS = (100, 28, 11, 6)
 
-# Of 256 further lines so many are of the first line's category; so many of these are the
-# complement of the first line's product.  Our own choice.
+# Of 256 further lines so many are of the first line's category.  Our own choice.
 SAME_CATEGORY_256THS = 48
-COMPLEMENT_256THS = 144
 
 # Likelihood of a choice, as a power of two, by its distance from the budget in levels;
 # negative distances are negative indexes.
@@ -119,6 +116,8 @@ class Assortment:
         self._viral = _list_viral_weeks(calendar, products, events)
         self._shelf_days = _list_shelf_days(products)
         self._shelves = [-1] * len(CATEGORIES)
+        # The categories with promotions, once for each promoted product.
+        self._promoted: list[int] = []
         self._offers: list[tuple[Offer, ...]] = [()] * len(CATEGORIES)
         self._rows = [CategoryRows([0] * CATEGORY_SIZE, [])] * len(CATEGORIES)
         self._month: tuple[int, int] | None = None
@@ -132,8 +131,12 @@ class Assortment:
         A product is on sale from the day after its launch, or from the window's start.
         """
         day = self._calendar.days[day_number]
-        is_new_week = self._prices.select_week(day_number, day)
-        for number in self._update_rows(day_number, is_new_week):
+        changed = self._update_rows(day_number)
+        if self._prices.select_week(day_number, day):
+            changed += self._promoted
+            self._promoted = self._list_promoted(count_weeks(day))
+            changed += self._promoted
+        for number in dict.fromkeys(changed):
             start = number * CATEGORY_SIZE
             self._tables.choices[start : start + CATEGORY_SIZE] = self._promote_category(
                 number, count_weeks(day)
@@ -162,18 +165,17 @@ class Assortment:
     def _update_starts(self, day_number: int) -> None:
         """Set the tables of categories in the month of a day."""
         starts = [CATEGORY_SIZE * number for number in self.list_categories(day_number)]
-        others = 256 - SAME_CATEGORY_256THS - COMPLEMENT_256THS
+        others = 256 - SAME_CATEGORY_256THS
         self._tables = self._tables._replace(
             firsts=starts,
             furthers=[
                 *[SAME_CATEGORY] * SAME_CATEGORY_256THS,
-                *(COMPLEMENT - start for start in starts[:: 256 // COMPLEMENT_256THS]),
                 *(starts[at * 256 // others] for at in range(others)),
             ],
         )
 
-    def _update_rows(self, day_number: int, is_new_week: bool) -> list[int]:
-        """Set the rows of a day, without promotions; return the categories to renew."""
+    def _update_rows(self, day_number: int) -> list[int]:
+        """Set the rows of a day, without promotions; return the categories that changed."""
         changed: list[int] = []
         for number, days in enumerate(self._shelf_days):
             shelf = bisect_right(days, day_number)
@@ -184,7 +186,7 @@ class Assortment:
                     self._offers[number] = offers
                     self._rows[number] = _list_rows(self._streams, offers)
                     changed.append(number)
-        return [*range(len(CATEGORIES))] if is_new_week else changed
+        return changed
 
     def _list_offers(self, day_number: int, category: int) -> tuple[Offer, ...]:
         """Return the products of a category on sale on a day, the most popular first."""
@@ -196,6 +198,15 @@ class Assortment:
                 weight = _weigh(product, price, day_number - product.launch_day)
                 offers.append(Offer(index, weight, price))
         return tuple(offers)
+
+    def _list_promoted(self, week: int) -> list[int]:
+        """Return the category of each product that is promoted or viral in *week*."""
+        promotions, viral = self._prices.promotions, self._viral.get(week, {})
+        return [
+            product.category
+            for index, product in enumerate(self._products)
+            if promotions[index] or index in viral
+        ]
 
     def _promote_category(self, number: int, week: int) -> list[int]:
         """Return the choices of a category with promotions and viral product of *week*."""

@@ -261,7 +261,7 @@ def _plan_block(
         streams,
         unit,
         streams.draw_halves("order_items", "product_id", unit, count),
-        [buyer >> USER_SHIFT for buyer in buyers],
+        buyers,
     )
     kinds = [
         kind_tables[trait & COUPON_MASK][(buyer & KIND_MASK) << 8 | byte]

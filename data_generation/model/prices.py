@@ -7,9 +7,11 @@ quantity`.  Prices and discounts change on Mondays only, so a week has one price
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import lru_cache
+from operator import sub
 from typing import NamedTuple
 
 from data_generation.model.catalog import CATEGORIES, Product, round_price
@@ -35,8 +37,8 @@ LEAST_PRICE_PER_CENT, MOST_PRICE_PER_CENT = 60, 170
 # Promotions: the share of categories with promotions in a week, the share of the products
 # of these with a discount, and the discounts.  In the week of Black Friday every category
 # has promotions.
-PROMOTED_CATEGORIES_PER_MILLE = 400
-PROMOTED_PER_MILLE = 150
+PROMOTED_CATEGORIES_PER_MILLE = 350
+PROMOTED_PER_MILLE = 170
 PROMOTED_IN_BLACK_WEEK_PER_MILLE = 420
 PROMOTION_PER_CENT: DiscreteDistribution[int] = discrete((10, 15, 20, 30), (40, 25, 25, 10))
 
@@ -129,8 +131,11 @@ class PriceList:
         self._products = products
         self._streams = streams
         self._week: int | None = None
-        self._list_cents: list[int] = []
-        self._list_prices = PricedChoices([], [])
+        self._changes = self._list_changes(calendar.start)
+        self._list_cents = [0] * len(products)
+        self._list_prices = PricedChoices(
+            [""] * (len(products) << QUANTITY_BITS), [0] * (len(products) << QUANTITY_BITS)
+        )
         self.priced = self._list_prices
         self.promotions: list[int] = []
 
@@ -143,8 +148,14 @@ class PriceList:
         week = count_weeks(day)
         if week == self._week:
             return False
+        monday = day_number - day.weekday()
+        changed: Iterable[int] = range(len(self._products))
+        if self._week is not None and week == self._week + 1:
+            changed = self._changes.get(week, ())
         self._week = week
-        self._update_list_prices(day_number - day.weekday())
+        for index in changed:
+            self._list_cents[index] = self.histories[index].price_at(monday)
+            self._set_price(self._list_prices, index, 0)
         self.promotions = draw_promotions(self._streams, day, self._products)
         self.priced = PricedChoices(
             self._list_prices.texts.copy(), self._list_prices.cents.copy()
@@ -154,16 +165,13 @@ class PriceList:
                 self._set_price(self.priced, index, per_cent)
         return True
 
-    def _update_list_prices(self, monday: int) -> None:
-        cents = [history.price_at(monday) for history in self.histories]
-        before, self._list_cents = self._list_cents, cents
-        if not before:
-            self._list_prices = PricedChoices(
-                [""] * (len(cents) << QUANTITY_BITS), [0] * (len(cents) << QUANTITY_BITS)
-            )
-        for index, price in enumerate(cents):
-            if not before or before[index] != price:
-                self._set_price(self._list_prices, index, 0)
+    def _list_changes(self, start: date) -> dict[int, list[int]]:
+        """Return, by week, the products whose list price is new on its Monday."""
+        changes: dict[int, list[int]] = defaultdict(list)
+        for index, history in enumerate(self.histories):
+            for day in history.days:
+                changes[-(-(start.toordinal() + day - 1) // 7)].append(index)
+        return changes
 
     def _set_price(self, priced: PricedChoices, index: int, per_cent: int) -> None:
         """Set the prices of a product, at *per_cent* off its list price, in *priced*."""
@@ -183,15 +191,14 @@ def price_product(product_id: int, price_cents: int, per_cent: int) -> PricedCho
     >>> price_product(7, 1299, 10).texts[1]
     ',7,2,1299,259,2339\n'
     """
-    choices = PricedChoices([], [])
-    for quantity in QUANTITIES:
-        price = quantity * price_cents
-        discount = price * per_cent // 100
-        choices.cents.append(price - discount)
-        choices.texts.append(
-            f",{product_id},{quantity},{price_cents},{discount},{price - discount}\n"
-        )
-    return choices
+    prices = [quantity * price_cents for quantity in QUANTITIES]
+    discounts = [price * per_cent // 100 for price in prices]
+    cents = list(map(sub, prices, discounts))
+    texts = [
+        f",{product_id},{quantity},{price_cents},{discount},{total}\n"
+        for quantity, discount, total in zip(QUANTITIES, discounts, cents, strict=True)
+    ]
+    return PricedChoices(texts, cents)
 
 
 def draw_promotions(streams: Streams, day: date, products: Sequence[Product]) -> list[int]:
