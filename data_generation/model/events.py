@@ -253,7 +253,7 @@ def find_viral_product(products: Sequence[Product], start: date, event: Event) -
         if product.end_day > last_day
     ]
     ranked = sorted(on_sale, key=lambda index: (-products[index].popularity, index))
-    known = ranked[len(ranked) // 12 : max(len(ranked) // 3, 1)] or [0]
+    known = ranked[len(ranked) // 8 : max(len(ranked) // 2, 1)] or [0]
     return known[event.subject * len(known) // VIRAL_CHOICES]
 
 
