@@ -412,6 +412,7 @@ class PlannedSpans(unittest.TestCase):
             ({"users": 10**9}, "users"),
             ({"end": date(2024, 1, 1)}, "before start"),
             ({"until": date(2024, 1, 1)}, "before start"),
+            ({"process": "brisk"}, "expected one of steady, regular"),
             ({"start": date(1899, 12, 31)}, "years"),
             ({"until": date(2125, 1, 1)}, "100 years"),
         ):
