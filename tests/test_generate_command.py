@@ -387,13 +387,18 @@ class Verification(CommandCase):
             "2024-06-30",
             "--until",
             "2024-07-31",
+            "--process",
+            "drifting",
             "--tables",
             "users,orders",
         )
         result = self.verify()
         self.assertEqual((result.status, result.stderr), (0, ""))
         self.assertEqual(result.stdout.count("exactly what this seed makes"), 3)
-        self.assertIn("20 users by 2024-06-30, 2024-01-01 to 2024-07-31:", result.stdout)
+        self.assertIn(
+            "20 users by 2024-06-30, 2024-01-01 to 2024-07-31, drifting process:",
+            result.stdout,
+        )
 
     def test_message_contains_the_options_that_make_the_files_again(self) -> None:
         options = (
