@@ -36,18 +36,18 @@ class Channel(NamedTuple):
 # The other tilts and the changes are our own choice: social grows, while e-mail, direct and
 # search shrink.  Changes add up to 0, and so do both tilts at the weights of BASE_YEAR.
 CHANNELS = (
-    Channel("organic_search", 260, -9, 880, 2, 6),
-    Channel("paid_search", 210, 4, 830, -9, 4),
-    Channel("social", 180, 18, 800, -27, -25),
-    Channel("email", 70, -5, 940, 27, -18),
-    Channel("referral", 100, 0, 930, 50, 30),
-    Channel("affiliate", 60, 2, 780, -35, -32),
-    Channel("direct", 120, -10, 910, 12, 19),
+    Channel("organic_search", 260, -14, 880, 0, 5),
+    Channel("paid_search", 210, 3, 830, -9, 4),
+    Channel("social", 180, 36, 800, -28, -26),
+    Channel("email", 70, -7, 940, 27, -14),
+    Channel("referral", 100, 0, 930, 60, 34),
+    Channel("affiliate", 60, 2, 780, -34, -34),
+    Channel("direct", 120, -20, 910, 9, 18),
 )
 
 # Shares change from month to month in the years around BASE_YEAR, and not beyond them.
 BASE_YEAR = 2024
-CHANGE_YEARS = 6
+CHANGE_YEARS = 4
 
 # Which channel a user comes through depends on the quarter of the users by purchase rate
 # and on the quarter by spending level, both from the lowest to the highest.
