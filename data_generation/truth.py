@@ -25,6 +25,7 @@ from data_generation.model import (
     catalog,
     customers,
     events,
+    free_shipping,
     lifecycle,
     orders,
     prices,
@@ -602,7 +603,8 @@ def _iterate_parameters() -> Iterator[tuple[str, str | int]]:
     yield "welcome coupon per cent off", orders.WELCOME_PER_CENT
     yield "coupon per mille", orders.COUPON_PER_MILLE
     yield "coupon per cent off", orders.COUPON_PER_CENT
-    yield "free shipping from cents", orders.FREE_SHIPPING_CENTS
+    yield "free shipping from cents", free_shipping.FREE_SHIPPING_CENTS
+    yield "raised to free shipping of 256", free_shipping.RAISED_256THS
     yield "paid by the habitual method per mille", lifecycle.HABIT_PER_MILLE
     yield "split payments per mille", lifecycle.SPLIT_PER_MILLE
     yield "failed attempts per mille", lifecycle.FAILED_PER_MILLE

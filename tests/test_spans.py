@@ -15,7 +15,7 @@ from unittest import mock
 
 from data_generation import days
 from data_generation.generate_data import generate_shop
-from data_generation.model import lifecycle
+from data_generation.model import assortment, lifecycle
 from data_generation.model.people import build_block_tables
 from data_generation.model.purchase_processes import PROCESSES
 from data_generation.model.seasons import DAY_TICKS, plan_calendar
@@ -283,6 +283,7 @@ def clear_caches() -> None:
     """Remove what depends on the streams of a shop from memory."""
     build_shop.cache_clear()
     build_block_tables.cache_clear()
+    assortment._list_rows.cache_clear()
 
 
 class RandomStreams(SpanCase):
@@ -320,6 +321,7 @@ class RandomStreams(SpanCase):
         ("order_items", "product_id"): MONEY,
         ("order_items", "taste"): MONEY,
         ("order_items", "further_product_id"): MONEY,
+        ("order_items", "raised_product_id"): MONEY,
         ("products", "noun"): ("products",),
         ("products", "style"): ("products",),
         # The price tier is that of the brand.
@@ -360,7 +362,7 @@ class RandomStreams(SpanCase):
         clear_caches()
         # Every event that happens once a year begins by 31 July.
         last = date(2025, 7, 31)
-        plan = PLAN._replace(users=250, end=last, until=last)
+        plan = PLAN._replace(users=600, end=last, until=last)
         with mock.patch.object(Streams, "draw_bytes", divert):
             made = self.make(plan)
         clear_caches()

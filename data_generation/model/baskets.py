@@ -173,13 +173,14 @@ def _count_lines(cents: int, intended: int) -> int:
 def _list_classes(line_levels: Sequence[int]) -> list[int]:
     """Return where a line's price class begins, by `level << COUNT_BITS | line count`."""
     return [
-        ROW * _find_class(level - shared) + (MIXED_ROWS if count > 1 else 0)
+        ROW * find_class(level - shared) + (MIXED_ROWS if count > 1 else 0)
         for level in range(LEVELS)
         for count, shared in enumerate((*line_levels, 0, 0, 0))
     ]
 
 
-def _find_class(level: int) -> int:
+def find_class(level: int) -> int:
+    """Return the price class of a line with a budget of *level*."""
     return max(0, min((level - LOWEST_CLASS_LEVEL) // CLASS_STEPS, CLASS_COUNT - 1))
 
 

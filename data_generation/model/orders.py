@@ -37,6 +37,11 @@ from data_generation.model.customers import (
     TIME_SHIFT,
     USER_SHIFT,
 )
+from data_generation.model.free_shipping import (
+    FREE_SHIPPING_CENTS,
+    Baskets,
+    raise_orders,
+)
 from data_generation.model.habits import CYCLE_BITS
 from data_generation.model.lifecycle import (
     BANK_TRANSFER,
@@ -74,8 +79,6 @@ COUPON_PER_MILLE, COUPON_PER_CENT = 70, 15
 # COUPONS_ELSEWHERE.  Our own choice: coupons come by e-mail and from affiliates.
 COUPONS_BY_CHANNEL = {"affiliate": 180, "email": 150}
 COUPONS_ELSEWHERE = 91
-
-FREE_SHIPPING_CENTS = 7500
 
 # The bits of a trait that decide on returns: the class of returners and the country.
 RETURN_MASK = (1 << CHANNEL_SHIFT) - 1
@@ -421,28 +424,46 @@ class OrderBuilder:
     ) -> Iterator[Rows]:
         """Yield the rows of one day, block by block."""
         for block in blocks:
-            lines = fill_baskets(
-                self._streams,
-                block.unit,
-                block.product_words,
-                block.levels,
-                block.line_counts,
-                tables,
-            )
-            yield self._make_block(day, block, lines, priced)
+            baskets = self._fill_baskets(block, tables, priced.cents)
+            yield self._make_block(day, block, baskets, priced)
         if self._after_midnight.texts:
             # Not before the day ends: they follow the later payments of its other orders.
             seconds, texts = self._after_midnight.seconds, self._after_midnight.texts
             self.payments_by_day[day + 1].extend(seconds, texts)
             self._after_midnight = DayPayments()
 
+    def _fill_baskets(
+        self, block: Block, tables: ChoiceTables, cents: Sequence[int]
+    ) -> Baskets:
+        """Return the lines of *block*, whose choices have these *cents*."""
+        lines = fill_baskets(
+            self._streams,
+            block.unit,
+            block.product_words,
+            block.levels,
+            block.line_counts,
+            tables,
+        )
+        totals = [0, *accumulate(map(cents.__getitem__, lines))]
+        ends = [0, *accumulate(block.line_counts)]
+        totals_at_ends = list(map(totals.__getitem__, ends))
+        baskets = Baskets(
+            lines,
+            ends,
+            list(map(operator.sub, totals_at_ends[1:], totals_at_ends)),
+            list(map(_COUPONS.__getitem__, block.kinds)),
+        )
+        raise_orders(self._streams, block.unit, baskets, block.product_words, tables, cents)
+        return baskets
+
     def _make_block(
-        self, day: int, block: Block, lines: Sequence[int], priced: PricedChoices
+        self, day: int, block: Block, baskets: Baskets, priced: PricedChoices
     ) -> Rows:
         """Return the orders and lines of *block*; keep its payments for their days."""
         first_order, first_item = self.ids.orders + 1, self.ids.items + 1
         self.ids = self.ids._replace(
-            orders=self.ids.orders + len(block.purchases), items=self.ids.items + len(lines)
+            orders=self.ids.orders + len(block.purchases),
+            items=self.ids.items + len(baskets.lines),
         )
         orders = list(map(str, range(first_order, self.ids.orders + 1)))
         texts = priced.texts
@@ -451,11 +472,11 @@ class OrderBuilder:
             for item, order, line in zip(
                 range(first_item, self.ids.items + 1),
                 chain.from_iterable(map(repeat, orders, block.line_counts)),
-                lines,
+                baskets.lines,
                 strict=True,
             )
         ]
-        money, placed = self._place_orders(day, block, orders, lines, priced.cents)
+        money, placed = self._place_orders(day, block, orders, baskets, priced.cents)
         statuses = self._add_payments(day, placed)
         rows = self._list_orders(day, placed, block.list_users(), statuses, money)
         return Rows(rows, items)
@@ -465,19 +486,13 @@ class OrderBuilder:
         day: int,
         block: Block,
         orders: list[str],
-        lines: Sequence[int],
+        baskets: Baskets,
         cents: Sequence[int],
     ) -> tuple[Money, PlacedOrders]:
-        """Return the money and columns of *orders*, from the *cents* of their *lines*."""
-        totals = [0, *accumulate(map(cents.__getitem__, lines))]
-        ends = [0, *accumulate(block.line_counts)]
-        totals_at_ends = list(map(totals.__getitem__, ends))
+        """Return the money and columns of *orders*, from the *cents* of all choices."""
+        lines, ends, subtotals, per_cents = baskets
         countries = [trait & COUNTRY_MASK for trait in block.traits]
-        money = compute_money(
-            list(map(operator.sub, totals_at_ends[1:], totals_at_ends)),
-            list(map(_COUPONS.__getitem__, block.kinds)),
-            countries,
-        )
+        money = compute_money(subtotals, per_cents, countries)
         count, midnight = len(orders), day * DAY_SECONDS
         delays = self._streams.draw_bytes("orders", "pay_delay", block.unit, count)
         chances = self._streams.draw_bytes("orders", "chance", block.unit, 8 * count)
@@ -490,7 +505,7 @@ class OrderBuilder:
             struct.unpack(f"<{count}Q", chances),
             money.totals,
             {
-                at: _share_first(money.totals[at], totals[ends[at] : ends[at + 1] + 1])
+                at: money.totals[at] * cents[lines[ends[at]]] // subtotals[at]
                 for at, code in enumerate(block.lifecycles)
                 if code >= FIRST_PARTLY_RETURNED and block.line_counts[at] > 1
             },
@@ -603,8 +618,3 @@ class OrderBuilder:
                 placed.ids, users, placed.seconds, statuses, *money, strict=True
             )
         ]
-
-
-def _share_first(total: int, totals: Sequence[int]) -> int:
-    """Return the first line's share of *total*; *totals* are cumulated line by line."""
-    return total * (totals[1] - totals[0]) // (totals[-1] - totals[0])
