@@ -19,6 +19,7 @@ from unittest import mock
 from benchmarks import realism, realism_process
 from benchmarks.realism_baskets import (
     BEST_SELLERS,
+    basket_rows,
     best_seller_lift,
     category_lift,
     padded_share,
@@ -33,6 +34,7 @@ from benchmarks.realism_customers import find_cohort, loyalty_rows
 from benchmarks.realism_groups import find_interval, group_rows, list_first_year_values
 from benchmarks.realism_habits import (
     count_repeated_lines,
+    first_value_correlation,
     gap_correlation,
     repeat_lift,
     shuffle_products,
@@ -45,7 +47,7 @@ from benchmarks.realism_noise import measure_noise
 from benchmarks.realism_payments import payment_rows
 from benchmarks.realism_prices import find_promotions, fit_elasticity, price_rows
 from benchmarks.realism_products import product_rows
-from benchmarks.realism_returns import order_life_rows, overdispersion
+from benchmarks.realism_returns import order_life_rows, overdispersion, return_rate
 from benchmarks.realism_rows import Kind, Row, misses
 from benchmarks.realism_seasons import (
     category_shares,
@@ -55,7 +57,7 @@ from benchmarks.realism_seasons import (
     weekday_range,
 )
 from benchmarks.shop_files import Line, Order, Payment, Product, Shop, User, read_shop
-from tests.support import ROOT, SMALL_SAMPLE, sample_shop, skip_or_fail
+from tests.support import ROOT, SMALL_SAMPLE, call, sample_shop, skip_or_fail
 from utils.helpers import DataError
 
 # A Monday.
@@ -429,6 +431,17 @@ class Habits(unittest.TestCase):
         histories = list(maker.make().valid_orders_by_user.values())
         self.assertAlmostEqual(gap_correlation(histories), 1)
 
+    def test_first_values_are_ranked_against_the_mean_of_later_ones(self) -> None:
+        for later, expected in (((2, 8, 100), 1), ((100, 8, 2), -1), ((2, 100, 8), 0.5)):
+            maker = ShopMaker()
+            for user, cents in enumerate(later):
+                maker.add_order(user, 0, cents=1000**user)
+                maker.add_order(user, 1, cents=cents)
+                maker.add_order(user, 2, cents=cents)
+            histories = list(maker.make().valid_orders_by_user.values())
+            with self.subTest(later):
+                self.assertAlmostEqual(first_value_correlation(histories), expected)
+
 
 class Baskets(unittest.TestCase):
     """Pairs and the steps at free shipping are compared with what chance gives."""
@@ -456,6 +469,19 @@ class Baskets(unittest.TestCase):
             for first in (0, 1):
                 maker.add_order(1, day, first, first + 2, first)
         self.assertEqual(category_lift(maker.make()), 2)
+
+    def test_products_on_two_lines_and_discounts_are_counted(self) -> None:
+        maker = ShopMaker()
+        maker.add_order(1, 0, 1, 2)
+        maker.add_order(1, 0, 1, 2, 1, discount_cents=500)
+        maker.add_order(1, 0, 3, 4)
+        shop = maker.make()
+        shop.orders[0] = shop.orders[0]._replace(discount_cents=100)
+        rows = basket_rows(shop)
+        self.assertEqual(find_value(rows, "baskets of distinct products"), 2 / 3)
+        self.assertEqual(find_value(rows, "lines on promotion"), 3 / 7)
+        self.assertEqual(find_value(rows, "orders with a coupon"), 1 / 3)
+        self.assertEqual(find_value(rows, "most lines of an order"), 3)
 
     def test_orders_raised_above_the_threshold_are_found(self) -> None:
         # The fifths of 50.00 from 10.00 on hold 1,024, 512, 256 … orders.
@@ -504,6 +530,16 @@ class Returns(unittest.TestCase):
         # Of five orders at rate ½: (5 − 2.5)² ÷ (5 × ½ × ½).
         self.assertAlmostEqual(overdispersion(maker.make()), 5)
 
+    def test_returned_value_is_that_of_old_orders_and_succeeded_refunds(self) -> None:
+        maker = ShopMaker()
+        maker.add_order(1, 0, cents=3000, status="returned")
+        maker.add_order(1, 1, cents=9000)
+        maker.add_order(1, 2, cents=7000, status="cancelled")
+        maker.add_order(1, 99, cents=5000, status="returned")
+        shop = maker.make()
+        shop.payments.append(shop.payments[1]._replace(status="failed"))
+        self.assertEqual(return_rate(shop), 0.25)
+
     def test_refunds_of_working_days_are_seen(self) -> None:
         maker = ShopMaker()
         for day in range(14):
@@ -512,6 +548,16 @@ class Returns(unittest.TestCase):
         rows = order_life_rows(maker.make())
         self.assertEqual(find_value(rows, "refunds in the busiest 10 hours"), 1)
         self.assertAlmostEqual(find_value(rows, "refunds on Saturday and Sunday"), 2 / 7)
+
+    def test_methods_have_their_share_in_succeeded_charges(self) -> None:
+        maker = ShopMaker()
+        for number, method in enumerate(("wallet", "credit_card", "gift_card", "wallet")):
+            maker.add_order(number, 0, methods=("debit_card", method))
+        rows = payment_rows(maker.make())
+        for name, value in (("wallet", 0.5), ("credit_card", 0.25), ("other", 0.25)):
+            self.assertEqual(find_value(rows, f"payments by {name}"), value)
+        self.assertEqual(find_value(rows, "failed attempts"), 0.5)
+        self.assertEqual(find_value(rows, "payments per order"), 2)
 
     def test_second_attempt_is_compared_with_the_failed_one(self) -> None:
         maker = ShopMaker()
@@ -616,6 +662,26 @@ class Hours(unittest.TestCase):
 class Groups(unittest.TestCase):
     """Channels differ in the first year's value of their customers and in their share."""
 
+    def test_large_channels_and_countries_are_compared(self) -> None:
+        maker = ShopMaker()
+        for number in range(1000):
+            social, german = number % 2, number % 4 > 1
+            maker.users[number] = make_user(
+                number,
+                channel=("email", "social")[social],
+                country_code="DE" if german else "GB",
+            )
+            # Of 500 users by e-mail 300 buy, of the others 150.
+            if number // 2 % 10 < (3 if social else 6):
+                method = "wallet" if german else "debit_card"
+                maker.add_order(number, 0, methods=(method,))
+        maker.add_order(1, 300)
+        rows = group_rows(maker.make())
+        self.assertEqual(find_value(rows, "channels: highest ÷ lowest"), 2)
+        errors = 0.3 / math.sqrt(0.45 * 0.55 * (2 / 500))
+        found = find_value(rows, "channels: standard errors apart")
+        self.assertAlmostEqual(found, errors)
+
     def test_first_year_values_end_after_a_year(self) -> None:
         maker = ShopMaker()
         maker.users[1] = make_user(1, channel="referral")
@@ -697,7 +763,7 @@ class Separability(unittest.TestCase):
         return path
 
     def test_cdnow_and_a_shop_with_its_purchases_are_described_alike(self) -> None:
-        log = [(0, 1000), (0, 500), (2, 3000), (8, 6000), (460, 100)]
+        log = [(0, 1000), (0, 500), (5, 3000), (20, 6000), (460, 100)]
         lines = [
             f" 00001 {START + timedelta(days=day):%Y%m%d} 1 {cents / 100:.2f}\n"
             for day, cents in log
@@ -709,10 +775,11 @@ class Separability(unittest.TestCase):
         self.assertEqual(list_shop_customers(maker.make()), [customer])
         self.assertEqual([*customer.values()], [1500, 3000, 6000])
         (features,) = describe_customers([customer])
-        # Gaps of 2 and 6 days; no day of a weekend; values ½, 1 and 2 times the median.
+        # Gaps of 5 and 15 days; a Monday, a Saturday and a Sunday; values ½, 1 and 2
+        # times the median.
         self.assertEqual(features[:2], [0.5, 1.5])
         self.assertEqual(features[2:6], [0] * 4)
-        expected = (0, 0, math.log(2))
+        expected = (2 / 3, 0, math.log(2))
         for value, by_hand in zip(features[6:], expected, strict=True):
             self.assertAlmostEqual(value, by_hand)
 
@@ -743,6 +810,35 @@ class Separability(unittest.TestCase):
         apart = measure_separability(make_customers(0.5), make_customers(1.5))
         self.assertAlmostEqual(alike, 0.5, delta=0.1)
         self.assertGreater(apart, 0.9)
+
+
+class Command(unittest.TestCase):
+    """The script measures the shop of a folder, and names what it misses."""
+
+    def test_report_of_a_folder_is_printed(self) -> None:
+        with (
+            mock.patch.object(realism, "require_libraries"),
+            mock.patch.object(
+                realism_process, "fit_bg_nbd", return_value=realism_process.TRUTH
+            ),
+        ):
+            status, out, err = call(realism.main, "--data-dir", sample_shop(*SMALL_SAMPLE))
+        self.assertEqual((status, err), (1, ""))
+        self.assertTrue(
+            out.startswith("| statistic | target band | source | ours | verdict |\n")
+        )
+        self.assertIn("| ground truth 0.2426 | 0.243 | ok |\n", out)
+
+    def test_missing_library_and_missing_folder_are_named(self) -> None:
+        with mock.patch.object(realism, "find_spec", return_value=None):
+            status, out, err = call(realism.main)
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("numpy is not installed", err)
+        self.assertIn("pip install -r benchmarks/requirements.txt", err)
+        with mock.patch.object(realism, "require_libraries"):
+            status, out, err = call(realism.main, "--data-dir", "no such folder")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("no such folder", err)
 
 
 class Report(unittest.TestCase):
