@@ -65,6 +65,7 @@ from data_generation.model.seasons import (
     Clock,
     build_dial,
     demand,
+    find_peak,
     make_clock,
 )
 from data_generation.model.streams import WORD_BITS, Streams
@@ -205,16 +206,17 @@ def _vary_signups(
     """Return *weights* with noise, so that a day's count has SIGNUP_VARIANCE × its mean.
 
     A part of the weight is multiplied by an exponential draw; its square is the variance ÷
-    the square of the mean.  It is at most all of it, so few users vary less.
+    the square of the mean.  It is at most all of it, so few users vary less.  Black Friday
+    and Cyber Monday do not vary.
     """
     gaps, varied = build_gaps(STEADY), []
     paced = SIGNUP_VARIANCE * sum(weights[:paced_days])
     with localcontext() as context:
         context.prec = PRECISION
-        for day, weight in zip(calendar.texts, weights, strict=True):
+        for day, weight in zip(calendar.days, weights, strict=True):
             (word,) = streams.draw("users", "signup_count", day, 1)
             square = (paced << 20) // max(user_count * weight, paced)
-            part = int(Decimal(square).sqrt())
+            part = int(Decimal(square).sqrt()) if find_peak(day) == 100 else 0
             varied.append(
                 weight * (1024 - part) + (weight * part * gaps[word >> GAP_SHIFT] >> 16)
             )

@@ -24,6 +24,7 @@ from data_generation.model.streams import Streams, scale_word
 # correlate by .73; UCI Online Retail and CDNOW have 20 and 26 % beside chance.
 NOISE_WEIGHTS = (5, 4, 3, 2, 1)
 NOISE_PER_MILLE = 47
+SEASON_DAYS = 30 + 31
 
 
 class Kind(StrEnum):
@@ -196,7 +197,11 @@ class Shocks:
         return self._noise_by_year[day.year][day.timetuple().tm_yday - 1]
 
     def _list_noise(self, year: int) -> list[int]:
-        """Return the noise of each day of *year*, per mille; its mean is PER_MILLE."""
+        """Return the noise of each day of *year*, per mille.
+
+        Its mean is PER_MILLE until October, and from November on too: the mean day of the
+        season is what Black Friday is compared with.
+        """
         lags = len(NOISE_WEIGHTS) - 1
         draws = [*self._draw_changes(year - 1)[-lags:], *self._draw_changes(year)]
         lagged = (islice(draws, lags - lag, None) for lag in range(lags + 1))
@@ -204,8 +209,11 @@ class Shocks:
             sum(map(operator.mul, NOISE_WEIGHTS, drawn))
             for drawn in zip(*lagged, strict=False)
         ]
-        middle = PER_MILLE - sum(changes) // len(changes)
-        return [middle + change for change in changes]
+        return [
+            PER_MILLE - sum(part) // len(part) + change
+            for part in (changes[:-SEASON_DAYS], changes[-SEASON_DAYS:])
+            for change in part
+        ]
 
     def _draw_changes(self, year: int) -> list[int]:
         """Return the draws of the days of *year*, each at most NOISE_PER_MILLE from 0."""

@@ -74,7 +74,7 @@ HOLIDAYS_PER_CENT = {(12, 24): 48, (12, 25): 28, (12, 26): 52, (12, 31): 66, (1,
 # November and December (Adobe 2024).  These factors, applied to an ordinary Friday and
 # Monday, bring the orders near that.
 BLACK_FRIDAY_PER_CENT = 350
-CYBER_MONDAY_PER_CENT = 328
+CYBER_MONDAY_PER_CENT = 340
 
 # The text of a timestamp: its day, MINUTES[second // 60] and SECONDS[second % 60].
 MINUTES = [f"T{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60)]
