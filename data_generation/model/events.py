@@ -96,8 +96,10 @@ BAD_CHANNELS = [
     for number, channel in enumerate(CHANNELS)
     if channel.name in ("paid_search", "social")
 ]
-# A viral product is chosen by one of so many numbers, see `find_viral_product`.
+# A viral product is chosen by one of so many numbers, and its price is one of these, in
+# cents, see `find_viral_product`.
 VIRAL_CHOICES = 1 << 16
+VIRAL_PRICES = range(2000, 7000)
 
 
 class Event(NamedTuple):
@@ -251,17 +253,17 @@ def _draw_year_event(streams: Streams, year: int, kind: Kind) -> Event:
 def find_viral_product(products: Sequence[Product], start: date, event: Event) -> int:
     """Return the index of the product that becomes viral by *event*.
 
-    It is one of the more popular products, but no best seller, that is on sale until the
-    end of *event*, in a window from *start* on; so it is bought before, and can gain.
+    It is a product of medium popularity that is on sale until the end of *event*, in a
+    window from *start* on, at a price that many products have.
     """
     last_day = (event.last - start).days
     on_sale = [
         index
         for index, product in enumerate(products[:OPENING_PRODUCTS])
-        if product.end_day > last_day
+        if product.end_day > last_day and product.price_cents in VIRAL_PRICES
     ]
     ranked = sorted(on_sale, key=lambda index: (-products[index].popularity, index))
-    known = ranked[len(ranked) // 8 : max(len(ranked) // 2, 1)] or [0]
+    known = ranked[len(ranked) // 5 : len(ranked) // 2] or [0]
     return known[event.subject * len(known) // VIRAL_CHOICES]
 
 
