@@ -32,7 +32,6 @@ from data_generation.model.customers import (
     sign_up_day,
 )
 from data_generation.model.events import Shocks
-from data_generation.model.habits import find_habit
 from data_generation.model.lifecycle import LIFECYCLE_DAYS
 from data_generation.model.orders import (
     Block,
@@ -267,7 +266,6 @@ def plan_days(
 ) -> Iterator[tuple[int, Iterator[Block]]]:
     """Yield each day of *span* with its orders in blocks."""
     traits = read_traits(signup_files)
-    methods = find_habit(shop.streams, "method").list_cycle()
     for day, purchases in enumerate(read_purchases(span, signup_files), span.first):
         yield (
             day,
@@ -276,7 +274,6 @@ def plan_days(
                 shop.calendar.texts[day],
                 purchases,
                 traits,
-                methods,
                 shop.assortment.list_categories(day),
             ),
         )

@@ -53,6 +53,22 @@ class PaymentMethods(unittest.TestCase):
             self.assertAlmostEqual(habits[method] / len(cycle), weight / 100, delta=0.01)
 
 
+class HabitCycle(unittest.TestCase):
+    """A habit begins again after a number of users."""
+
+    def test_consecutive_users_have_the_bytes_of_the_cycle(self) -> None:
+        habit = find_habit(Streams(1), "returner")
+        cycle = habit.list_cycle()
+        for first, count in ((1, 3), (4000, 200), (4095, 9000), (8192, 0)):
+            expected = [cycle[user % len(cycle)] for user in range(first, first + count)]
+            self.assertEqual(list(habit.list_consecutive(first, count)), expected)
+
+    def test_cycle_begins_with_the_high_bytes_of_the_habit(self) -> None:
+        habit = find_habit(Streams(1), "method")
+        halves = habit.list_halves(range(100))
+        self.assertEqual(list(habit.list_cycle()[:100]), [half >> 8 for half in halves])
+
+
 class FailedAttempts(unittest.TestCase):
     """A failed attempt is followed by others or by none."""
 

@@ -132,8 +132,8 @@ class ReturnedOrders(unittest.TestCase):
         )
 
     def test_rate_of_returns_depends_on_the_customers_habit(self) -> None:
-        halves = find_habit(Streams(42), "returner").list_halves(range(1, USERS + 1))
-        classes = [customers.list_returner_classes()[half >> 8] for half in halves]
+        habits = find_habit(Streams(42), "returner").list_consecutive(1, USERS)
+        classes = [customers.list_returner_classes()[habit] for habit in habits]
         rates = self.list_rates(
             {row["order_id"]: classes[int(row["user_id"]) - 1] for row in self.orders}
         )

@@ -313,18 +313,19 @@ def sign_up_day(
     )
     persons = [traits.persons[at] for at in signups.drawn]
     countries = [countries[at] for at in signups.drawn]
-    returners = find_habit(streams, "returner").list_halves(
-        range(first_id, first_id + user_count)
-    )
-    classes = list_returner_classes()
+    returners = find_habit(streams, "returner").list_consecutive(first_id, user_count)
     schedule.traits.extend(
         [
             levels[level] << LEVEL_SHIFT
             | channel << CHANNEL_SHIFT
-            | classes[returner >> 8] << RETURNER_SHIFT
+            | returner << RETURNER_SHIFT
             | country
             for level, channel, country, returner in zip(
-                traits.levels, traits.channels, countries, returners, strict=True
+                traits.levels,
+                traits.channels,
+                countries,
+                returners.translate(list_returner_classes()),
+                strict=True,
             )
         ]
     )
@@ -547,6 +548,6 @@ def list_level_bounds() -> list[int]:
 
 
 @cache
-def list_returner_classes() -> list[int]:
-    """Return the class of returners by the high byte of the habit "returner"."""
-    return apportion(RETURNER_WEIGHTS, 256)
+def list_returner_classes() -> bytes:
+    """Return the class of returners by the byte of the habit "returner"."""
+    return bytes(apportion(RETURNER_WEIGHTS, 256))

@@ -9,6 +9,7 @@ the habits independent of each other (Weyl's equidistribution theorem).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from data_generation.model.streams import WORD_BITS, Streams
@@ -26,6 +27,7 @@ STEPS = {
 # After so many users, in bits, a table of a habit begins again, so that it fits into the
 # processor's cache.
 CYCLE_BITS = 12
+CYCLE_MASK = (1 << CYCLE_BITS) - 1
 
 
 class Habit(NamedTuple):
@@ -49,7 +51,18 @@ class Habit(NamedTuple):
         Looking it up takes a quarter of the time of `list_halves`.  Users whose ids have
         the same low bits have the same habit.
         """
-        return bytes(half >> 8 for half in self.list_halves(range(1 << CYCLE_BITS)))
+        return _list_cycle(*self)
+
+    def list_consecutive(self, first: int, count: int) -> bytes:
+        """Return the bytes of the cycle for *count* users whose ids begin with *first*."""
+        cycle, start = self.list_cycle(), first & CYCLE_MASK
+        return (cycle[start:] + cycle * (1 + count // len(cycle)))[:count]
+
+
+@lru_cache(maxsize=len(STEPS))
+def _list_cycle(start: int, step: int) -> bytes:
+    halves = Habit(start, step).list_halves(range(1 << CYCLE_BITS))
+    return bytes([half >> 8 for half in halves])
 
 
 def find_habit(streams: Streams, name: str) -> Habit:

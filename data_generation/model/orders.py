@@ -42,7 +42,7 @@ from data_generation.model.free_shipping import (
     Baskets,
     raise_orders,
 )
-from data_generation.model.habits import CYCLE_BITS
+from data_generation.model.habits import CYCLE_MASK, find_habit
 from data_generation.model.lifecycle import (
     BANK_TRANSFER,
     CHARGE_TEXTS,
@@ -84,9 +84,8 @@ COUPONS_ELSEWHERE = 91
 RETURN_MASK = (1 << CHANNEL_SHIFT) - 1
 # The bits of a trait that decide on coupons: its channel, and all below.
 COUPON_MASK = (1 << LEVEL_SHIFT) - 1
-# The bits of a purchase that state its user and kind, and those of a user in a cycle.
+# The bits of a purchase that state its user and kind.
 UNTIMED_MASK = (1 << TIME_SHIFT) - 1
-CYCLE_MASK = (1 << CYCLE_BITS) - 1
 LIFE_SHIFT = 16 - LIFECYCLE_BITS
 
 _TAXES = [country.tax_per_mille for country in COUNTRIES]
@@ -191,18 +190,18 @@ class Ids(NamedTuple):
 
 
 @cache
-def build_kind_tables() -> list[list[int]]:
+def build_kind_tables() -> list[bytes]:
     """Return the kind of an order, see `Block`, by the low byte of its user's trait.
 
     The second index is the kind of the purchase << 8 | a random byte.
     """
     by_channel = [
-        [
+        bytes(
             kind >> GAP_BITS << 1 | has_coupon
             for kind in range(KIND_MASK + 1)
             for limit in [256 * _coupon_per_mille(channel.name, kind >> GAP_BITS) // 1000]
             for has_coupon in [1] * limit + [0] * (256 - limit)
-        ]
+        )
         for channel in CHANNELS
     ]
     return [table for table in by_channel for _ in range(1 << CHANNEL_SHIFT)]
@@ -222,18 +221,15 @@ def plan_blocks(
     day: str,
     purchases: Sequence[int],
     traits: array[int],
-    methods: bytes,
     categories: Sequence[int],
 ) -> Iterator[Block]:
     """Yield the blocks of orders of *day*, from its sorted *purchases*.
 
-    *traits* are by user, *methods* is the cycle of the habit "method"; *categories* are
-    those of the day's first lines, by byte.
+    *traits* are by user; *categories* are those of the day's first lines, by byte.
     """
     for start in range(0, len(purchases), BLOCK):
         block = purchases[start : start + BLOCK]
-        unit = f"{day}/{start // BLOCK}"
-        yield _plan_block(streams, unit, block, traits, methods, categories)
+        yield _plan_block(streams, f"{day}/{start // BLOCK}", block, traits, categories)
 
 
 def _plan_block(
@@ -241,7 +237,6 @@ def _plan_block(
     unit: str,
     purchases: Sequence[int],
     traits: array[int],
-    methods: bytes,
     categories: Sequence[int],
 ) -> Block:
     baskets, kind_tables = build_basket_tables(), build_kind_tables()
@@ -295,7 +290,6 @@ def _plan_block(
             user_traits,
             product_words,
             kinds,
-            methods,
             categories,
         ),
     )
@@ -308,14 +302,14 @@ def _draw_lifecycles(
     traits: Sequence[int],
     product_words: Sequence[int],
     kinds: Sequence[int],
-    methods: bytes,
     categories: Sequence[int],
 ) -> list[int]:
     """Return the lifecycle of each order.
 
-    *buyers* are purchases without their time; *methods* and *categories* are those of
-    `plan_blocks`.  This is a hot loop: a pass for each table would take a third more time.
+    *buyers* are purchases without their time, *categories* those of `plan_blocks`.  This is
+    a hot loop: a pass for each table would take a third more time.
     """
+    methods = find_habit(streams, "method").list_cycle()
     tables, chances, kept = build_lifecycle_tables(), list_return_chances(), keep_goods()
     count = len(buyers)
     return [
