@@ -42,6 +42,7 @@ from data_generation.model.catalog import (
 )
 from data_generation.model.channels import CHANNELS
 from data_generation.model.distributions import UNIT, UNIT_BITS
+from data_generation.order_sizes import expect_size, list_size_factors
 from data_generation.plan import Plan, Span
 from data_generation.spans import (
     Shop,
@@ -119,7 +120,7 @@ class NextYear(NamedTuple):
 
     *orders* counts all orders placed.  *values* are the cents of those that are paid and
     not cancelled, net of discounts and refunds.  *yields* are by band of levels: the net
-    value of orders in millionths of their budgets.
+    value of orders in millionths of their budgets, which depend on the gaps before them.
     """
 
     orders: array[int]
@@ -277,8 +278,8 @@ def _format_user(
     level = user.trait >> customers.LEVEL_SHIFT
     budget = baskets.level_cents()[level + baskets.ZERO_NOISE]
     is_alive = user.departure == 0
-    expected = _expect_user_orders(shop, user, horizon) if is_alive else 0
-    value = expected * budget * yields[level // YIELD_LEVELS] // 10**6
+    expected, size = _expect_user_orders(shop, user, horizon) if is_alive else (0, 0)
+    value = expected * size * budget * yields[level // YIELD_LEVELS] // 10**6
     left_at = ""
     if user.departure > 0:
         left_at = shop.calendar.format_timestamp(user.departure)
@@ -286,18 +287,24 @@ def _format_user(
         f"{user.user_id},{int(user.departure >= 0)},"
         f"{format_fraction(7 * seasons.DAY_TICKS, mean_gap, 9)},"
         f"{format_fraction(dropout, 65536, 6)},{budget},{left_at},{int(is_alive)},"
-        f"{format_fraction(expected, UNIT, 4)},{value >> UNIT_BITS},"
+        f"{format_fraction(expected, UNIT, 4)},{value >> 2 * UNIT_BITS},"
         f"{order_count},{value_cents}\n"
     )
 
 
-def _expect_user_orders(shop: Shop, user: HiddenUser, horizon: int) -> int:
-    """Return the expected orders of *user*, who is alive, as a fixed-point number."""
-    known = shop.process, user.mean_gap, user.dropout
+def _expect_user_orders(shop: Shop, user: HiddenUser, horizon: int) -> tuple[int, int]:
+    """Return the expected orders of *user*, who is alive, and their mean factor.
+
+    Both are fixed-point numbers.
+    """
+    known, elapsed = (shop.process, user.mean_gap, user.dropout), None
     if user.last_second is None:
-        return expect_first_orders(*known, horizon)
-    elapsed = shop.calendar.ticks[-1] - shop.calendar.tick_at(user.last_second)
-    return expect_orders(*known, elapsed, horizon)
+        expected = expect_first_orders(*known, horizon)
+    else:
+        elapsed = shop.calendar.ticks[-1] - shop.calendar.tick_at(user.last_second)
+        expected = expect_orders(*known, elapsed, horizon)
+    size = expect_size(shop.process, user.mean_gap, elapsed, expected, horizon)
+    return expected, size
 
 
 def format_fraction(part: int, whole: int, digits: int) -> str:
@@ -336,17 +343,19 @@ def _realise_next_year(
         for files in signup_files
     )
     user_count = shop.first_ids[first_day] - 1
-    counts, values = array("q", [0]) * user_count, array("q", [0]) * user_count
+    counts, values, sizes = (array("q", [0]) * user_count for _ in range(3))
+    factors = list_size_factors()
     tasks = [(longer, span, signup_files) for span in cut_pieces(shop, year, PIECE_WORKERS)]
-    for buyers, net_values in run_tasks(_realise_orders, tasks, workers):
-        for user, value in zip(buyers, net_values, strict=True):
+    for buyers, kinds, net_values in run_tasks(_realise_orders, tasks, workers):
+        for user, kind, value in zip(buyers, kinds, net_values, strict=True):
             # Not of the users who sign up in the next year.
             if user <= user_count:
                 counts[user - 1] += 1
                 values[user - 1] += value
+                sizes[user - 1] += factors[kind]
         estimate.add(0, len(buyers), len(buyers))
     traits = read_traits(signup_files)[1 : user_count + 1]
-    return NextYear(counts, values, _find_yields(traits, counts, values))
+    return NextYear(counts, values, _find_yields(traits, counts, sizes, values))
 
 
 def _sign_up_users(
@@ -376,17 +385,20 @@ def _ignore_progress(_users: int, _orders: int, _rows: int) -> None:
 
 def _realise_orders(
     plan: Plan, span: Span, signup_files: Sequence[SignupFiles]
-) -> tuple[array[int], array[int]]:
-    """Return the user and the net value in cents of each order of *span*.
+) -> tuple[array[int], array[int], array[int]]:
+    """Return the user, the kind and the net value in cents of each order of *span*.
 
     An order that is not paid, or is cancelled, has no value.
     """
     shop = build_shop(plan)
     builder = orders.OrderBuilder(shop.streams, shop.calendar, orders.Ids())
-    users, values = array("q"), array("q")
+    users, kinds, values = array("q"), array("B"), array("q")
     # By order: the cents of goods and of all, for the refunds.
     placed: list[tuple[int, int]] = []
-    for day, blocks in plan_days(shop, span, signup_files):
+    for day, planned in plan_days(shop, span, signup_files):
+        blocks = list(planned)
+        for block in blocks:
+            kinds.extend(purchase & customers.KIND_MASK for purchase in block.purchases)
         for rows in builder.make_day(day, blocks, *shop.assortment.select_day(day)):
             for row in rows.orders:
                 _, user, _, status, subtotal, discount, _, _, total = row.split(",")
@@ -401,24 +413,28 @@ def _realise_orders(
             if kind == "refund":
                 goods, total_cents = placed[int(order) - 1]
                 values[int(order) - 1] -= int(amount) * goods // total_cents
-    return users, values
+    return users, kinds, values
 
 
 def _find_yields(
-    traits: Sequence[int], counts: Sequence[int], values: Sequence[int]
+    traits: Sequence[int],
+    counts: Sequence[int],
+    sizes: Sequence[int],
+    values: Sequence[int],
 ) -> list[int]:
     """Return the net value of orders by band of levels, in millionths of their budgets.
 
-    Products, prices, promotions, cancellations and returns make the difference.
+    *sizes* are the sums of the factors of a user's orders.  Products, prices, promotions,
+    cancellations and returns make the difference.
     """
     bands = baskets.LEVELS // YIELD_LEVELS
     order_counts, budgets, net_values = [0] * bands, [0] * bands, [0] * bands
     cents = baskets.level_cents()
-    for trait, order_count, value in zip(traits, counts, values, strict=True):
+    for trait, order_count, size, value in zip(traits, counts, sizes, values, strict=True):
         level = trait >> customers.LEVEL_SHIFT
         band = level // YIELD_LEVELS
         order_counts[band] += order_count
-        budgets[band] += order_count * cents[level + baskets.ZERO_NOISE]
+        budgets[band] += size * cents[level + baskets.ZERO_NOISE] >> UNIT_BITS
         net_values[band] += value
     overall = sum(net_values) * 10**6 // max(sum(budgets), 1)
     return [

@@ -149,11 +149,13 @@ def _list_noise() -> list[list[int]]:
         bisect_right(bounds, value * 100 // SPEND_P_PER_CENT) + shift
         for value in sample_quantiles(gamma(SPEND_P), NOISE_BITS)
     ]
-    first, short, long = (
-        [level + step for level in noise]
-        for step in (FIRST_STEP, SHORT_GAP_STEP, LONG_GAP_STEP)
-    )
-    return [first, first, *[short, long] * LAST_ORDER_CLASS]
+    by_step = {step: [level + step for level in noise] for step in set(list_kind_steps())}
+    return [by_step[step] for step in list_kind_steps()]
+
+
+def list_kind_steps() -> list[int]:
+    """Return how many levels an order is above its customer's, by kind of purchase."""
+    return [FIRST_STEP] * 2 + [SHORT_GAP_STEP, LONG_GAP_STEP] * LAST_ORDER_CLASS
 
 
 @cache
