@@ -605,7 +605,8 @@ def _iterate_parameters() -> Iterator[tuple[str, str | int]]:
     yield "category by taste of 256", baskets.TASTE_256THS
     yield "product by taste of 256", baskets.PRODUCT_TASTE_256THS
     yield "further line of the same category of 256", assortment.SAME_CATEGORY_256THS
-    yield "rows with a bulk quantity per mille", assortment.BULK_ROWS_PER_MILLE
+    yield "low rows with a bulk quantity per mille", assortment.BULK_ROWS_PER_MILLE
+    yield "high rows with a bulk quantity per mille", assortment.BULK_HIGH_ROWS_PER_MILLE
     yield "days of a period of age", assortment.PERIOD_DAYS
     yield "periods that halve the weight", assortment.HALF_LIFE_PERIODS
     yield "mean life of a product in days", catalog.MEAN_LIFE_DAYS

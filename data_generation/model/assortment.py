@@ -57,10 +57,12 @@ CLOSENESS = [
     max(40 - gap * gap // 64, 0) for gap in (*range(LEVELS), *range(LEVELS, 0, -1))
 ]
 
-# Of 1,000 rows of single lines so many have one choice, of 256, of a bulk quantity, which
-# costs a multiple of the budget: about one order in 2,000 is a bulk order.  Our own choice,
-# for the largest order to be 30 to 50 times the mean (UCI Online Retail, Olist: 36 to 48).
-BULK_ROWS_PER_MILLE = 250
+# Of 1,000 rows of low and of high price classes so many have one choice, of 256, of a bulk
+# quantity, which costs at most so much; in high classes the largest.  Our own choice, for
+# the largest order to be 30 to 50 times the mean (CDNOW: 36, Olist: 48).
+BULK_ROWS_PER_MILLE, BULK_HIGH_ROWS_PER_MILLE = 100, 700
+FIRST_HIGH_CLASS = 8
+MOST_BULK_CENTS = 400_000
 BULK_CODES = range(len(UNIT_WEIGHTS), len(QUANTITIES))
 
 # The lines of an order cost more or less than its budget by so many price classes.
@@ -300,18 +302,23 @@ def _list_rows(streams: Streams, offers: tuple[Offer, ...]) -> CategoryRows:
         rows.choices.extend(chain.from_iterable(map(repeat, codes, counts)))
         rows.marks.append([0, *map(marks.__getitem__, ends)])
     rows.choices.extend(map(rows.choices.__getitem__, _list_mixed_places()))
-    _add_bulk(streams, rows.choices, max(offers).product)
+    _add_bulk(streams, rows.choices, offers)
     return rows
 
 
-def _add_bulk(streams: Streams, rows: list[int], unit: int) -> None:
+def _add_bulk(streams: Streams, rows: list[int], offers: Sequence[Offer]) -> None:
     """Change a place of some of *rows* to a bulk quantity of the same product."""
-    words = streams.draw("products", "bulk", unit, len(rows) // ROW)
+    prices = {offer.product: offer.price_cents for offer in offers}
+    words = streams.draw("products", "bulk", max(prices), len(rows) // ROW)
     for number, word in enumerate(words):
-        if is_chosen(word, BULK_ROWS_PER_MILLE):
+        is_high = number % CLASS_COUNT >= FIRST_HIGH_CLASS
+        if is_chosen(word, BULK_HIGH_ROWS_PER_MILLE if is_high else BULK_ROWS_PER_MILLE):
             at = number * ROW + word % ROW
-            code = BULK_CODES[(word >> ROW_BITS) % len(BULK_CODES)]
-            rows[at] = rows[at] >> QUANTITY_BITS << QUANTITY_BITS | code
+            product = rows[at] >> QUANTITY_BITS
+            most = MOST_BULK_CENTS // prices[product]
+            codes = [code for code in BULK_CODES if QUANTITIES[code] <= most]
+            code = codes[-1] if is_high else codes[(word >> ROW_BITS) % len(codes)]
+            rows[at] = product << QUANTITY_BITS | code
 
 
 @cache

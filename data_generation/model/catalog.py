@@ -28,7 +28,7 @@ LAUNCH_HOUR = 6
 # The mean time from a launch, or the window's start, to the last day on sale.  Our own
 # choice: 6 % of products then end over 90 days before the end of two years, where UCI
 # Online Retail has 5.3 % and Complete Journey 4.4 %.
-MEAN_LIFE_DAYS = 6_500
+MEAN_LIFE_DAYS = 5_600
 LEAST_LIFE_DAYS = 180
 
 # The steps of words within a category: the fractional parts of √2, √3 and the golden ratio,

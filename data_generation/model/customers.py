@@ -83,7 +83,7 @@ SPEND_Q_MINUS_1_PER_CENT = 274
 # Gamma-Gamma assumes that spending is independent of the purchase rate; in CDNOW their
 # correlation is .114.  So for this share of customers, in 64ths, one word decides on both:
 # enough to outweigh that rare orders, which follow a long gap, are larger (see `baskets`).
-SAME_WORD_64THS = 22
+SAME_WORD_64THS = 24
 
 # The variance of a day's sign-ups ÷ their mean, where chance alone gives 1; CDNOW has 3.5
 # and a teaching sample 1.35.

@@ -22,7 +22,7 @@ from data_generation.model.streams import Streams, is_chosen
 
 # Quantities by code.  Only the first UNIT_WEIGHTS, see `assortment`, are common.
 QUANTITY_BITS = 3
-QUANTITIES = (1, 2, 3, 4, 6, 8, 12, 16)
+QUANTITIES = (1, 2, 3, 4, 6, 10, 16, 24)
 
 # Every four weeks from its launch, a product may get a new list price.
 STEP_DAYS = 28
