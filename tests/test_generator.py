@@ -681,7 +681,7 @@ class Purchases(unittest.TestCase):
         signups = customers.PurchaseSchedule()
         # Without seasons and hours, times between purchases are those of demand time.
         clocks = [((0, 0), 0)] * len(customers.list_clocks())
-        dial = [86_400 * share >> seasons.CLOCK_BITS for share in range(65_536)]
+        dial = [86_400 * share >> 15 for share in range(1 << 15)]
         with (
             mock.patch.object(customers, "build_customer_tables", return_value=patched),
             mock.patch.object(customers, "list_clocks", return_value=clocks),

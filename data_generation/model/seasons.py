@@ -29,7 +29,7 @@ HOUR_SECONDS = 3_600
 SATURDAY = 5
 
 # A clock divides the demand of a day into so many equal shares, in bits.
-CLOCK_BITS = 16
+CLOCK_BITS = 15
 
 PER_MILLE = 1000
 
@@ -100,8 +100,12 @@ def build_dial() -> array[int]:
         for hour, (start, stop) in enumerate(pairwise(_mark_hours(weights))):
             day.extend(
                 [
-                    HOUR_SECONDS * hour + HOUR_SECONDS * at // (stop - start)
-                    for at in range(stop - start)
+                    scaled // (stop - start)
+                    for scaled in range(
+                        HOUR_SECONDS * hour * (stop - start),
+                        HOUR_SECONDS * (hour + 1) * (stop - start),
+                        HOUR_SECONDS,
+                    )
                 ]
             )
         dial += day
