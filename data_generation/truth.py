@@ -42,6 +42,7 @@ from data_generation.model.catalog import (
 )
 from data_generation.model.channels import CHANNELS
 from data_generation.model.distributions import UNIT, UNIT_BITS
+from data_generation.model.habits import find_habit
 from data_generation.order_sizes import expect_size, list_size_factors
 from data_generation.plan import Plan, Span
 from data_generation.spans import (
@@ -70,6 +71,8 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("purchase_rate_per_week", "number"),
         ("dropout_probability", "number"),
         ("spending_level_cents", "integer"),
+        ("returner_class", "integer"),
+        ("habitual_method", "string"),
         ("dropped_out_at", "datetime"),
         ("is_alive", "integer"),
         ("expected_orders_365d", "number"),
@@ -197,7 +200,8 @@ class HiddenUser(NamedTuple):
     """The hidden parameters of a user, and what the user did until the end of the window.
 
     *mean_gap* is in ticks, *dropout* in 65,536ths; *trait* and *departure* are entries of
-    `customers.PurchaseSchedule`.  *last_second* is that of the last order, or None.
+    `customers.PurchaseSchedule`.  *method* is the habitual one, an index of METHODS;
+    *last_second* is that of the last order, or None.
     """
 
     user_id: int
@@ -205,6 +209,7 @@ class HiddenUser(NamedTuple):
     dropout: int
     trait: int
     departure: int
+    method: int
     last_second: int | None
 
 
@@ -246,18 +251,22 @@ def _find_users(shop: Shop, day: int) -> Iterator[HiddenUser]:
     }
     tables = customers.find_purchase_tables(shop.process, day)
     traits = customers.draw_traits(shop.streams, calendar.texts[day], user_count)
-    for user_id, rate, dropout, trait, departure in zip(
+    methods = lifecycle.list_habitual_methods()
+    habits = find_habit(shop.streams, "method").list_consecutive(first_id, user_count)
+    for user_id, rate, dropout, trait, departure, habit in zip(
         count(first_id),
         traits.rates,
         traits.dropouts,
         schedule.traits,
         schedule.departures,
+        habits,
         strict=False,
     ):
         # Gaps have 65,536 as their mean, see `customers.CustomerTables`.
         mean_gap = 16 * tables.inverse_rates[rate]
         yield HiddenUser(
             *(user_id, mean_gap, tables.dropouts[dropout], trait, departure),
+            methods[trait & customers.COUNTRY_MASK][habit],
             last_seconds.get(user_id),
         )
 
@@ -286,7 +295,9 @@ def _format_user(
     return (
         f"{user.user_id},{int(user.departure >= 0)},"
         f"{format_fraction(7 * seasons.DAY_TICKS, mean_gap, 9)},"
-        f"{format_fraction(dropout, 65536, 6)},{budget},{left_at},{int(is_alive)},"
+        f"{format_fraction(dropout, 65536, 6)},{budget},"
+        f"{user.trait >> customers.RETURNER_SHIFT & customers.RETURNER_MASK},"
+        f"{METHODS[user.method]},{left_at},{int(is_alive)},"
         f"{format_fraction(expected, UNIT, 4)},{value >> 2 * UNIT_BITS},"
         f"{order_count},{value_cents}\n"
     )

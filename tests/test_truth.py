@@ -123,6 +123,29 @@ class GroundTruth(unittest.TestCase):
         ids = [int(row["user_id"]) for row in self.users]
         self.assertEqual(ids, list(range(1, 2001)))
 
+    def test_habitual_method_is_the_one_of_most_charges(self) -> None:
+        method_of = {user["user_id"]: user["habitual_method"] for user in self.users}
+        user_of = {row["order_id"]: row["user_id"] for row in self.later}
+        payments = read_rows(self.folder / "later" / "payments.csv")
+        charges = [row for row in payments if row["kind"] == "charge"]
+        same = [
+            row["method"] == method_of[user_of[row["order_id"]]]
+            for row in charges
+            if user_of[row["order_id"]] in method_of
+        ]
+        self.assertAlmostEqual(sum(same) / len(same), 0.81, delta=0.05)
+
+    def test_class_of_returners_says_how_many_orders_are_returned(self) -> None:
+        class_of = {user["user_id"]: user["returner_class"] for user in self.users}
+        answers: dict[str, list[bool]] = {}
+        for row in self.later:
+            if row["user_id"] in class_of and row["status"] != "cancelled":
+                found = answers.setdefault(class_of[row["user_id"]], [])
+                found.append(row["status"].endswith("returned"))
+        rates = [sum(found) / len(found) for _, found in sorted(answers.items())]
+        self.assertEqual(len(rates), 4)
+        self.assertEqual(rates, sorted(rates))
+
     def test_ground_truth_agrees_on_non_buyers_and_departures(self) -> None:
         by_user = self.later_orders()
         left_count = 0

@@ -78,16 +78,22 @@ CHARGE_TEXTS, FAILED_TEXTS, REFUND_TEXTS = (
 
 
 @cache
+def list_habitual_methods() -> list[list[int]]:
+    """Return the habitual method by country and by the byte of the habit "method"."""
+    return [apportion(country.methods, 256) for country in COUNTRIES]
+
+
+@cache
 def build_lifecycle_tables() -> list[list[bytes]]:
-    """Return the codes by country, by the high byte of the habit "method", and by word.
+    """Return the codes by country, by the byte of the habit "method", and by word.
 
     A word has LIFECYCLE_BITS bits.  The codes are those of orders that are returned unless
     they are cancelled; of the others see `keep_goods`.
     """
     all_tables = []
-    for country in COUNTRIES:
+    for country, habits in zip(COUNTRIES, list_habitual_methods(), strict=True):
         tables = [_build_lifecycle_table(country, habit) for habit in range(len(METHODS))]
-        all_tables.append([tables[habit] for habit in apportion(country.methods, 256)])
+        all_tables.append([tables[habit] for habit in habits])
     return all_tables
 
 
