@@ -22,6 +22,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain, count, pairwise
+from sys import intern
 from typing import NamedTuple
 
 from data_generation.model.catalog import COUNTRIES
@@ -183,7 +184,7 @@ def build_given_slots() -> NameSlots:
     """Return the given names by country and slot."""
     names = _fill_slots(GIVEN_NAMES, GIVEN_SLOTS)
     texts = [_write_given_name(slot, to_ascii(name)) for slot, name in enumerate(names)]
-    return NameSlots([f"{name} " for name in names], texts, *_rank_texts(texts))
+    return _make_slots([f"{name} " for name in names], texts)
 
 
 def _write_given_name(slot: int, name: str) -> str:
@@ -208,7 +209,7 @@ def build_family_slots() -> NameSlots:
     cells = [
         f"{name},{COUNTRIES[slot >> FAMILY_BITS].code}," for slot, name in enumerate(names)
     ]
-    return NameSlots(cells, texts, *_rank_texts(texts))
+    return _make_slots(cells, texts)
 
 
 def _fill_slots(names: Mapping[str, str], size: int) -> list[str]:
@@ -225,14 +226,20 @@ def _apportion_names(names: Sequence[str], size: int) -> list[str]:
     return [names[at] for at in apportion(weights, size)]
 
 
-def _rank_texts(texts: Sequence[str]) -> tuple[bytes, bytes]:
-    """Return how often each text is in *texts*, and how often it is before."""
+def _make_slots(names: Sequence[str], texts: Sequence[str]) -> NameSlots:
+    """Return slots with *names* and *texts*, and how often each text occurs."""
     seen: dict[str, int] = {}
     ranks = []
     for text in texts:
         ranks.append(seen.get(text, 0))
         seen[text] = ranks[-1] + 1
-    return bytes([seen[text] for text in texts]), bytes(ranks)
+    return NameSlots(
+        # Equal texts are one object, so that all fit into the processor's cache.
+        list(map(intern, names)),
+        list(map(intern, texts)),
+        bytes([seen[text] for text in texts]),
+        bytes(ranks),
+    )
 
 
 def to_ascii(name: str) -> str:
