@@ -453,7 +453,7 @@ class LocalHours(unittest.TestCase):
             for hours in by_habit
         )
         by_chance = sum(count**2 for count in both.values()) / both.total() ** 2
-        self.assertTrue(1.2 < same / by_chance < 1.3, same / by_chance)
+        self.assertTrue(1.25 < same / by_chance < 1.35, same / by_chance)
 
 
 class TextValues(unittest.TestCase):

@@ -48,11 +48,11 @@ WEEKEND_HOURS = (
 )
 
 # Half of the customers buy so many per cent more at this hour, the others less: some shop
-# during the day, some in the evening.  So a customer's next order is in the same hour 1.2
+# during the day, some in the evening.  So a customer's next order is in the same hour 1.25
 # times as often as by chance (UCI 1.27, Complete Journey 1.66); our own choice.
 DAYTIME_PER_CENT = (
-    *(-50, -45, -40, -25, 0, 30, 55, 70, 70, 70, 70, 70),
-    *(68, 64, 56, 44, 26, 6, -18, -40, -55, -65, -65, -60),
+    *(-54, -48, -43, -26, 0, 34, 62, 78, 78, 78, 78, 78),
+    *(77, 72, 63, 50, 30, 8, -20, -44, -61, -71, -71, -65),
 )
 HABITS = 2
 
