@@ -70,20 +70,22 @@ class Channels(unittest.TestCase):
                 traits.rates, traits.levels, traits.channels, strict=True
             ):
                 found[channel].append((rate, level))
+        same_word = customers.SAME_WORD_64THS / 64
         for at, tilted in enumerate(channels.CHANNELS):
             rates, levels = (mean(values) for values in zip(*found[at], strict=True))
             # A tilt of 1 adds (-3, -1, 1, 3) ÷ 16 to the shares of the quarters, whose
-            # middles are (1, 3, 5, 7) ÷ 8: 5 ÷ 32 to the mean.  The word that decides on
-            # both rate and level of some customers adds a little.
+            # middles are (1, 3, 5, 7) ÷ 8: 5 ÷ 32 to the mean.  Both tilts act on both
+            # means, because one word decides on rate and level of some customers.
+            rate_tilt, spend_tilt = tilted.rate_tilt / 100, tilted.spend_tilt / 100
             self.assertAlmostEqual(
                 rates / (1 << customers.RATE_BITS),
-                0.5 + tilted.rate_tilt / 100 * 5 / 32,
-                delta=0.035,
+                0.5 + (rate_tilt + same_word * spend_tilt) * 5 / 32,
+                delta=0.02,
             )
             self.assertAlmostEqual(
                 levels / (1 << customers.TRAIT_BITS),
-                0.5 + tilted.spend_tilt / 100 * 5 / 32,
-                delta=0.035,
+                0.5 + (spend_tilt + same_word * rate_tilt) * 5 / 32,
+                delta=0.02,
             )
 
 
