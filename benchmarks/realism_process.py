@@ -119,8 +119,8 @@ def purchase_process_rows(shop: Shop) -> list[Row]:
         "BG/NBD by maximum likelihood over all buyers: time 0 is the first order, frequency"
         " the number of later ones, of every status; weeks of shop time: calendar time"
         " weighted by expected demand (seasons, weekdays, shocks). At 20,000 users"
-        " chance alone moves r by 2 %, alpha by 3 %, a by 6 % and b by 9 % (standard"
-        " deviations over 16 seeds); at 100,000 users by 1 %, 2 %, 3 % and 4 % (12 seeds)."
+        " chance alone moves r by 3 %, alpha by 5 %, a by 8 % and b by 11 % (standard"
+        " deviations over 12 seeds); at 100,000 users by 1 %, 1 %, 1 % and 4 % (4 seeds)."
     )
     plain_method = "The same in weeks of the plain calendar, which the seasons disturb."
     in_shop_time = fit_bg_nbd(make_histories(shop, make_shop_clock(shop)))
