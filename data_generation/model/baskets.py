@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ from data_generation.model.distributions import (
     powers_of_two,
     sample_quantiles,
 )
-from data_generation.model.habits import find_habit
+from data_generation.model.habits import CYCLE_MASK, Habit, find_habit
 from data_generation.model.prices import QUANTITY_BITS
 from data_generation.model.streams import Streams
 
@@ -245,15 +245,20 @@ def add_taste(
     *buyers* are purchases without their time.  By taste, an order has the same category as
     other orders of its user or, less often, the same place in the row of choices too.
     """
-    start, step = find_habit(streams, "taste")
+    tastes = _list_tastes(find_habit(streams, "taste"))
     category, product = TASTE_256THS, PRODUCT_TASTE_256THS
     chances = streams.draw_bytes("order_items", "taste", unit, len(words))
-    # `Habit.list_halves`, only where it is needed: half the time.
     return [
         word
         if chance >= category
-        else start + step * (buyer >> USER_SHIFT) >> 16 & 0xFFFF
+        else tastes[buyer >> USER_SHIFT & CYCLE_MASK]
         if chance < product
-        else start + step * (buyer >> USER_SHIFT) >> 16 & 0xFF | word & 0xFF00
+        else tastes[buyer >> USER_SHIFT & CYCLE_MASK] & 0xFF | word & 0xFF00
         for word, chance, buyer in zip(words, chances, buyers, strict=True)
     ]
+
+
+@lru_cache(maxsize=1)
+def _list_tastes(habit: Habit) -> list[int]:
+    """Return the half words of the taste *habit* for a cycle of users."""
+    return habit.list_halves(range(CYCLE_MASK + 1))
