@@ -8,7 +8,6 @@ from data_generation.model.baskets import (
     CATEGORY_SIZE,
     CLASS_STEPS,
     LOWEST_CLASS_LEVEL,
-    MIXED_ROWS,
     ROW,
     ChoiceTables,
     level_cents,
@@ -27,7 +26,7 @@ def price_choices() -> list[int]:
     budgets = level_cents()
     cents = [0] * (CATEGORY_SIZE << QUANTITY_BITS)
     for place, choice in enumerate(CHOICES):
-        level = LOWEST_CLASS_LEVEL + place % MIXED_ROWS // ROW * CLASS_STEPS
+        level = LOWEST_CLASS_LEVEL + place // ROW * CLASS_STEPS
         cents[choice] = budgets[level + place % ROW * CLASS_STEPS // ROW]
     return cents
 

@@ -1,8 +1,8 @@
 """The assortment: which choices an order's lines are drawn from on a day.
 
-For each category and price class there are two rows of choices: one for orders of a single
-line, one for orders of several.  The more popular a product is and the nearer its price is
-to the budget, the more often it is in a row.  A promoted product takes places of others.
+For each category and price class there is a row of choices.  The more popular a product is
+and the nearer its price is to the budget, the more often it is in the row.  A promoted
+product takes places of others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from data_generation.model.baskets import (
     CLASS_STEPS,
     LEVELS,
     LOWEST_CLASS_LEVEL,
-    MIXED_ROWS,
     ROW,
     ROW_BITS,
     SAME_CATEGORY,
@@ -65,9 +64,6 @@ FIRST_HIGH_CLASS = 8
 MOST_BULK_CENTS = 400_000
 BULK_CODES = range(len(UNIT_WEIGHTS), len(QUANTITIES))
 
-# The lines of an order cost more or less than its budget by so many price classes.
-CLASS_JITTER = (-3, 1, -1, 2, 0, -2, 3, 0, -1, 2, -3, 0, 1, -2, 0, 3)
-
 # A product's weight halves in so many periods of its age, and changes with the price from
 # the launch on, with an elasticity of -1.  Our own choice: the response to regular prices
 # is weaker than that to promotions.
@@ -88,10 +84,9 @@ class Offer(NamedTuple):
 
 
 class CategoryRows(NamedTuple):
-    """The rows of a category: *choices* of single lines, then of others.
+    """The rows of a category, one after the other, in *choices*.
 
-    *marks* are by price class: the places of the offers in a row of single lines begin at
-    the first ones, and each offer's end where the next one's begin.
+    *marks* are by price class: where in a row the places of each offer begin, and the end.
     """
 
     choices: list[int]
@@ -301,7 +296,6 @@ def _list_rows(streams: Streams, offers: tuple[Offer, ...]) -> CategoryRows:
         counts = map(sub, marks, [0, *marks])
         rows.choices.extend(chain.from_iterable(map(repeat, codes, counts)))
         rows.marks.append([0, *map(marks.__getitem__, ends)])
-    rows.choices.extend(map(rows.choices.__getitem__, _list_mixed_places()))
     _add_bulk(streams, rows.choices, offers)
     return rows
 
@@ -309,9 +303,9 @@ def _list_rows(streams: Streams, offers: tuple[Offer, ...]) -> CategoryRows:
 def _add_bulk(streams: Streams, rows: list[int], offers: Sequence[Offer]) -> None:
     """Change a place of some of *rows* to a bulk quantity of the same product."""
     prices = {offer.product: offer.price_cents for offer in offers}
-    words = streams.draw("products", "bulk", max(prices), len(rows) // ROW)
+    words = streams.draw("products", "bulk", max(prices), CLASS_COUNT)
     for number, word in enumerate(words):
-        is_high = number % CLASS_COUNT >= FIRST_HIGH_CLASS
+        is_high = number >= FIRST_HIGH_CLASS
         if is_chosen(word, BULK_HIGH_ROWS_PER_MILLE if is_high else BULK_ROWS_PER_MILLE):
             at = number * ROW + word % ROW
             product = rows[at] >> QUANTITY_BITS
@@ -319,37 +313,6 @@ def _add_bulk(streams: Streams, rows: list[int], offers: Sequence[Offer]) -> Non
             codes = [code for code in BULK_CODES if QUANTITIES[code] <= most]
             code = codes[-1] if is_high else codes[(word >> ROW_BITS) % len(codes)]
             rows[at] = product << QUANTITY_BITS | code
-
-
-@cache
-def _list_mixed_places() -> list[int]:
-    """Return the places of single lines whose choices the rows of several lines have.
-
-    Each is the same place in the row of another price class.
-    """
-    return [
-        ROW * (number + _find_jitter(number, at)) + at
-        for number in range(CLASS_COUNT)
-        for at in range(ROW)
-    ]
-
-
-@cache
-def _list_twins() -> list[list[int]]:
-    """Return, for each place of single lines, those of several lines with its choice."""
-    twins: list[list[int]] = [[] for _ in range(MIXED_ROWS)]
-    for twin, place in enumerate(_list_mixed_places(), MIXED_ROWS):
-        twins[place].append(twin)
-    return twins
-
-
-def _find_jitter(number: int, at: int) -> int:
-    """Return how many classes above class *number* the choice at a place is.
-
-    It is as often as far below; so there is less jitter in the lowest and highest classes.
-    """
-    most = min(number, CLASS_COUNT - 1 - number)
-    return max(-most, min(CLASS_JITTER[(at + 3 * number) % len(CLASS_JITTER)], most))
 
 
 def _promote(
@@ -360,7 +323,7 @@ def _promote(
     *promoted* are positions among the offers, with what is sold more in ROWths of what is
     sold else.  *chances* are random bytes, one for each price class.
     """
-    choices, twins = rows.choices.copy(), _list_twins()
+    choices = rows.choices.copy()
     for number, (marks, chance) in enumerate(zip(rows.marks, chances, strict=True)):
         first = number * ROW
         added: list[int] = []
@@ -378,8 +341,6 @@ def _promote(
             places = _spread(others, len(added), chance)
             for place, choice in zip(places, added, strict=False):
                 choices[place] = choice
-                for twin in twins[place]:
-                    choices[twin] = choice
     return choices
 
 
