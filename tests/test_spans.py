@@ -313,7 +313,8 @@ class RandomStreams(SpanCase):
         ("orders", "first_ordered_at"): MONEY,
         ("orders", "basket_value"): MONEY,
         ("orders", "line_count"): MONEY,
-        ("orders", "coupon"): ("orders", "payments"),
+        # A coupon decides whether an order is raised to free shipping.
+        ("orders", "coupon"): MONEY,
         ("orders", "life"): ("orders", "payments"),
         ("orders", "is_returned"): ("orders", "payments"),
         ("orders", "pay_delay"): ("payments",),
