@@ -151,7 +151,9 @@ def _list_noise() -> list[list[int]]:
         bisect_right(bounds, value * 100 // SPEND_P_PER_CENT) + shift
         for value in sample_quantiles(gamma(SPEND_P), NOISE_BITS)
     ]
-    by_step = {step: [level + step for level in noise] for step in set(list_kind_steps())}
+    by_step = {
+        step: [level + step for level in noise] for step in dict.fromkeys(list_kind_steps())
+    }
     return [by_step[step] for step in list_kind_steps()]
 
 
