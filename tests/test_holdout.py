@@ -205,7 +205,7 @@ class RefusedHoldout(unittest.TestCase):
     def test_first_part_without_enough_customers_leaves_the_forecast_without_holdout(
         self,
     ) -> None:
-        # Five months: in the first half only 17 customers bought again.
+        # Five months: in the first half only 20 customers bought again.
         sources, start = known_sources(), ordinal("2025-08-01")
         young = {
             user_id: purchases
@@ -215,4 +215,4 @@ class RefusedHoldout(unittest.TestCase):
         found = sources._replace(histories=make_histories(young)).forecast().document
         self.assertTrue(found["total"])
         self.assertEqual(set(found["holdout"]), {"refused"})
-        self.assertIn("17 repeat customers, expected", found["holdout"]["refused"])
+        self.assertIn("20 repeat customers, expected", found["holdout"]["refused"])

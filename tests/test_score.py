@@ -69,8 +69,11 @@ class ForecastScore(unittest.TestCase):
         score = self.score()
         for record in (score["total"], *score["cohorts"], *score["deciles"]):
             for kind in ("expected", "realised"):
-                share = record["forecast_net_cents"] / record[f"{kind}_net_cents"] - 1
-                self.assertAlmostEqual(record[f"error_to_{kind}"], share, delta=0.0001)
+                cents = record[f"{kind}_net_cents"]
+                share = record["forecast_net_cents"] / cents - 1
+                # The forecast is rounded to cents, the error to four decimals.
+                rounding = 0.5 / cents + 0.00005
+                self.assertAlmostEqual(record[f"error_to_{kind}"], share, delta=rounding)
         missed = sum(
             abs(record["forecast_net_cents"] - record["expected_net_cents"])
             for record in score["cohorts"]
