@@ -526,6 +526,8 @@ def _iterate_curves() -> Iterator[tuple[str, str | int, str | int]]:
     yield from (
         ("line count weight", *at) for at in enumerate(baskets.LINE_COUNT_WEIGHTS, 1)
     )
+    yield from (("unit weight", *at) for at in enumerate(assortment.UNIT_WEIGHTS, 1))
+    yield from (("price class jitter", *at) for at in enumerate(baskets.CLASS_JITTER))
     for channel in CHANNELS:
         yield "channel weight", channel.name, channel.weight
         yield "channel weight change per year", channel.name, channel.yearly_change
@@ -620,7 +622,8 @@ def _iterate_parameters() -> Iterator[tuple[str, str | int]]:
     yield "high rows with a bulk quantity per mille", assortment.BULK_HIGH_ROWS_PER_MILLE
     yield "days of a period of age", assortment.PERIOD_DAYS
     yield "periods that halve the weight", assortment.HALF_LIFE_PERIODS
-    yield "mean life of a product in days", catalog.MEAN_LIFE_DAYS
+    yield "least life of a product in days", catalog.LEAST_LIFE_DAYS
+    yield "mean further life of a product in days", catalog.MEAN_LIFE_DAYS
     yield "spread of costs per cent", catalog.COST_SPREAD_PER_CENT
     yield "loss leaders per mille", catalog.LOSS_LEADERS_PER_MILLE
     yield "days between price steps", prices.STEP_DAYS

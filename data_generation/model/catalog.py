@@ -25,11 +25,11 @@ OPENING_DAYS = 3 * 365
 LAUNCH_PACE = 12
 # Launches happen at six in the morning; sales begin on the next day.
 LAUNCH_HOUR = 6
-# The mean time from a launch, or the window's start, to the last day on sale.  Our own
-# choice: 6 % of products then end over 90 days before the end of two years, where UCI
-# Online Retail has 5.3 % and Complete Journey 4.4 %.
-MEAN_LIFE_DAYS = 5_600
+# The least time from a launch, or the window's start, to the end of sales, and the mean
+# time after it.  Our own choice: about 6 % of the products then end over 90 days before the
+# end of two years; UCI Online Retail has 5.3 %, Complete Journey 4.4 %.
 LEAST_LIFE_DAYS = 180
+MEAN_LIFE_DAYS = 5_600
 
 # The steps of words within a category: the fractional parts of √2, √3 and the golden ratio,
 # in 2**-32.
