@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from itertools import chain, count
+from itertools import chain, count, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,8 +112,9 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
 # not all of them are in memory together.
 PIECE_WORKERS = 4
 
-# The net value of orders is measured for bands of spending levels, half a doubling each.  A
-# band with fewer orders than this uses the figure of all orders.
+# The net value of orders is measured for bands of spending levels, half a doubling each.
+# Neighbouring bands with fewer orders than this are measured together: the highest budgets
+# are not used up, so the figure of all orders would be too high for them.
 YIELD_LEVELS = 8
 LEAST_YIELD_ORDERS = 500
 
@@ -447,13 +448,30 @@ def _find_yields(
         order_counts[band] += order_count
         budgets[band] += size * cents[level + baskets.ZERO_NOISE] >> UNIT_BITS
         net_values[band] += value
-    overall = sum(net_values) * 10**6 // max(sum(budgets), 1)
-    return [
-        10**6 * net_values[band] // budgets[band]
-        if order_count >= LEAST_YIELD_ORDERS
-        else overall
-        for band, order_count in enumerate(order_counts)
-    ]
+    yields = [0] * bands
+    for start, stop in pool_bands(order_counts):
+        budget = sum(budgets[start:stop])
+        figure = 10**6 * sum(net_values[start:stop]) // max(budget, 1)
+        yields[start:stop] = [figure] * (stop - start)
+    return yields
+
+
+def pool_bands(order_counts: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the groups of neighbouring bands that have LEAST_YIELD_ORDERS together.
+
+    They are ranges of indexes; the last group has the bands that are left, too.
+
+    >>> pool_bands([300, 200, 900, 10, 0]), pool_bands([3, 4])
+    ([(0, 2), (2, 5)], [(0, 2)])
+    """
+    stops, orders = [0], 0
+    for band, order_count in enumerate(order_counts, 1):
+        orders += order_count
+        if orders >= LEAST_YIELD_ORDERS:
+            stops.append(band)
+            orders = 0
+    stops[1:] = [*stops[1:-1], len(order_counts)]
+    return list(pairwise(stops))
 
 
 # ---- Products and curves ----------------------------------------------------------------
