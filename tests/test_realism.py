@@ -48,7 +48,7 @@ from benchmarks.realism_payments import payment_rows
 from benchmarks.realism_prices import find_promotions, fit_elasticity, price_rows
 from benchmarks.realism_products import product_rows
 from benchmarks.realism_returns import order_life_rows, overdispersion, return_rate
-from benchmarks.realism_rows import Kind, Row, misses
+from benchmarks.realism_rows import OWN, Band, Kind, Row, misses
 from benchmarks.realism_seasons import (
     category_shares,
     christmas_multiple,
@@ -828,6 +828,25 @@ class Command(unittest.TestCase):
             out.startswith("| statistic | target band | source | ours | verdict |\n")
         )
         self.assertIn("| ground truth 0.2426 | 0.243 | ok |\n", out)
+
+    def test_only_a_miss_that_is_not_listed_sets_the_status(self) -> None:
+        listed = next(iter(realism.NOT_REACHED))
+        for name, value, expected in (
+            (listed, 0.5, 0),
+            (listed, 2.5, 0),
+            ("another", 2.5, 0),
+            ("another", 0.5, 1),
+        ):
+            row = Row(name, Band(1, 3), OWN, "method", value)
+            with (
+                self.subTest(name, value=value),
+                mock.patch.object(realism, "require_libraries"),
+                mock.patch.object(realism, "read_shop"),
+                mock.patch.object(realism, "measure", return_value=[row]),
+            ):
+                status, out, _ = call(realism.main, "--data-dir", "shop")
+                self.assertEqual(status, expected)
+                self.assertEqual("| MISS |" in out, value < 1)
 
     def test_missing_library_and_missing_folder_are_named(self) -> None:
         with mock.patch.object(realism, "find_spec", return_value=None):
