@@ -23,6 +23,13 @@ SAMPLE_SUMS = {
         "order_items": "46206ab2e3a4c90c66c192680c42c495af93001a6a4317d49222038e70a6cd1b",
         "payments": "efacc67e618ff6f34938eb8da566e847a2c05e2a90126c36d499396672eefaad",
     },
+    3: {
+        "users": "320881daa2912260fc58d633dffcfa86afd8ef9521a9d9ad76c7b5a0b29ce604",
+        "products": "bb1502758594a728df84980597348a2fcfcd35743c5a5828437b84e2c0825ddf",
+        "orders": "b211d68f12f63c9e674214fede5662f3c3e972e2ea55723a6d067811f7c428ab",
+        "order_items": "d5d9c525e72b839da93a87874afc4fb86dd79e3f3774d50e5901831b61a7065d",
+        "payments": "80df5103a7e1fa71d64f1caf432a368cad25702302e1c955db8b9ba217b953c2",
+    },
 }
 
 # Another seed, scale and window, over Black Friday and 29 February, with a later end.
@@ -45,5 +52,12 @@ OTHER_SUMS = {
         "orders": "806dd4d1118761d615f67ef1f3a7a0eda69cbc1e6daf369e4a596145a9a58b52",
         "order_items": "c4cd4559b9816df1123a0e74547cc1b045b18656f045a9459bcf3af2c9ad38d0",
         "payments": "92698edc97fcaee102b5dc7b366e873f87460374713ef5bc5056cb5cfce68b6e",
+    },
+    3: {
+        "users": "0dc7bd84abfd6d30a7093cc49db87c5d45f6991580e140ab4e921a48d725b8ee",
+        "products": "c655de8a804f5f8bd8c76af736e043e1a0328a0782405c5f53b7999b5d100d4c",
+        "orders": "10e151e870763b482dbafcb0a823bf5c1247fe61987d36e1fbdee6ada922cf28",
+        "order_items": "11d8f707f05a5f0d39277a7683625a3b68291e53ae9b3f7fa06b141365ec6720",
+        "payments": "e4187710a45968cf9b22420eb76a3cf3e7dbb35494a5ac3cf15717f0ca0588b5",
     },
 }
