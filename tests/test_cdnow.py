@@ -118,7 +118,7 @@ class RealPurchases(unittest.TestCase):
         # The report runs in its own process, as it takes as long as the rest together.
         with ThreadPoolExecutor() as pool:
             report = pool.submit(run_script, "ingest.py", "--report", *database, *out_dir)
-            results.append(call(run_query.main, *database, *out_dir))
+            results.append(call(run_query.main, "--no-forecast", *database, *out_dir))
             cls.customers = count_shop(cls.folder, LAST_DAY)
         results.append(report.result())
         if any((result.status, result.stderr) != (0, "") for result in results):
@@ -237,7 +237,7 @@ class RealPurchases(unittest.TestCase):
         for workers in (2, 3, 8):
             out_dir = self.folder / f"workers-{workers}"
             with mock.patch("queries.reading.BYTES_PER_WORKER", 1):
-                options = ["--out-dir", out_dir, "--workers", workers]
+                options = ["--no-forecast", "--out-dir", out_dir, "--workers", workers]
                 result = call(run_query.main, *database, *options)
             self.assertEqual((result.status, result.stderr), (0, ""))
             for name in names:

@@ -21,6 +21,7 @@ from data_generation.model.events import SALE_AFTERMATH, Event, Kind, Shocks
 from data_generation.model.streams import Streams
 from data_generation.plan import DEFAULT_END, DEFAULT_START, Plan
 from data_generation.spans import Shop, build_shop
+from tests.support import IN_CI, skip
 from utils.contract import read_contract
 
 DAY = timedelta(days=1)
@@ -232,6 +233,8 @@ class EffectsOfEvents(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         """Make a shop of 20,000 users, with its events and without them."""
+        if not IN_CI:
+            skip("the effects of events are measured in CI only: it takes seconds")
         plan = Plan(1, 20_000, DEFAULT_START, DEFAULT_END, DEFAULT_END)
         cls.events = Shocks(Streams(1)).list_events(DEFAULT_START, DEFAULT_END)
         tables = ("users", "products", "orders", "order_items")

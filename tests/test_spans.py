@@ -141,7 +141,8 @@ class SharedWork(SpanCase):
 
     def test_any_choice_of_tables_gives_the_same_files(self) -> None:
         whole = self.make()
-        for tables in (["users"], ["products", "payments"], ["order_items"], ["orders"]):
+        choices = (["users"], ["products", "payments"], ["order_items"], ["orders"])
+        for tables in choices if IN_CI else choices[1:2]:
             with self.subTest(tables):
                 made = self.make(tables=tables)
                 self.assertIn(MANIFEST_NAME, made)
@@ -247,7 +248,7 @@ class EarlierDay(SpanCase):
 
     def test_files_until_a_day_begin_the_complete_files(self) -> None:
         complete = self.make()
-        for before in (1, 31, 100):
+        for before in (1, 31, 100) if IN_CI else (31,):
             early = self.make(PLAN._replace(until=PLAN.end - timedelta(days=before)))
             with self.subTest(days=before):
                 for table in TABLES:
@@ -268,7 +269,7 @@ class EarlierDay(SpanCase):
     def test_replay_day_by_day_ends_with_the_complete_shop(self) -> None:
         complete = self.make()
         row_counts = []
-        for before in range(20, -1, -1):
+        for before in range(20 if IN_CI else 4, -1, -1):
             files = self.make(PLAN._replace(until=PLAN.end - timedelta(days=before)))
             row_counts.append(sum(data.count(b"\n") for data in files.values()))
         self.assertEqual(files, complete)

@@ -245,7 +245,7 @@ class GroundTruthOfEachProcess(ShopCase):
 
     def test_expected_orders_agree_with_realised_orders_by_tenths(self) -> None:
         # The default is tested above.
-        for process in list(PROCESSES)[1:]:
+        for process in list(PROCESSES)[1 : None if IN_CI else 2]:
             pairs = sorted(
                 (float(row["expected_orders_365d"]), int(row["realised_orders_365d"]))
                 for seed in range(4 if IN_CI else 2)

@@ -47,7 +47,7 @@ class Streams(NamedTuple):
         """Return the first *count* words (32 bits) of a stream, in [0, WORDS).
 
         >>> Streams(42).draw("users", "city", "2024-02-29", 2)
-        (3013701493, 1839631782)
+        (4016492092, 2236603150)
         """
         return struct.unpack(f"<{count}I", self.draw_bytes(table, column, unit, 4 * count))
 
