@@ -135,12 +135,18 @@ def read_query_result(out_dir: Path) -> tuple[bytes, str, dict[str, Any]]:
     return table, text.replace(indented, "the source"), source
 
 
+def choose_forecast(options: Sequence[object]) -> list[object]:
+    """Return *options*, which omit the forecast unless they request or score it."""
+    is_requested = "--forecast" in options or "--score" in options
+    return [*([] if is_requested else ["--no-forecast"]), *options]
+
+
 @cache
 def query_sqlite(database: Path, *options: object) -> tuple[bytes, str]:
     """Return the CSV and the JSON of the query on *database*, without its source."""
     out_dir = make_folder()
     source = ["--database", database, "--out-dir", out_dir]
-    result = call(run_query.main, *source, *options)
+    result = call(run_query.main, *source, *choose_forecast(options))
     assert (result.status, result.stderr) == (0, ""), result
     return read_query_result(out_dir)[:2]
 
@@ -316,7 +322,7 @@ class FilesCase(ShopCase):
             self.folder,
             "--out-dir",
             self.out_dir,
-            *options,
+            *choose_forecast(options),
         )
 
     def report(self, engine: str, *options: object) -> Result:
@@ -352,7 +358,8 @@ class EngineCase(FilesCase):
         """Fail unless the query over *folder* writes what the database of *shop* gives."""
         out_dir = self.folder / self.engine
         source = [*name_engine(self.engine), "--data-dir", folder]
-        result = call(run_query.main, *source, "--out-dir", out_dir, *options)
+        source += ["--out-dir", out_dir, *choose_forecast(options)]
+        result = call(run_query.main, *source)
         self.assertEqual((result.status, result.stderr), (0, ""), result)
         table, document, engine = read_query_result(out_dir)
         self.assertEqual(engine["engine"], self.engine)

@@ -571,7 +571,11 @@ class SignalDuringResults(CrashCase):
         for program, main, lines in (
             ("generate_data", generate_data.main, [[*generate, seed] for seed in "12"]),
             ("ingest", ingest.main, [["--report", "--database", p] for p in databases]),
-            ("run_query", run_query.main, [["--database", p] for p in databases]),
+            (
+                "run_query",
+                run_query.main,
+                [["--no-forecast", "--database", p] for p in databases],
+            ),
         ):
             out_dir = self.folder / program
             new, old = ([*map(str, line), "--out-dir", str(out_dir)] for line in lines)
@@ -727,7 +731,8 @@ class LongStatement(CrashCase):
     def query_arguments(self, *arguments: str) -> list[str]:
         """Return the command line of a query."""
         out_dir = str(self.folder / "out")
-        return ["--database", str(self.database), "--out-dir", out_dir, *arguments]
+        place = ["--database", str(self.database), "--out-dir", out_dir]
+        return ["--no-forecast", *place, *arguments]
 
     def test_every_connection_ends_its_statements_at_a_signal(self) -> None:
         opened = [
@@ -815,7 +820,7 @@ class QueryWorkers(WorkersCase):
     def setUp(self) -> None:
         """Let there be old results."""
         super().setUp()
-        self.write_old_results(run_query.main)
+        self.write_old_results(run_query.main, "--no-forecast")
 
     def run_workers(self, act: Callable[[], object], name: str) -> Ending:
         """Run the query in two workers, one of which calls *act* instead of *name*."""

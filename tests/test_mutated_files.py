@@ -166,7 +166,7 @@ class CommandCase(ShopCase):
         out = self.folder / "out"
         database = ["--database", self.database]
         self.run_command(ingest.main, "--report", *database, "--out-dir", out)
-        self.run_command(run_query.main, *database, "--out-dir", out)
+        self.run_command(run_query.main, "--no-forecast", *database, "--out-dir", out)
         folders = ["--data-dir", self.folder, "--out-dir", out]
         self.run_command(ingest.main, "--verify", *database, *folders)
 
@@ -232,7 +232,7 @@ class RandomSignals(CommandCase):
             ["generate_data.py", "--generate", "--users", "400", *out],
             ["ingest.py", "--ingest", "--data-dir", self.folder, *database],
             ["ingest.py", "--report", *database, *out],
-            ["run_query.py", *database, *out],
+            ["run_query.py", "--no-forecast", *database, *out],
         ]
         for number in range(48):
             command = commands[number % len(commands)]

@@ -122,7 +122,7 @@ class SameBytes(ShopCase):
         database = ("--database", self.database)
         at = (*database, "--out-dir", out)
         yield self.run_command(ingest.main, workers, "--report", *at)
-        yield self.run_command(run_query.main, workers, *at)
+        yield self.run_command(run_query.main, workers, "--no-forecast", *at)
         for options in (
             ("--by", "country", "--forecast"),
             ("--cohort", "quarter", "--forecast", "--as-of", as_of),
