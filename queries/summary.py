@@ -312,7 +312,7 @@ def _render_forecast_segments(document: Mapping[str, Any], width: int) -> list[s
     title = f"FORECAST net by {by}"
     more = len(ranked) - _MAX_SEGMENTS
     rest = [f"  … and {more} more"] if more > 0 else []
-    return ["", title, *_fit_columns(rows, (0, 11, 15, 14, 27), width), *rest]
+    return ["", title, *_fit_columns(rows, (0, 11, 13, 14, 0), width), *rest]
 
 
 def _render_holdout(
