@@ -203,14 +203,7 @@ class WebAssemblyRun(ShopCase):
                 "--out-dir",
                 "/out",
             ],
-            [
-                "run_query",
-                "--no-forecast",
-                "--database",
-                "/out/shop.db",
-                "--out-dir",
-                "/out",
-            ],
+            ["run_query", "--database", "/out/shop.db", "--out-dir", "/out"],
             ["generate_data", *PART, "--workers", 4, "--out-dir", "/out/part"],
             ["generate_data", *KNOWN, "--out-dir", "/out/known"],
         )

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from db.reporting.figures import find_last_complete_month, is_complete
-from db.reporting.markdown import escape, render_markdown, render_summary
+from db.reporting.markdown import escape, render_markdown, render_summary, summarize_kpis
 from db.reporting.report import Report, read_report, report_database
 from tests.report_case import ReportCase
 from tests.shop import (
@@ -399,6 +399,8 @@ class SmallShops(ReportCase):
         self.assertIsNone(report["as_of"])
         text = render_markdown(report)
         self.assertIn("No data yet", text)
+        (line, *_) = summarize_kpis(report)
+        self.assertTrue(line.startswith("No data: 0 valid orders of 0 customers"), line)
         self.assertEqual(text.count("\n\nNo rows.\n"), len(report["trends"]))
         self.assertNotRegex(text, r"(?i)\b(nan|inf|infinity|none|null)\b")
 

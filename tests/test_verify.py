@@ -10,6 +10,7 @@ import re
 import shutil
 import sqlite3
 import tempfile
+import unittest
 from contextlib import closing
 from pathlib import Path
 from typing import ClassVar
@@ -167,6 +168,27 @@ class VerifyCase(ShopCase):
             connection.execute("PRAGMA foreign_keys = OFF")
             self.assertEqual(connection.execute(sql, parameters).rowcount, 1)
             connection.commit()
+
+
+class RowOrder(unittest.TestCase):
+    """Keys of any type sort as SQLite sorts them: NULL, numbers, texts, blobs."""
+
+    def test_keys_of_mixed_types_sort_as_in_sqlite(self) -> None:
+        table = read_contract().tables[0]
+        at = table.column_names.index(table.key[0])
+        keys = [b"1", "1", "10", "2", 10, 2.5, 2, -1, 10.5, None]
+        rows = [
+            tuple(key if place == at else "x" for place in range(len(table.column_names)))
+            for key in keys
+        ]
+        found = sorted(rows, key=lambda row: verify_module._rank(table, row))
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute("CREATE TABLE numbered (value)")
+            connection.executemany(
+                "INSERT INTO numbered VALUES (?)", [(key,) for key in keys]
+            )
+            expected = connection.execute("SELECT value FROM numbered ORDER BY value")
+            self.assertEqual([row[at] for row in found], [value for (value,) in expected])
 
 
 class UnchangedFiles(VerifyCase):
