@@ -19,7 +19,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.support import count_skip
+from tests.support import IN_CI, count_skip
 
 TESTS_DIR = Path(__file__).resolve().parent
 
@@ -40,6 +40,9 @@ SLOWEST_MODULES = (
     "tests.test_generate_command",
     "tests.test_cdnow",
     "tests.test_truth",
+    "tests.test_events",
+    "tests.test_engine_files",
+    "tests.test_last_day",
     "tests.test_integrity",
 )
 
@@ -134,7 +137,8 @@ class ParallelSuite(unittest.TestSuite):
     def run(self, result: unittest.TestResult, debug: bool = False) -> unittest.TestResult:
         """Run the tests; report each to *result* when the class it belongs to has ended."""
         classes = split_by_class(self)
-        worker_count = min(os.cpu_count() or 1, len(classes))
+        # In CI the tests wait for browsers and engines a third of the time.
+        worker_count = min((os.cpu_count() or 1) + IN_CI, len(classes))
         if debug or worker_count < 2:
             return super().run(result, debug)
         # Workers end without atexit: what their tests leave is removed with this folder.
