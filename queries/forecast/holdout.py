@@ -55,7 +55,10 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
     later = find_later_purchases(histories, split, until)
     actual = later.columns
     forecasts = [forecast_customers(observed, fit, days) for fit in choices]
-    best = min(range(len(choices)), key=lambda at: measure_values(forecasts[at], actual))
+    best = 0
+    if len(choices) > 1:
+        errors = [measure_values(forecast, actual) for forecast in forecasts]
+        best = errors.index(min(errors))
     fit, purchases = choices[best], choices[best].purchases
     forecast = forecast_group(
         purchases.model,
