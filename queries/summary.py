@@ -327,14 +327,19 @@ def _render_holdout(
             f"Holdout: fitted until {holdout['fitted_until']}, the model forecast"
             f" {count_noun(purchases['forecast'], 'purchase')} in the"
             f" {count_noun(holdout['days'], 'day')} after;"
-            f" there were {purchases['actual']:,} ({_format_error(purchases['error'])})."
+            f" there were {purchases['actual']:,}{_append_error(purchases['error'])}."
             f" It forecast a value of {format_money(value['forecast'], currency)}; it was"
-            f" {format_money(value['actual'], currency)} ({_format_error(value['error'])})."
+            f" {format_money(value['actual'], currency)}{_append_error(value['error'])}."
             f" Per customer it was off by {holdout['mean_absolute_error']:.2f} purchases on"
             " average; if each customer went on as before,"
             f" {holdout['naive']['mean_absolute_error']:.2f}."
         )
     return textwrap.wrap(text, width, subsequent_indent="  ")
+
+
+def _append_error(share: float | None) -> str:
+    """Return a relative error in parentheses, or nothing if there is none."""
+    return "" if share is None else f" ({_format_error(share)})"
 
 
 def render_score(score: Mapping[str, Any], currency: str | None) -> str:

@@ -30,6 +30,7 @@ from queries.forecast.forecast import (
 from queries.forecast.histories import collect_histories
 from queries.forecast.holdout import build_holdout
 from queries.query_file import QUERY_PATH
+from queries.summary import render_result
 from tests.customer_samples import list_purchases, make_histories
 from tests.forecast_shop import (
     AS_OF,
@@ -164,6 +165,15 @@ class ShopForecast(ShopCase):
         self.assertIn("FORECAST net per customer", stdout)
         until = known_forecast().document["holdout"]["fitted_until"]
         self.assertIn(f"Holdout: fitted until {until}, the model forecast", stdout)
+
+    def test_terminal_prints_no_error_relative_to_zero(self) -> None:
+        document = deepcopy(run_known().document)
+        holdout = document["forecast"]["holdout"]
+        for name in ("purchases", "value_cents"):
+            holdout[name] |= {"actual": 0, "error": None}
+        text = " ".join(render_result(document, width=80).split())
+        self.assertIn("days after; there were 0. It forecast a value of", text)
+        self.assertIn("it was 0.00. Per customer", text)
 
     def test_forecast_is_the_default_but_of_another_query(self) -> None:
         place = ("--database", known_shop() / "shop.db", "--out-dir", self.folder)

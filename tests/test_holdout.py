@@ -165,12 +165,51 @@ class MeasuresByHand(unittest.TestCase):
             (0.16, 0.0, "rough"),
             (0.0, -0.4, "rough"),
             (0.0, 0.41, "not usable"),
-            (None, 0.1, "not tested"),
         ):
             holdout = {"purchases": {"error": purchases}, "value_cents": {"error": value}}
             with self.subTest(purchases=purchases, value=value):
                 self.assertEqual(judge_holdout(holdout)["status"], status)
-        self.assertEqual(judge_holdout({"refused": "why"})["status"], "not tested")
+        self.assertEqual(
+            judge_holdout({"refused": "why"}),
+            {"status": "not tested", "text": "Not tested: there is no holdout."},
+        )
+
+
+class HoldoutWithoutPurchases(unittest.TestCase):
+    """A holdout in which nobody bought is one, and its forecast is not usable."""
+
+    def test_verdict_states_that_nobody_bought(self) -> None:
+        last = ordinal("2024-12-31")
+        early = {
+            user_id: [purchase for purchase in purchases if purchase[0] <= last]
+            for user_id, purchases in list_purchases(known_sources().histories).items()
+            if purchases[0][0] <= last
+        }
+        found = build_holdout(make_histories(early), ordinal("2025-12-31"))
+        self.assertEqual((found["fitted_until"], found["days"]), ("2024-12-31", 365))
+        purchases = found["purchases"]
+        self.assertEqual((purchases["actual"], purchases["error"]), (0, None))
+        self.assertEqual(
+            judge_holdout(found),
+            {
+                "status": "not usable",
+                "text": "Not usable: nobody bought in the holdout, for which"
+                f" {purchases['forecast']} purchases were forecast.",
+            },
+        )
+
+    def test_verdict_states_that_purchases_had_no_value(self) -> None:
+        holdout = {
+            "purchases": {"forecast": 5, "actual": 4, "error": 0.25},
+            "value_cents": {"forecast": 900, "actual": 0, "error": None},
+        }
+        self.assertEqual(
+            judge_holdout(holdout),
+            {
+                "status": "not usable",
+                "text": "Not usable: the purchases of the holdout had no value.",
+            },
+        )
 
 
 class HoldoutDays(unittest.TestCase):

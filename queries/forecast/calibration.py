@@ -132,8 +132,19 @@ def _compare(
     return {
         "forecast": None if forecast is None else round(forecast, digits),
         "actual": None if actual is None else round(actual),
-        "error": round(forecast / actual - 1, 4) if forecast and actual else None,
+        "error": relative_error(forecast, actual),
     }
+
+
+def relative_error(forecast: float | None, actual: float | None) -> float | None:
+    """Return (*forecast* - *actual*) / *actual*, to four decimals.
+
+    It is None without one of both, and where the actual figure is 0.
+
+    >>> relative_error(120, 100), relative_error(0, 100), relative_error(120, 0)
+    (0.2, -1.0, None)
+    """
+    return round(forecast / actual - 1, 4) if forecast is not None and actual else None
 
 
 def _divide(cents: float, purchases: float) -> float | None:

@@ -13,6 +13,7 @@ from queries.forecast.calibration import (
     forecast_customers,
     measure_customers,
     measure_values,
+    relative_error,
     track_weeks,
 )
 from queries.forecast.clv import Estimate, forecast_group
@@ -24,6 +25,7 @@ from queries.forecast.observed_customers import (
     observe_customers,
 )
 from queries.forecast.seasonality import MIN_DAYS, has_measurable_seasons
+from utils.formats import count_noun
 from utils.helpers import DataError
 
 # The holdout is the last half of the data, at most a year.  Where seasons are measurable,
@@ -86,12 +88,12 @@ def judge_holdout(holdout: Mapping[str, Any]) -> dict[str, str]:
     >>> judge_holdout({"purchases": of_purchases, "value_cents": of_value})["text"]
     'Rough: in the holdout the value was forecast 36% too low.'
     """
-    errors = {
-        "number of purchases": holdout.get("purchases", {}).get("error"),
-        "value": holdout.get("value_cents", {}).get("error"),
-    }
-    if None in errors.values():
+    if "refused" in holdout:
         return {"status": "not tested", "text": "Not tested: there is no holdout."}
+    purchases, value = holdout["purchases"], holdout["value_cents"]
+    if purchases["error"] is None or value["error"] is None:
+        return {"status": "not usable", "text": _explain_zero(purchases)}
+    errors = {"number of purchases": purchases["error"], "value": value["error"]}
     name = max(errors, key=lambda name: abs(errors[name]))
     error = errors[name]
     status = "rough" if abs(error) <= USABLE_ERROR else "not usable"
@@ -103,6 +105,14 @@ def judge_holdout(holdout: Mapping[str, Any]) -> dict[str, str]:
         "text": f"{status.capitalize()}: in the holdout the {name} was forecast"
         f" {abs(error):.0%} too {direction}.",
     }
+
+
+def _explain_zero(purchases: Mapping[str, Any]) -> str:
+    """Return why a holdout whose purchases or their value are 0 has no relative error."""
+    if purchases["actual"]:
+        return "Not usable: the purchases of the holdout had no value."
+    count = count_noun(purchases["forecast"], "purchase")
+    return f"Not usable: nobody bought in the holdout, for which {count} were forecast."
 
 
 def count_holdout_days(starts: Mapping[int, int], until: int) -> int:
@@ -122,5 +132,5 @@ def compare_with_actual(estimate: Estimate, actual: int) -> dict[str, Any]:
     """Return *estimate* and the *actual* figure; *error* is relative to the latter."""
     return estimate.describe() | {
         "actual": actual,
-        "error": round(estimate.total / actual - 1, 4) if actual else None,
+        "error": relative_error(estimate.total, actual),
     }

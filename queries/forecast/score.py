@@ -9,7 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from queries.forecast.calibration import DECILES, forecast_customers, split_evenly
+from queries.forecast.calibration import (
+    DECILES,
+    forecast_customers,
+    relative_error,
+    split_evenly,
+)
 from queries.forecast.forecast import MAX_DAYS_AHEAD, CohortForecast
 from queries.forecast.histories import name_cohort
 from utils.contract import MANIFEST_NAME
@@ -200,8 +205,8 @@ def compare_with_truth(members: Sequence[ScoredCustomer]) -> dict[str, Any]:
         "forecast_net_cents": round(forecast),
         "expected_net_cents": expected,
         "realised_net_cents": realised,
-        "error_to_expected": round(forecast / expected - 1, 4) if expected else None,
-        "error_to_realised": round(forecast / realised - 1, 4) if realised else None,
+        "error_to_expected": relative_error(forecast, expected),
+        "error_to_realised": relative_error(forecast, realised),
     }
 
 
