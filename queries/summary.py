@@ -38,6 +38,10 @@ _SHADES = [
     )
 ]
 _PLAIN = "\x1b[0m"
+
+# Whether an interval contains a figure; None where there is no interval.
+_PLACES = {True: "inside", False: "outside", None: "-"}
+
 _COLOUR = re.compile(f"({'|'.join(map(re.escape, [*_SHADES, _PLAIN]))})")
 
 
@@ -353,10 +357,15 @@ def render_score(score: Mapping[str, Any], currency: str | None) -> str:
             f"SCORE: net of the next {score['days']} days{unit}, forecast and ground truth",
             "Expected follows from the hidden rates; realised is one random outcome. The",
             f"error is relative to expected; summed over the cohorts it is {error}.",
+            "Each figure is inside or outside the 95% interval of its forecast.",
             *_render_score_rows([("all", score["total"]), *cohorts], currency),
             "",
             "By tenths of the customers, those with the highest forecast first",
             *_render_score_rows(deciles, currency),
+            "",
+            "Inside the 95% intervals",
+            f"  cohorts  {_count_inside(score['cohorts'])}",
+            f"  tenths   {_count_inside(score['deciles'])}",
         ]
     )
 
@@ -364,13 +373,29 @@ def render_score(score: Mapping[str, Any], currency: str | None) -> str:
 def _render_score_rows(
     records: Sequence[tuple[str, Mapping[str, Any]]], currency: str | None
 ) -> list[str]:
-    kinds = ("forecast", "expected", "realised")
-    rows = [["", "customers", *kinds, "error"]]
+    rows = [["", "customers", "forecast", "expected", "", "realised", "", "error"]]
     for name, record in records:
-        amounts = [format_money(record[f"{kind}_net_cents"], currency) for kind in kinds]
-        error = _format_error(record["error_to_expected"])
-        rows.append([name, f"{record['customer_count']:,}", *amounts, error])
-    return _align_columns(rows, (8, 11, 15, 15, 15, 8))
+        cells = [name, f"{record['customer_count']:,}"]
+        cells.append(format_money(record["forecast_net_cents"], currency))
+        for kind in ("expected", "realised"):
+            cells.append(format_money(record[f"{kind}_net_cents"], currency))
+            cells.append(_PLACES[record[f"contains_{kind}"]])
+        rows.append([*cells, _format_error(record["error_to_expected"])])
+    return _align_columns(rows, (7, 11, 12, 12, 9, 12, 9, 8))
+
+
+def _count_inside(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many intervals contain the expected, and how many the realised net.
+
+    >>> _count_inside([{"contains_expected": True, "contains_realised": False}])
+    'expected 1 of 1, realised 0 of 1'
+    """
+    parts = []
+    for kind in ("expected", "realised"):
+        found = [record[f"contains_{kind}"] for record in records]
+        known = [is_inside for is_inside in found if is_inside is not None]
+        parts.append(f"{kind} {sum(known)} of {len(known)}")
+    return ", ".join(parts)
 
 
 # ---- Texts -------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import run_query
-from queries.forecast.score import score_forecast
+from queries.forecast.score import Truth, compare_with_truth, score_forecast
 from tests.forecast_shop import (
     SEED,
     USERS,
@@ -81,6 +81,35 @@ class ForecastScore(unittest.TestCase):
         share = missed / score["total"]["expected_net_cents"]
         self.assertAlmostEqual(score["cohort_error"], share, delta=0.0001)
 
+    def test_interval_is_that_of_the_forecast_and_contains_a_figure_or_not(self) -> None:
+        score = self.score()
+        document = known_forecast().document
+        horizons = [group["horizons"][2]["net_cents"] for group in document["cohorts"]]
+        net = document["total"][2]["net_cents"]
+        records = (score["total"], *score["cohorts"])
+        for record, forecast in zip(records, [net, *horizons], strict=True):
+            for name, cents in forecast.items():
+                self.assertEqual(record[f"{name}_net_cents"], cents)
+        for record in (*records, *score["deciles"]):
+            low, high = record["low_net_cents"], record["high_net_cents"]
+            for kind in ("expected", "realised"):
+                is_inside = low <= record[f"{kind}_net_cents"] <= high
+                self.assertIs(record[f"contains_{kind}"], is_inside)
+
+    def test_figure_at_a_bound_is_inside_and_none_is_where_no_interval_is(self) -> None:
+        for low, high, expected in (
+            (90, 100, True),
+            (100, 110, True),
+            (101, 110, False),
+            (90, 99, False),
+            (None, None, None),
+        ):
+            net = {"forecast": 100, "low": low, "high": high}
+            with self.subTest(low=low, high=high):
+                found = compare_with_truth(net, [Truth(40, 0), Truth(60, 500)])
+                self.assertIs(found["contains_expected"], expected)
+                self.assertIs(found["contains_realised"], None if low is None else False)
+
     def test_deciles_rank_the_customers_in_groups_of_equal_size(self) -> None:
         score = self.score()
         deciles = score["deciles"]
@@ -116,17 +145,38 @@ class ForecastScore(unittest.TestCase):
         self.assertIn("SCORE: net of the next 365 days, USD", stdout)
         (line,) = [line for line in stdout.splitlines() if line.startswith("all ")]
         total = self.score()["total"]
+        forecast, expected, realised = (
+            f"{total[f'{kind}_net_cents'] / 100:,.2f}"
+            for kind in ("forecast", "expected", "realised")
+        )
+        places = [
+            "inside" if total[f"contains_{kind}"] else "outside"
+            for kind in ("expected", "realised")
+        ]
         self.assertEqual(
-            line.split()[:5],
+            line.split()[:7],
             [
                 "all",
                 f"{total['customer_count']:,}",
-                *(
-                    f"{total[f'{kind}_net_cents'] / 100:,.2f}"
-                    for kind in ("forecast", "expected", "realised")
-                ),
+                forecast,
+                expected,
+                places[0],
+                realised,
+                places[1],
             ],
         )
+
+    def test_terminal_counts_the_figures_inside_their_intervals(self) -> None:
+        scored = run_known("--score", "--truth-dir", str(known_shop() / "truth"))
+        _, _, counts = scored.result.stdout.partition("Inside the 95% intervals\n")
+        for name, line in zip(("cohorts", "deciles"), counts.splitlines(), strict=False):
+            records = self.score()[name]
+            of_kinds = [
+                f"{kind} {sum(each[f'contains_{kind}'] for each in records)} of"
+                f" {len(records)}"
+                for kind in ("expected", "realised")
+            ]
+            self.assertEqual(line.split(maxsplit=1)[1], ", ".join(of_kinds))
 
 
 class WrongGroundTruth(ShopCase):

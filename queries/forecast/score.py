@@ -6,17 +6,25 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from queries.forecast.calibration import (
     DECILES,
     forecast_customers,
+    rank_customers,
     relative_error,
     split_evenly,
 )
+from queries.forecast.clv import forecast_group
 from queries.forecast.forecast import MAX_DAYS_AHEAD, CohortForecast
 from queries.forecast.histories import name_cohort
+from queries.forecast.observed_customers import (
+    count_histories,
+    describe_groups,
+    select_customers,
+)
 from utils.contract import MANIFEST_NAME
 from utils.database import Provenance
 from utils.formats import shorten_value
@@ -58,14 +66,6 @@ class GroundTruth(NamedTuple):
 
     days: int
     truths: dict[int, Truth]
-
-
-class ScoredCustomer(NamedTuple):
-    """One customer: the cohort, the forecast and the ground truth."""
-
-    cohort: str
-    forecast_cents: float
-    truth: Truth
 
 
 def read_truth(folder: Path, provenance: Provenance, as_of: str) -> GroundTruth:
@@ -151,63 +151,72 @@ def score_forecast(
     is_by_quarter: bool = False,
 ) -> dict[str, Any]:
     """Return how the *forecast* of *days* compares with *truths*, by user id."""
-    missing = [user_id for user_id in forecast.customers.user_ids if user_id not in truths]
+    customers = forecast.customers
+    missing = [user_id for user_id in customers.user_ids if user_id not in truths]
     if missing:
         raise DataError(f"{USERS_NAME}: user {missing[0]} is missing from it. {_MAKE}")
-    scored = _score_customers(forecast, truths, days, is_by_quarter=is_by_quarter)
-    cohorts: dict[str, list[ScoredCustomer]] = {}
-    for customer in scored:
-        cohorts.setdefault(customer.cohort, []).append(customer)
-    ranked = sorted(scored, key=lambda customer: -customer.forecast_cents)
-    by_cohort = [
-        {"cohort": name} | compare_with_truth(cohorts[name]) for name in sorted(cohorts)
-    ]
+    cohorts: dict[str, list[int]] = {}
+    for place, first_day in enumerate(customers.first_days):
+        name = name_cohort(first_day, is_by_quarter=is_by_quarter)
+        cohorts.setdefault(name, []).append(place)
+    ranked = rank_customers(forecast_customers(customers, forecast.fit, days))
+    compare = partial(_compare_members, forecast, truths, days)
+    by_cohort = [{"cohort": name} | compare(cohorts[name]) for name in sorted(cohorts)]
     return {
         "days": days,
-        "total": compare_with_truth(scored),
+        "total": compare(range(len(ranked))),
         "cohorts": by_cohort,
         "cohort_error": measure_error(by_cohort),
         "deciles": [
-            {"decile": number} | compare_with_truth(members)
+            {"decile": number} | compare(members)
             for number, members in enumerate(split_evenly(ranked, DECILES), 1)
         ],
     }
 
 
-def _score_customers(
-    forecast: CohortForecast,
-    truths: Mapping[int, Truth],
-    days: int,
-    *,
-    is_by_quarter: bool,
-) -> list[ScoredCustomer]:
-    customers = forecast.customers
-    expected = forecast_customers(customers, forecast.fit, days)
-    return [
-        ScoredCustomer(
-            name_cohort(first_day, is_by_quarter=is_by_quarter),
-            cents * forecast.kept_share,
-            truths[user_id],
-        )
-        for user_id, first_day, cents in zip(
-            customers.user_ids, customers.first_days, expected.cents, strict=True
-        )
-    ]
+def _compare_members(
+    forecast: CohortForecast, truths: Mapping[int, Truth], days: int, places: Sequence[int]
+) -> dict[str, Any]:
+    """Return the forecast of the customers at *places*, of *days*, beside their truth."""
+    customers = select_customers(forecast.customers, places)
+    purchases, spending, *_ = forecast.fit
+    value = forecast_group(
+        purchases.model,
+        spending,
+        describe_groups(count_histories(customers), purchases.clock),
+        days=purchases.clock.days_between(customers.until, customers.until + days),
+    ).value
+    members = [truths[user_id] for user_id in customers.user_ids]
+    net = value.describe(scale=forecast.kept_share)
+    return {"customer_count": len(members)} | compare_with_truth(net, members)
 
 
-def compare_with_truth(members: Sequence[ScoredCustomer]) -> dict[str, Any]:
-    """Return the sums of *members*: forecast, expectation, outcome, and relative errors."""
-    forecast = sum(customer.forecast_cents for customer in members)
-    expected = sum(customer.truth.expected_cents for customer in members)
-    realised = sum(customer.truth.realised_cents for customer in members)
-    return {
-        "customer_count": len(members),
-        "forecast_net_cents": round(forecast),
-        "expected_net_cents": expected,
-        "realised_net_cents": realised,
-        "error_to_expected": relative_error(forecast, expected),
-        "error_to_realised": relative_error(forecast, realised),
+def compare_with_truth(
+    net: Mapping[str, int | None], truths: Sequence[Truth]
+) -> dict[str, Any]:
+    """Return *net*, a forecast with its interval, beside the sums of *truths*, in cents.
+
+    The interval contains a sum or not; where there is none, both answers are None.
+
+    >>> net = {"forecast": 120, "low": 90, "high": 150}
+    >>> found = compare_with_truth(net, [Truth(40, 0), Truth(60, 160)])
+    >>> found["error_to_expected"], found["contains_expected"], found["contains_realised"]
+    (0.2, True, False)
+    """
+    record: dict[str, Any] = {f"{name}_net_cents": cents for name, cents in net.items()}
+    sums = {
+        "expected": sum(truth.expected_cents for truth in truths),
+        "realised": sum(truth.realised_cents for truth in truths),
     }
+    for kind, cents in sums.items():
+        record[f"{kind}_net_cents"] = cents
+        record[f"error_to_{kind}"] = relative_error(net["forecast"], cents)
+        record[f"contains_{kind}"] = _contains(net["low"], net["high"], cents)
+    return record
+
+
+def _contains(low: int | None, high: int | None, cents: int) -> bool | None:
+    return None if low is None or high is None else low <= cents <= high
 
 
 def measure_error(groups: Sequence[Mapping[str, Any]]) -> float | None:
