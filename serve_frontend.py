@@ -78,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--host",
-        default="127.0.0.1",
+        default="localhost",
         help="address to listen on (default: %(default)s, for this machine only)",
     )
     parser.add_argument(

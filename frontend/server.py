@@ -15,6 +15,8 @@ import socket
 import socketserver
 import stat
 import sys
+import threading
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +25,10 @@ from utils.helpers import DataError, print_safely
 
 DEFAULT_PORT = 8000
 PORTS_TO_TRY = 20
+
+# A browser may look up this name as either address of this machine alone.
+LOCALHOST = "localhost"
+IPV4_LOOPBACK, IPV6_LOOPBACK = "127.0.0.1", "::1"
 
 PAGE_DIR = Path(__file__).resolve().parent
 HOME = "/frontend/"
@@ -79,7 +85,10 @@ HEADERS = {
 
 
 class DashboardServer(http.server.ThreadingHTTPServer):
-    """A server of the page; `results_dir` is the folder of the result files."""
+    """A server of the page; `results_dir` is the folder of the result files.
+
+    Its `twin`, if it has one, serves the same at another address of this machine.
+    """
 
     # On POSIX this makes the port available at once after a restart.  On Windows it would
     # let two servers share a port; there `server_bind` requires the port for itself.
@@ -90,6 +99,7 @@ class DashboardServer(http.server.ThreadingHTTPServer):
         self.results_dir = results_dir
         self.host = address[0]
         self.moved_from_busy_port = False
+        self.twin: DashboardServer | None = None
         self.address_family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         super().__init__(address, PageRequestHandler)
 
@@ -104,6 +114,25 @@ class DashboardServer(http.server.ThreadingHTTPServer):
         self.server_name = self.host
         self.server_port = self.server_address[1]
 
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Serve until `shutdown` or a signal; the twin serves in a thread."""
+        if self.twin is None:
+            super().serve_forever(poll_interval)
+            return
+        thread = threading.Thread(target=self.twin.serve_forever, args=(poll_interval,))
+        thread.daemon = True
+        try:
+            thread.start()
+            super().serve_forever(poll_interval)
+        finally:
+            self.twin.shutdown()
+
+    def server_close(self) -> None:
+        """Close the sockets of this server and of its twin."""
+        super().server_close()
+        if self.twin is not None:
+            self.twin.server_close()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore a browser that closes the connection; show any other error as a bug."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
@@ -111,10 +140,15 @@ class DashboardServer(http.server.ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """The address of the page in a browser on this machine."""
-        is_plain = self.host == "127.0.0.1" or is_wildcard(self.host)
-        name = "localhost" if is_plain else bracketed(self.host)
-        return f"http://{name}:{self.server_port}{HOME}"
+        """The address of the page in a browser on this machine.
+
+        A server at 0.0.0.0 has no IPv6 address, so the page at `localhost` can be that of
+        another program.
+        """
+        host = self.host
+        if is_wildcard(host):
+            host = IPV6_LOOPBACK if ":" in host else IPV4_LOOPBACK
+        return f"http://{bracketed(host)}:{self.server_port}{HOME}"
 
 
 class PageRequestHandler(http.server.BaseHTTPRequestHandler):
@@ -128,7 +162,7 @@ class PageRequestHandler(http.server.BaseHTTPRequestHandler):
         if not is_own_host(self.headers.get_all("Host", []), self.server):
             self.respond(
                 HTTPStatus.MISDIRECTED_REQUEST,
-                f"This server answers as {self.server.url} only.",
+                f"This server has another name. The page is at {self.server.url}",
             )
             return
         path = self.path.partition("?")[0]
@@ -147,15 +181,12 @@ class PageRequestHandler(http.server.BaseHTTPRequestHandler):
 
     def send_file(self, file: ServedFile) -> None:
         """Send *file*, or the command that makes it."""
-        folder = PAGE_DIR if file.made_by is None else self.server.results_dir
+        path = (PAGE_DIR if file.made_by is None else self.server.results_dir) / file.name
         try:
-            content = read_plain_file(folder / file.name)
+            content = read_plain_file(path)
         except OSError:
-            if file.made_by is None:
-                text = f"{file.name} cannot be read."
-            else:
-                text = describe_missing(file)
-            self.respond(HTTPStatus.NOT_FOUND, text)
+            fault = explain_unserved(file, path) or f"{file.name} cannot be read."
+            self.respond(HTTPStatus.NOT_FOUND, fault)
             return
         self.respond(HTTPStatus.OK, content, file.content_type)
 
@@ -228,20 +259,20 @@ def is_own_host(host_headers: list[str], server: DashboardServer) -> bool:
     """Return whether the Host header of a request names *server*.
 
     A foreign web page can resolve its own name to 127.0.0.1 and then read from this
-    server (DNS rebinding); its requests have that name in the Host header.
+    server (DNS rebinding); its requests have that name in the Host header.  The port is of
+    no interest: an SSH tunnel or a container may map it to another.  Nor does an address
+    matter where other machines may read: rebinding needs a name.
     """
     if len(host_headers) != 1:
         return False
     given = host_headers[0].strip().lower()
     name, _, port = given.rpartition(":")
     if not port.isdigit():
-        name, port = given, "80"
-    # A server on all addresses accepts any address and port: rebinding needs a name, and
-    # the port of a container may be mapped to another.
-    if is_wildcard(server.host) and is_address(name.strip("[]")):
+        name = given
+    if name in (LOCALHOST, server.host.lower()):
         return True
-    own_names = {"localhost", "127.0.0.1", "[::1]", bracketed(server.host.lower())}
-    return name in own_names and port == str(server.server_port)
+    address = name.strip("[]")
+    return is_address(address) and (is_loopback(address) or not is_loopback(server.host))
 
 
 def bracketed(host: str) -> str:
@@ -275,14 +306,15 @@ def is_loopback(host: str) -> bool:
     """
     if is_address(host):
         return ipaddress.ip_address(host).is_loopback
-    return host.lower() == "localhost"
+    return host.lower() == LOCALHOST
 
 
 def open_server(results_dir: Path, *, host: str, port: int | None) -> DashboardServer:
     """Return a server that listens on *host* and *port* but does not answer yet.
 
-    Without a *port*, use the first free one from `DEFAULT_PORT` on; never replace a given
-    *port* by another.  Raise `DataError` with the reason and the next step.
+    The *host* `localhost` is both addresses that it may mean.  Without a *port*, use the
+    first free one from `DEFAULT_PORT` on; never replace a given *port* by another.  Raise
+    `DataError` with the reason and the next step.
     """
     if not results_dir.is_dir():
         raise DataError(
@@ -292,22 +324,51 @@ def open_server(results_dir: Path, *, host: str, port: int | None) -> DashboardS
     # A socket would listen on all addresses.
     if not host:
         raise DataError(
-            "--host is empty, expected an address such as 127.0.0.1. Omit --host."
+            f"--host is empty, expected an address such as {IPV4_LOOPBACK}. Omit --host."
         )
     results_dir = results_dir.resolve()
-    first = DEFAULT_PORT if port is None else port
-    last = first + (PORTS_TO_TRY - 1 if port is None else 0)
-    for candidate in range(first, last + 1):
+    ports = list_ports(port)
+    for attempt, candidate in enumerate(ports, start=1):
         try:
-            server = DashboardServer((host, candidate), results_dir)
+            server = listen(host, candidate, results_dir)
         # `bind` raises TypeError for a name that has no encoding.
         except (OSError, UnicodeError, TypeError) as error:
-            if is_port_taken(error) and candidate < last:
+            if is_port_taken(error) and attempt < len(ports):
                 continue
-            raise DataError(explain_refusal(error, host, first, last)) from error
-        server.moved_from_busy_port = candidate > first
+            raise DataError(explain_refusal(error, host, ports[0], ports[-1])) from error
+        server.moved_from_busy_port = candidate > ports[0]
         return server
-    raise AssertionError("the last candidate opens or raises")
+    raise AssertionError("the last attempt opens or raises")
+
+
+def list_ports(port: int | None) -> Sequence[int]:
+    """Return the ports to try: a given *port* alone, or from `DEFAULT_PORT` on.
+
+    Zero, any free port, is tried again: what is free at one address may be in use at the
+    other.
+    """
+    if port is None:
+        return range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TO_TRY)
+    return [port] if port else [port] * PORTS_TO_TRY
+
+
+def listen(host: str, port: int, results_dir: Path) -> DashboardServer:
+    """Return a server at *host*; at `localhost` one with a twin at the IPv6 address.
+
+    A port that another program has at one of the two addresses counts as in use, because a
+    browser might show the page of that program.  A system may have no IPv6.
+    """
+    if host.lower() != LOCALHOST:
+        return DashboardServer((host, port), results_dir)
+    server = DashboardServer((IPV4_LOOPBACK, port), results_dir)
+    server.host = LOCALHOST
+    try:
+        server.twin = DashboardServer((IPV6_LOOPBACK, server.server_port), results_dir)
+    except OSError as error:
+        if is_port_taken(error):
+            server.server_close()
+            raise
+    return server
 
 
 def is_port_taken(error: Exception) -> bool:
@@ -344,14 +405,27 @@ def startup_notes(server: DashboardServer) -> list[str]:
         notes.append(
             f"warning: with --host {server.host} other machines can read the results."
         )
-    notes += [
-        describe_missing(file)
+    faults = (
+        explain_unserved(file, server.results_dir / file.name)
         for file in (REPORT, QUERY_RESULT)
-        if not (server.results_dir / file.name).is_file()
-    ]
-    return notes
+    )
+    return notes + [fault for fault in faults if fault]
 
 
-def describe_missing(file: ServedFile) -> str:
-    """Return that a result is missing, and the command that makes it."""
+def explain_unserved(file: ServedFile, path: Path) -> str | None:
+    """Return why the result *file* at *path* is not served, and the command that makes it.
+
+    Return None for a regular file, and for a file of the page.
+    """
+    if file.made_by is None or (path.is_file() and not path.is_symlink()):
+        return None
+    if path.is_symlink():
+        return (
+            f"{file.name} is a link, which is not served. Replace it with: {file.made_by}"
+        )
+    if path.exists():
+        return (
+            f"{file.name} is not a regular file. Move it away, then create it with:"
+            f" {file.made_by}"
+        )
     return f"{file.name} does not exist yet. Create it with: {file.made_by}"

@@ -219,11 +219,26 @@ class OtherFiles(ServerCase):
                     link.symlink_to(target)
                 except OSError as error:
                     skip(f"no symbolic links here: {error}")
-                self.assertEqual(self.request("/report.json").status, 404)
+                answer = self.request("/report.json")
+                self.assertEqual(answer.status, 404)
+                self.assertEqual(
+                    answer.body.decode(),
+                    "report.json is a link, which is not served."
+                    " Replace it with: python ingest.py --report\n",
+                )
+                self.assertIn(
+                    answer.body.decode().strip(), server.startup_notes(self.server)
+                )
 
     def test_folder_in_place_of_a_result_is_refused(self) -> None:
         (self.folder / "report.json").mkdir()
-        self.assertEqual(self.request("/report.json").status, 404)
+        answer = self.request("/report.json")
+        self.assertEqual(answer.status, 404)
+        self.assertEqual(
+            answer.body.decode(),
+            "report.json is not a regular file."
+            " Move it away, then create it with: python ingest.py --report\n",
+        )
 
     @unittest.skipUnless(hasattr(os, "mkfifo"), "this system has no named pipes")
     def test_pipe_in_place_of_a_result_does_not_block(self) -> None:
@@ -309,19 +324,23 @@ class Protection(ServerCase):
     def test_answers_do_not_contain_versions(self) -> None:
         self.assertEqual(self.request("/frontend/").headers["Server"], "dashboard")
 
-    def test_names_of_this_machine_are_answered(self) -> None:
-        for name in ("localhost", "LOCALHOST", "127.0.0.1", "[::1]"):
-            with self.subTest(name=name):
-                self.assertEqual(
-                    self.request("/frontend/", host=f"{name}:{self.port}").status, 200
-                )
+    def test_names_of_this_machine_are_answered_at_any_port(self) -> None:
+        for name in ("localhost", "LOCALHOST", "127.0.0.1", "127.0.0.9", "[::1]"):
+            # With `ssh -L 9000:localhost:8000` a browser states the port of the tunnel.
+            for port in (f":{self.port}", ":9000", ""):
+                with self.subTest(name=name, port=port):
+                    answer = self.request("/frontend/", host=f"{name}{port}")
+                    self.assertEqual(answer.status, 200)
 
     def test_name_of_another_site_is_refused(self) -> None:
         for host in (
             "",
-            "localhost",
-            f"localhost:{self.port + 1}",
+            ":",
+            f":{self.port}",
+            "localhost:",
+            "localhost:80:80",
             f"evil.example:{self.port}",
+            "evil.example",
             f"localhost.evil.example:{self.port}",
             f"127.0.0.1.evil.example:{self.port}",
             f"evil.example@localhost:{self.port}",
@@ -343,6 +362,7 @@ class Protection(ServerCase):
         for host, is_own in {
             f"192.0.2.1:{self.port}": True,
             "192.0.2.1:9999": True,
+            "192.0.2.1": True,
             f"[2001:db8::1]:{self.port}": True,
             f"localhost:{self.port}": True,
             f"evil.example:{self.port}": False,
@@ -350,14 +370,31 @@ class Protection(ServerCase):
             with self.subTest(host=host):
                 self.assertIs(server.is_own_host([host], self.server), is_own)
 
+    def test_address_of_one_interface_is_answered_as_localhost_is(self) -> None:
+        # In a container this is 172.17.0.2, and a browser outside uses another address.
+        for own in ("172.17.0.2", "2001:db8::2", "Shop.example"):
+            self.server.host = own
+            for host, is_own in {
+                f"{server.bracketed(own)}:8000": True,
+                "localhost:9000": True,
+                "192.0.2.1:9000": True,
+                "[2001:db8::1]:9000": True,
+                "evil.example:8000": False,
+                "sub.shop.example:8000": False,
+            }.items():
+                with self.subTest(own=own, host=host):
+                    self.assertIs(server.is_own_host([host], self.server), is_own)
+
 
 class Address(ServerCase):
     """The server listens on this machine's own address, and prints that address."""
 
     def test_default_address_is_loopback(self) -> None:
         args = serve_frontend.build_parser().parse_args([])
-        self.assertEqual(args.host, "127.0.0.1")
-        self.assertEqual(self.server.server_address[0], "127.0.0.1")
+        default = server.open_server(self.folder, host=args.host, port=0)
+        self.addCleanup(default.server_close)
+        self.assertEqual(default.server_address[0], "127.0.0.1")
+        self.assertEqual(server.startup_notes(default), self.missing_notes())
         self.assertEqual(server.startup_notes(self.server), self.missing_notes())
 
     def test_other_addresses_than_loopback_give_a_warning(self) -> None:
@@ -369,9 +406,9 @@ class Address(ServerCase):
 
     def test_printed_address_is_valid_in_a_browser(self) -> None:
         for host, name in {
-            "127.0.0.1": "localhost",
-            "0.0.0.0": "localhost",  # noqa: S104
-            "::": "localhost",
+            "127.0.0.1": "127.0.0.1",
+            "0.0.0.0": "127.0.0.1",  # noqa: S104
+            "::": "[::1]",
             "localhost": "localhost",
             "::1": "[::1]",
             "127.0.0.5": "127.0.0.5",
@@ -413,6 +450,86 @@ class Address(ServerCase):
             "report.json does not exist yet. Create it with: python ingest.py --report",
             "query_result.json does not exist yet. Create it with: python run_query.py",
         ]
+
+
+def open_socket(address: str, port: int) -> socket.socket:
+    """Return a socket that holds *port* at *address*, as another program would."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    holder = socket.socket(family)
+    try:
+        holder.bind((address, port))
+        holder.listen()
+    except OSError:
+        holder.close()
+        raise
+    return holder
+
+
+class BothLoopbackAddresses(unittest.TestCase):
+    """`localhost` may mean 127.0.0.1 or ::1: neither leads to another program."""
+
+    def setUp(self) -> None:
+        """Make a folder for the results; skip where the system has no ::1."""
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name).resolve()
+        try:
+            open_socket("::1", 0).close()
+        except OSError as error:
+            skip(f"no IPv6 here: {error}")
+
+    def open(self, port: int | None = 0) -> server.DashboardServer:
+        """Open a server on `localhost`, which is closed after the test."""
+        opened = server.open_server(self.folder, host="localhost", port=port)
+        self.addCleanup(opened.server_close)
+        return opened
+
+    def test_page_is_served_at_both_until_the_end(self) -> None:
+        opened = self.open()
+        thread = threading.Thread(target=opened.serve_forever, args=(0.01,))
+        thread.start()
+        for address in ("127.0.0.1", "::1"):
+            with self.subTest(address=address):
+                link = http.client.HTTPConnection(address, opened.server_port, PATIENCE)
+                self.addCleanup(link.close)
+                link.request("GET", "/frontend/", headers={"Host": "localhost"})
+                self.assertEqual(link.getresponse().status, 200)
+        self.assertEqual(opened.url, f"http://localhost:{opened.server_port}/frontend/")
+        opened.shutdown()
+        thread.join()
+        opened.server_close()
+        for address in ("127.0.0.1", "::1"):
+            with self.subTest(closed=address), self.assertRaises(ConnectionRefusedError):
+                socket.create_connection((address, opened.server_port), PATIENCE)
+
+    def test_port_that_another_program_has_at_one_address_is_in_use(self) -> None:
+        for address in ("127.0.0.1", "::1"):
+            holder = open_socket(address, 0)
+            self.addCleanup(holder.close)
+            taken = holder.getsockname()[1]
+            with self.subTest(address=address):
+                with self.assertRaisesRegex(DataError, f"port {taken} is in use"):
+                    self.open(taken)
+                with mock.patch.object(server, "DEFAULT_PORT", taken):
+                    self.assertGreater(self.open(None).server_port, taken)
+
+    def test_any_free_port_is_free_at_both(self) -> None:
+        opened, tries = self.open(), []
+
+        def listen(*arguments: object) -> server.DashboardServer:
+            tries.append(arguments)
+            if len(tries) < 3:
+                raise OSError(errno.EADDRINUSE, "Address already in use")
+            return opened
+
+        with mock.patch.object(server, "listen", listen):
+            self.assertIs(self.open(), opened)
+
+    def test_system_without_ipv6_serves_at_the_other_address(self) -> None:
+        with mock.patch.object(server, "IPV6_LOOPBACK", "2001:db8::1"):
+            opened = self.open()
+        self.assertIsNone(opened.twin)
+        self.assertEqual(opened.url, f"http://localhost:{opened.server_port}/frontend/")
 
 
 class Refusals(unittest.TestCase):
@@ -595,7 +712,7 @@ class WrongUsage(unittest.TestCase):
     def test_shortened_address_is_the_address(self) -> None:
         shortened = server.open_server(Path(tempfile.gettempdir()), host="127.1", port=0)
         self.addCleanup(shortened.server_close)
-        self.assertEqual(shortened.url[: len("http://localhost:")], "http://localhost:")
+        self.assertEqual(shortened.url[: len("http://127.0.0.1:")], "http://127.0.0.1:")
         self.assertTrue(
             server.is_own_host([f"127.0.0.1:{shortened.server_port}"], shortened)
         )
