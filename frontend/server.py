@@ -51,11 +51,28 @@ REPORT = ServedFile(
 QUERY_RESULT = ServedFile(
     "query_result.json", "application/json; charset=utf-8", "python run_query.py"
 )
+# In the order in which the page loads them.
+SCRIPTS = (
+    "files.js",
+    "formats.js",
+    "elements.js",
+    "charts.js",
+    "trend_charts.js",
+    "curves.js",
+    "selection.js",
+    "cohort_table.js",
+    "report_panels.js",
+    "query_panels.js",
+    "page.js",
+)
 FILES = {
     HOME: INDEX,
     "/frontend/index.html": INDEX,
     "/frontend/dashboard.css": ServedFile("dashboard.css", "text/css; charset=utf-8"),
-    "/frontend/dashboard.js": ServedFile("dashboard.js", "text/javascript; charset=utf-8"),
+    **{
+        f"/frontend/{name}": ServedFile(name, "text/javascript; charset=utf-8")
+        for name in SCRIPTS
+    },
     "/frontend/data/report.json": REPORT,
     "/frontend/data/query_result.json": QUERY_RESULT,
     "/report.json": REPORT,

@@ -1,4 +1,4 @@
-"""The page: what its three files contain, and what a browser shows.
+"""The page: what its files contain, and what a browser shows.
 
 The browser checks need Node.js, Chromium and the package puppeteer-core.
 SHOP_NODE_MODULES names the folder with the package, CHROMIUM the browser.  Without them
@@ -30,12 +30,14 @@ from frontend import server
 from tests.support import ROOT, call, skip_or_fail
 
 FRONTEND = ROOT / "frontend"
-PAGE_FILES = ("index.html", "dashboard.css", "dashboard.js")
+PAGE_FILES = ("index.html", "dashboard.css", *server.SCRIPTS)
 BROWSER_CHECKS = ROOT / "tests" / "browser"
 
 # A plain static server does not compress, so this is what travels to the browser.
 MOST_BYTES = 80_000
 HEAT_STEPS = 7
+# A script holds one job; a longer one holds two.
+MOST_SCRIPT_LINES = 400
 
 # WCAG 2.2, 1.4.3 and 1.4.11: the least contrast of text and of graphics.
 TEXT_CONTRAST = 4.5
@@ -45,6 +47,11 @@ GRAPHICS_CONTRAST = 3.0
 def read_page(name: str) -> str:
     """Return the text of one of the page's files."""
     return (FRONTEND / name).read_text(encoding="utf-8")
+
+
+def read_scripts() -> str:
+    """Return the text of all scripts of the page, in the order in which it loads them."""
+    return "".join(map(read_page, server.SCRIPTS))
 
 
 class Tags(HTMLParser):
@@ -61,7 +68,7 @@ class Tags(HTMLParser):
 
 
 class PageFiles(unittest.TestCase):
-    """What the three files contain, checked without a browser."""
+    """What the files contain, checked without a browser."""
 
     def test_page_is_small(self) -> None:
         total = sum((FRONTEND / name).stat().st_size for name in PAGE_FILES)
@@ -71,9 +78,14 @@ class PageFiles(unittest.TestCase):
         total = sum((FRONTEND / name).stat().st_size for name in PAGE_FILES)
         self.assertIn(f"| {MOST_BYTES:,} bytes | {total:,} (", read_page("README.md"))
 
-    def test_page_consists_of_three_files(self) -> None:
+    def test_page_consists_of_the_files_that_the_server_sends(self) -> None:
         found = {path.name for path in FRONTEND.iterdir() if path.is_file()}
         self.assertEqual(found - {"README.md", "__init__.py", "server.py"}, set(PAGE_FILES))
+
+    def test_each_script_is_short(self) -> None:
+        for name in server.SCRIPTS:
+            with self.subTest(name=name):
+                self.assertLess(read_page(name).count("\n"), MOST_SCRIPT_LINES)
 
     def test_page_names_no_other_site(self) -> None:
         for name in PAGE_FILES:
@@ -83,7 +95,7 @@ class PageFiles(unittest.TestCase):
 
     def test_text_from_the_data_never_becomes_markup(self) -> None:
         self.assertNotRegex(
-            read_page("dashboard.js"),
+            read_scripts(),
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|Function\("
             r"|createContextualFragment|DOMParser|setHTML|srcdoc|javascript:",
         )
@@ -104,17 +116,17 @@ class PageFiles(unittest.TestCase):
             self.assertEqual([name for name in attributes if name.startswith("on")], [])
             if tag == "script":
                 scripts.append(attributes)
-        self.assertEqual(scripts, [{"src": "dashboard.js", "defer": None}])
-        self.assertNotIn('setAttribute("style"', read_page("dashboard.js"))
+        self.assertEqual(scripts, [{"src": name, "defer": None} for name in server.SCRIPTS])
+        self.assertNotIn('setAttribute("style"', read_scripts())
 
     def test_every_id_in_the_script_is_in_the_page(self) -> None:
         ids = {attributes.get("id") for _, attributes in Tags(read_page("index.html")).tags}
-        found = set(re.findall(r'find\("#([a-z-]+)', read_page("dashboard.js")))
+        found = set(re.findall(r'find\("#([a-z-]+)', read_scripts()))
         self.assertGreater(len(found), 10)
         self.assertEqual(found - ids, set())
 
     def test_page_and_server_name_the_same_commands(self) -> None:
-        script = read_page("dashboard.js")
+        script = read_page("files.js")
         for file in (server.REPORT, server.QUERY_RESULT):
             self.assertIn(f'name: "{file.name}", command: "{file.made_by}"', script)
 

@@ -93,8 +93,9 @@ class ServedFiles(ServerCase):
             "/frontend/": ("index.html", "text/html; charset=utf-8"),
             "/frontend/index.html": ("index.html", "text/html; charset=utf-8"),
             "/frontend/dashboard.css": ("dashboard.css", "text/css; charset=utf-8"),
-            "/frontend/dashboard.js": ("dashboard.js", "text/javascript; charset=utf-8"),
         }
+        for name in server.SCRIPTS:
+            expected[f"/frontend/{name}"] = (name, "text/javascript; charset=utf-8")
         for path, (name, content_type) in expected.items():
             with self.subTest(path=path):
                 answer = self.request(path)

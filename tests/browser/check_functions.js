@@ -1,4 +1,4 @@
-// Checks the pure functions of dashboard.js: node --test tests/browser/check_functions.js
+// Checks the pure functions of the page: node --test tests/browser/check_functions.js
 "use strict";
 
 const assert = require("node:assert/strict");

@@ -102,7 +102,15 @@ const checks = {
 			(url) => !url.startsWith("data:") && new URL(url).origin !== home,
 		);
 		assert.deepEqual(elsewhere, []);
-		assert.ok(seen.requests.length <= 6, seen.requests.join(" "));
+		const own = seen.requests.filter((url) => !url.startsWith("data:"));
+		const names = [
+			"",
+			"dashboard.css",
+			...page.SCRIPTS,
+			"data/report.json",
+			"data/query_result.json",
+		];
+		assert.deepEqual(own.sort(), names.map((name) => settings.url + name).sort());
 		assert.equal(await textOf(tab, "#notices"), "");
 	},
 

@@ -1,12 +1,12 @@
-// Exports the functions of dashboard.js to Node.js: the page's script is not a module.  It runs
-// in a context of its own, in which no event starts the page.
+// Exports the functions of the page to Node.js: its scripts are not modules.  They run in a
+// context of their own, in the order of the page, where no event starts it.
 "use strict";
 
 const fs = require("node:fs");
 const path = require("node:path");
 const vm = require("node:vm");
 
-const SCRIPT = path.join(__dirname, "../../frontend/dashboard.js");
+const FOLDER = path.join(__dirname, "../../frontend");
 const NAMES = [
 	"boxPath",
 	"colourDomain",
@@ -42,5 +42,9 @@ const NAMES = [
 ];
 
 const context = vm.createContext({ addEventListener() {}, URLSearchParams });
-vm.runInContext(fs.readFileSync(SCRIPT, "utf8"), context, SCRIPT);
-module.exports = vm.runInContext(`({ ${NAMES.join(", ")} })`, context);
+const html = fs.readFileSync(path.join(FOLDER, "index.html"), "utf8");
+const SCRIPTS = [...html.matchAll(/<script src="([^"]+)"/g)].map(([, name]) => name);
+for (const name of SCRIPTS) {
+	vm.runInContext(fs.readFileSync(path.join(FOLDER, name), "utf8"), context, name);
+}
+module.exports = { SCRIPTS, ...vm.runInContext(`({ ${NAMES.join(", ")} })`, context) };

@@ -1,0 +1,78 @@
+// Reads report.json and query_result.json, and checks that they can be shown.
+"use strict";
+
+const SCHEMA_MAJOR = "2";
+const FILES = {
+	report: { name: "report.json", command: "python ingest.py --report" },
+	query: { name: "query_result.json", command: "python run_query.py" },
+};
+const GENERATE_COMMAND = "python generate_data.py --generate";
+const INGEST_COMMAND = "python ingest.py --ingest";
+const SERVE_COMMAND = "python serve_frontend.py";
+
+const isNumber = Number.isFinite;
+const isObject = (value) => Object.prototype.toString.call(value) === "[object Object]";
+
+// A fault of the file, in words for the reader.
+class FileFault extends Error {}
+
+// The prototype of all objects of a file. An object where the page expects text stops its panel
+// instead of becoming "[object Object]", and no name such as "constructor" finds a function.
+const FILE_OBJECT = {
+	__proto__: null,
+	toString() {
+		throw new FileFault("expected text or a number, found an object");
+	},
+};
+
+// Returns { document }, or { fault } with the reason in words.
+function readDocument(text) {
+	let document;
+	try {
+		document = JSON.parse(text, (_, value) =>
+			isObject(value) ? Object.setPrototypeOf(value, FILE_OBJECT) : value,
+		);
+	} catch {
+		return { fault: "is not JSON." };
+	}
+	if (!isObject(document)) {
+		return { fault: "contains no results." };
+	}
+	const version = String(document.schema_version ?? "none");
+	if (version.split(".")[0] === SCHEMA_MAJOR) return { document };
+	return { fault: `has schema version ${version}; this page reads ${SCHEMA_MAJOR}.x.` };
+}
+
+function isEmpty({ cohorts, kpis }) {
+	return cohorts ? cohorts.length === 0 : kpis?.order_count === 0;
+}
+
+// Whether both files were made from the same rows; undefined where a file does not state it.
+function haveSameRows(report, query) {
+	const [one, other] = [report, query].map((file) => file?.dataset?.content_sha256);
+	return one && other ? one === other : undefined;
+}
+
+// Returns { document }, or { fault, command } with the reason and the command to run.
+async function fetchDocument({ name, command }) {
+	let response;
+	let text;
+	try {
+		response = await fetch(`data/${name}`, { cache: "no-store" });
+		text = await response.text();
+	} catch {
+		return {
+			fault: "cannot be fetched: the server does not answer. Start it with",
+			command: SERVE_COMMAND,
+		};
+	}
+	if (response.status === 404) return { fault: "is missing. Create it with", command };
+	if (!response.ok) {
+		return {
+			fault: `cannot be read: the server answered ${response.status}. Create it again with`,
+			command,
+		};
+	}
+	const { document, fault } = readDocument(text);
+	return document ? { document } : { fault: `${fault} Create it again with`, command };
+}

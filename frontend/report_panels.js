@@ -1,0 +1,155 @@
+// Shows report.json.
+"use strict";
+
+// Key figures: the name, the figure in `kpis`, the column of its trend, and what that counts.
+const KEY_FIGURES = [
+	["Net revenue", "net_cents", "net_cents", ""],
+	["Valid orders", "order_count", "order_count", ""],
+	["Customers", "customer_count", "new_customers", " new"],
+	["Average order", "aov_cents", "aov_cents", ""],
+	["Repeat rate", "repeat_rate", "returning_share", " of buyers were not new"],
+	["Refund rate", "refund_rate", "refund_rate", ""],
+];
+
+const TABLE_COLUMNS = {
+	category_mix: ["category", "gross_cents", "gross_share"],
+	top_products: ["product_name", "unit_count", "gross_cents"],
+	payment_methods: ["method", "failure_rate", "charged_cents", "charged_share"],
+	countries: ["country_code", "net_cents", "net_share"],
+};
+
+const VERDICTS = new Map([
+	["pass", "✓ Data sound"],
+	["warn", "! Data sound, with warnings"],
+	["fail", "✕ Data not sound"],
+]);
+const CHECK_ORDER = ["fail", "warn", "info", "pass"];
+
+async function renderReport(report) {
+	const formats = makeDocumentFormats(report);
+	const { trends = {} } = report;
+	const panels = [
+		...Object.entries(MONTH_CHARTS).map(([id, { trend }]) => [find(`#${id}`), trend, renderMonths]),
+		[find("#hours"), "weekday_by_hour", renderHours],
+		...findAll("[data-trend]").map((section) => [section, section.dataset.trend, renderTopRows]),
+	];
+	showVerdict(report.verdict?.status);
+	await drawPanel(find("#kpis dl[data-file=report]"), (list) =>
+		renderCards(list, reportCards(report, formats)),
+	);
+	for (const [section, name, render] of panels) {
+		await drawPanel(section, () => renderTrend(section, name, trends[name], render, formats));
+	}
+	const others = { ...trends };
+	for (const [, name] of panels) delete others[name];
+	await drawPanel(find("#more"), (section) => renderOtherTrends(section, others, formats));
+	await drawPanel(find("#checks"), (section) => renderChecks(section, report, formats));
+}
+
+function showVerdict(status) {
+	const badge = find("#verdict");
+	badge.dataset.status = VERDICTS.has(status) ? status : "";
+	badge.textContent = VERDICTS.get(status) ?? "Data not checked";
+}
+
+function renderCards(list, cards) {
+	list.replaceChildren(
+		...cards.map(({ name, value = "", text, notes, line = [] }) => {
+			const figure = make("dd", {}, make("data", { value }, text));
+			const known = line.filter(isNumber);
+			if (known.length > 1) drawSparkline(figure, known);
+			return make(
+				"div",
+				{},
+				make("dt", {}, name),
+				figure,
+				...notes.filter(Boolean).map((note) => make("dd", { class: "soft" }, note)),
+			);
+		}),
+	);
+}
+
+function reportCards({ definitions = {}, kpis = {}, trends = {} }, formats) {
+	const months = trends.revenue_by_month?.rows ?? [];
+	const complete = months.filter((row) => !isIncomplete(row));
+	const changes = kpis.last_complete_month?.change_on_year ?? {};
+	return KEY_FIGURES.map(([name, figure, column, words]) => {
+		const value = kpis[figure];
+		const format = (of, amount) =>
+			isMoney(of) && Math.abs(value) >= 10000 * formats.divisor
+				? formats.moneyWhole(amount)
+				: formatValue(of, amount, formats);
+		const { month, [column]: latest } = complete.at(-1) ?? {};
+		return {
+			name,
+			value,
+			text: format(figure, value),
+			line: complete.map((row) => row[column]),
+			notes: [
+				definitions[figure],
+				isNumber(latest) &&
+					`${formats.date(month)}: ` +
+						format(column, latest) +
+						words +
+						describeChange(changes[column], formats),
+			],
+		};
+	});
+}
+
+function describeChange(change, formats) {
+	return isNumber(change) ? `, ${formats.change(change)} year on year` : "";
+}
+
+// A trend without rows shows the reason if the file states one, and is hidden otherwise.
+function renderTrend(section, name, { rows = [], note } = {}, render, formats) {
+	if (rows.length) return render(section, rows, formats, name);
+	if (note) section.append(make("p", {}, `Not known: ${note}.`));
+	return Boolean(note);
+}
+
+function renderTopRows(section, rows, formats, name) {
+	const columns = TABLE_COLUMNS[name].filter((column) => column in rows[0]);
+	section.append(
+		makeTable(rows.slice(0, 5), columns, formats, {
+			caption: find("h2", section).textContent,
+			bar: columns.at(-1),
+			isBrief: true,
+		}),
+	);
+	addRows(section, name, rows, formats);
+}
+
+function renderOtherTrends(section, trends, formats) {
+	const folds = Object.entries(trends)
+		.filter(([, { rows }]) => rows?.length)
+		.map(([name, { rows, title = columnLabel(name) }]) => makeFold(title, rows, formats, title));
+	section.append(...folds);
+	return folds.length > 0;
+}
+
+function renderChecks(section, { checks = [], verdict }, formats) {
+	const rows = sortBy(checks, ({ status }) => CHECK_ORDER.indexOf(status)).map((check) => ({
+		check: check.title ?? check.check,
+		result: check.status,
+		row_count: check.count,
+		for_example: describeSample(check),
+		all_rows: check.all_rows ?? "",
+	}));
+	const passed = rows.filter(({ result }) => result === "pass");
+	const others = rows.filter(({ result }) => result !== "pass");
+	section.append(make("p", {}, verdict?.text ?? "The file contains no verdict."));
+	if (others.length) {
+		section.append(makeTable(others, Object.keys(others[0]), formats, { caption: "Findings" }));
+	}
+	if (passed.length) {
+		section.append(
+			makeFold(
+				`${countNoun(passed.length, "check")} passed`,
+				passed,
+				formats,
+				"Checks that passed",
+			),
+		);
+	}
+}

@@ -1,0 +1,45 @@
+// Holds what the reader has chosen, in the address.
+"use strict";
+
+// Returns the known words of an address such as "#cohort=2025-03&metric=retention".
+function readAddress(hash, known) {
+	const words = [...new URLSearchParams(hash.replace(/^#/, ""))];
+	const isKnown = ([name, word]) => Object.hasOwn(known, name) && known[name].includes(word);
+	return Object.fromEntries(words.filter(isKnown));
+}
+
+// What the reader has chosen: cohort, metric and scale.  The address holds it.
+class Selection {
+	constructor(known) {
+		[this.known, this.listeners] = [known, []];
+		this.read();
+		addEventListener("hashchange", () => this.read());
+	}
+
+	read() {
+		Object.assign(this, readAddress(location.hash, this.known));
+		this.notify();
+	}
+
+	choose(name, word) {
+		this[name] = word;
+		const words = Object.keys(this.known)
+			.filter((key) => this[key])
+			.map((key) => [key, this[key]]);
+		history.replaceState(null, "", `#${new URLSearchParams(words)}`);
+		this.notify();
+	}
+
+	// Selects a cohort, or no cohort where it is already the selected one.
+	toggleCohort(cohort) {
+		this.choose("cohort", this.cohort === cohort ? "" : cohort);
+	}
+
+	onChange(listener) {
+		this.listeners.push(listener);
+	}
+
+	notify() {
+		for (const listener of this.listeners) listener();
+	}
+}

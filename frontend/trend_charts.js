@@ -1,0 +1,158 @@
+// Draws the charts of report.json: months, weekday and hour.
+"use strict";
+
+// Charts by month: the columns to stack, from the bottom, with the numbers of their colours,
+// and other columns that only the line below the chart shows.
+const MONTH_CHARTS = {
+	revenue: {
+		trend: "revenue_by_month",
+		series: { net_cents: 1, discount_cents: 4, refund_cents: 3 },
+		others: ["order_count", "aov_cents", "refund_rate"],
+	},
+	customers: {
+		trend: "revenue_by_month",
+		series: { returning_customers: 1, new_customers: 4 },
+		others: [],
+	},
+	orders: {
+		trend: "refunds_and_cancellations",
+		series: { order_count: 1, pending_count: 4, cancelled_count: 3 },
+		others: ["cancellation_rate", "returned_count", "partially_returned_count", "return_rate"],
+	},
+};
+
+function renderMonths(section, rows, formats, name) {
+	const { series, others } = MONTH_CHARTS[section.id];
+	const columns = Object.keys(series);
+	if (rows[0][columns[0]] === undefined) return false;
+	const shown = [...columns, ...others].map((column) => ({ column, name: columnLabel(column) }));
+	addLegend(section, [
+		...columns.map((column) => [`series-${series[column]}`, columnLabel(column)]),
+		...(rows.some(isIncomplete) ? [["striped", "Incomplete month"]] : []),
+	]);
+	const last = rows.map(isIncomplete).lastIndexOf(false);
+	new Chart(section, {
+		height: 250,
+		size: [rows.length, 1],
+		start: [last < 0 ? rows.length - 1 : last, 0],
+		paint: (svg, width) => drawMonths(svg, width, rows, series, formats),
+		describe: ([n]) =>
+			`${formats.date(rows[n].month)}${isIncomplete(rows[n]) ? INCOMPLETE : ""}: ` +
+			describeRow(rows[n], shown, formats),
+	});
+	addRows(section, name, rows, formats);
+	return true;
+}
+
+function drawMonths(svg, width, rows, series, formats) {
+	const area = { left: 52, right: width - 4, top: 10, bottom: 222 };
+	const columns = Object.keys(series);
+	const stacks = rows.map((row) => stackSpans(columns.map((column) => row[column])));
+	const y = drawAxis(
+		svg,
+		stacks.flat(2),
+		area,
+		isMoney(columns[0]) ? formats.moneyShort : formats.countShort,
+	);
+	const step = (area.right - area.left) / rows.length;
+	const cursor = draw(svg, "rect", {
+		class: "cursor",
+		y: area.top,
+		height: area.bottom - area.top,
+		width: step,
+	});
+	drawStacks(svg, rows, stacks, Object.values(series), { left: area.left, step, y });
+	drawMonthNames(svg, rows, step, area, formats);
+	return {
+		locate: (x) => [Math.floor((x - area.left) / step), 0],
+		mark: ([n]) => cursor.setAttribute("x", area.left + step * n),
+	};
+}
+
+function drawStacks(svg, rows, stacks, colours, { left, step, y }) {
+	const width = Math.min(40, step * 0.72);
+	const barOf = (n, [from, to]) =>
+		boxPath(
+			left + step * n + (step - width) / 2,
+			y(Math.max(from, to)),
+			width,
+			Math.abs(y(from) - y(to)),
+		);
+	colours.forEach((colour, layer) => {
+		drawPath(svg, `series-${colour}`, stacks.map((spans, n) => barOf(n, spans[layer])).join(""));
+	});
+	drawPath(
+		svg,
+		"striped",
+		stacks
+			.flatMap((spans, n) => (isIncomplete(rows[n]) ? spans.map((span) => barOf(n, span)) : []))
+			.join(""),
+	);
+}
+
+function drawMonthNames(svg, rows, step, { left, bottom }, formats) {
+	const every = [1, 2, 3, 6, 12, 24, 60].find((count) => step * count >= 72) ?? 120;
+	for (let n = 0; n < rows.length; n += every) {
+		drawText(
+			svg,
+			Math.max(left + 24, left + step * (n + 0.5)),
+			bottom + 18,
+			formats.date(rows[n].month),
+		);
+	}
+}
+
+function renderHours(section, rows, formats) {
+	const counts = Array.from({ length: 7 }, () => Array(24).fill(0));
+	for (const row of rows) {
+		const isCell = isNumber(row.hour) && isNumber(counts[row.weekday]?.[row.hour]);
+		if (isCell && isNumber(row.order_count)) counts[row.weekday][row.hour] = row.order_count;
+	}
+	new Chart(section, {
+		height: 232,
+		size: [24, 7],
+		start: [12, 0],
+		paint: (svg, width) => drawHours(svg, width, counts, formats),
+		describe: ([hour, day]) =>
+			`${formats.weekday(day)}, ${hour}:00 to ${hour + 1}:00:` +
+			` ${countNoun(counts[day][hour], "order", formats.count)}`,
+	});
+	const table = counts.map((row, weekday) => ({
+		weekday,
+		...Object.fromEntries(row.map((count, hour) => [`${hour} h`, count])),
+	}));
+	addRows(section, "weekday_by_hour", rows, formats, table);
+}
+
+function drawHours(svg, width, counts, formats) {
+	const [left, top, height] = [40, 4, 28];
+	const step = (width - left - 2) / 24;
+	const boxOf = (hour, day, gap) =>
+		boxPath(left + step * hour + gap, top + height * day + gap, step - 2 * gap, height - 2 * gap);
+	drawHeat(svg, counts, boxOf);
+	counts.forEach((_, day) => {
+		drawText(svg, left - 8, top + height * day + 18, formats.weekday(day), "end");
+	});
+	for (let hour = 0; hour < 24; hour += 6) {
+		drawText(svg, left + step * (hour + 0.5), top + height * 7 + 18, hour);
+	}
+	const cursor = drawPath(svg, "ring");
+	return {
+		locate: (x, y) => [Math.floor((x - left) / step), Math.floor((y - top) / height)],
+		mark: ([hour, day]) => cursor.setAttribute("d", boxOf(hour, day, 0)),
+	};
+}
+
+// Draws one path for each colour step, not one node for each cell: the page stays light.
+function drawHeat(svg, counts, boxOf) {
+	const domain = colourDomain(counts.flat());
+	const paths = Array(HEAT_STEPS).fill("");
+	counts.forEach((row, day) => {
+		row.forEach((count, hour) => {
+			paths[heatStep(count, domain)] += boxOf(hour, day, 1);
+		});
+	});
+	paths.forEach((d, step) => {
+		drawPath(svg, `h${step}`, d);
+	});
+}
