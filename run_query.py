@@ -113,6 +113,12 @@ def _add_query_options(parser: argparse.ArgumentParser) -> None:
         help="statuses of the orders that count, separated by commas (default: paid,"
         "shipped,delivered,partially_returned,returned)",
     )
+    parser.add_argument(
+        "--omit-first-cohort",
+        action="store_true",
+        help="average over the cohorts after the first one, which in most real shops"
+        " includes all who bought before the data begin",
+    )
 
 
 def _add_forecast_options(parser: argparse.ArgumentParser) -> None:
@@ -190,6 +196,7 @@ def run_query(args: argparse.Namespace) -> None:
         args.as_of.isoformat() if args.as_of else None,
         args.valid_status,
         has_forecast=has_forecast(args),
+        omits_first_cohort=args.omit_first_cohort,
     )
     outcome = query_source(args, options)
     width = shutil.get_terminal_size().columns

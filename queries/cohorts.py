@@ -45,14 +45,17 @@ def add_ratios(cell: Cell) -> Cell:
     return cell | (derive_ratios(cell) if cell.get("is_observed", 1) else _NO_RATIOS)
 
 
-def summarize_cells(cells: Sequence[Cell], spreads: Spreads) -> dict[str, Any]:
+def summarize_cells(
+    cells: Sequence[Cell], spreads: Spreads, *, omitted_cohort: str | None = None
+) -> dict[str, Any]:
     """Return the JSON's cohorts, cells, average and summary.
 
-    *spreads* hold the interval and the median of each CLV, as in `measure_spreads`.
+    *spreads* hold the interval and the median of each CLV, as in `measure_spreads`.  The
+    averages are without *omitted_cohort*.
     """
     cells = [add_ratios(cell) for cell in cells]
     cohorts = build_cohorts(cells, spreads)
-    average = build_average(cells)
+    average = build_average([cell for cell in cells if cell["cohort"] != omitted_cohort])
     return {
         "cohorts": cohorts,
         "cells": cells,

@@ -61,11 +61,13 @@ def measure_spreads(
     segment: str | None = None,
     *,
     grain: str,
+    omitted_cohort: str | None = None,
 ) -> Spreads:
     """Return the spread of each complete cell of *cells* at an age of CLV.
 
     *segment* chooses its customers only; None chooses all.  The key `ALL_COHORTS` holds
-    the customers of all cohorts that have completed the age.
+    the customers of all cohorts that have completed the age, without *omitted_cohort*.
+    An engine has omitted it already.
     """
     if values is None:
         return {}
@@ -77,7 +79,7 @@ def measure_spreads(
     if isinstance(values, MeasuredSpreads):
         spreads = _select_spreads(values, complete, segment, grain)
     else:
-        amounts = _select_amounts(values, complete, segment, grain)
+        amounts = _select_amounts(values, complete, segment, grain, omitted_cohort)
         spreads = {key: describe_spread(of_key) for key, of_key in amounts.items()}
     for cell in cells:
         spread = spreads.get((cell["cohort"], cell["months_since"]))
@@ -91,16 +93,21 @@ def _select_amounts(
     complete: set[tuple[str, int]],
     segment: str | None,
     grain: str,
+    omitted_cohort: str | None,
 ) -> Mapping[tuple[str, int], array[int]]:
-    """Return the values of each cohort and age in *complete*, and of all of them."""
+    """Return the values of each cohort and age in *complete*, and of all of them.
+
+    The latter are without *omitted_cohort*.
+    """
     selected: dict[tuple[str, int], array[int]] = {}
     for (of_segment, month), arrays in values.items():
         if segment not in (None, of_segment):
             continue
         cohort = quarter_text(month) if grain == "quarter" else month
+        names = [cohort] if cohort == omitted_cohort else [cohort, ALL_COHORTS]
         for months, amounts in zip(CLV_MONTHS, arrays, strict=True):
             if (cohort, months) in complete:
-                for name in (cohort, ALL_COHORTS):
+                for name in names:
                     selected.setdefault((name, months), array("q")).extend(amounts)
     return selected
 

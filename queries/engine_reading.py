@@ -209,7 +209,10 @@ def _add_cells_queries(session: Session, query: CohortQuery) -> None:
     script.add_statements(*store_rows(dialect, "customer_values", values))
     as_of_months = "SELECT * FROM stored_as_of_months"
     script.add_statements(*store_rows(dialect, "as_of_months", as_of_months))
-    script.add_query("spreads", translate_select(SPREADS_PATH.read_text(encoding="utf-8")))
+    spreads = SPREADS_PATH.read_text(encoding="utf-8")
+    if query.options.omits_first_cohort:
+        spreads = replace_body(spreads, "averages", "SELECT 0 AS has_first_cohort")
+    script.add_query("spreads", translate_select(spreads))
 
 
 # ---- From the rows of the engine ---------------------------------------------------------

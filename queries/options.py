@@ -35,6 +35,7 @@ class Options(NamedTuple):
     """The grain of the cohorts, the segments, the last day and the statuses that count.
 
     None means the default: no segments, the last day of the data, `VALID_STATUSES`.
+    *omits_first_cohort* concerns the averages only.
     """
 
     grain: str = "month"
@@ -42,6 +43,7 @@ class Options(NamedTuple):
     as_of: str | None = None
     valid_statuses: tuple[str, ...] | None = None
     has_forecast: bool = False
+    omits_first_cohort: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Return the options as in the JSON."""
@@ -52,6 +54,7 @@ class Options(NamedTuple):
             "as_of": self.as_of,
             "valid_statuses": list(statuses),
             "forecast": self.has_forecast,
+            "omit_first_cohort": self.omits_first_cohort,
         }
 
 
@@ -74,6 +77,7 @@ def read_options(document: Mapping[str, Any]) -> Options:
         as_of=as_of if is_day else None,
         valid_statuses=None if valid_statuses in ((), VALID_STATUSES) else valid_statuses,
         has_forecast=options.get("forecast") is True,
+        omits_first_cohort=options.get("omit_first_cohort") is True,
     )
 
 

@@ -38,7 +38,7 @@ from utils.processes import LostWorkerError
 if TYPE_CHECKING:
     from utils.engines.process import Engine
 
-SCHEMA_VERSION = "2.2"
+SCHEMA_VERSION = "2.3"
 DEFAULTS = Options()
 
 
@@ -171,11 +171,15 @@ def build_result(
     if notes and query.is_default:
         raise ReconciliationError("the cohorts do not reconcile: " + "; ".join(notes))
     document = describe_source(query, data)
-    document |= summarize(query, data, cells)
+    omitted = None
+    if options.omits_first_cohort:
+        omitted = min((cell["cohort"] for cell in cells), default=None)
+    document |= summarize(query, data, cells, omitted_cohort=omitted)
     document["reconciliation"] = reconciliation
     if options.by:
         document["segments"] = [
-            {"segment": name} | summarize(query, data, members, segment=name)
+            {"segment": name}
+            | summarize(query, data, members, segment=name, omitted_cohort=omitted)
             for name, members in split_segments(segment_cells).items()
         ]
     score = None
@@ -223,10 +227,20 @@ def summarize(
     cells: Sequence[Cell],
     *,
     segment: str | None = None,
+    omitted_cohort: str | None,
 ) -> dict[str, Any]:
-    """Return cohorts, cells, average and summary of all customers, or of a *segment*."""
-    spreads = measure_spreads(data.values, cells, segment, grain=query.options.grain)
-    return summarize_cells(cells, spreads)
+    """Return cohorts, cells, average and summary of all customers, or of a *segment*.
+
+    The averages are without *omitted_cohort*.
+    """
+    spreads = measure_spreads(
+        data.values,
+        cells,
+        segment,
+        grain=query.options.grain,
+        omitted_cohort=omitted_cohort,
+    )
+    return summarize_cells(cells, spreads, omitted_cohort=omitted_cohort)
 
 
 def build_forecast(

@@ -61,7 +61,10 @@ def render_result(
     grain = document["options"]["cohort"]
     sections = [
         [f"As of {document['as_of']}: {customers} in {cohorts} by {grain} of first order."],
-        _render_clv(summary, document["currency"], width),
+        [
+            *_render_clv(summary, document["currency"], width),
+            *_render_first_cohort(document, width),
+        ],
         _render_segments(document),
         _render_retention(document, width, has_colour=has_colour),
         _render_exclusions(document["reconciliation"], width),
@@ -107,22 +110,30 @@ def _render_clv(summary: Mapping[str, Any], currency: str | None, width: int) ->
         count = count_noun(clv["cohort_count"], "cohort")
         line = f"{head}{amount:>{amount_width}}   {count}"
         lines.append(line + _render_spread(clv, currency, width - len(line)))
-    return [*lines, *_render_large_cohort(summary["large_first_cohort"], width)]
+    return lines
 
 
-def _render_large_cohort(first: Mapping[str, Any] | None, width: int) -> list[str]:
-    """Return a warning if the *first* cohort is not one of new customers."""
-    if first is None:
+def _render_first_cohort(document: Mapping[str, Any], width: int) -> list[str]:
+    """Return a note if the first cohort is not one of new customers, or is omitted."""
+    first = document["summary"]["large_first_cohort"]
+    is_omitted = document["options"]["omit_first_cohort"]
+    if first:
+        text = (
+            f"Note: the first cohort, {first['cohort']}, has"
+            f" {count_noun(first['cohort_size'], 'customer')}, the median of the later ones"
+            f" is {first['median_of_later']:,}. It seems to include customers who bought"
+            " before the data begin, and "
+        )
+        text += (
+            "the averages omit it."
+            if is_omitted
+            else "it counts in the averages (--omit-first-cohort omits it)."
+        )
+    elif is_omitted:
+        text = f"The averages omit the first cohort, {document['cohorts'][0]['cohort']}."
+    else:
         return []
-    return textwrap.wrap(
-        f"Note: the first cohort, {first['cohort']}, has"
-        f" {count_noun(first['cohort_size'], 'customer')}, the median of the later ones is"
-        f" {first['median_of_later']:,}. It seems to include customers who bought before"
-        " the data begin, and it counts in the averages.",
-        width,
-        initial_indent="  ",
-        subsequent_indent="  ",
-    )
+    return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ")
 
 
 def _render_spread(clv: Mapping[str, Any], currency: str | None, width: int) -> str:

@@ -9,7 +9,13 @@
 -- interval.  customer_values holds the rows of customer_values.sql, as_of_months those
 -- of the CTE in join_query.sql; both are stored under these names.  Equal values are
 -- counted first, so that no step has to collect all customers.
-WITH ages AS (
+
+-- --omit-first-cohort replaces the body.  Whether all cohorts include the first one.
+WITH averages AS (
+    SELECT 1 AS has_first_cohort
+),
+
+ages AS (
     SELECT 3 AS months
     UNION ALL SELECT 6 AS months
     UNION ALL SELECT 12 AS months
@@ -69,16 +75,33 @@ grain_counts AS (
     CROSS JOIN grains
 ),
 
+-- One row per grain: the first month of the first cohort of all segments.
+first_cohorts AS (
+    SELECT
+        grain,
+        MIN(first_index) AS first_index
+    FROM grain_counts
+    GROUP BY grain
+),
+
 -- The same counts, only of cohorts whose last month has completed that age.
 complete_counts AS (
     SELECT
         grain_counts.grain,
         grain_counts.segment,
         grain_counts.first_index,
+        CASE
+            WHEN averages.has_first_cohort = 1 THEN 1
+            WHEN grain_counts.first_index > first_cohorts.first_index THEN 1
+            ELSE 0
+        END AS is_averaged,
         grain_counts.months,
         grain_counts.value_cents,
         grain_counts.customer_count
     FROM grain_counts
+    INNER JOIN first_cohorts
+        ON grain_counts.grain = first_cohorts.grain
+    CROSS JOIN averages
     CROSS JOIN as_of_months
     WHERE
         grain_counts.last_index + grain_counts.months < as_of_months.month_index
@@ -95,14 +118,15 @@ group_counts AS (
         months,
         segment,
         first_index,
+        is_averaged,
         value_cents,
         SUM(customer_count) AS customer_count
     FROM complete_counts
     GROUP BY GROUPING SETS (
-        (grain, months, value_cents, segment, first_index),
-        (grain, months, value_cents, segment),
-        (grain, months, value_cents, first_index),
-        (grain, months, value_cents)
+        (grain, months, value_cents, is_averaged, segment, first_index),
+        (grain, months, value_cents, is_averaged, segment),
+        (grain, months, value_cents, is_averaged, first_index),
+        (grain, months, value_cents, is_averaged)
     )
 ),
 
@@ -123,6 +147,9 @@ running_counts AS (
             PARTITION BY grain, months, segment, first_index
         ) AS group_count
     FROM group_counts
+    WHERE
+        first_index IS NOT NULL
+        OR is_averaged = 1
 )
 
 SELECT

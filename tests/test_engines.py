@@ -63,6 +63,7 @@ class DuckDbAnswers(EngineCase):
             ["--as-of", "2025-05-15", "--forecast", "--cohort", "quarter"],
             ["--valid-status", "paid,delivered,pending"],
             ["--as-of", "2020-01-01"],
+            ["--omit-first-cohort", "--by", "channel", "--cohort", "quarter"],
         ):
             with self.subTest(options=options):
                 self.assert_same_query(shop_of_800(), shop_of_800(), *options)

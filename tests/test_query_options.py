@@ -21,6 +21,7 @@ import run_query
 from queries import run_query as query
 from queries.options import VALID_STATUSES, Options, read_options
 from queries.output import render_csv
+from queries.summary import render_result
 from queries.verify_result import verify_result
 from tests import recount
 from tests.query_cases import GRAINS, SEGMENTS, OptionsCase, find_clv
@@ -136,6 +137,19 @@ class IndependentComputation(OptionsCase):
                         text = render_csv(answer.rows)
                         self.assert_equal_to(customers, day, answer.document, text)
 
+    def test_averages_without_the_first_cohort_equal_plain_python(self) -> None:
+        self.generate_shop(11, "2024-05-02", "2025-03-20", users=100)
+        day = date(2025, 3, 20)
+        customers = recount.count_shop(self.folder, day, VALID_STATUSES)
+        for grain, by in (("month", "channel"), ("quarter", None)):
+            options = Options(grain, by, omits_first_cohort=True)
+            with self.subTest(grain=grain, by=by):
+                answer = query.compute_result(self.database, options=options)
+                text = render_csv(answer.rows)
+                self.assert_equal_to(customers, day, answer.document, text)
+                # 3 months of at least the second cohort are complete.
+                self.assertTrue(find_clv(answer.document["summary"], 3)["cents"])
+
     def assert_equal_to(
         self, customers: list[Customer], day: date, document: dict[str, Any], text: str
     ) -> None:
@@ -149,23 +163,34 @@ class IndependentComputation(OptionsCase):
         found = [tuple(cell[name] for name in columns) for cell in document["cells"]]
         self.assertEqual(found, whole)
         values = recount.list_values(customers, grain, by)
-        self.assert_values(values, day, document)
+        omitted = None
+        if document["options"]["omit_first_cohort"]:
+            omitted = min(value.cohort for value in values)
+        self.assert_values(values, day, document, omitted)
         for record in document.get("segments", []):
             name = record["segment"]
             self.assertEqual(
                 [tuple(cell[n] for n in ("segment", *columns)) for cell in record["cells"]],
                 [row for row in cells if row[0] == name],
             )
-            self.assert_values([v for v in values if v.segment == name], day, record)
+            mine = [value for value in values if value.segment == name]
+            self.assert_values(mine, day, record, omitted)
         self.assertEqual(
             [record["segment"] for record in document.get("segments", [])],
             sorted({value.segment for value in values}) if by else [],
         )
 
     def assert_values(
-        self, values: Sequence[Value], day: date, record: dict[str, Any]
+        self,
+        values: Sequence[Value],
+        day: date,
+        record: dict[str, Any],
+        omitted: str | None,
     ) -> None:
-        """Fail unless the CLV in *record* is that of the *values* of each customer."""
+        """Fail unless the CLV in *record* is that of the *values* of each customer.
+
+        That of all cohorts is without the one of the name *omitted*.
+        """
         eligible: dict[int, list[int]] = {age: [] for age in recount.VALUE_AGES}
         cohort_counts: Counter[int] = Counter()
         for cohort in record["cohorts"]:
@@ -176,9 +201,10 @@ class IndependentComputation(OptionsCase):
                 nets: list[int] = []
                 if recount.last_day_of(last) <= day:
                     nets = [value.net_cents[at] for value in members]
-                    cohort_counts[age] += 1
-                eligible[age] += nets
                 self.assert_clv(nets, age, cohort)
+                if nets and cohort["cohort"] != omitted:
+                    cohort_counts[age] += 1
+                    eligible[age] += nets
         summary = record["summary"]
         self.assertEqual(summary["customer_count"], len(values))
         for age, nets in eligible.items():
@@ -675,6 +701,78 @@ class Averages(OptionsCase):
             )
 
 
+class OmittedFirstCohort(OptionsCase):
+    """`--omit-first-cohort` changes the averages only."""
+
+    def setUp(self) -> None:
+        """Load the small shop, with two customers of January and one of February."""
+        super().setUp()
+        create_shop(self.database, as_of="2024-05-31")
+
+    def test_averages_are_those_of_the_other_cohort(self) -> None:
+        document = self.read_document("--omit-first-cohort")
+        february = [cell for cell in document["cells"] if cell["cohort"] == "2024-02"]
+        self.assertEqual(len(february), 4)
+        for average, cell in zip(document["average"], february, strict=True):
+            self.assertEqual((average["cohort_count"], average["customer_count"]), (1, 1))
+            for name in ("retention", "aov_cents", "cum_net_per_customer_cents"):
+                self.assertEqual(average[name], cell[name])
+        # User 3 spent 3000.
+        clv = find_clv(document["summary"], 3)
+        self.assertEqual((clv["cents"], clv["median_cents"]), (3000, 3000))
+        self.assertEqual(clv["cohort_count"], 1)
+
+    def test_cells_cohorts_and_counts_stay(self) -> None:
+        document = self.read_document()
+        table = self.read("query_result.csv")
+        found = self.read_document("--omit-first-cohort")
+        self.assertEqual(self.read("query_result.csv"), table)
+        for name in ("cohorts", "cells", "reconciliation"):
+            self.assertEqual(found[name], document[name])
+        for name in ("cohort_count", "customer_count", "large_first_cohort"):
+            self.assertEqual(found["summary"][name], document["summary"][name])
+
+    def test_first_cohort_is_that_of_all_segments(self) -> None:
+        # Users 1 and 2 are from GB and SE, user 3, of February, is from IE.
+        document = self.read_document("--omit-first-cohort", "--by", "country")
+        counts = {
+            record["segment"]: find_clv(record["summary"], 3)["cohort_count"]
+            for record in document["segments"]
+        }
+        self.assertEqual(counts, {"GB": 0, "IE": 1, "SE": 0})
+
+    def test_only_cohort_leaves_no_average(self) -> None:
+        document = self.read_document("--omit-first-cohort", "--cohort", "quarter")
+        self.assertEqual(document["average"], [])
+        self.assertEqual(document["summary"]["cohort_count"], 1)
+
+    def test_shop_without_orders_has_no_first_cohort(self) -> None:
+        self.database.unlink()
+        create_empty_shop(self.database)
+        self.assertEqual(self.read_document("--omit-first-cohort")["cohorts"], [])
+
+    def test_terminal_states_which_cohort_the_averages_omit(self) -> None:
+        note = "The averages omit the first cohort, 2024-01."
+        self.assertIn(note, self.run_query("--omit-first-cohort").stdout)
+        self.assertNotIn("omit", self.run_query().stdout)
+
+    def test_terminal_states_whether_a_large_first_cohort_counts(self) -> None:
+        document = self.read_document()
+        document["summary"]["large_first_cohort"] = {
+            "cohort": "2024-01",
+            "cohort_size": 1982,
+            "median_of_later": 30,
+        }
+        for is_omitted, words in (
+            (False, "it counts in the averages (--omit-first-cohort omits it)."),
+            (True, "and the averages omit it."),
+        ):
+            document["options"]["omit_first_cohort"] = is_omitted
+            text = " ".join(render_result(document, width=80).split())
+            self.assertIn("has 1,982 customers, the median of the later ones is 30", text)
+            self.assertIn(words, text)
+
+
 class Reconciliation(OptionsCase):
     """Every order and every cent is accounted for."""
 
@@ -807,6 +905,7 @@ class Verification(OptionsCase):
         "--valid-status",
         "delivered,paid,returned",
         "--no-forecast",
+        "--omit-first-cohort",
     )
 
     shop: Path
@@ -850,7 +949,13 @@ class Verification(OptionsCase):
         document = json.loads(self.read("query_result.json"))
         self.assertEqual(
             read_options(document),
-            Options("quarter", "channel", "2025-10-10", ("delivered", "paid", "returned")),
+            Options(
+                "quarter",
+                "channel",
+                "2025-10-10",
+                ("delivered", "paid", "returned"),
+                omits_first_cohort=True,
+            ),
         )
         self.assertEqual(self.find_faults(), {})
 
@@ -873,6 +978,7 @@ class Verification(OptionsCase):
             ('"as_of": "2025-10-10"', '"as_of": "2035-10-10"'),
             ('"delivered"', '"shipped"'),
             ('"delivered"', '"delivred"'),
+            ('"omit_first_cohort": true', '"omit_first_cohort": false'),
             ('"options"', '"option"'),
         ):
             with self.subTest(new):
@@ -890,6 +996,7 @@ class Verification(OptionsCase):
             {"options": {"cohort": "week", "by": "x'; --", "as_of": "2024-02-30'"}},
             {"options": {"as_of": "1800-01-01"}},
             {"options": {"valid_statuses": [1, None]}},
+            {"options": {"omit_first_cohort": 1}},
             {"options": {"valid_statuses": ["paid"] * 10_000}},
             {"options": {"valid_statuses": ["x" * 100_000]}},
         ):

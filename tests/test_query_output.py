@@ -118,7 +118,7 @@ class Document(QueryCase):
         self.assertEqual(
             {name: self.document[name] for name in list(self.document)[:9]},
             {
-                "schema_version": "2.2",
+                "schema_version": "2.3",
                 "as_of": "2024-03-15",
                 "currency": "EUR",
                 "currency_digits": 2,
@@ -149,6 +149,7 @@ class Document(QueryCase):
                         "returned",
                     ],
                     "forecast": False,
+                    "omit_first_cohort": False,
                 },
             },
         )

@@ -144,13 +144,20 @@ function makeQueryResult({ months, first, scale, content = "b".repeat(64) }) {
 	}
 	const average = repeat(months - 1, (since) => makeAverageRow(since, cells));
 	return {
-		schema_version: "2.2",
+		schema_version: "2.3",
 		as_of: `${monthAfter(first, months - 1)}-14`,
 		currency: "EUR",
 		currency_digits: 2,
 		database: { sha256: "a".repeat(64), bytes: 4812800 },
 		dataset: { content_sha256: content },
-		options: { cohort: "month", by: null, as_of: null, valid_statuses: ["paid"], forecast: true },
+		options: {
+			cohort: "month",
+			by: null,
+			as_of: null,
+			valid_statuses: ["paid"],
+			forecast: true,
+			omit_first_cohort: false,
+		},
 		query: { file: "queries/join_query.sql", sha256: "c".repeat(64) },
 		cohorts,
 		cells,
