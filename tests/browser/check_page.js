@@ -843,7 +843,7 @@ const checks = {
 		putResults(...realistic());
 		const { tab } = await open(settings.url);
 		const count = await tab.$$eval("*", (nodes) => nodes.length);
-		assert.ok(count <= 1000, `${count} nodes`);
+		assert.ok(count <= 1200, `${count} nodes`);
 	},
 
 	async sixty_cohorts_stay_usable() {
