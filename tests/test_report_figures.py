@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from db.reporting.figures import find_last_complete_month, is_complete
-from db.reporting.markdown import escape, render_markdown, render_summary, summarize_kpis
+from db.reporting.markdown import render_markdown, render_summary, summarize_kpis
 from db.reporting.report import Report, read_report, report_database
 from tests.report_case import ReportCase
 from tests.shop import (
@@ -26,6 +26,7 @@ from tests.shop import (
 )
 from utils.database import find_inexact_refund
 from utils.helpers import DataError
+from utils.markdown_tables import escape
 
 VALID = {"paid", "shipped", "delivered", "partially_returned", "returned"}
 

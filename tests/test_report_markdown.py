@@ -16,11 +16,12 @@ from db.reporting.checks import (
     Thresholds,
     describe_check,
 )
-from db.reporting.markdown import escape, render_markdown, render_summary
+from db.reporting.markdown import render_markdown, render_summary
 from db.reporting.plots import render_plot
 from db.reporting.report import derive_verdict, read_report
 from tests.report_case import CHECK_COUNT, ReportCase
 from tests.shop import ORDERS, PAYMENTS, PRODUCTS, USERS
+from utils.markdown_tables import escape
 
 # The title, key figures, checks and provenance; and a section for each trend.
 FIXED_HEADINGS = 4

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from db.reporting.plots import draw_bar, render_heat_map, render_plot
 from utils.formats import (
@@ -19,16 +19,18 @@ from utils.formats import (
     format_money,
     format_percent,
 )
+from utils.markdown_tables import (
+    NO_BREAK,
+    WIDE_CHARACTERS,
+    TableColumn,
+    escape,
+    render_table,
+)
 from utils.months import is_month
 
 Row = Mapping[str, Any]
 
-# A space at which a browser does not break the line.
-NO_BREAK = "\u00a0"
-
-# A longer text is cut in a cell, or in a wide cell; a longer table is cut too.
-CELL_CHARACTERS = 60
-WIDE_CHARACTERS = 160
+# A longer table is cut.
 TABLE_ROWS = 60
 
 # Failed checks listed on the terminal; the report lists all.
@@ -115,14 +117,6 @@ TREND_ORDER = (
     "channels",
     "weekday_by_hour",
 )
-
-
-class TableColumn(NamedTuple):
-    """A column of a Markdown table; texts longer than *width* characters are cut."""
-
-    heading: str
-    is_figure: bool = False
-    width: int = CELL_CHARACTERS
 
 
 def render_markdown(report: Row) -> str:
@@ -473,44 +467,3 @@ def format_figure(key: str, value: Any, currency: str | None) -> str:
     if isinstance(value, int) and not key.endswith("_id"):
         return format_count(value)
     return NO_FIGURE if value is None else str(value)
-
-
-def render_table(columns: Sequence[TableColumn], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a Markdown table; its cells are escaped, its figures right-aligned."""
-    lines = [
-        [escape(column.heading) for column in columns],
-        ["---:" if column.is_figure else "---" for column in columns],
-    ]
-    for row in rows:
-        cells = zip(row, columns, strict=True)
-        lines.append([escape(cell, width=column.width) for cell, column in cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-# What Markdown would not display as it is.  GitHub turns a bare address into a link, unless
-# an escape interrupts it.  Inside a word '_' is not emphasis, and column names stay
-# readable without '\\'.
-_MARKUP = re.compile(
-    r"[\\`*\[\]|~$#!]|\.(?<=[Ww]{3}\.)|:(?=//)|_(?<![0-9A-Za-z]_)|_(?![0-9A-Za-z])"
-)
-
-
-def escape(value: object, *, width: int = WIDE_CHARACTERS) -> str:
-    r"""Return *value* as Markdown that displays it literally, on one line, cut to *width*.
-
-    >>> print(escape("a|b <i>`x`\n*y*"))
-    a\|b &lt;i&gt;\`x\`\\n\*y\*
-    >>> escape("four", width=4), escape("fives", width=4)
-    ('four', 'fiv…')
-    """
-    text = NO_FIGURE if value is None else str(value)
-    if len(text) > width:
-        text = text[: width - 1] + "…"
-    # Control characters, also those that change the writing direction, become escapes.
-    if not text.replace(NO_BREAK, " ").isprintable():
-        text = "".join(
-            letter if letter.isprintable() or letter == NO_BREAK else ascii(letter)[1:-1]
-            for letter in text
-        )
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKUP.sub(r"\\\g<0>", text)
