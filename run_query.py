@@ -24,6 +24,7 @@ from utils.arguments import (
     day_of_years,
     engine_options,
     names,
+    whole_number,
 )
 from utils.helpers import (
     DATABASE_PATH,
@@ -54,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_files(parser)
     _add_query_options(parser)
     _add_forecast_options(parser)
+    _add_grade_options(parser)
     return parser
 
 
@@ -142,6 +144,54 @@ def _add_forecast_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_grade_options(parser: argparse.ArgumentParser) -> None:
+    grading = parser.add_argument_group(
+        "grading", "compare somebody's table with the result, which is not written then"
+    )
+    grading.add_argument(
+        "--grade",
+        type=Path,
+        metavar="FILE",
+        help="CSV or JSON file with a cohort table: print which cells are wrong; the exit"
+        " status is 1 unless all are right",
+    )
+    grading.add_argument(
+        "--columns",
+        type=header_names,
+        metavar="NAMES",
+        help="what their columns are, if their names do not show it: THEIRS=OURS,…",
+    )
+    grading.add_argument(
+        "--require",
+        type=names,
+        metavar="NAMES",
+        help="columns of ours that count even if they were not handed in",
+    )
+    grading.add_argument(
+        "--tolerance",
+        type=whole_number(0, 1_000_000_000),
+        metavar="CENTS",
+        help="by how much an amount may differ (default: 0)",
+    )
+    grading.add_argument(
+        "--points",
+        type=Path,
+        metavar="FILE",
+        help="TOML file with the points of each column, in a table [points] (default: 10"
+        " for each column handed in)",
+    )
+
+
+def header_names(text: str) -> dict[str, str]:
+    """Return the headers in *text*, THEIRS=OURS,…, with our columns."""
+    from queries.grading.matching import parse_columns
+
+    try:
+        return parse_columns(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
     args = argparse.Namespace()  # without options until they are parsed
@@ -152,6 +202,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             conflict = find_option_conflict(args)
             if conflict:
                 parser.error(conflict)
+            if args.grade is not None:
+                return grade(args)
             run_query(args)
     except (DataError, OSError, sqlite3.Error) as error:
         report_error("run_query", complete_error(error, args))
@@ -176,6 +228,23 @@ def find_option_conflict(args: argparse.Namespace) -> str | None:
         return "--workers is for SQLite; another engine uses all processors by itself"
     if args.engine != "spark" and args.spark_arg:
         return "--spark-arg is for --engine spark"
+    return find_grade_conflict(args)
+
+
+def find_grade_conflict(args: argparse.Namespace) -> str | None:
+    """Return why the options for grading do not fit to the others, or None if they do."""
+    if args.grade is None:
+        for name in ("columns", "require", "tolerance", "points"):
+            if getattr(args, name) is not None:
+                return f"--{name} is for --grade; add --grade FILE"
+        return None
+    if args.query is not None or args.engine != "sqlite":
+        return (
+            "--grade compares with the project's own query on SQLite; omit --query and"
+            " --engine"
+        )
+    if args.forecast or args.score:
+        return "--grade compares no forecast; omit --forecast and --score"
     return None
 
 
@@ -187,18 +256,9 @@ def has_forecast(args: argparse.Namespace) -> bool:
 def run_query(args: argparse.Namespace) -> None:
     """Run the query as *args* request, write the results and print their summary."""
     # Imported here so that --help and usage errors appear without delay.
-    from queries.options import Options
     from queries.summary import escape_between_colours, render_result, render_score
 
-    options = Options(
-        args.cohort,
-        args.by,
-        args.as_of.isoformat() if args.as_of else None,
-        args.valid_status,
-        has_forecast=has_forecast(args),
-        omits_first_cohort=args.omit_first_cohort,
-    )
-    outcome = query_source(args, options)
+    outcome = query_source(args, build_options(args, has_forecast=has_forecast(args)))
     width = shutil.get_terminal_size().columns
     print_safely(
         render_result(outcome.document, width=width, has_colour=has_colour()),
@@ -212,6 +272,47 @@ def run_query(args: argparse.Namespace) -> None:
         print_safely(f"Written: {shorten_path(path)}")
     for note in outcome.notes:
         print_safely(f"run_query: note: {note}", file=sys.stderr)
+
+
+def build_options(args: argparse.Namespace, *, has_forecast: bool) -> Options:
+    """Return the options of the query that *args* state."""
+    from queries.options import Options
+
+    as_of = args.as_of.isoformat() if args.as_of else None
+    return Options(
+        args.cohort,
+        args.by,
+        as_of,
+        args.valid_status,
+        has_forecast=has_forecast,
+        omits_first_cohort=args.omit_first_cohort,
+    )
+
+
+def grade(args: argparse.Namespace) -> int:
+    """Grade the file that *args* name; return 0 for full marks, else 1."""
+    from queries.grading.grade_output import render_grade, write_grade
+    from queries.grading.grading import Rules, compute_answer, grade_file, read_scheme
+    from utils.processes import count_processors
+
+    rules = Rules(
+        columns=args.columns or {},
+        required=args.require or (),
+        tolerance=args.tolerance or 0,
+        scheme=read_scheme(args.points) if args.points else None,
+    )
+    right = compute_answer(
+        args.database or DATABASE_PATH,
+        build_options(args, has_forecast=False),
+        args.workers or count_processors(),
+    )
+    found = grade_file(args.grade, right, rules)
+    print_safely(render_grade(found, width=shutil.get_terminal_size().columns))
+    if args.out_dir is not None:
+        print_safely("")
+        for path in write_grade(found, args.out_dir):
+            print_safely(f"Written: {shorten_path(path)}")
+    return 0 if found.marks.is_full else 1
 
 
 def query_source(args: argparse.Namespace, options: Options) -> QueryOutcome:

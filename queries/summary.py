@@ -165,7 +165,7 @@ def _render_segments(document: Mapping[str, Any]) -> list[str]:
         )
     return [
         f"CLV by {by}, net per customer",
-        *_align_columns(rows, (0, 11, *(13 for _ in CLV_MONTHS))),
+        *align_columns(rows, (0, 11, *(13 for _ in CLV_MONTHS))),
     ]
 
 
@@ -392,7 +392,7 @@ def _render_score_rows(
             cells.append(format_money(record[f"{kind}_net_cents"], currency))
             cells.append(_PLACES[record[f"contains_{kind}"]])
         rows.append([*cells, _format_error(record["error_to_expected"])])
-    return _align_columns(rows, (7, 11, 12, 12, 9, 12, 9, 8))
+    return align_columns(rows, (7, 11, 12, 12, 9, 12, 9, 8))
 
 
 def _count_inside(records: Sequence[Mapping[str, Any]]) -> str:
@@ -415,21 +415,21 @@ def _count_inside(records: Sequence[Mapping[str, Any]]) -> str:
 def _fit_columns(
     rows: Sequence[Sequence[str]], least: Sequence[int], width: int
 ) -> list[str]:
-    """Return `_align_columns` of as many of the first columns as fit into *width*."""
+    """Return `align_columns` of as many of the first columns as fit into *width*."""
     for count in range(len(least), 1, -1):
-        lines = _align_columns([row[:count] for row in rows], least[:count])
+        lines = align_columns([row[:count] for row in rows], least[:count])
         if max(map(len, lines)) <= width:
             break
     return lines
 
 
-def _align_columns(rows: Sequence[Sequence[str]], least: Sequence[int]) -> list[str]:
+def align_columns(rows: Sequence[Sequence[str]], least: Sequence[int]) -> list[str]:
     """Return a line for each of *rows*: the first text to the left, others to the right.
 
     A column is as wide as *least* states, and wider where its content, with two blanks
     before it, needs more.
 
-    >>> _align_columns([["", "size"], ["2024-01", "1,000,000"]], [7, 9])
+    >>> align_columns([["", "size"], ["2024-01", "1,000,000"]], [7, 9])
     ['              size', '2024-01  1,000,000']
     """
     lengths = (max(map(len, column)) for column in zip(*rows, strict=True))

@@ -1,0 +1,103 @@
+"""Grade an answer: one file, or each file of a folder."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from queries.grading.answers import FIGURE_COLUMNS, RightAnswer, take_document
+from queries.grading.marking import Marks, mark_answer
+from queries.grading.matching import SubmittedTable, match_submission
+from queries.grading.submissions import read_submission
+from queries.options import Options
+from queries.run_query import compute_result
+from utils.formats import shorten_value
+from utils.helpers import DataError, read_regular_file
+
+_MOST_SCHEME_BYTES = 1 << 16
+_MOST_POINTS = 1_000_000
+
+
+class Rules(NamedTuple):
+    """How answers are graded: what the command line states.
+
+    *columns* are their headers with our columns, *required* the columns that count in any
+    case, *scheme* the points of each column or None for the default.
+    """
+
+    columns: Mapping[str, str] = {}
+    required: Sequence[str] = ()
+    tolerance: float = 0
+    scheme: Mapping[str, float] | None = None
+
+
+class Grade(NamedTuple):
+    """The grade of one submission."""
+
+    name: str
+    table: SubmittedTable
+    marks: Marks
+    right: RightAnswer
+
+
+def compute_answer(database: Path, options: Options, worker_count: int) -> RightAnswer:
+    """Return the right answer of *database* with *options*."""
+    result = compute_result(database, options=options, worker_count=worker_count)
+    right = take_document(result.document, options)
+    if not right.cells:
+        raise DataError(
+            f"{database}: has no cohort with these options, so nothing can be graded."
+            " Load the data of the exercise: python ingest.py --ingest"
+        )
+    return right
+
+
+def grade_file(path: Path, right: RightAnswer, rules: Rules) -> Grade:
+    """Return the grade of the file *path*; raise `DataError` if it cannot be graded."""
+    submission = read_submission(path, by_segment=right.options.by is not None)
+    table = match_submission(submission, right, rules.columns, str(path))
+    marks = mark_answer(
+        table,
+        right,
+        tolerance=rules.tolerance,
+        required=rules.required,
+        scheme=rules.scheme,
+    )
+    return Grade(path.name, table, marks, right)
+
+
+def read_scheme(path: Path) -> dict[str, float]:
+    """Return the points of each column, from the table [points] of the TOML file *path*.
+
+    Raise `DataError` if it is not one.
+    """
+    remedy = "Expected a table [points] with lines such as net_cents = 20."
+    try:
+        document = tomllib.loads(read_regular_file(path, _MOST_SCHEME_BYTES).decode())
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+        raise DataError(f"{path}: {reason}. {remedy}") from error
+    except ValueError as error:
+        raise DataError(f"{path}: is not TOML: {error}. {remedy}") from error
+    points = document.get("points")
+    if not isinstance(points, dict) or not points:
+        raise DataError(f"{path}: has no table [points]. {remedy}")
+    for name, value in points.items():
+        if name not in FIGURE_COLUMNS:
+            raise DataError(
+                f"{path}: points.{name} is not a column. Expected names of"
+                f" {', '.join(FIGURE_COLUMNS)}."
+            )
+        _require_points(name, value, path)
+    return points
+
+
+def _require_points(name: str, value: Any, path: Path) -> None:
+    is_number = type(value) in (int, float) and 0 <= value <= _MOST_POINTS
+    if not is_number:
+        raise DataError(
+            f"{path}: points.{name} is {shorten_value(value)}, expected a number from 0 to"
+            f" {_MOST_POINTS:,}."
+        )
