@@ -33,8 +33,13 @@ class OptionsInUse(VerifyCase):
         database = shlex.quote(str(self.database))
         self.assertRegex(
             stdout,
-            rf"All rows: python ingest\.py --rows \w+ --database {re.escape(database)}\n",
+            rf"    python ingest\.py --rows \w+ --database {re.escape(database)}\n",
         )
+
+    def test_generated_files_are_made_again_in_their_folder(self) -> None:
+        args = ingest.build_parser().parse_args(["--verify", "--data-dir", "a shop"])
+        text = "Make the files again: python generate_data.py --generate"
+        self.assertEqual(complete_commands(text, args), f"{text} --out-dir 'a shop'")
 
     def test_defaults_are_not_repeated(self) -> None:
         args = ingest.build_parser().parse_args(["--verify"])

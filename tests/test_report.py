@@ -20,9 +20,10 @@ from db.reporting.checks import (
     Check,
     Query,
     find_not_applicable,
+    list_checks,
 )
 from db.reporting.markdown import render_markdown
-from db.reporting.report import read_report, report_database
+from db.reporting.report import find_nearest_check, read_report, report_database
 from tests.report_case import CHECK_COUNT, ReportCase
 from tests.shop import PAYMENTS, USERS, Row, create_shop, seal_provenance
 from tests.support import ROOT, call, refuse_to_replace
@@ -410,6 +411,18 @@ class RowsOfACheck(ReportCase):
         self.assertIn(
             "no check 'duplicate_mail'; did you mean duplicate_email?", result.stderr
         )
+
+    def test_nearest_check_is_found_by_the_words_of_name_and_title(self) -> None:
+        for given, nearest in (
+            ("duplicate-mails", "duplicate_email"),
+            ("Users_without_orders", "coverage_users_without_orders"),
+            ("negative_amounts", "money_never_negative"),
+            ("spreadsheet", "text_looks_like_formula"),
+            ("same_product_twice", "duplicate_product_in_order"),
+        ):
+            with self.subTest(given=given):
+                self.assertEqual(find_nearest_check(given, list_checks()), nearest)
+        self.assertTrue(find_nearest_check("", list_checks()))
 
 
 class UnreadableDatabase(ReportCase):

@@ -110,13 +110,37 @@ class Markdown(ReportCase):
         )
         self.assertIn("## Findings", text)
         self.assertIn(
-            "❌ **No order is placed before its user signs up**: 1\u00a0row"
+            "❌ **1\u00a0row breaks: No order is placed before its user signs up**"
             " (`causality_sign_up_before_order`)\n\n"
             "| order_id | user_id | signed_up_at | ordered_at |\n"
             "| --- | --- | --- | --- |\n"
             "| 8 | 2 | 2024-01-05T00:00:00Z | 2024-01-01T00:00:00Z |\n",
             text,
         )
+
+    def test_contents_link_to_every_section(self) -> None:
+        lines = render_markdown(self.report_shop()).splitlines()
+        headings = [line[3:] for line in lines if line.startswith("## ")]
+        links = [line for line in lines if line.startswith("- [")]
+        self.assertEqual([link[3:].partition("]")[0] for link in links], headings)
+        self.assertEqual(links[0], "- [Key figures](#key-figures)")
+        self.assertLess(lines.index(links[-1]), lines.index("## Key figures"))
+
+    def test_ten_orders_or_more_are_written_so(self) -> None:
+        report = self.report_shop()
+        rows = report["trends"]["orders_per_customer"]["rows"]
+        for count, shown in ((9, "9"), (10, "10+")):
+            rows[-1]["orders_per_customer"] = count
+            self.assertIn(f"\n| {shown} | 1 |", render_markdown(report))
+
+    def test_check_that_could_not_run_is_not_stated_as_true(self) -> None:
+        report = self.report_shop()
+        report["checks"][0].update(
+            status="fail", count=None, title="All is well", note="too large"
+        )
+        words = "Not known whether this is true: All is well (too large)"
+        self.assertIn(f"❌ **{words}** (`", render_markdown(report))
+        self.assertIn(f"error: {words}", render_summary(report))
 
     def test_warning_does_not_fail_the_verdict(self) -> None:
         users = [*USERS[:3], (4, "ANN@example.com", *USERS[3][2:])]
@@ -212,6 +236,8 @@ class Markdown(ReportCase):
             ("line\nbreak\r\n", r"line\\nbreak\\r\\n"),
             ("`code`", r"\`code\`"),
             ("<b>&amp;", "&lt;b&gt;&amp;amp;"),
+            ("&#38; &#x26;", r"&amp;\#38; &amp;\#x26;"),
+            ("Home & Garden; R&D", "Home & Garden; R&D"),
             ("*_x_* a_b", r"\*\_x\_\* a_b"),
             ("[x](y)", r"\[x\](y)"),
             ("\u202eevil\x00", r"\\u202eevil\\x00"),
@@ -316,19 +342,26 @@ class Summary(ReportCase):
         report = self.report_shop()
         report["kpis"]["last_complete_month"]["net_cents"] = 10**15
         for check in report["checks"]:
-            check.update(status="fail", count=10**9)
-        report["checks"][0]["title"] = (
-            "No title of any check is longer than this title is here"
-        )
+            command = f"python ingest.py --rows {check['check']}"
+            check.update(status="fail", count=10**9, all_rows=command)
+        title = "No title of any check is longer than the one in this test"
+        report["checks"][0]["title"] = title
         lines = render_summary(report).splitlines()
         self.assertLessEqual(max(map(len, lines)), 80)
         self.assertEqual(
-            lines[1:3],
+            lines[1:4],
             [
-                "  error: No title of any check is longer than this title is here:",
-                "    1,000,000,000 rows",
+                f"  error: 1,000,000,000 rows break: {title[:-13]}",
+                "    in this test",
+                f"    python ingest.py --rows {report['checks'][0]['check']}",
             ],
         )
+
+    def test_command_is_on_one_line_however_long_it_is(self) -> None:
+        report = self.report_shop()
+        command = f"python ingest.py --rows {'long_' * 20}"
+        report["checks"][0].update(status="warn", count=1, all_rows=command)
+        self.assertIn(f"\n    {command}\n", render_summary(report))
 
     def test_failed_check_of_severity_warning_is_an_error_as_in_the_verdict(self) -> None:
         thresholds = Thresholds(warn_above=None, fail_above=2)
@@ -338,7 +371,7 @@ class Summary(ReportCase):
         report["verdict"] = derive_verdict(report["checks"])
         self.assertEqual(
             render_summary(report).splitlines()[:2],
-            ["Not sound. 1 check, 1 error, 0 warnings.", "  error: Mine: 3 rows"],
+            ["Not sound. 1 check, 1 error, 0 warnings.", "  error: 3 rows break: Mine"],
         )
 
     def test_summary_lists_six_failed_checks_and_counts_the_others(self) -> None:
@@ -355,18 +388,21 @@ class Summary(ReportCase):
             )
             connection.commit()
         text = render_summary(read_report(path))
-        lines = text.replace("\n    ", " ").splitlines()
+        lines = text.splitlines()
         self.assertEqual(
             lines[0], f"Not sound. {CHECK_COUNT} checks, 7 errors, 2 warnings."
         )
         self.assertEqual(
-            lines[1], "  error: Every order of goods has at least one item: 7 rows"
+            lines[1:3],
+            [
+                "  error: 7 rows break: Every order of goods has at least one item",
+                "    python ingest.py --rows coverage_orders_without_items",
+            ],
         )
-        self.assertEqual(lines[7], "  and 3 more, see report.md")
-        self.assertEqual(
-            lines[8], "  All rows: python ingest.py --rows coverage_orders_without_items"
-        )
-        self.assertLessEqual(len(text.splitlines()), 15)
+        self.assertEqual(text.count("  error: "), 6)
+        self.assertEqual(text.count("    python ingest.py --rows "), 6)
+        self.assertIn("  and 3 more, see report.md", lines)
+        self.assertLessEqual(len(lines), 20)
 
 
 def make_months(count: int, complete: int | None = None) -> list[dict[str, Any]]:

@@ -154,7 +154,26 @@ class EveryEntry(ShopCase):
 
     def test_line_end_in_an_argument_begins_no_line_of_the_error(self) -> None:
         result = call(ingest.main, "--report", "x\ningest: all is well")
-        self.assertIn("x\\ningest: all is well\n", result.stderr)
+        self.assertIn("x\\ningest: all is well; --help", result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1)
+
+    def test_wrong_usage_is_one_line_with_what_to_do(self) -> None:
+        for main, argument, words in (
+            (
+                ingest.main,
+                "--databse=x",
+                "arguments: --databse=x; did you mean --database?",
+            ),
+            (ingest.main, "files", "arguments: files; --help lists the options"),
+            (run_query.main, "--by=shop", "argument --by: invalid choice: 'shop' (choose"),
+            (serve_frontend.main, "--port=x", "argument --port: 'x', expected a whole"),
+            (generate_data.main, "--seed=x", "argument --seed: 'x', expected a whole"),
+        ):
+            with self.subTest(argument=argument):
+                result = call(main, argument)
+                self.assertEqual((result.status, result.stdout), (2, ""))
+                self.assertIn(words, result.stderr)
+                self.assertEqual(result.stderr.count("\n"), 1)
 
     def test_line_end_in_a_path_begins_no_line_of_an_error(self) -> None:
         skip_on_windows("a path of Windows has no line ends")

@@ -20,8 +20,22 @@ class CommandLineParser(argparse.ArgumentParser):
     """A parser whose errors contain nothing that controls a terminal."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage and *message*, which may quote an argument; end with status 2."""
-        super().error(escape_line(message))
+        """Print *message*, which may quote an argument, in one line; end with status 2.
+
+        Not the usage: it has a dozen lines, and the fault is in one option.
+        """
+        if message.startswith("unrecognized arguments"):
+            message += f"; {self._propose_option(message)}"
+        self.exit(2, f"{self.prog}: error: {escape_line(message)}\n")
+
+    def _propose_option(self, message: str) -> str:
+        """Return the option most like the first one in *message*, or where all are."""
+        # Imported here, like shlex below, because not every start of a script needs it.
+        from difflib import get_close_matches
+
+        given = re.search(r"--[\w-]+", message)
+        nearest = get_close_matches(given[0] if given else "", self._option_string_actions)
+        return f"did you mean {nearest[0]}?" if nearest else "--help lists the options"
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -61,7 +75,6 @@ def day_of_years(first: int, last: int) -> Callable[[str], date]:
 
 
 def _parse_day(text: str) -> date:
-    # Imported here, like shlex below, because not every start of a script needs it.
     from datetime import date
 
     try:
@@ -126,15 +139,20 @@ def add_workers_option(parser: argparse.ArgumentParser) -> None:
 # A command that a message proposes without other options, and the options with which it
 # reads and writes what the present run does.
 _PROPOSED_COMMAND = re.compile(
-    r"python (?:ingest\.py (?P<action>--ingest|--check|--report|--rows \w+)|run_query\.py)"
-    r"(?! --)"
+    r"python (?:(?:ingest|generate_data)\.py"
+    r" (?P<action>--ingest|--check|--report|--rows \w+|--generate)|run_query\.py)(?! --)"
 )
 _SHARED_OPTIONS = {
-    "--ingest": ("data_dir", "database", "schema"),
-    "--check": ("data_dir", "database", "schema"),
-    "--report": ("database", "out_dir"),
-    "--rows": ("database",),
-    "run_query.py": ("database", "out_dir"),
+    "--generate": {"--out-dir": "data_dir"},
+    "--ingest": {
+        "--data-dir": "data_dir",
+        "--database": "database",
+        "--schema": "schema",
+    },
+    "--check": {"--data-dir": "data_dir", "--database": "database", "--schema": "schema"},
+    "--report": {"--database": "database", "--out-dir": "out_dir"},
+    "--rows": {"--database": "database"},
+    "run_query.py": {"--database": "database", "--out-dir": "out_dir"},
 }
 
 
@@ -152,8 +170,8 @@ def complete_commands(text: str, args: argparse.Namespace) -> str:
     def complete(command: re.Match[str]) -> str:
         action, _, _ = (command["action"] or "run_query.py").partition(" ")
         options = [
-            f" --{name.replace('_', '-')} {shlex.quote(str(value))}"
-            for name in _SHARED_OPTIONS[action]
+            f" {option} {shlex.quote(str(value))}"
+            for option, name in _SHARED_OPTIONS[action].items()
             if (value := getattr(args, name, None)) is not None
         ]
         return command[0] + "".join(options)

@@ -43,6 +43,8 @@ _MARKUP = re.compile(
     r"[\\`*\[\]|~$#!]|\.(?<=[Ww]{3}\.)|:(?=//)|_(?<![0-9A-Za-z]_)|_(?![0-9A-Za-z])"
 )
 
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+
 
 def escape(value: object, *, width: int = WIDE_CHARACTERS) -> str:
     r"""Return *value* as Markdown that displays it literally, on one line, cut to *width*.
@@ -61,5 +63,6 @@ def escape(value: object, *, width: int = WIDE_CHARACTERS) -> str:
             letter if letter.isprintable() or letter == NO_BREAK else ascii(letter)[1:-1]
             for letter in text
         )
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # Any other '&' is displayed as it is, here and in a text editor.
+    text = _ENTITY.sub("&amp;", text).replace("<", "&lt;").replace(">", "&gt;")
     return _MARKUP.sub(r"\\\g<0>", text)

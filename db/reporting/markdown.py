@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from db.reporting.plots import draw_bar, render_heat_map, render_plot
@@ -32,6 +32,9 @@ Row = Mapping[str, Any]
 
 # A longer table is cut.
 TABLE_ROWS = 60
+
+# Customers with more orders are counted with those of so many.
+MOST_ORDERS = 10
 
 # Failed checks listed on the terminal; the report lists all.
 SUMMARY_FINDINGS = 6
@@ -121,39 +124,40 @@ TREND_ORDER = (
 
 def render_markdown(report: Row) -> str:
     """Return `report.md`: the verdict, then figures, trends, checks and provenance."""
-    sections = [
-        render_opening(report),
+    found = [
         render_findings(report["checks"]),
         render_kpis(report),
         *render_trends(report),
         render_checks(report["checks"]),
         render_provenance(report),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    sections = [section for section in found if section]
+    parts = [render_opening(report), render_contents(sections), *sections]
+    return "\n\n".join(parts) + "\n"
 
 
 def render_summary(report: Row) -> str:
     """Return the report in a few lines for a terminal, the verdict first."""
     lines = [
-        report["verdict"]["text"],
+        wrap_line(report["verdict"]["text"]),
+        # A command is never wrapped: it is there to be copied.
         *summarize_problems(list_problems(report["checks"])),
-        *summarize_kpis(report),
+        *map(wrap_line, summarize_kpis(report)),
     ]
-    return "\n".join(map(wrap_line, lines)).replace(NO_BREAK, " ")
+    return "\n".join(lines).replace(NO_BREAK, " ")
 
 
 def summarize_problems(problems: Sequence[Row]) -> list[str]:
-    """Return a line for each of the first *problems*, and how to list their rows."""
-    if not problems:
-        return []
-    lines = [
-        f"  {PROBLEM_NOUNS[check['status']]}: {check['title']}: {format_row_count(check)}"
-        for check in problems[:SUMMARY_FINDINGS]
-    ]
+    """Return a line for each of the first *problems*, and the command for its rows."""
+    lines = []
+    for check in problems[:SUMMARY_FINDINGS]:
+        noun = PROBLEM_NOUNS[check["status"]]
+        lines.append(wrap_line(f"  {noun}: {describe_problem(check)}"))
+        if check["all_rows"]:
+            lines.append(f"    {check['all_rows']}")
     if len(problems) > SUMMARY_FINDINGS:
         lines.append(f"  and {len(problems) - SUMMARY_FINDINGS} more, see report.md")
-    command = problems[0]["all_rows"]
-    return [*lines, f"  All rows: {command}"] if command else lines
+    return lines
 
 
 def summarize_kpis(report: Row) -> list[str]:
@@ -206,6 +210,21 @@ def render_opening(report: Row) -> str:
     return f"# Integrity and trends\n\n{mark} **{word}.** {counts}.\n\n{' · '.join(facts)}"
 
 
+def render_contents(sections: Iterable[str]) -> str:
+    """Return a list of links to *sections*, each of which begins with its heading."""
+    titles = [section.partition("\n")[0].removeprefix("## ") for section in sections]
+    return "\n".join(f"- [{title}](#{make_anchor(title)})" for title in titles)
+
+
+def make_anchor(title: str) -> str:
+    """Return the name that GitHub gives to the heading *title*.
+
+    >>> make_anchor("Payments, refunds & returns")
+    'payments-refunds--returns'
+    """
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
 def describe_verdict(verdict: Row) -> tuple[str, str]:
     """Return the *verdict* in words, and its counts.
 
@@ -220,8 +239,14 @@ def describe_verdict(verdict: Row) -> tuple[str, str]:
 def render_findings(checks: Sequence[Row]) -> str:
     """Return the checks that failed or warn, with their first rows; "" if there is none."""
     parts = []
-    for check in list_problems(checks):
-        heading = f"**{escape(check['title'])}**: {escape(format_row_count(check))}"
+    problems = list_problems(checks)
+    if any(check["all_rows"] for check in problems):
+        parts.append(
+            "A command below reads `db/ecommerce.db`; for another database add"
+            " `--database FILE`."
+        )
+    for check in problems:
+        heading = f"**{escape(describe_problem(check))}**"
         parts.append(f"{MARKS[check['status']]} {heading} (`{escape(check['check'])}`)")
         columns = [
             TableColumn(name, is_figure=name.endswith("_cents"))
@@ -318,8 +343,6 @@ def list_notes(name: str, rows: Sequence[Row], shown: Sequence[Row]) -> list[str
         notes.append("\\* incomplete month.")
     if name == "refunds_and_cancellations":
         notes.append("Orders of recent weeks can still be returned.")
-    if name == "orders_per_customer" and rows[-1]["orders_per_customer"] == 10:
-        notes.append("10 means ten or more.")
     return notes
 
 
@@ -420,11 +443,13 @@ def list_problems(checks: Sequence[Row]) -> list[Row]:
     return failed + [check for check in checks if check["status"] == "warn"]
 
 
-def format_row_count(check: Row) -> str:
-    """Return how many rows *check* found, or why that is unknown."""
+def describe_problem(check: Row) -> str:
+    """Return how many rows break the rule of *check*, or why that is unknown."""
     if check["count"] is None:
-        return f"unknown, {check['note']}"
-    return count_noun(check["count"], "row", space=NO_BREAK)
+        return f"Not known whether this is true: {check['title']} ({check['note']})"
+    verb = "breaks" if check["count"] == 1 else "break"
+    rows = count_noun(check["count"], "row", space=NO_BREAK)
+    return f"{rows} {verb}: {check['title']}"
 
 
 def is_figure(key: str, rows: Sequence[Row]) -> bool:
@@ -448,6 +473,8 @@ def format_cell(key: str, row: Row, currency: str | None) -> str:
         return format_month(row[key]) + ("" if row.get("is_complete", 1) else " *")
     if key.endswith("_cents"):
         return format_money(row[key], currency)
+    if key == "orders_per_customer" and row[key] == MOST_ORDERS:
+        return f"{MOST_ORDERS}+"
     return format_figure(key, row[key], currency)
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -456,9 +458,9 @@ def list_rows(
     """
     checks = {check.name: check for check in list_checks()}
     if name not in checks:
-        nearest = difflib.get_close_matches(name, checks, n=1, cutoff=0)
+        nearest = find_nearest_check(name, checks.values())
         raise DataError(
-            f"there is no check {name!r}; did you mean {nearest[0]}? report.md lists all"
+            f"there is no check {name!r}; did you mean {nearest}? report.md lists all"
             f" {len(checks)}."
         )
     check = checks[name]
@@ -475,6 +477,26 @@ def list_rows(
         except sqlite3.OperationalError as error:
             file = check.query.file if check.query else check.name
             raise DataError(f"{file}: {explain_overflow(error)}.") from error
+
+
+def find_nearest_check(name: str, checks: Iterable[Check]) -> str:
+    """Return the name of the check whose words, also of its title, are most like *name*.
+
+    For `spreadsheet` the names alone would propose `price_below_cost`.
+    """
+    given = re.findall(r"[a-z]+", name.lower()) or [""]
+
+    def compare(check: Check) -> tuple[float, float]:
+        words = re.findall(r"[a-z]+", f"{check.name} {check.title}".lower())
+        best = [max(map(partial(measure_likeness, word), words)) for word in given]
+        return sum(best) / len(best), measure_likeness(name, check.name)
+
+    return max(checks, key=compare).name
+
+
+def measure_likeness(one: str, other: str) -> float:
+    """Return how like two words are, from 0 to 1."""
+    return difflib.SequenceMatcher(None, one, other).ratio()
 
 
 def execute_query(
