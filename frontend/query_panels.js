@@ -5,6 +5,7 @@ async function renderQuery(query) {
 	const { cohorts = [], cells = [], average = [], summary = {}, forecast, currency } = query;
 	const formats = makeDocumentFormats(query);
 	const view = { cohorts, average, summary, forecast, rows: groupCells(cohorts, cells) };
+	view.omitted = query.options?.omit_first_cohort && cohorts[0]?.cohort;
 	const selection = new Selection({
 		cohort: cohorts.map(({ cohort }) => cohort),
 		metric: METRICS.map(({ key }) => key),
@@ -78,7 +79,7 @@ function queryCards({ summary, cohorts, forecast }, formats) {
 	];
 }
 
-function renderClv(section, { summary, forecast, rows }, formats) {
+function renderClv(section, { summary, forecast, rows, omitted }, formats) {
 	const add = (name, look, words = "") => section.appendChild(make(name, { class: look }, words));
 	const ages = [3, 6, 12, 24].filter(
 		(months) => months < 24 || findClv(summary, months).cohort_count,
@@ -96,6 +97,9 @@ function renderClv(section, { summary, forecast, rows }, formats) {
 				` before the data begin: it has ${formats.count(first.cohort_size)},` +
 				` the median of the later ones is ${formats.count(first.median_of_later)}.`,
 		);
+	}
+	if (omitted) {
+		add("p", "soft", `The averages omit the first cohort, ${formats.date(omitted)}.`);
 	}
 	add(
 		"p",

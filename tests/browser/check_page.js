@@ -641,6 +641,13 @@ const checks = {
 		assert.equal(await isShown(other, "#revenue"), false);
 	},
 
+	async an_omitted_first_cohort_is_named() {
+		const [report, query] = realistic();
+		putResults(report, { ...query, options: { ...query.options, omit_first_cohort: true } });
+		const { tab } = await open(settings.url);
+		assert.match(await textOf(tab, "#clv"), /The averages omit the first cohort, \w+ \d{4}\./);
+	},
+
 	async a_later_minor_version_is_read() {
 		const [report, query] = realistic();
 		putResults({ ...report, schema_version: "2.7" }, query);
