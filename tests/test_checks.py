@@ -9,7 +9,7 @@ import re
 import sqlite3
 import tempfile
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -106,6 +106,50 @@ def add_cohorts(*sizes: int) -> str:
         template.format(key=key, at=f"2023-{month:02}-15T00:00:00Z")
         for key, month in enumerate(months, 101)
     )
+
+
+def add_orders(first_key: int, count: int, time: str) -> str:
+    """Return the SQL that adds orders of user 1, with a line each and all different.
+
+    *time* is the SQL of the time of the order with the number `n`, which starts at 0.
+    """
+    numbers = f"WITH RECURSIVE numbers (n) AS ({count_up_to(count)})"
+    key, cents = f"{first_key} + n", f"1000 + {first_key} + n"
+    return f"""
+        INSERT INTO orders {numbers}
+        SELECT {key}, 1, {time}, 'pending', {cents}, 0, 0, 0, {cents} FROM numbers;
+        INSERT INTO order_items {numbers}
+        SELECT {key}, {key}, 2, 1, {cents}, 0, {cents} FROM numbers;
+    """
+
+
+def count_up_to(count: int) -> str:
+    """Return the SELECT of a recursive table `numbers` with 0 to *count* - 1."""
+    return f"SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count - 1}"
+
+
+def add_days(days: Mapping[str, int]) -> str:
+    """Return the SQL that adds orders on *days* of 2024, as many as each has."""
+    time = "'2024-{}T10:' || PRINTF('%02d:%02dZ', n / 60, n % 60)"
+    return "".join(
+        add_orders(1000 * number, count, time.format(day))
+        for number, (day, count) in enumerate(days.items(), 1)
+    )
+
+
+def add_hours(month: int, first_hour: int, days: int) -> str:
+    """Return the SQL that adds two orders at each of six hours on *days* of a *month*."""
+    time = f"PRINTF('2024-{month:02}-%02dT%02d:00:01Z', 2 + n / 12, {first_hour} + n % 6)"
+    return add_orders(1000 * month, 12 * days, time)
+
+
+def add_users(month: int, channel: str, count: int) -> str:
+    """Return the SQL that adds *count* users of *channel* in a *month* of 2024."""
+    return f"""
+        INSERT INTO users WITH RECURSIVE numbers (n) AS ({count_up_to(count)})
+        SELECT NULL, '{channel}{month}-' || n || '@example.com', 'A B', 'SE', 'Lund',
+            '{channel}', '2024-{month:02}-15T00:00:00Z' FROM numbers;
+    """
 
 
 class Break(NamedTuple):
@@ -259,6 +303,17 @@ BREAKS: dict[str, list[Break]] = {
             ("ann@example.com",),
         ),
     ],
+    "duplicate_email_with_tag": [
+        Break(
+            "UPDATE users SET email = 'Ann+new@example.com' WHERE user_id = 4",
+            (4,),
+        ),
+        Break(
+            "UPDATE users SET email = 'ann+' || user_id || '@example.com'"
+            " WHERE user_id > 2",
+            (3, 4),
+        ),
+    ],
     "duplicate_key": [
         Break(
             "DROP INDEX products_sku_idx; CREATE TABLE copies AS SELECT * FROM products;"
@@ -267,6 +322,23 @@ BREAKS: dict[str, list[Break]] = {
             " price_cents, cost_cents, launched_at FROM products WHERE product_id = 4",
             (("products", 4),),
             also=("coverage_products_never_sold", "database_matches_schema"),
+        ),
+    ],
+    "duplicate_order_content": [
+        Break(
+            "INSERT INTO orders SELECT 9, user_id, ordered_at, status, subtotal_cents,"
+            " discount_cents, shipping_cents, tax_cents, total_cents FROM orders"
+            " WHERE order_id = 6; INSERT INTO order_items"
+            " SELECT 11, 9, product_id, quantity, unit_price_cents, discount_cents,"
+            " line_total_cents FROM order_items WHERE order_item_id = 7",
+            (9,),
+        ),
+    ],
+    "duplicate_payment_content": [
+        Break(
+            "INSERT INTO payments SELECT 14, order_id, kind, method, status, amount_cents,"
+            " processed_at FROM payments WHERE payment_id = 12",
+            (14,),
         ),
     ],
     "duplicate_product_in_order": [
@@ -435,6 +507,14 @@ BREAKS: dict[str, list[Break]] = {
             (10,),
         ),
     ],
+    "price_hundred_times_list": [
+        Break(
+            f"UPDATE products SET price_cents = {price} WHERE product_id = 3",
+            (3, 7, 9),
+            also=("price_differs_from_list",),
+        )
+        for price in (50, 500_000)
+    ],
     "format_country_code": [
         Break(f"UPDATE users SET country_code = '{code}' WHERE user_id = 4", (4,))
         for code in ("se", "S", "SWE", "S1", "", "ÅL")
@@ -466,6 +546,7 @@ BREAKS: dict[str, list[Break]] = {
         Break(
             "UPDATE users SET acquisition_channel = 'organic ' WHERE user_id = 3",
             (("users", 3, "acquisition_channel"),),
+            also=("text_spellings",),
         ),
         Break(
             "UPDATE products SET category = 'home' || char(8203) WHERE product_id = 4",
@@ -486,6 +567,38 @@ BREAKS: dict[str, list[Break]] = {
             (("products", 4),),
         ),
     ],
+    "text_placeholder": [
+        Break(
+            "UPDATE users SET full_name = 'N/A', city = 'none', email = 'test@example.com'"
+            " WHERE user_id = 4",
+            (("users", 4, "city"), ("users", 4, "email"), ("users", 4, "full_name")),
+        ),
+        Break(
+            "UPDATE users SET signed_up_at = '1970-01-01T00:00:00Z' WHERE user_id = 4",
+            (("users", 4, "signed_up_at"),),
+        ),
+        Break(
+            "UPDATE products SET category = 'Unknown', product_name = 'test',"
+            " launched_at = '1970-01-01T00:00:00Z' WHERE product_id = 4",
+            (
+                ("products", 4, "category"),
+                ("products", 4, "launched_at"),
+                ("products", 4, "product_name"),
+            ),
+        ),
+    ],
+    "text_spellings": [
+        Break(
+            "UPDATE products SET category = 'Home' WHERE product_id = 4;"
+            "UPDATE users SET acquisition_channel = 'Paid-Search' WHERE user_id = 3",
+            (
+                ("products", "category", "Home"),
+                ("products", "category", "home"),
+                ("users", "acquisition_channel", "Paid-Search"),
+                ("users", "acquisition_channel", "paid_search"),
+            ),
+        ),
+    ],
     "values_order_status": [
         Break(
             "UPDATE orders SET status = 'lost' WHERE order_id = 8",
@@ -500,6 +613,32 @@ BREAKS: dict[str, list[Break]] = {
         Break(
             "UPDATE payments SET status = 'late' WHERE payment_id = 12",
             (12,),
+        ),
+    ],
+    "volume_break": [
+        Break(
+            add_users(1, "social", 60) + add_users(2, "email", 60),
+            (("users", "social", "2024-02"),),
+            also=("coverage_users_without_orders",),
+        ),
+    ],
+    "volume_shifted_hours": [
+        Break(
+            add_hours(1, 14, 25) + add_hours(2, 8, 5) + add_hours(3, 14, 12),
+            (("SE", "2024-02"),),
+            also=("price_differs_from_list",),
+        ),
+    ],
+    "volume_unusual_day": [
+        Break(
+            add_days({"01-24": 60, "02-07": 60}),
+            ("2024-01-31",),
+            also=("price_differs_from_list",),
+        ),
+        Break(
+            add_days({"02-22": 60, "02-28": 60, "02-29": 120, "03-01": 60, "03-07": 60}),
+            ("2024-02-29",),
+            also=("price_differs_from_list",),
         ),
     ],
 }
@@ -746,6 +885,44 @@ class SoundShop(CheckCase):
 
     def test_first_cohort_that_chance_may_double_breaks_no_rule(self) -> None:
         self.assert_nothing_found(add_cohorts(19, 1, 1, 1, 1))
+
+    def test_same_order_twice_on_a_day_without_times_breaks_no_rule(self) -> None:
+        self.assert_nothing_found(
+            "INSERT INTO orders SELECT 9, user_id, ordered_at, status, subtotal_cents,"
+            " discount_cents, shipping_cents, tax_cents, total_cents FROM orders"
+            " WHERE order_id = 8; INSERT INTO order_items"
+            " SELECT 11, 9, product_id, quantity, unit_price_cents, discount_cents,"
+            " line_total_cents FROM order_items WHERE order_item_id = 10"
+        )
+
+    def test_tag_of_an_address_that_nobody_else_has_breaks_no_rule(self) -> None:
+        self.assert_nothing_found(
+            "UPDATE users SET email = 'zoe+shop@example.com' WHERE user_id = 4"
+        )
+
+    def test_name_that_contains_a_placeholder_breaks_no_rule(self) -> None:
+        self.assert_nothing_found("UPDATE users SET city = 'Test Null' WHERE user_id = 4")
+
+    def test_usual_closed_and_festive_days_break_no_rule(self) -> None:
+        for days in (
+            {"01-24": 59, "02-07": 60},  # an outage may leave none of so few
+            {"02-22": 60, "02-28": 60, "02-29": 119, "03-01": 60, "03-07": 60},
+            {"02-22": 61, "02-28": 1, "02-29": 121, "03-01": 1, "03-07": 1},
+        ):
+            with self.subTest(days):
+                fault = Break(add_days(days))
+                self.assertEqual(self.check_one(fault, "volume_unusual_day")["count"], 0)
+
+    def test_hours_that_change_by_an_hour_break_no_rule(self) -> None:
+        fault = Break(add_hours(1, 14, 12) + add_hours(2, 13, 12))
+        self.assertEqual(self.check_one(fault, "volume_shifted_hours")["count"], 0)
+
+    def test_quarter_of_the_share_of_a_channel_breaks_no_rule(self) -> None:
+        sql = add_users(1, "social", 60) + add_users(2, "email", 46)
+        for count, found in ((15, 0), (14, 1)):
+            with self.subTest(count):
+                fault = Break(sql + add_users(2, "social", count))
+                self.assertEqual(self.check_one(fault, "volume_break")["count"], found)
 
     def assert_nothing_found(self, sql: str) -> None:
         """Fail unless the shop after *sql* is still sound."""
