@@ -148,7 +148,7 @@ def _render_spread(clv: Mapping[str, Any], currency: str | None, width: int) -> 
 
 
 def _render_segments(document: Mapping[str, Any]) -> list[str]:
-    """Return a line for each segment: its customers and its CLV."""
+    """Return a line for each segment: its customers, its CLV and the cohorts of each."""
     segments = document.get("segments")
     if not segments:
         return []
@@ -156,15 +156,17 @@ def _render_segments(document: Mapping[str, Any]) -> list[str]:
     rows = [[by, "customers", *(f"{months} months" for months in CLV_MONTHS)]]
     for record in segments:
         summary = record["summary"]
-        values = [clv["cents"] for clv in summary["clv"]]
         texts = [
-            "-" if cents is None else format_money(cents, currency) for cents in values
+            "-"
+            if clv["cents"] is None
+            else f"{format_money(clv['cents'], currency)} ({clv['cohort_count']})"
+            for clv in summary["clv"]
         ]
         rows.append(
             [escape_line(record["segment"]), f"{summary['customer_count']:,}", *texts]
         )
     return [
-        f"CLV by {by}, net per customer",
+        f"CLV by {by}, net per customer (number of cohorts old enough)",
         *align_columns(rows, (0, 11, *(13 for _ in CLV_MONTHS))),
     ]
 

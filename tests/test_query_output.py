@@ -386,6 +386,16 @@ class Script(QueryCase):
             ],
         )
 
+    def test_clv_of_a_segment_has_the_number_of_its_cohorts(self) -> None:
+        # User 2 of January is from GB and has spent 4167; that of IE, of February, is too
+        # young.
+        self.set_as_of("2024-04-30")
+        lines = self.run_query("--by", "country").stdout.splitlines()
+        at = find_line(lines, "CLV by country")
+        self.assertIn("(number of cohorts old enough)", lines[at])
+        self.assertEqual(lines[at + 2].split()[:4], ["GB", "1", "41.67", "(1)"])
+        self.assertEqual(lines[at + 3].split()[:3], ["IE", "1", "-"])
+
     def test_incomplete_month_is_marked(self) -> None:
         self.assertIn("2024-01     2 100   50   50*", self.run_query().stdout)
 
