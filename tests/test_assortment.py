@@ -215,7 +215,8 @@ class Promotions(unittest.TestCase):
                 list_products([at for rows in shop._rows for at in rows.choices])
             )
             after = Counter(list_products(tables.choices))
-            for index, per_cent in enumerate(shop._prices.promotions):
+            for index in range(len(shop._products)):
+                per_cent = shop._prices.promotions.get(index, 0)
                 plain[per_cent] += before[index]
                 promoted[per_cent] += after[index]
         lifts = {per_cent: promoted[per_cent] / plain[per_cent] for per_cent in plain}

@@ -8,10 +8,10 @@ product takes places of others.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from itertools import chain, repeat
-from operator import sub
+from itertools import count
+from operator import itemgetter, mul
 from typing import NamedTuple
 
 from data_generation.model.baskets import (
@@ -30,6 +30,7 @@ from data_generation.model.catalog import CATEGORIES, Product
 from data_generation.model.distributions import (
     UNIT_BITS,
     apportion,
+    fill_places,
     find_marks,
     powers_of_two,
 )
@@ -50,12 +51,6 @@ UNIT_WEIGHTS = (100, 28, 11, 6)
 # Of 256 further lines so many are of the first line's category.  Our own choice.
 SAME_CATEGORY_256THS = 48
 
-# Likelihood of a choice, as a power of two, by its distance from the budget in levels;
-# negative distances are negative indexes.
-CLOSENESS = [
-    max(40 - gap * gap // 64, 0) for gap in (*range(LEVELS), *range(LEVELS, 0, -1))
-]
-
 # Of 1,000 rows of low and of high price classes so many have one choice, of 256, of a bulk
 # quantity, which costs at most so much; in high classes the largest.  Our own choice, for
 # the largest order to be 30 to 50 times the mean (CDNOW: 36, Olist: 48).
@@ -68,6 +63,9 @@ BULK_CODES = range(len(UNIT_WEIGHTS), len(QUANTITIES))
 # the launch on, with an elasticity of -1.  Our own choice: the response to regular prices
 # is weaker than that to promotions.
 PERIOD_DAYS, HALF_LIFE_PERIODS, MOST_PERIODS = 91, 24, 160
+
+# The places of a row.
+PLACES = list(range(ROW))
 
 # How much more of a product is sold at a discount of so many per cent, in 256ths:
 # (1 − d)**-3.78.  The products of a category compete, so the measured elasticity is about
@@ -113,10 +111,11 @@ class Assortment:
         self._viral = _list_viral_weeks(calendar, products, events)
         self._shelf_days = _list_shelf_days(products)
         self._shelves = [-1] * len(CATEGORIES)
-        # The categories with promotions, once for each promoted product.
-        self._promoted: list[int] = []
+        # What is sold more of the promoted and viral products, in ROWths.
+        self._lifts: dict[int, int] = {}
         self._offers: list[tuple[Offer, ...]] = [()] * len(CATEGORIES)
         self._rows = [CategoryRows([0] * CATEGORY_SIZE, [])] * len(CATEGORIES)
+        self._day_number: int | None = None
         self._month: tuple[int, int] | None = None
         self._category_month: tuple[int, int] | None = None
         self._categories: list[int] = []
@@ -127,16 +126,19 @@ class Assortment:
 
         A product is on sale from the day after its launch, or from the window's start.
         """
-        day = self._calendar.days[day_number]
+        if day_number == self._day_number:
+            return self._tables, self._prices.priced
+        self._day_number, day = day_number, self._calendar.days[day_number]
+        week = count_weeks(day)
         changed = self._update_rows(day_number)
         if self._prices.select_week(day_number, day):
-            changed += self._promoted
-            self._promoted = self._list_promoted(count_weeks(day))
-            changed += self._promoted
+            changed += self._list_promoted()
+            self._lifts = _find_lifts(self._prices.promotions, self._viral.get(week, {}))
+            changed += self._list_promoted()
         for number in dict.fromkeys(changed):
             start = number * CATEGORY_SIZE
             self._tables.choices[start : start + CATEGORY_SIZE] = self._promote_category(
-                number, count_weeks(day)
+                number, week
             )
         if self._month != (day.year, day.month):
             self._month = day.year, day.month
@@ -196,22 +198,16 @@ class Assortment:
                 offers.append(Offer(index, weight, price))
         return tuple(offers)
 
-    def _list_promoted(self, week: int) -> list[int]:
-        """Return the category of each product that is promoted or viral in *week*."""
-        promotions, viral = self._prices.promotions, self._viral.get(week, {})
-        return [
-            product.category
-            for index, product in enumerate(self._products)
-            if promotions[index] or index in viral
-        ]
+    def _list_promoted(self) -> list[int]:
+        """Return the category of each product that is promoted or viral."""
+        return [self._products[index].category for index in self._lifts]
 
     def _promote_category(self, number: int, week: int) -> list[int]:
         """Return the choices of a category with promotions and viral product of *week*."""
-        promotions, viral = self._prices.promotions, self._viral.get(week, {})
         promoted = [
-            (position, _find_lift(promotions[product], viral.get(product, 0)))
-            for position, (product, _, _) in enumerate(self._offers[number])
-            if promotions[product] or product in viral
+            (position, self._lifts[offer.product])
+            for position, offer in enumerate(self._offers[number])
+            if offer.product in self._lifts
         ]
         if not promoted:
             return self._rows[number].choices
@@ -221,9 +217,13 @@ class Assortment:
         return _promote(self._rows[number], promoted, chances)
 
 
-def _find_lift(per_cent: int, viral_lift: int) -> int:
-    """Return what a promotion and being viral add, in ROWths of what is sold without."""
-    return PROMOTION_LIFTS.get(per_cent, ROW) - ROW + viral_lift
+def _find_lifts(promotions: Mapping[int, int], viral: Mapping[int, int]) -> dict[int, int]:
+    """Return what is sold more of promoted and of viral products, in ROWths.
+
+    *promotions* are discounts in per cent, *viral* is what being viral adds.
+    """
+    lifts = {index: PROMOTION_LIFTS[at] - ROW for index, at in promotions.items()}
+    return lifts | {index: lifts.get(index, 0) + lift for index, lift in viral.items()}
 
 
 def _list_viral_weeks(
@@ -269,6 +269,16 @@ def _weigh(product: Product, price_cents: int, age_days: int) -> int:
     return max(weight * product.price_cents // price_cents, 1)
 
 
+@cache
+def _list_likelihoods() -> list[list[int]]:
+    """Return how likely a choice is by its level, for each price class."""
+    middles = range(LOWEST_CLASS_LEVEL + CLASS_STEPS // 2, LEVELS, CLASS_STEPS)
+    return [
+        [1 << max(40 - (level - middle) ** 2 // 64, 0) for level in range(LEVELS)]
+        for middle in middles[:CLASS_COUNT]
+    ]
+
+
 # The spans of one process have the same products; so have several shops of one seed.
 @lru_cache(maxsize=256)
 def _list_rows(streams: Streams, offers: tuple[Offer, ...]) -> CategoryRows:
@@ -276,26 +286,23 @@ def _list_rows(streams: Streams, offers: tuple[Offer, ...]) -> CategoryRows:
 
     The lists are shared: do not change them.
     """
-    budgets, closeness = level_cents(), CLOSENESS
+    budgets = level_cents()
     codes = [
         offer.product << QUANTITY_BITS | units
         for offer in offers
         for units in range(len(UNIT_WEIGHTS))
     ]
-    weights = [
-        (offer.weight * weight, bisect_right(budgets, units * offer.price_cents))
+    scaled = [ROW * offer.weight * weight for offer in offers for weight in UNIT_WEIGHTS]
+    levels = [
+        bisect_right(budgets, units * offer.price_cents)
         for offer in offers
-        for units, weight in enumerate(UNIT_WEIGHTS, 1)
+        for units in range(1, len(UNIT_WEIGHTS) + 1)
     ]
-    rows, ends = CategoryRows([], []), range(len(UNIT_WEIGHTS) - 1, len(codes), 4)
-    for number in range(CLASS_COUNT):
-        middle = LOWEST_CLASS_LEVEL + number * CLASS_STEPS + CLASS_STEPS // 2
-        marks = find_marks(
-            [weight << closeness[level - middle] for weight, level in weights], ROW
-        )
-        counts = map(sub, marks, [0, *marks])
-        rows.choices.extend(chain.from_iterable(map(repeat, codes, counts)))
-        rows.marks.append([0, *map(marks.__getitem__, ends)])
+    rows, select_levels = CategoryRows([], []), itemgetter(*levels)
+    for likelihoods in _list_likelihoods():
+        marks = find_marks(list(map(mul, scaled, select_levels(likelihoods))), ROW)
+        rows.choices.extend(fill_places(codes, marks))
+        rows.marks.append(marks[:: len(UNIT_WEIGHTS)])
     _add_bulk(streams, rows.choices, offers)
     return rows
 
@@ -323,31 +330,44 @@ def _promote(
     *promoted* are positions among the offers, with what is sold more in ROWths of what is
     sold else.  *chances* are random bytes, one for each price class.
     """
-    choices = rows.choices.copy()
+    choices: list[int] = []
     for number, (marks, chance) in enumerate(zip(rows.marks, chances, strict=True)):
-        first = number * ROW
+        row = rows.choices[number * ROW : (number + 1) * ROW]
         added: list[int] = []
         others: list[int] = []
-        after = first
+        after = 0
         for position, lift in promoted:
-            low, high = first + marks[position], first + marks[position + 1]
+            low, high = marks[position], marks[position + 1]
             if low < high:
-                others += range(after, low)
+                others += PLACES[after:low]
                 after, size = high, high - low
-                count = (lift * size + chance) // ROW
-                added += [choices[low + at * size // count] for at in range(count)]
+                spread = spread_evenly(size, (lift * size + chance) // ROW)
+                added += map(row[low:high].__getitem__, spread)
         if added:
-            others += range(after, first + ROW)
-            places = _spread(others, len(added), chance)
-            for place, choice in zip(places, added, strict=False):
-                choices[place] = choice
+            _replace_some(row, others + PLACES[after:], added, chance)
+        choices += row
     return choices
 
 
-def _spread(places: Sequence[int], count: int, chance: int) -> list[int]:
-    """Return *count* of *places*, at most three in four, spread evenly.
+@cache
+def spread_evenly(size: int, number: int) -> list[int]:
+    """Return *number* indexes of *size* items, spread evenly.
+
+    >>> spread_evenly(6, 4)
+    [0, 1, 3, 4]
+    """
+    return [at * size // number for at in range(number)]
+
+
+def _replace_some(
+    row: list[int], places: Sequence[int], added: Sequence[int], chance: int
+) -> None:
+    """Put as many of *added* as fit in three of four *places* of *row*, spread evenly.
 
     *chance*, a byte, decides where the first one is.
     """
-    size, count = len(places), min(count, len(places) * 3 // 4)
-    return [places[(at * ROW + chance) * size // (count * ROW)] for at in range(count)]
+    size = len(places)
+    number = min(len(added), size * 3 // 4)
+    scaled_places = count(chance * size, ROW * size)
+    for scaled, choice in zip(scaled_places, added[:number], strict=False):
+        row[places[scaled // (number * ROW)]] = choice

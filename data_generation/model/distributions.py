@@ -11,7 +11,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from functools import cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, compress, pairwise, repeat
+from operator import floordiv, sub
 from typing import Generic, NamedTuple, TypeVar
 
 from data_generation.model.streams import WORD_BITS, WORDS
@@ -80,22 +81,33 @@ def apportion(weights: Sequence[int], size: int) -> list[int]:
     >>> apportion([2, 0, 1, 1], 8)
     [0, 0, 0, 0, 2, 2, 3, 3]
     """
-    indexes: list[int] = []
-    for index, mark in enumerate(find_marks(weights, size)):
-        indexes += [index] * (mark - len(indexes))
-    return indexes
+    scaled = [size * weight for weight in weights]
+    return fill_places(range(len(weights)), find_marks(scaled, size))
 
 
-def find_marks(weights: Sequence[int], size: int) -> list[int]:
-    """Return where the places of each index end in `apportion`.
+def find_marks(scaled: Sequence[int], size: int) -> list[int]:
+    """Return where the places of each index begin in `apportion`, and where they end.
 
-    >>> find_marks([2, 0, 1, 1], 8)
-    [4, 4, 6, 8]
+    *scaled* are the weights × *size*.
+
+    >>> find_marks([16, 0, 8, 8], 8)
+    [0, 4, 4, 6, 8]
     """
-    totals = list(accumulate(weights))
-    most = totals[-1]
-    half = most // 2
-    return [(size * total + half) // most for total in totals]
+    total = sum(scaled) // size
+    totals = accumulate(scaled, initial=total // 2)
+    return list(map(floordiv, totals, repeat(total)))
+
+
+def fill_places(items: Sequence[Item], marks: Sequence[int]) -> list[Item]:
+    """Return each of *items* once for each place from its mark to the next of *marks*.
+
+    >>> fill_places("abcd", [0, 2, 2, 3, 4])
+    ['a', 'a', 'c', 'd']
+    """
+    counts = list(map(sub, marks[1:], marks))
+    # Most items have no place; without these it takes half the time.
+    present = compress(items, counts)
+    return list(chain.from_iterable(map(repeat, present, filter(None, counts))))
 
 
 @cache

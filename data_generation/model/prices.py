@@ -137,33 +137,36 @@ class PriceList:
             [""] * (len(products) << QUANTITY_BITS), [0] * (len(products) << QUANTITY_BITS)
         )
         self.priced = self._list_prices
-        self.promotions: list[int] = []
+        self.promotions: dict[int, int] = {}
 
     def select_week(self, day_number: int, day: date) -> bool:
         """Set the prices of the week of *day*; return whether the week is another one.
 
         *day_number* is the number of *day* in the window.  The prices are in *priced*, the
-        discounts of products in per cent in *promotions*.
+        discounts in *promotions*, as in `draw_promotions`.
         """
         week = count_weeks(day)
         if week == self._week:
             return False
-        monday = day_number - day.weekday()
-        changed: Iterable[int] = range(len(self._products))
-        if self._week is not None and week == self._week + 1:
-            changed = self._changes.get(week, ())
-        self._week = week
-        for index in changed:
-            self._list_cents[index] = self.histories[index].price_at(monday)
-            self._set_price(self._list_prices, index, 0)
+        self._update_list_prices(week, day_number - day.weekday())
         self.promotions = draw_promotions(self._streams, day, self._products)
         self.priced = PricedChoices(
             self._list_prices.texts.copy(), self._list_prices.cents.copy()
         )
-        for index, per_cent in enumerate(self.promotions):
-            if per_cent:
-                self._set_price(self.priced, index, per_cent)
+        for index, per_cent in self.promotions.items():
+            self._set_price(self.priced, index, per_cent)
         return True
+
+    def _update_list_prices(self, week: int, monday: int) -> None:
+        """Set the list prices of *week*, whose first day is *monday*."""
+        changed: Iterable[int] = range(len(self._products))
+        if self._week is not None and self._week < week:
+            weeks = range(self._week + 1, week + 1)
+            changed = {index for at in weeks for index in self._changes.get(at, ())}
+        self._week = week
+        for index in changed:
+            self._list_cents[index] = self.histories[index].price_at(monday)
+            self._set_price(self._list_prices, index, 0)
 
     def _list_changes(self, start: date) -> dict[int, list[int]]:
         """Return, by week, the products whose list price is new on its Monday."""
@@ -201,8 +204,10 @@ def price_product(product_id: int, price_cents: int, per_cent: int) -> PricedCho
     return PricedChoices(texts, cents)
 
 
-def draw_promotions(streams: Streams, day: date, products: Sequence[Product]) -> list[int]:
-    """Return the discount of each of *products* on *day*, in per cent; mostly 0.
+def draw_promotions(
+    streams: Streams, day: date, products: Sequence[Product]
+) -> dict[int, int]:
+    """Return the discounts on *day* in per cent, by index of *products*.
 
     A promotion lasts from Monday to Sunday; in the week of Black Friday there are more.
     """
@@ -216,12 +221,11 @@ def draw_promotions(streams: Streams, day: date, products: Sequence[Product]) ->
         categories, share = [True] * len(CATEGORIES), PROMOTED_IN_BLACK_WEEK_PER_MILLE
     chosen = streams.draw("products", "is_promoted", week, count)
     depths = streams.draw("products", "promotion", week, count)
-    return [
-        PROMOTION_PER_CENT.item_at(depth)
+    return {
+        index: PROMOTION_PER_CENT.item_at(depths[index])
+        for index, (product, word) in enumerate(zip(products, chosen, strict=True))
         if categories[product.category] and is_chosen(word, share)
-        else 0
-        for product, word, depth in zip(products, chosen, depths, strict=True)
-    ]
+    }
 
 
 def count_weeks(day: date) -> int:

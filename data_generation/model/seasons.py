@@ -195,7 +195,7 @@ def plan_calendar(
     midnights = list(accumulate(lengths, initial=0))
     slot_days = array("H")
     for number, length in enumerate(lengths):
-        slot_days.extend([number] * (length >> SLOT_BITS))
+        slot_days += array("H", [number]) * (length >> SLOT_BITS)
     day_times = [
         (midnights[number], length, int(day.weekday() >= SATURDAY), number * DAY_SECONDS)
         for number, (day, length) in enumerate(zip(days, lengths, strict=True))
@@ -235,6 +235,7 @@ def _interpolate_months(day: date) -> int:
     return low + (high - low) * (day - before).days // (after - before).days
 
 
+@cache
 def find_black_friday(year: int) -> date:
     """Return the day after the fourth Thursday of November.
 
