@@ -122,13 +122,13 @@ def order_piece(
     *before* is the number of ids of all orders before.  The rows go to *write* if
     *is_written*.  Remove the file of the *planned* orders.
     """
-    shop, assortment = build_shop(plan), build_shop(plan).assortment
+    shop = build_shop(plan)
     builder = OrderBuilder(shop.streams, shop.calendar, before)
     kept = KeptPayments(path, {})
     with open(planned.path, "rb") as source, open(path, "wb") as target:
         for day, order_count in enumerate(planned.order_counts, span.first):
             blocks = _read_blocks(source, shop.calendar.texts[day], order_count)
-            all_rows = builder.make_day(day, blocks, *assortment.select_day(day))
+            all_rows = builder.make_day(day, blocks, shop.assortment)
             if is_written:
                 write_orders(write, on_progress, all_rows)
             else:

@@ -190,19 +190,20 @@ def sign_up_span(
     ):
         for day in range(*span):
             user_count = shop.signup_counts[day]
-            new_users = sign_up_day(
-                shop.streams,
-                shop.calendar,
-                day,
-                shop.first_ids[day],
-                user_count,
-                shop.calendar.ticks[last_day],
-                schedule,
-                shop.process,
-                shop.shocks.find_bad_channels(shop.calendar.days[day]),
-            )
-            if is_written:
-                write("users", format_user_rows(shop.streams, new_users))
+            if user_count:
+                new_users = sign_up_day(
+                    shop.streams,
+                    shop.calendar,
+                    day,
+                    shop.first_ids[day],
+                    user_count,
+                    shop.calendar.ticks[last_day],
+                    schedule,
+                    shop.process,
+                    shop.shocks.find_bad_channels(shop.calendar.days[day]),
+                )
+                if is_written:
+                    write("users", format_user_rows(shop.streams, new_users))
             schedule.traits.tofile(traits_file)
             del schedule.traits[:], schedule.departures[:]
             if len(schedule.purchases) >= RUN_PURCHASES or day + 1 == span.stop:
@@ -309,20 +310,17 @@ def order_span(
     orders.
     """
     shop = build_shop(plan)
-    assortment = shop.assortment
     lead_in = Span(max(span.first - LIFECYCLE_DAYS, 0), span.first)
     orders = sum(files.count_orders(lead_in.first) for files in signup_files)
     builder = OrderBuilder(shop.streams, shop.calendar, Ids(orders))
     for day, blocks in plan_days(shop, lead_in, signup_files):
-        for _ in builder.make_day(day, blocks, *assortment.select_day(day)):
+        for _ in builder.make_day(day, blocks, shop.assortment):
             pass
         builder.payments_by_day.pop(day, None)
     builder.ids = before
     payment_count = before.payments - builder.count_payments()
     for day, blocks in plan_days(shop, span, signup_files):
-        write_orders(
-            write, on_progress, builder.make_day(day, blocks, *assortment.select_day(day))
-        )
+        write_orders(write, on_progress, builder.make_day(day, blocks, shop.assortment))
         payments = builder.payments_by_day.pop(day, DayPayments())
         write_payments(
             write, on_progress, payments, shop.calendar.texts[day], payment_count + 1

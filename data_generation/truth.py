@@ -411,7 +411,7 @@ def _realise_orders(
         blocks = list(planned)
         for block in blocks:
             kinds.extend(purchase & customers.KIND_MASK for purchase in block.purchases)
-        for rows in builder.make_day(day, blocks, *shop.assortment.select_day(day)):
+        for rows in builder.make_day(day, blocks, shop.assortment):
             for row in rows.orders:
                 _, user, _, status, subtotal, discount, _, _, total = row.split(",")
                 is_valid = status not in ("pending", "cancelled")

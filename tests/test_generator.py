@@ -21,12 +21,12 @@ from unittest import mock
 
 import generate_data
 from data_generation.model import (
+    assortment,
     baskets,
     catalog,
     customers,
     lifecycle,
     orders,
-    prices,
     seasons,
 )
 from data_generation.model.channels import CHANNELS
@@ -789,12 +789,12 @@ class Money(unittest.TestCase):
         )
         builder._add_immediate_charges(0, late)
         builder.payments_by_day[1].add(5, "of the day before")
-        empty = baskets.ChoiceTables([], [], []), prices.PricedChoices([], [])
-        self.assertEqual(list(builder.make_day(0, [], *empty)), [])
+        empty = assortment.Assortment(Streams(1), calendar, [])
+        self.assertEqual(list(builder.make_day(0, [], empty)), [])
         self.assertEqual(builder.payments_by_day[0].seconds, [86_395])
         self.assertEqual(builder.payments_by_day[1].seconds, [5, 5])
         self.assertTrue(builder.payments_by_day[1].texts[1].startswith(",2,"))
-        self.assertEqual(list(builder.make_day(1, [], *empty)), [])
+        self.assertEqual(list(builder.make_day(1, [], empty)), [])
         self.assertEqual(list(builder.payments_by_day), [0, 1])
 
 

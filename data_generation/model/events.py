@@ -7,6 +7,7 @@ same shocks in every window that contains it, and a longer window only appends.
 from __future__ import annotations
 
 import operator
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
@@ -147,6 +148,7 @@ class Shocks:
         self.streams = streams
         self.is_calm = is_calm
         self._events_by_year: dict[int, list[Event]] = {}
+        self._effects_by_year: dict[int, dict[date, int]] = {}
         self._noise_by_year: dict[int, list[int]] = {}
 
     def list_events(self, start: date, end: date) -> list[Event]:
@@ -164,7 +166,9 @@ class Shocks:
 
     def find_effect(self, day: date) -> int:
         """Return the demand of *day*, per mille of a day without an event."""
-        return PER_MILLE + sum(event.find_effect(day) for event in self.list_year(day.year))
+        if day.year not in self._effects_by_year:
+            self._effects_by_year[day.year] = self._sum_effects(day.year)
+        return PER_MILLE + self._effects_by_year[day.year].get(day, 0)
 
     def find_bad_channels(self, day: date) -> dict[int, int]:
         """Return, by channel, how many buyers of 1,000 usual ones sign up on *day*.
@@ -173,8 +177,9 @@ class Shocks:
         """
         return {
             event.subject: PER_MILLE + event.per_mille
-            for event in self.list_events(day, day)
-            if event.kind is Kind.BAD_CHANNEL
+            for year in (day.year - 1, day.year)
+            for event in self.list_year(year)
+            if event.kind is Kind.BAD_CHANNEL and event.first <= day <= event.last
         }
 
     def list_year(self, year: int) -> list[Event]:
@@ -197,6 +202,15 @@ class Shocks:
         if day.year not in self._noise_by_year:
             self._noise_by_year[day.year] = self._list_noise(day.year)
         return self._noise_by_year[day.year][day.timetuple().tm_yday - 1]
+
+    def _sum_effects(self, year: int) -> dict[date, int]:
+        """Return how much more demand there is, per mille, on the days with events."""
+        effects: dict[date, int] = defaultdict(int)
+        for event in self.list_year(year):
+            for number in range((event.end - event.first).days + 1):
+                day = event.first + timedelta(days=number)
+                effects[day] += event.find_effect(day)
+        return effects
 
     def _list_noise(self, year: int) -> list[int]:
         """Return the noise of each day of *year*, per mille.

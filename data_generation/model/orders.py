@@ -17,6 +17,7 @@ from functools import cache
 from itertools import accumulate, chain, repeat
 from typing import NamedTuple
 
+from data_generation.model.assortment import Assortment
 from data_generation.model.baskets import (
     NOISE_BITS,
     ChoiceTables,
@@ -414,10 +415,11 @@ class OrderBuilder:
         return sum(len(payments.texts) for payments in self.payments_by_day.values())
 
     def make_day(
-        self, day: int, blocks: Iterable[Block], tables: ChoiceTables, priced: PricedChoices
+        self, day: int, blocks: Iterable[Block], assortment: Assortment
     ) -> Iterator[Rows]:
-        """Yield the rows of one day, block by block."""
+        """Yield the rows of one day, block by block, from the products of *assortment*."""
         for block in blocks:
+            tables, priced = assortment.select_day(day)
             baskets = self._fill_baskets(block, tables, priced.cents)
             yield self._make_block(day, block, baskets, priced)
         if self._after_midnight.texts:

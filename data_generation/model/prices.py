@@ -197,8 +197,9 @@ def price_product(product_id: int, price_cents: int, per_cent: int) -> PricedCho
     prices = [quantity * price_cents for quantity in QUANTITIES]
     discounts = [price * per_cent // 100 for price in prices]
     cents = list(map(sub, prices, discounts))
+    start, middle = f",{product_id},", f",{price_cents},"
     texts = [
-        f",{product_id},{quantity},{price_cents},{discount},{total}\n"
+        f"{start}{quantity}{middle}{discount},{total}\n"
         for quantity, discount, total in zip(QUANTITIES, discounts, cents, strict=True)
     ]
     return PricedChoices(texts, cents)

@@ -204,6 +204,8 @@ def plan_calendar(
     return Calendar(start, days, texts, midnights, slot_days, day_times)
 
 
+# The calendar and the sign-ups need it.
+@cache
 def demand(day: date) -> int:
     """Return how much demand time the season gives *day*, in ticks.
 
