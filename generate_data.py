@@ -49,6 +49,11 @@ from utils.signals import raise_on_signals, report_interruption
 
 if TYPE_CHECKING:
     from data_generation.datapackage import FileEntry
+    from data_generation.faults.fault_profiles import Profile
+    from data_generation.faults.plant import Planted
+
+# Smaller seeds are tried one after the other in a few hours.
+LEAST_SECRET_SEED = 10_000
 
 # The defaults of --generate.  The parser keeps only options that were given, because
 # --verify and --join-parts refuse all of these.
@@ -63,6 +68,7 @@ DEFAULTS: dict[str, Any] = {
     "tables": (),
     "part": WHOLE,
     "truth": False,
+    "faults": None,
 }
 
 
@@ -114,6 +120,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_workers_option(parser)
     parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="with --repair: folder of the faulty files",
+    )
+    parser.add_argument(
         "--quiet",
         action="store_true",
         help="print no progress bar and no summary, only errors",
@@ -137,6 +149,13 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write one manifest for all parts in --out-dir, as --part made them; no part"
         " may be missing",
+    )
+    action.add_argument(
+        "--repair",
+        type=Path,
+        metavar="KEY",
+        help="write the clean files to --out-dir, from the faulty files in --data-dir and"
+        " their answer key, the folder KEY",
     )
 
 
@@ -218,6 +237,13 @@ def _add_choice_options(parser: argparse.ArgumentParser) -> None:
         help="also write the ground truth to truth/: hidden parameters of users, products"
         " and seasons, the events, and the orders of the next year",
     )
+    choice.add_argument(
+        "--faults",
+        metavar="PROFILE",
+        help="also write a copy with planted faults to faulty/ and the answer key to"
+        " answer_key/: light, realistic, hostile, delivery, export, entry, file or the name"
+        " of a TOML file",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -226,9 +252,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         with raise_on_signals():
             parser = build_parser()
             args = parser.parse_args(argv)
-            if args.verify or args.join_parts:
+            if (args.repair is None) != (args.data_dir is None):
+                parser.error("--repair and --data-dir need each other")
+            if args.verify or args.join_parts or args.repair:
                 refuse_choices(parser, args)
-                return run_verification(args) if args.verify else run_join(args)
+                return run_other_action(args)
             if args.generate:
                 args = argparse.Namespace(**{**DEFAULTS, **vars(args)})
                 run_generator(read_plan(parser, args), args)
@@ -242,11 +270,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return report_interruption("generate_data", end)
 
 
+def run_other_action(args: argparse.Namespace) -> int:
+    """Run the action of *args* that is not --generate; return the exit status."""
+    if args.verify:
+        return run_verification(args)
+    return run_join(args) if args.join_parts else run_repair(args)
+
+
 def refuse_choices(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """End with status 2 if *args* contain options that are for --generate only."""
     given = ", ".join(f"--{name}" for name in DEFAULTS if name in args)
     if given:
-        action = "--verify" if args.verify else "--join-parts"
+        actions = {"--verify": args.verify, "--join-parts": args.join_parts}
+        action = next((name for name, chosen in actions.items() if chosen), "--repair")
         parser.error(f"{action} reads the plan from the manifest; omit {given}")
 
 
@@ -254,6 +290,10 @@ def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan
     """Return the plan that *args* state; end with status 2 if it is not usable."""
     if args.truth and args.part != WHOLE:
         parser.error("--truth cannot be made in parts; omit --part")
+    if args.faults and (args.part != WHOLE or args.tables):
+        parser.error(
+            "--faults needs all tables, each as one file; omit --part and --tables"
+        )
     until = args.until or args.end
     plan = Plan(args.seed, args.users, args.start, args.end, until, args.process, args.calm)
     error_text = find_plan_error(plan)
@@ -267,11 +307,13 @@ def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan
 def run_generator(plan: Plan, args: argparse.Namespace) -> None:
     """Write the files of *plan* that *args* choose; print what was written."""
     # Imported here so that --help and usage errors appear without delay.
+    from data_generation.faults.fault_profiles import read_profile
     from data_generation.generate_data import generate_shop
     from utils.contract import MANIFEST_NAME
     from utils.processes import count_processors
     from utils.progress import open_progress_bar
 
+    profile = read_profile(args.faults) if args.faults else None
     part = args.part
     workers = args.workers or count_processors()
     with open_progress_bar(quiet=args.quiet) as on_progress:
@@ -290,6 +332,7 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
             files += write_truth(
                 plan, args.out_dir, workers=workers, on_progress=on_progress
             )
+    planted = run_planting(plan, args, profile, files) if profile else None
     if args.quiet:
         return
     which = "" if part == WHOLE else f", part {part.number} of {part.total}"
@@ -297,6 +340,53 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
     print_files(args.out_dir, files, MANIFEST_NAME + part.suffix)
     if part != WHOLE:
         print_safely("Next, with all parts in one folder: --join-parts")
+    if planted is not None:
+        print_planted(args, planted)
+
+
+def run_planting(
+    plan: Plan, args: argparse.Namespace, profile: Profile, files: Sequence[FileEntry]
+) -> Planted:
+    """Plant the faults of *profile* in the *files* of *plan*."""
+    from data_generation.faults.plant import plant_faults
+
+    if plan.seed < LEAST_SECRET_SEED:
+        print_safely(
+            f"generate_data: warning: seed {plan.seed} can be found by trying, and it makes"
+            " the clean files. Choose a large seed of your own with --seed.",
+            file=sys.stderr,
+        )
+    return plant_faults(plan, args.out_dir, profile, files)
+
+
+def print_planted(args: argparse.Namespace, planted: Planted) -> None:
+    """Print what was planted, and the files of it."""
+    from utils.answer_key import FAULTY_FOLDER
+    from utils.contract import MANIFEST_NAME
+    from utils.formats import count_noun
+
+    faults = count_noun(planted.fault_count, "fault")
+    incidents = count_noun(planted.incident_count, "incident")
+    decoys = count_noun(planted.decoy_count, "decoy")
+    print_safely(f"Profile {args.faults}: {faults} in {incidents}, {decoys}:")
+    print_files(args.out_dir, planted.files, f"{FAULTY_FOLDER}/{MANIFEST_NAME}")
+    if planted.absent:
+        print_safely(f"No row is at risk of: {', '.join(planted.absent)}")
+    print_safely(
+        "Proven: the key and the faulty files give the clean files, byte for byte."
+    )
+
+
+def run_repair(args: argparse.Namespace) -> int:
+    """Write the clean files from faulty ones and their answer key; print what they are."""
+    from data_generation.faults.repair import repair_shop
+    from utils.contract import MANIFEST_NAME
+
+    files = repair_shop(args.repair, args.data_dir, args.out_dir)
+    if not args.quiet:
+        print_safely("Exactly the clean files:")
+        print_files(args.out_dir, files, MANIFEST_NAME)
+    return 0
 
 
 def run_join(args: argparse.Namespace) -> int:

@@ -75,14 +75,21 @@ def describe_package(
     title = f"A synthetic shop: seed {plan.seed}, {plan.users} users"
     return {
         **describe_origin(plan, title),
-        "resources": [
-            describe_resource(
-                files[table.name], table.name, _describe_schema(table, list(files))
-            )
-            for table in contract.tables
-            if table.name in files
-        ],
+        "resources": describe_resources(contract, files),
     }
+
+
+def describe_resources(
+    contract: Contract, files: Mapping[str, FileEntry]
+) -> list[dict[str, Any]]:
+    """Return the resources of a manifest of *files*, given by table."""
+    return [
+        describe_resource(
+            files[table.name], table.name, _describe_schema(table, list(files))
+        )
+        for table in contract.tables
+        if table.name in files
+    ]
 
 
 def describe_origin(plan: Plan, title: str) -> dict[str, Any]:

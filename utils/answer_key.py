@@ -1,0 +1,154 @@
+"""The answer key of planted faults: its files, their columns, and how they are read.
+
+The generator writes `answer_key/` beside the faulty files; whoever grades findings reads
+it.  data_generation/faults/README.md explains every column.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+from utils.helpers import DataError, open_regular_file
+from utils.shapes import ANY_TEXT, COUNT, Document, list_of, read_document, record, text
+
+FAULTY_FOLDER = "faulty"
+KEY_FOLDER = "answer_key"
+
+KEY_MANIFEST_NAME = "manifest.json"
+FAULTS_NAME = "faults.csv"
+INCIDENTS_NAME = "incidents.csv"
+DECOYS_NAME = "decoys.csv"
+
+_REMEDY = "Name the folder answer_key that --faults made."
+
+
+class PlantedFault(NamedTuple):
+    """A changed cell, row or file, as a line of faults.csv lists it.
+
+    *line* and *field* count from 1 in the faulty file; None is a row that is missing there,
+    or a complete row.  *clean* and *faulty* are a cell, or a complete line.
+    """
+
+    fault_id: str
+    incident_id: str
+    kind: str
+    fault_class: str
+    level: str
+    table: str
+    key: str
+    column: str
+    line: int | None
+    field: int | None
+    clean: str
+    faulty: str
+    expected: str
+    tier: int
+    certainty: str
+    effect_cents: int | None
+
+
+class PlantedIncident(NamedTuple):
+    """The cause of some faults, as a line of incidents.csv lists it.
+
+    The figures are those of the clean shop and those with this incident alone.
+    """
+
+    incident_id: str
+    kind: str
+    family: str
+    description: str
+    table: str
+    first_date: str
+    last_date: str
+    row_count: int
+    mechanism: str
+    condition: str
+    source: str
+
+
+class Decoy(NamedTuple):
+    """An unusual but legal row, as a line of decoys.csv lists it.
+
+    *planted* is 1 for a row that is not in the clean file, 0 for one of the shop's own.
+    """
+
+    decoy_id: str
+    kind: str
+    table: str
+    key: str
+    line: int
+    planted: int
+    row: str
+    description: str
+
+
+# In the files `fault_class` is called class, which is a keyword of Python.
+FAULT_COLUMNS = tuple("class" if n == "fault_class" else n for n in PlantedFault._fields)
+
+_FILE = record(
+    {"path": ANY_TEXT, "sha256": text("[0-9a-f]{64}", "64 hexadecimal digits")},
+    {"rows": COUNT, "bytes": COUNT},
+)
+
+_KEY_MANIFEST = record(
+    {
+        "profile": ANY_TEXT,
+        "clean": list_of(_FILE, least=1),
+        "faulty": list_of(_FILE, least=1),
+        "key": list_of(_FILE, least=1),
+    }
+)
+
+
+def read_key_manifest(folder: Path) -> Document:
+    """Return the manifest of the answer key in *folder*; raise `DataError` without one."""
+    return read_document(folder / KEY_MANIFEST_NAME, _KEY_MANIFEST, remedy=_REMEDY)
+
+
+def read_planted_faults(path: Path) -> Generator[PlantedFault, None, None]:
+    """Yield the faults in the file *path* of an answer key, table by table."""
+    for cells in _read_rows(path, FAULT_COLUMNS):
+        yield PlantedFault(*_convert(cells, PlantedFault))
+
+
+def read_planted_incidents(path: Path) -> Generator[PlantedIncident, None, None]:
+    """Yield the incidents in the file *path* of an answer key."""
+    for cells in _read_rows(path, PlantedIncident._fields):
+        yield PlantedIncident(*_convert(cells, PlantedIncident))
+
+
+def read_decoys(path: Path) -> Generator[Decoy, None, None]:
+    """Yield the decoys in the file *path* of an answer key."""
+    for cells in _read_rows(path, Decoy._fields):
+        yield Decoy(*_convert(cells, Decoy))
+
+
+def _convert(cells: list[str], record_type: type) -> Iterator[Any]:
+    """Yield *cells* with the types that *record_type* declares: text or integer."""
+    types = get_type_hints(record_type).values()
+    for cell, declared in zip(cells, types, strict=True):
+        yield cell if declared is str else int(cell) if cell else None
+
+
+def _read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield the rows of the file *path*; raise `DataError` unless it has *columns*."""
+    try:
+        with open_regular_file(path) as file:
+            lines = (line.decode("utf-8") for line in file)
+            rows = csv.reader(lines, strict=True)
+            if next(rows, None) != list(columns):
+                expected = ",".join(columns)
+                raise DataError(f"{path}:1: expected the columns {expected}. {_REMEDY}")
+            for row in rows:
+                if len(row) != len(columns):
+                    expected = f"{len(row)} fields, expected {len(columns)}"
+                    raise DataError(f"{path}:{rows.line_num}: {expected}. {_REMEDY}")
+                yield row
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+        raise DataError(f"{path}: {reason}. {_REMEDY}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not CSV: {error}. {_REMEDY}") from error
