@@ -903,6 +903,9 @@ class SoundShop(CheckCase):
     def test_name_that_contains_a_placeholder_breaks_no_rule(self) -> None:
         self.assert_nothing_found("UPDATE users SET city = 'Test Null' WHERE user_id = 4")
 
+    def test_column_that_the_source_does_not_have_breaks_no_rule(self) -> None:
+        self.assert_nothing_found("UPDATE users SET city = 'Unknown' WHERE user_id > 1")
+
     def test_usual_closed_and_festive_days_break_no_rule(self) -> None:
         for days in (
             {"01-24": 59, "02-07": 60},  # an outage may leave none of so few
