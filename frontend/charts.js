@@ -2,6 +2,9 @@
 "use strict";
 
 const HEAT_STEPS = 7;
+// A chart is drawn for this width in pixels before it is fitted to the paper: its letters
+// become as small as those around it.
+const PRINT_WIDTH = 820;
 
 // Returns round values that cover low to high in about `count` steps.
 function niceTicks(low, high, count) {
@@ -122,11 +125,11 @@ class Chart {
 			keydown: (event) => this.answerKey(event),
 		});
 		this.repaint();
+		addEventListener("beforeprint", () => this.repaint(PRINT_WIDTH));
 		new ResizeObserver(() => this.repaint()).observe(this.plot);
 	}
 
-	repaint() {
-		const width = Math.max(240, this.plot.clientWidth);
+	repaint(width = Math.max(240, this.plot.clientWidth)) {
 		if (width === this.drawnWidth) return;
 		this.drawnWidth = width;
 		this.plot.replaceChildren();

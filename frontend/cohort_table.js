@@ -21,6 +21,9 @@ const METRICS = [
 ].map(([key, column, name, note]) => ({ key, column, name, note }));
 const SCALES = { table: "the entire table", month: "each month", cohort: "each cohort" };
 
+// A table of more months shows percentages without their sign.
+const MOST_MONTHS_WITH_SIGN = 30;
+
 // Returns the cells of each cohort, by months since its first order.
 function groupCells(cohorts, cells) {
 	const rows = new Map(cohorts.map(({ cohort }) => [cohort, []]));
@@ -90,6 +93,10 @@ class CohortTable {
 		return this.metrics.find(({ key }) => key === this.selection.metric) ?? this.metrics[0];
 	}
 
+	get isWide() {
+		return this.view.rows[0].length > MOST_MONTHS_WITH_SIGN;
+	}
+
 	update() {
 		try {
 			this.redraw();
@@ -107,8 +114,7 @@ class CohortTable {
 		this.holder.replaceChildren(makeCohortTable(this, cells, domainOf));
 		find(`input[value=${metric.key}]`, section).checked = true;
 		find("select", section).value = scale;
-		find(".note", section).textContent =
-			metric.note + (isMoney(metric.column) && currency ? ` In ${currency}.` : "");
+		find(".note", section).textContent = metric.note + describeUnit(metric, this.isWide, currency);
 		const ends = legendEnds(metric, scale, domainOf({}), this.formats);
 		findAll(".legend > span", section)
 			.slice(0, 2)
@@ -244,20 +250,31 @@ function addChoices(holder, metrics, selection) {
 	);
 }
 
-// Returns a format for the cells: money without its sign and, when large, without cents.  The
-// line above the table names the currency, the line below has the exact figure.
-function makeCellFormat(column, cells, formats) {
+// Returns a format for the cells, in as few letters as possible: money without its sign and,
+// when large, without cents; in a wide table percentages without their sign.  The line above
+// the table names the unit, the line below has the exact figure.
+function makeCellFormat({ key, column }, cells, isWide, formats) {
+	if (key === "retention" && isWide) return formats.percentFigure;
 	if (!isMoney(column)) return (value) => formatValue(column, value, formats);
-	const isLarge = cells.some((cell) => cell[column] >= 1000 * formats.divisor);
-	return makeFormats(null, undefined, formats.digits)[isLarge ? "moneyWhole" : "money"];
+	const largest = Math.max(...cells.map((cell) => cell[column] ?? 0)) / formats.divisor;
+	const { money, moneyWhole, moneyShort } = makeFormats(null, undefined, formats.digits);
+	if (largest >= 1e5) return moneyShort;
+	return largest >= 100 ? moneyWhole : money;
 }
 
-function makeCohortTable({ view, shown, metric, order, selection, formats }, cells, domainOf) {
+// Returns the sentence that names the unit of the cells, if they do not show it.
+function describeUnit({ key, column }, isWide, currency) {
+	const unit = isMoney(column) ? currency : isWide && key === "retention" && "%";
+	return unit ? ` In ${unit}.` : "";
+}
+
+function makeCohortTable(choice, cells, domainOf) {
+	const { view, shown, metric, order, selection, formats, isWide } = choice;
 	const months = Array.from(
 		{ length: Math.max(...shown.map((row) => row.cells.length)) },
 		(_, month) => month,
 	);
-	const format = makeCellFormat(metric.column, cells, formats);
+	const format = makeCellFormat(metric, cells, isWide, formats);
 	const body = shown.map(({ cohort, cells: row }) =>
 		makeCohortRow(
 			formats.date(cohort.cohort),
@@ -269,7 +286,7 @@ function makeCohortTable({ view, shown, metric, order, selection, formats }, cel
 	const means = months.map((month) =>
 		makeAverageCell(view.average[month], metric, format, formats),
 	);
-	return make(
+	const table = make(
 		"table",
 		{ class: "heat" },
 		make(
@@ -285,6 +302,8 @@ function makeCohortTable({ view, shown, metric, order, selection, formats }, cel
 			makeCohortRow("Average, of cohorts", formats.count(view.summary.customer_count), means),
 		),
 	);
+	table.style.setProperty("--months", months.length);
+	return table;
 }
 
 function makeCohortHead(months, order) {

@@ -67,7 +67,7 @@ function makeTable(rows, columns, formats, { caption, bar, isBrief }) {
 	return make("div", attributes, table);
 }
 
-// Returns a folded table of all rows, built when it is first opened, or printed.
+// Returns a folded table of all rows, built when it is first opened.
 function makeFold(words, rows, formats, caption) {
 	const fold = make("details", {}, make("summary", {}, words));
 	const columns = Object.keys(rows[0] ?? {}).filter((column) => column !== "is_complete");
@@ -79,7 +79,7 @@ function makeFold(words, rows, formats, caption) {
 			fold.append(makeFault(error));
 		}
 	};
-	return on(fold, { toggle: build, build });
+	return on(fold, { toggle: build });
 }
 
 function saveCsv(name, rows) {

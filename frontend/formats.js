@@ -81,6 +81,7 @@ function makeFormats(currency, locale, digits = 2) {
 		count: makeNumberFormat(locale, 2),
 		countShort: makeNumberFormat(locale, 1, short),
 		percent: makeNumberFormat(locale, 1, percent),
+		percentFigure: makeNumberFormat(locale, 1, { minimumFractionDigits: 1 }, 0.01),
 		change: makeNumberFormat(locale, 1, { ...percent, signDisplay: "exceptZero" }),
 		// Weekday 0 is a Monday, as was 1 January 2024.
 		weekday: (n) => weekday(2024, 1, 1 + n),

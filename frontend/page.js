@@ -91,6 +91,12 @@ function makeSharedNotices(report, query) {
 	];
 }
 
+// Shows the day of the data below the heading, and on paper at the foot of each page.
+function showDay(words) {
+	find("#as-of").textContent = words;
+	document.documentElement.style.setProperty("--foot", JSON.stringify(`Shop report. ${words}`));
+}
+
 async function showResults() {
 	const [{ document: report, notices }, { document: query, notices: others }] = await Promise.all([
 		showFile("report", renderReport),
@@ -99,7 +105,7 @@ async function showResults() {
 	const { date } = makeFormats(null);
 	const isText = (day) => day && typeof day === "string";
 	const days = new Set([report?.as_of, query?.as_of].filter(isText));
-	if (days.size) find("#as-of").textContent = `As of ${[...days].map(date).join(" and ")}`;
+	if (days.size) showDay(`As of ${[...days].map(date).join(" and ")}`);
 	if (report || query) {
 		await drawPanel(find("#provenance"), (section) => renderProvenance(section, report, query));
 	}
@@ -123,13 +129,4 @@ async function start() {
 	document.body.dataset.ready = "";
 }
 
-// A folded table cannot be opened in print.
-function unfoldForPrint() {
-	for (const fold of findAll("details:not([open])")) {
-		fold.dispatchEvent(new Event("build"));
-		fold.open = true;
-	}
-}
-
-addEventListener("beforeprint", unfoldForPrint);
 addEventListener("DOMContentLoaded", start);

@@ -27,7 +27,7 @@ import generate_data
 import ingest
 import run_query
 from frontend import server
-from tests.support import ROOT, call, skip_or_fail
+from tests.support import IN_CI, ROOT, call, skip_or_fail
 
 FRONTEND = ROOT / "frontend"
 PAGE_FILES = ("index.html", "dashboard.css", *server.SCRIPTS)
@@ -166,9 +166,8 @@ class Colours(unittest.TestCase):
         style = read_page("dashboard.css")
         self.assertGreater(len(self.schemes["light"]), 20)
         used = set(re.findall(r"var\((--[\w-]+)\)", style))
-        self.assertEqual(
-            used - set(self.schemes["light"]), {"--colour", "--heat", "--share"}
-        )
+        set_elsewhere = {"--colour", "--foot", "--heat", "--months", "--share"}
+        self.assertEqual(used - set(self.schemes["light"]), set_elsewhere)
         # The style sheet contains no other colour.
         self.assertEqual(
             len(re.findall(r"#[0-9a-f]{3,8}\b", style)), 2 * len(self.schemes["light"])
@@ -278,6 +277,14 @@ def find_modules() -> Path:
     return Path(os.environ.get("SHOP_NODE_MODULES") or "node_modules")
 
 
+def find_pdf_reader(case: unittest.TestCase) -> str:
+    """Return the path of `pdftotext`, which CI requires; without it no paper is checked."""
+    found = shutil.which("pdftotext") or ""
+    if IN_CI and not found:
+        case.fail("pdftotext is not installed")
+    return found
+
+
 class PageInBrowser(unittest.TestCase):
     """The script in Node.js and the page in Chromium."""
 
@@ -368,6 +375,7 @@ class PageInBrowser(unittest.TestCase):
         return {
             "modules": str(modules),
             "chromium": chromium,
+            "pdftotext": find_pdf_reader(self),
             "url": ours.url,
             "resultsDir": str(results),
             "realDir": str(real_results()),

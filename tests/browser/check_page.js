@@ -5,6 +5,7 @@
 "use strict";
 
 const assert = require("node:assert/strict");
+const { execFileSync } = require("node:child_process");
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
@@ -92,6 +93,55 @@ async function saveEveryPanel(folder, names) {
 	);
 }
 
+// Prints the page to A4 and returns the sheets: { width, words } with [text, left, right, height]
+// of each word, in points.
+async function print() {
+	const { tab, seen } = await open(settings.url, { width: 800, dark: true });
+	const file = path.join(settings.resultsDir, "page.pdf");
+	await tab.pdf({ path: file, format: "A4", preferCSSPageSize: true, timeout: 0 });
+	assert.deepEqual(seen.warnings, []);
+	const options = { encoding: "utf8", maxBuffer: 1e8 };
+	const text = execFileSync(settings.pdftotext, ["-bbox", file, "-"], options);
+	fs.rmSync(file);
+	return text.split("<page ").slice(1).map(readSheet);
+}
+
+function readSheet(text) {
+	const pattern = /<word xMin="([\d.-]+)" yMin="([\d.]+)" xMax="([\d.]+)" yMax="([\d.]+)">(.*?)</g;
+	return {
+		width: Number(/width="([\d.]+)"/.exec(text)[1]),
+		words: [...text.matchAll(pattern)].map(([, left, top, right, bottom, word]) => [
+			word.replace(/&#39;/g, "'").replace(/&amp;/g, "&"),
+			...[left, right, bottom - top].map(Number),
+		]),
+	};
+}
+
+// Fails unless the words are on the sheets, each inside the margins, and each sheet has its
+// number and the day of the data at its foot.
+function expectOnPaper(sheets, words) {
+	const texts = sheets.map((sheet) => sheet.words.map(([word]) => word).join(" "));
+	for (const word of words) {
+		assert.ok(texts.join(" ").includes(word), `no "${word}" in ${texts.join(" ")}`);
+	}
+	sheets.forEach(({ width, words: all }, n) => {
+		const outside = all.filter(([, left, right]) => left < 30 || right > width - 30);
+		assert.deepEqual(outside, []);
+		assert.match(texts[n], /As of Dec \d+, 202\d/);
+		assert.ok(texts[n].includes(`${n + 1} / ${sheets.length}`), texts[n]);
+	});
+	// Chromium makes everything smaller where one element is too wide for the paper.
+	const heading = sheets.flatMap((sheet) => sheet.words).find(([word]) => word === "Cohorts");
+	assert.ok(heading[3] > 10, `a heading of ${heading[3]} points`);
+}
+
+async function readHeadings() {
+	const { tab } = await open(settings.url);
+	return tab.$$eval("section:not([hidden]):not(#more) h2", (nodes) =>
+		nodes.map((n) => n.innerText),
+	);
+}
+
 const checks = {
 	async the_page_gives_no_warning_and_requests_nothing_elsewhere() {
 		putResults(...realistic());
@@ -176,23 +226,22 @@ const checks = {
 		const [first, ...others] = page.METRICS;
 		for (const { key, column } of [...others, first]) {
 			await tab.click(`input[value=${key}]`);
+			// From 100 on, cells of money are whole: the line below shows the exact figure.
+			const isWhole = /_cents$/.test(column) && query.cells.some((cell) => cell[column] >= 10000);
+			const format = (value) =>
+				isWhole ? to.moneyWhole(value) : page.formatValue(column, value, to);
 			const shown = await tab.$$eval("#table tbody tr", (rows) =>
 				rows.map((row) => [...row.cells].slice(2).map((cell) => cell.textContent)),
 			);
 			const expected = query.cohorts.map(({ cohort }) =>
-				query.cells
-					.filter((cell) => cell.cohort === cohort)
-					.map((cell) => page.formatValue(column, cell[column], to)),
+				query.cells.filter((cell) => cell.cohort === cohort).map((cell) => format(cell[column])),
 			);
 			assert.deepEqual(shown, expected, key);
 			const means = await tab.$$eval("#table tfoot td", (cells) =>
 				cells.slice(1).map((cell) => [cell.textContent, cell.dataset.of ?? ""]),
 			);
 			assert.deepEqual(means, [
-				...query.average.map((row) => [
-					page.formatValue(column, row[column], to),
-					String(row.cohort_count),
-				]),
+				...query.average.map((row) => [format(row[column]), String(row.cohort_count)]),
 				["", ""],
 			]);
 			assert.equal(new URL(tab.url()).hash, `#metric=${key}`);
@@ -902,18 +951,40 @@ const checks = {
 		assert.deepEqual(seen.warnings, []);
 	},
 
-	async printing_opens_the_folded_tables() {
-		putResults(...realistic());
-		const { tab } = await open(settings.url);
-		await tab.pdf();
-		const folds = await tab.$$eval("details", (nodes) =>
-			nodes.map((node) => [node.childElementCount, node.open]),
+	async a_shop_of_two_years_is_six_sheets_of_paper_at_most() {
+		if (!settings.pdftotext) return;
+		const [report, query] = ["report.json", "query_result.json"].map((name) =>
+			fs.readFileSync(path.join(settings.realDir, name), "utf8"),
 		);
-		assert.ok(folds.length > 5);
-		assert.ok(
-			folds.every(([count, isOpen]) => count === 2 && isOpen),
-			`${folds}`,
-		);
+		putResults(report, query);
+		const sheets = await print();
+		assert.ok(sheets.length <= 6, `${sheets.length} sheets`);
+		const headings = await readHeadings();
+		assert.ok(headings.length > 10);
+		const { kpis, verdict, dataset } = JSON.parse(report);
+		const { cohorts, cells } = JSON.parse(query);
+		const to = page.makeFormats("USD", "en-US");
+		const last = cells.findLast(({ months_since }) => months_since === cohorts.length - 1);
+		expectOnPaper(sheets, [
+			...headings,
+			to.moneyWhole(kpis.net_cents),
+			...cohorts.map(({ cohort }) => to.date(cohort)),
+			to.percent(last.retention),
+			verdict.text,
+			"checks passed",
+			dataset.content_sha256,
+		]);
+	},
+
+	async sixty_cohorts_fit_onto_paper() {
+		if (!settings.pdftotext) return;
+		const shop = { months: 60, first: "2019-01", scale: 120 };
+		const query = makeQueryResult(shop);
+		putResults(makeReport(shop), query);
+		const sheets = await print();
+		assert.ok(sheets.length <= 8, `${sheets.length} sheets`);
+		const last = query.cells.find(({ months_since }) => months_since === 59);
+		expectOnPaper(sheets, [page.makeFormats(null, "en-US").percentFigure(last.retention)]);
 	},
 
 	async small_shops_are_drawn_without_warnings() {
