@@ -86,6 +86,12 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         help="folder for the results (default: the project's root, with a copy of"
         " query_result.json for the page)",
     )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="print all cohorts and segments (default: the latest 12 cohorts and the 10"
+        " segments of the highest value)",
+    )
     add_workers_option(parser)
 
 
@@ -261,7 +267,12 @@ def run_query(args: argparse.Namespace) -> None:
     outcome = query_source(args, build_options(args, has_forecast=has_forecast(args)))
     width = shutil.get_terminal_size().columns
     print_safely(
-        render_result(outcome.document, width=width, has_colour=has_colour()),
+        render_result(
+            outcome.document,
+            width=width,
+            has_colour=has_colour(),
+            has_all_rows=args.all,
+        ),
         escape=escape_between_colours,
     )
     if outcome.score:

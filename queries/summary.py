@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from queries.cohort_cells import Cell
 from queries.customer_values import CLV_MONTHS
@@ -19,8 +20,6 @@ from utils.formats import (
 )
 from utils.helpers import escape_controls, escape_line
 
-_MAX_ROWS = 12
-_MAX_SEGMENTS = 10
 _MIN_WIDTH = 40
 _CELL_WIDTH = 5
 
@@ -45,30 +44,45 @@ _PLACES = {True: "inside", False: "outside", None: "-"}
 _COLOUR = re.compile(f"({'|'.join(map(re.escape, [*_SHADES, _PLAIN]))})")
 
 
-def render_result(
-    document: Mapping[str, Any], *, width: int, has_colour: bool = False
-) -> str:
-    """Return the result as plain text, with a table of at most *width* columns.
+class Limits(NamedTuple):
+    """How many cohorts and segments a table has at most; None: all of them."""
 
-    With *has_colour* the cells of the table are shaded by escape sequences.
+    cohorts: int | None = 12
+    segments: int | None = 10
+
+
+def render_result(
+    document: Mapping[str, Any],
+    *,
+    width: int,
+    has_colour: bool = False,
+    has_all_rows: bool = False,
+) -> str:
+    """Return the result as plain text, with tables of at most *width* columns.
+
+    With *has_colour* the cells of the retention table are shaded by escape sequences.  With
+    *has_all_rows* the tables have all cohorts and segments, else the first ones.
     """
     summary = document["summary"]
+    most = Limits(None, None) if has_all_rows else Limits()
     width = max(width, _MIN_WIDTH)
     if not summary["cohort_count"]:
-        return "\n".join([_explain_absence(document), *_render_forecast(document, width)])
+        parts = [_explain_absence(document), *_render_forecast(document, width, most)]
+        return "\n".join(parts)
     customers = count_noun(summary["customer_count"], "customer")
     cohorts = count_noun(summary["cohort_count"], "cohort")
     grain = document["options"]["cohort"]
+    head = f"As of {document['as_of']}: {customers} in {cohorts} by {grain} of first order."
     sections = [
-        [f"As of {document['as_of']}: {customers} in {cohorts} by {grain} of first order."],
+        textwrap.wrap(head, width),
         [
             *_render_clv(summary, document["currency"], width),
             *_render_first_cohort(document, width),
         ],
-        _render_segments(document),
-        _render_retention(document, width, has_colour=has_colour),
+        _render_segments(document, width, most),
+        _render_retention(document, width, most, has_colour=has_colour),
         _render_exclusions(document["reconciliation"], width),
-        _render_forecast(document, width),
+        _render_forecast(document, width, most),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
 
@@ -109,7 +123,7 @@ def _render_clv(summary: Mapping[str, Any], currency: str | None, width: int) ->
             continue
         count = count_noun(clv["cohort_count"], "cohort")
         line = f"{head}{amount:>{amount_width}}   {count}"
-        lines.append(line + _render_spread(clv, currency, width - len(line)))
+        lines += _add_or_wrap(line, ", ", _describe_spread(clv, currency), width)
     return lines
 
 
@@ -136,49 +150,83 @@ def _render_first_cohort(document: Mapping[str, Any], width: int) -> list[str]:
     return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ")
 
 
-def _render_spread(clv: Mapping[str, Any], currency: str | None, width: int) -> str:
-    """Return interval and median of *clv*, or nothing if they need more than *width*."""
-    low, high, median = (clv[f"{name}_cents"] for name in ("low", "high", "median"))
-    if median is None:
-        return ""
-    text = f", median {format_money(median, currency)}"
-    if low is not None:
-        text = f", 95% {_format_range(low, high, currency)}{text}"
-    return text if len(text) <= width else ""
+def _describe_spread(clv: Mapping[str, Any], currency: str | None) -> str:
+    """Return interval and median of *clv* in words, as far as they are known."""
+    interval = _format_interval(clv, "_cents", currency)
+    parts = [f"95% {interval}"] if interval else []
+    if clv["median_cents"] is not None:
+        parts.append(f"median {format_money(clv['median_cents'], currency)}")
+    return ", ".join(parts)
 
 
-def _render_segments(document: Mapping[str, Any]) -> list[str]:
-    """Return a line for each segment: its customers, its CLV and the cohorts of each."""
+def _add_or_wrap(line: str, separator: str, text: str, width: int) -> list[str]:
+    """Return *line* with *text* after it, or on lines of its own if that is too wide."""
+    if not text:
+        return [line]
+    if len(line + separator + text) <= width:
+        return [line + separator + text]
+    indent = " " * 6
+    wrapped = textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent)
+    return [line, *wrapped]
+
+
+def _render_segments(document: Mapping[str, Any], width: int, most: Limits) -> list[str]:
+    """Return a line for each segment, by its CLV at the age of the oldest cohorts."""
     segments = document.get("segments")
     if not segments:
         return []
     by, currency = document["options"]["by"], document["currency"]
-    rows = [[by, "customers", *(f"{months} months" for months in CLV_MONTHS)]]
-    for record in segments:
+    known = {
+        clv["months"]
+        for record in segments
+        for clv in record["summary"]["clv"]
+        if clv["cents"] is not None
+    }
+    at = CLV_MONTHS.index(max(known, default=CLV_MONTHS[0]))
+
+    def rank(record: Mapping[str, Any]) -> float:
+        cents = record["summary"]["clv"][at]["cents"]
+        return math.inf if cents is None else -cents
+
+    ages = [f"{months} months" for months in CLV_MONTHS]
+    rows = [[by, "customers", *ages, f"95% at {ages[at]}"]]
+    ranked = sorted(segments, key=rank)
+    for record in ranked[: most.segments]:
         summary = record["summary"]
-        texts = [
-            "-"
-            if clv["cents"] is None
-            else f"{format_money(clv['cents'], currency)} ({clv['cohort_count']})"
-            for clv in summary["clv"]
-        ]
+        clvs = summary["clv"]
         rows.append(
-            [escape_line(record["segment"]), f"{summary['customer_count']:,}", *texts]
+            [
+                escape_line(record["segment"]),
+                f"{summary['customer_count']:,}",
+                *(_format_clv(clv, currency) for clv in clvs),
+                _format_interval(clvs[at], "_cents", currency) or "-",
+            ]
         )
+    # Those without any figure are the first to omit, then the younger ages.
+    ranking = sorted(range(len(ages)), key=lambda age: (CLV_MONTHS[age] in known, age))
+    omissible = [2 + age for age in ranking if age != at]
+    title = f"CLV by {by}, net per customer (number of cohorts old enough)"
     return [
-        f"CLV by {by}, net per customer (number of cohorts old enough)",
-        *align_columns(rows, (0, 11, *(13 for _ in CLV_MONTHS))),
+        *textwrap.wrap(title, width),
+        *_fit_columns(rows, width, omissible=[*omissible, 1]),
+        *_count_more(len(ranked), most.segments),
     ]
+
+
+def _count_more(count: int, most: int | None) -> list[str]:
+    """Return a line on the segments that a table of at most *most* does not have."""
+    more = 0 if most is None else count - most
+    return [f"  … and {more:,} more (--all prints them)"] if more > 0 else []
 
 
 # ---- Retention ---------------------------------------------------------------------------
 
 
 def _render_retention(
-    document: Mapping[str, Any], width: int, *, has_colour: bool
+    document: Mapping[str, Any], width: int, most: Limits, *, has_colour: bool
 ) -> list[str]:
     """Return the retention of the latest cohorts as a table of at most *width* columns."""
-    cohorts = document["cohorts"][-_MAX_ROWS:]
+    cohorts = _take_latest(document["cohorts"], most)
     sizes = [f"{cohort['cohort_size']:,}" for cohort in cohorts]
     name_width = max(len("average"), *(len(cohort["cohort"]) for cohort in cohorts))
     size_width = max(len("size"), *map(len, sizes)) + 2
@@ -195,10 +243,7 @@ def _render_retention(
         return f"{name:<{name_width}}{size:>{size_width}}{''.join(cells)}".rstrip()
 
     by_age = {(cell["cohort"], cell["months_since"]): cell for cell in document["cells"]}
-    lines = [
-        "Retention by months since, in % of the cohort (* incomplete month)",
-        render_row("cohort", "size", [f"{age} " for age in ages]),
-    ]
+    lines = [render_row("cohort", "size", [f"{age} " for age in ages])]
     for cohort, size in zip(cohorts, sizes, strict=True):
         cells = [by_age.get((cohort["cohort"], age)) for age in ages]
         shades = [_choose_shade(cell) for cell in cells] if has_colour else []
@@ -211,13 +256,30 @@ def _render_retention(
     hidden = _list_hidden(
         len(document["cohorts"]) - len(cohorts), len(all_ages) - len(ages)
     )
-    return lines + textwrap.wrap(hidden, width)
+    legend = " (* incomplete month)" if "*" in "".join(lines) else ""
+    title = f"Retention by months since, in % of the cohort{legend}"
+    return [*textwrap.wrap(title, width), *lines, *textwrap.wrap(hidden, width)]
 
 
-def _list_hidden(cohort_count: int, month_count: int) -> str:
+def _take_latest(records: Sequence[Any], most: Limits) -> Sequence[Any]:
+    """Return the last of *records*, one for each cohort, as many as *most* allows."""
+    return records if most.cohorts is None else records[-most.cohorts :]
+
+
+def _list_hidden(
+    cohort_count: int, month_count: int = 0, columns: Sequence[str] = ()
+) -> str:
+    """Return what a table does not show, and how to see it; "" if it shows all."""
     counts = ((cohort_count, "older cohort"), (month_count, "later month"))
     hidden = [count_noun(count, noun) for count, noun in counts if count]
-    return f"Not shown: {', '.join(hidden)}." if hidden else ""
+    if columns:
+        noun = "column" if len(columns) == 1 else "columns"
+        hidden.append(f"the {noun} {', '.join(columns)}")
+    advice = [
+        *(["--all prints all cohorts."] if cohort_count else []),
+        *(["Widen the terminal."] if columns else []),
+    ]
+    return " ".join([f"Not shown: {', '.join(hidden)}.", *advice]) if hidden else ""
 
 
 def _choose_shade(cell: Cell | None) -> str:
@@ -255,7 +317,7 @@ def _render_exclusions(reconciliation: Mapping[str, Any], width: int) -> list[st
 # ---- Forecast and score ------------------------------------------------------------------
 
 
-def _render_forecast(document: Mapping[str, Any], width: int) -> list[str]:
+def _render_forecast(document: Mapping[str, Any], width: int, most: Limits) -> list[str]:
     """Return the forecast net of the customers, and the accuracy of the holdout."""
     forecast = document.get("forecast")
     if forecast is None:
@@ -270,39 +332,45 @@ def _render_forecast(document: Mapping[str, Any], width: int) -> list[str]:
     amounts = [format_amount(one["net_cents"]["forecast"], currency) for one in total]
     amount_width = max(18, *map(len, amounts))
     for horizon, amount in zip(total, amounts, strict=True):
-        net = horizon["net_cents"]
-        spread = ""
-        if net["low"] is not None:
-            spread = f"   {_format_range(net['low'], net['high'], currency)}"
+        interval = _format_interval(horizon["net_cents"], "", currency)
         line = f"  next {horizon['months']:>2} months {amount:>{amount_width}}"
-        lines.append(line + spread if len(line + spread) <= width else line)
+        lines += _add_or_wrap(line, "   ", interval, width)
     models = (
         f"{forecast['purchase_model']['name']} and {forecast['spending_model']['name']}"
     )
     lines += textwrap.wrap(f"Models: {models}, in {forecast['clock']}.", width)
-    lines += ["", *_render_forecast_table(forecast, currency, width)]
-    lines += _render_forecast_segments(document, width)
+    lines += ["", *_render_forecast_table(forecast, currency, width, most)]
+    lines += _render_forecast_segments(document, width, most)
     lines += ["", *_render_holdout(forecast["holdout"], currency, width)]
     return [*lines, *textwrap.wrap(forecast["verdict"]["text"], width)]
 
 
 def _render_forecast_table(
-    forecast: Mapping[str, Any], currency: str | None, width: int
+    forecast: Mapping[str, Any], currency: str | None, width: int, most: Limits
 ) -> list[str]:
     """Return the forecast per customer of the latest cohorts, one line each."""
     headings = [f"{horizon['months']} months" for horizon in forecast["total"]]
     rows = [["cohort", "size", *headings]]
-    for cohort in forecast["cohorts"][-_MAX_ROWS:]:
+    cohorts = _take_latest(forecast["cohorts"], most)
+    for cohort in cohorts:
         values = [
             format_money(horizon["net_per_customer_cents"], currency)
             for horizon in cohort["horizons"]
         ]
         rows.append([cohort["cohort"], f"{cohort['cohort_size']:,}", *values])
-    widths = (8, 9, *(13 for _ in headings))
-    return ["FORECAST net per customer", *_fit_columns(rows, widths, width)]
+    table = _fit_columns(
+        rows,
+        width,
+        least=(8, 9, *(13 for _ in headings)),
+        omissible=range(2, len(headings) + 1),
+        hidden_cohorts=len(forecast["cohorts"]) - len(cohorts),
+    )
+    return ["FORECAST net per customer", *table]
 
 
-def _render_forecast_segments(document: Mapping[str, Any], width: int) -> list[str]:
+def _render_forecast_segments(
+    document: Mapping[str, Any], width: int, most: Limits
+) -> list[str]:
     """Return the forecast of the longest horizon for the largest segments, by net."""
     segments, currency = document["forecast"].get("segments"), document["currency"]
     if not segments:
@@ -311,25 +379,21 @@ def _render_forecast_segments(document: Mapping[str, Any], width: int) -> list[s
     months = segments[0]["horizons"][-1]["months"]
     rows = [[by, "customers", f"{months} months", "per customer", "95% interval"]]
     ranked = sorted(segments, key=lambda one: -one["horizons"][-1]["net_cents"]["forecast"])
-    for record in ranked[:_MAX_SEGMENTS]:
+    for record in ranked[: most.segments]:
         horizon = record["horizons"][-1]
         net = horizon["net_cents"]
-        spread = "-"
-        if net["low"] is not None:
-            spread = _format_range(net["low"], net["high"], currency)
         rows.append(
             [
                 escape_line(record["segment"]),
                 f"{record['customer_count']:,}",
                 format_money(net["forecast"], currency),
                 format_money(horizon["net_per_customer_cents"], currency),
-                spread,
+                _format_interval(net, "", currency) or "-",
             ]
         )
-    title = f"FORECAST net by {by}"
-    more = len(ranked) - _MAX_SEGMENTS
-    rest = [f"  … and {more} more"] if more > 0 else []
-    return ["", title, *_fit_columns(rows, (0, 11, 13, 14, 0), width), *rest]
+    table = _fit_columns(rows, width, least=(0, 11, 13, 14, 0), omissible=(3, 1, 4))
+    more = _count_more(len(ranked), most.segments)
+    return ["", f"FORECAST net by {by}", *table, *more]
 
 
 def _render_holdout(
@@ -415,14 +479,31 @@ def _count_inside(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _fit_columns(
-    rows: Sequence[Sequence[str]], least: Sequence[int], width: int
+    rows: Sequence[Sequence[str]],
+    width: int,
+    *,
+    omissible: Sequence[int],
+    least: Sequence[int] = (),
+    hidden_cohorts: int = 0,
 ) -> list[str]:
-    """Return `align_columns` of as many of the first columns as fit into *width*."""
-    for count in range(len(least), 1, -1):
-        lines = align_columns([row[:count] for row in rows], least[:count])
+    """Return `align_columns` in at most *width* columns, and a line on what is omitted.
+
+    The columns at *omissible* are omitted in this order until the others fit.
+    """
+    places = range(len(rows[0]))
+    least = least or [0 for _ in places]
+    omitted: list[int] = []
+    for at in (None, *omissible):
+        if at is not None:
+            omitted.append(at)
+        shown = [place for place in places if place not in omitted]
+        cells = [[row[place] for place in shown] for row in rows]
+        lines = align_columns(cells, [least[place] for place in shown])
         if max(map(len, lines)) <= width:
             break
-    return lines
+    headings = [rows[0][place] for place in sorted(omitted)]
+    hidden = _list_hidden(hidden_cohorts, columns=headings)
+    return [*lines, *textwrap.wrap(hidden, width)]
 
 
 def align_columns(rows: Sequence[Sequence[str]], least: Sequence[int]) -> list[str]:
@@ -448,7 +529,17 @@ def align_columns(rows: Sequence[Sequence[str]], least: Sequence[int]) -> list[s
     ]
 
 
-def _format_range(low: float, high: float, currency: str | None) -> str:
+def _format_clv(clv: Mapping[str, Any], currency: str | None) -> str:
+    if clv["cents"] is None:
+        return "-"
+    return f"{format_money(clv['cents'], currency)} ({clv['cohort_count']})"
+
+
+def _format_interval(record: Mapping[str, Any], ending: str, currency: str | None) -> str:
+    """Return the interval in *record*, whose names have *ending*; "" if it has none."""
+    low, high = record[f"low{ending}"], record[f"high{ending}"]
+    if low is None:
+        return ""
     return f"{format_money(low, currency)} to {format_money(high, currency)}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import hashlib
 import io
@@ -368,7 +369,7 @@ class Script(QueryCase):
                 "  12 months   no cohort is old enough",
                 "  24 months   no cohort is old enough",
                 "",
-                "Retention by months since, in % of the cohort (* incomplete month)",
+                "Retention by months since, in % of the cohort",
                 "cohort   size   0    1    2    3    4",
                 "2024-01     2 100   50   50    0    0",
                 "2024-02     1 100    0    0    0",
@@ -393,11 +394,13 @@ class Script(QueryCase):
         lines = self.run_query("--by", "country").stdout.splitlines()
         at = find_line(lines, "CLV by country")
         self.assertIn("(number of cohorts old enough)", lines[at])
-        self.assertEqual(lines[at + 2].split()[:4], ["GB", "1", "41.67", "(1)"])
-        self.assertEqual(lines[at + 3].split()[:3], ["IE", "1", "-"])
+        self.assertEqual(lines[at + 3].split()[:4], ["GB", "1", "41.67", "(1)"])
+        self.assertEqual(lines[at + 4].split()[:3], ["IE", "1", "-"])
 
     def test_incomplete_month_is_marked(self) -> None:
-        self.assertIn("2024-01     2 100   50   50*", self.run_query().stdout)
+        stdout = self.run_query().stdout
+        self.assertIn("2024-01     2 100   50   50*", stdout)
+        self.assertIn("in % of the cohort (* incomplete month)\n", stdout)
 
     def test_output_fits_the_terminal(self) -> None:
         document = json.loads((sample_shop() / "query_result.json").read_bytes())
@@ -416,14 +419,43 @@ class Script(QueryCase):
         # 24 cohorts and ages; 13 cells fit into 80 columns.
         document = json.loads((sample_shop() / "query_result.json").read_bytes())
         for width, expected in {
-            80: "Not shown: 12 older cohorts, 11 later months.",
-            132: "Not shown: 12 older cohorts, 1 later month.",
-            200: "Not shown: 12 older cohorts.",
+            80: "Not shown: 12 older cohorts, 11 later months. --all prints all cohorts.",
+            132: "Not shown: 12 older cohorts, 1 later month. --all prints all cohorts.",
+            200: "Not shown: 12 older cohorts. --all prints all cohorts.",
         }.items():
             with self.subTest(width=width):
                 lines = render_result(document, width=width).splitlines()
                 at = find_line(lines, "average ") + 1
                 self.assertEqual(lines[at], expected)
+
+    def test_all_cohorts_are_printed_on_request(self) -> None:
+        document = json.loads((sample_shop() / "query_result.json").read_bytes())
+        text = render_result(document, width=80, has_all_rows=True)
+        names = [cohort["cohort"] for cohort in document["cohorts"]]
+        # In the tables of retention and forecast.
+        self.assertEqual(re.findall(r"^(\d{4}-\d\d) ", text, re.MULTILINE), names * 2)
+        self.assertEqual(text.count("Not shown: 11 later months."), 1)
+        self.assertNotIn("--all", text)
+
+    def test_what_is_too_wide_is_printed_below_or_named(self) -> None:
+        document = json.loads((sample_shop() / "query_result.json").read_bytes())
+        interval = {"low_cents": 10**15, "high_cents": 10**15, "median_cents": 10**15}
+        for clv in document["summary"]["clv"][:3]:
+            clv |= {"cents": 10**15, **interval}
+        net = {"forecast": 10**15, "low": 10**15, "high": 10**15}
+        for horizon in document["forecast"]["total"]:
+            horizon["net_cents"] = net
+        for cohort in document["forecast"]["cohorts"]:
+            for horizon in cohort["horizons"]:
+                horizon["net_per_customer_cents"] = 10**15
+        text = render_result(document, width=60)
+        self.assertLessEqual(max(map(len, text.split("\n"))), 60)
+        # In each row the amount, its interval and, until today, the median.
+        amounts = text[: text.index("FORECAST net per")].count("10,000,000,000,000.00")
+        self.assertEqual(amounts, 3 * 4 + 3 * 3)
+        words = "Not shown: 12 older cohorts, the columns 3 months, 6 months."
+        advice = "--all prints all cohorts. Widen the terminal."
+        self.assertIn(f"{words} {advice}", " ".join(text.split()))
 
     def test_half_a_cent_is_rounded_as_on_the_page(self) -> None:
         # In binary 110.5 / 100 is a little less than 1.105.
@@ -560,11 +592,39 @@ class TerminalTable(OptionsCase):
         self.assertEqual(
             [line.split() for line in lines[at + 1 : at + 4]],
             [
-                ["email", "1", "41.67", "-", "-", "-"],
-                ["organic", "2", "95.01", "-", "-", "-"],
+                ["organic", "2", "95.01", "(1)", "-", "-", "-", "-"],
+                ["email", "1", "41.67", "(1)", "-", "-", "-", "-"],
                 [],
             ],
         )
+
+    def test_segments_are_the_ten_of_the_highest_value_with_intervals(self) -> None:
+        create_shop(self.database)
+        document = self.read_document("--by", "channel")
+        summary = document["segments"][0]["summary"]
+        document["segments"] = [
+            {"segment": f"s{number}", "summary": copy.deepcopy(summary)}
+            for number in range(12)
+        ]
+        for number, record in enumerate(document["segments"]):
+            # The oldest age that a segment has decides, and s0 has none.
+            for clv, cents in zip(
+                record["summary"]["clv"], (900, 500 * number), strict=False
+            ):
+                known = {"cents": cents or None, "low_cents": 100, "high_cents": 200}
+                clv.update(known, median_cents=None)
+        lines = render_result(document, width=80).split("\n")
+        at = find_line(lines, "channel ")
+        self.assertTrue(lines[at].endswith("  95% at 6 months"))
+        rows = lines[at + 1 : at + 11]
+        self.assertEqual(
+            [row.split()[0] for row in rows], [f"s{n}" for n in range(11, 1, -1)]
+        )
+        self.assertTrue(all(row.endswith("  1.00 to 2.00") for row in rows))
+        self.assertEqual(lines[at + 11], "  … and 2 more (--all prints them)")
+        text = render_result(document, width=80, has_all_rows=True)
+        self.assertEqual(len(re.findall(r"^s\d+ ", text, re.MULTILINE)), 12)
+        self.assertNotIn("more (--all", text)
 
     def test_amounts_of_many_digits_do_not_run_together(self) -> None:
         document = json.loads((sample_shop() / "query_result.json").read_bytes())
@@ -584,7 +644,7 @@ class TerminalTable(OptionsCase):
             "cohorts": [{"cohort": "2024-01", "cohort_size": 10**9, "horizons": horizons}],
             "holdout": {"refused": "too short."},
         }
-        text = render_result(document, width=132)
+        text = render_result(document, width=160)
         shown = "100,000,000,000.00"
         for line in text.split("\n"):
             # Blanks surround each amount.

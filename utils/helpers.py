@@ -147,8 +147,10 @@ def render_files(files: Iterable[tuple[str, int, str]]) -> str:
     """
     files = list(files)
     width = max(len(path) for path, _, _ in files)
+    count_width = max(9, *(len(f"{rows:,}") for _, rows, _ in files))
     return "\n".join(
-        f"  {path:<{width}} {rows:>9,} rows" + (f"  sha256 {sha256[:16]}" if sha256 else "")
+        f"  {path:<{width}} {rows:>{count_width},} rows"
+        + (f"  sha256 {sha256[:16]}" if sha256 else "")
         for path, rows, sha256 in files
     )
 
