@@ -101,7 +101,7 @@ class FailingEngine(FilesCase):
             "echo '26/01/01 10:00:00 WARN Noise' >&2\n"
             "echo '[BOOM] no table orders' >&2\nexit 3"
         )
-        self.assert_reported("ended with status 3", "[BOOM] no table orders")
+        self.assert_reported("ended with status 3. Its error:", "[BOOM] no table orders")
         self.assertNotIn("Noise", self.run_query("spark").stderr)
 
     def test_signal_that_killed_the_engine_is_reported(self) -> None:

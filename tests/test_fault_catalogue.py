@@ -50,12 +50,13 @@ BROKEN_RULES: list[tuple[str, int, int, str, list[str]]] = [
 ]
 
 
+EMPTY = "users.csv: E_EMPTY the file is empty, expected a header"
 INTEGER = "expected whole cents such as 4299"
 CATALOGUE: list[tuple[str, str, Edit, list[str]]] = [
     # A. The file.  Numbers are those of the catalogue that the project works from.
-    ("2 zero bytes", "users", lambda _: b"", ["users.csv: E_EMPTY"]),
-    ("2 only a BOM", "users", lambda _: b"\xef\xbb\xbf", ["users.csv: E_EMPTY"]),
-    ("2 only blank lines", "users", lambda _: b"\n\r\n  \n", ["users.csv: E_EMPTY"]),
+    ("2 zero bytes", "users", lambda _: b"", [EMPTY]),
+    ("2 only a BOM", "users", lambda _: b"\xef\xbb\xbf", [EMPTY]),
+    ("2 only blank lines", "users", lambda _: b"\n\r\n  \n", [EMPTY]),
     ("3 header only", "payments", lambda data: data.split(b"\n")[0] + b"\n", []),
     (
         "4 column missing",

@@ -293,7 +293,7 @@ class ErrorsFile(FaultCase):
         self.edit("users", set_cell(3, 5, ""))
         pipe = self.folder / "pipe"
         os.mkfifo(pipe)
-        self.assertIn("no program reads from it", self.ingest("--errors", pipe).stderr)
+        self.assertIn(": no program reads from it", self.ingest("--errors", pipe).stderr)
         with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
             result = self.ingest("--errors", pipe)
             self.assertIn("users.csv:3:5: E_MISSING", result.stderr)

@@ -157,7 +157,7 @@ class GenerateCommand(CommandCase):
         (self.folder / "users.csv").write_text("x", encoding="utf-8")
         result = self.run_command("--verify", "--quiet")
         self.assertEqual((result.status, result.stdout), (1, ""))
-        self.assertIn("1 of 6 files", result.stderr)
+        self.assertIn("1 of 6 files is not what this seed makes", result.stderr)
 
     def test_number_of_workers_defaults_to_the_processors(self) -> None:
         self.generate("--users", 3, *SHORT)
@@ -430,6 +430,7 @@ class Verification(CommandCase):
         result = self.verify()
         self.assertRegex(result.stdout, r"orders\.csv +matches its manifest, but not what")
         self.assertRegex(result.stdout, r"datapackage\.json +differs from what")
+        self.assertIn("2 of 6 files are not what this seed makes", result.stderr)
 
         orders.unlink()
         self.assertRegex(self.verify().stdout, r"orders\.csv +missing")

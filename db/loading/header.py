@@ -185,7 +185,13 @@ def normalize_name(name: str) -> str:
 
 
 def find_delimiter(cells: Sequence[str], table: Table) -> str | None:
-    """Return the delimiter that divides the only one of *cells* into names of *table*."""
+    """Return the delimiter that divides the only one of *cells* into names of *table*.
+
+    >>> from utils.contract import read_contract
+    >>> orders = read_contract().tables[2]
+    >>> [find_delimiter(["order_id;status", *more], orders) for more in ([], [""])]
+    ['semicolons', None]
+    """
     if len(cells) > 1:
         return None
     for delimiter, name in _iterate_delimiters(cells[0]):
