@@ -43,6 +43,7 @@ from utils.helpers import DataError
 
 TABLES = [table.name for table in read_contract().tables]
 
+ENGINE_PLAN = ("--users", "800")
 
 # One process, or a master and two executors of one core and 1 GiB.  The optimizing compiler
 # is off, because it takes longer than the small data need.
@@ -81,10 +82,14 @@ def make_folder() -> Path:
 
 
 @cache
-def shop_of_800() -> Path:
-    """Return a folder with the files and the database of a shop; do not change it."""
+def engine_shop(*plan: str) -> Path:
+    """Return a folder with the files and the database of a shop; do not change it.
+
+    *plan* are options of the generator, instead of 800 users in two years.
+    """
     folder = make_folder()
-    made = call(generate_data.main, "--generate", "--users", 800, "--out-dir", folder)
+    plan = plan or ENGINE_PLAN
+    made = call(generate_data.main, "--generate", *plan, "--out-dir", folder)
     loaded = call(
         ingest.main, "--ingest", "--data-dir", folder, "--database", folder / "shop.db"
     )
@@ -93,22 +98,21 @@ def shop_of_800() -> Path:
 
 
 @cache
-def parts_of_800(count: int) -> Path:
+def engine_parts(count: int, *plan: str) -> Path:
     """Return a folder with the same shop in *count* parts, and its manifest."""
     folder = make_folder()
     for number in range(1, count + 1):
         made = call(
             generate_data.main,
             "--generate",
-            "--users",
-            800,
+            *(plan or ENGINE_PLAN),
             "--part",
             f"{number}/{count}",
             "--out-dir",
             folder,
         )
         assert made.status == 0, made
-    shutil.copy(shop_of_800() / "datapackage.json", folder)
+    shutil.copy(engine_shop(*plan) / "datapackage.json", folder)
     return folder
 
 

@@ -15,7 +15,7 @@ from contextlib import closing
 from typing import ClassVar
 
 import run_query
-from tests.engine_cases import EngineCase, parts_of_800, shop_of_800
+from tests.engine_cases import EngineCase, engine_parts, engine_shop
 from tests.support import call
 from utils.contract import read_contract
 from utils.engines.content import TableContent, read_content
@@ -370,7 +370,7 @@ class FaultsOfParts(EngineCase):
         """Copy a shop in three parts; name the second one of the users."""
         super().setUp()
         self.shop = self.folder / "parts"
-        shutil.copytree(parts_of_800(3), self.shop)
+        shutil.copytree(engine_parts(3), self.shop)
         self.part = self.shop / "users.csv.part-2-of-3"
         first = self.shop / "users.csv.part-1-of-3"
         self.header = first.read_bytes().splitlines(keepends=True)[0]
@@ -451,4 +451,4 @@ class FaultsOfParts(EngineCase):
         for header in (self.header, b""):
             with self.subTest(header=header):
                 self.part.write_bytes((header + self.rows).replace(b"\n", b"\r\n"))
-                self.assert_same_query(shop_of_800(), self.shop, "--by", "channel")
+                self.assert_same_query(engine_shop(), self.shop, "--by", "channel")

@@ -9,7 +9,7 @@ import shutil
 import unittest
 from pathlib import Path
 
-from tests.engine_cases import TABLES, FilesCase, parts_of_800, shop_of_800
+from tests.engine_cases import TABLES, FilesCase, engine_parts, engine_shop
 from tests.fault_case import zip_up
 from tests.support import (
     skip_on_windows,
@@ -25,6 +25,8 @@ from utils.engines.process import (
 from utils.engines.proofs import list_rules, translate_rule
 from utils.helpers import ENGINE_NAMES, DataError
 from utils.manifest import Manifest, compare_with_manifest
+
+PLAN = ("--users", "60", "--start", "2025-12-01")
 
 
 class FilesOfATable(FilesCase):
@@ -82,7 +84,7 @@ class FilesOfATable(FilesCase):
         return str(value)
 
     def test_parts_have_the_same_content_in_every_layout(self) -> None:
-        whole = shop_of_800()
+        whole = engine_shop(*PLAN)
         expected = read_contents(find_tables(read_contract(), whole), has_fingerprints=True)
         spark = self.folder / "written by Spark"
         own = self.folder / "in folders of their own"
@@ -96,11 +98,12 @@ class FilesOfATable(FilesCase):
                 few = rows[len(rows) * at // 12 : len(rows) * (at + 1) // 12]
                 part.write_text(header + "".join(few), encoding="utf-8", newline="\n")
             (spark / table / "_SUCCESS").touch()
-            for path in parts_of_800(3).glob(f"{table}.csv.part-*"):
+            for path in engine_parts(3, *PLAN).glob(f"{table}.csv.part-*"):
                 number = path.name.partition(".csv.")[2]
                 (own / number).mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, own / number / f"{table}.csv")
-        for folder in (spark, own, parts_of_800(1), parts_of_800(3), parts_of_800(16)):
+        parts = [engine_parts(count, *PLAN) for count in (1, 3, 16)]
+        for folder in (spark, own, *parts):
             with self.subTest(folder.name):
                 found = read_contents(
                     find_tables(read_contract(), folder), has_fingerprints=True
@@ -139,7 +142,7 @@ class FilesOfATable(FilesCase):
                 )
 
     def test_manifest_that_lists_parts_is_compared_by_their_joined_hash(self) -> None:
-        document = json.loads((shop_of_800() / "datapackage.json").read_bytes())
+        document = json.loads((engine_shop(*PLAN) / "datapackage.json").read_bytes())
         (listed,) = [each for each in document["resources"] if each["name"] == "users"]
         sha256 = listed["hash"].removeprefix("sha256:")
         listed["path"] = [f"users.csv.part-{number}-of-3" for number in (1, 2, 3)]
@@ -148,7 +151,7 @@ class FilesOfATable(FilesCase):
             self.assertEqual(compare_with_manifest(manifest, "users.csv", digest), words)
 
     def test_missing_part_table_or_folder_is_named(self) -> None:
-        shutil.copytree(parts_of_800(3), self.folder / "parts")
+        shutil.copytree(engine_parts(3, *PLAN), self.folder / "parts")
         (self.folder / "parts" / "orders.csv.part-2-of-3").unlink()
         words = r"orders\.csv\.part-2-of-3: no such file; of 3 parts, number 2 is missing"
         with self.assertRaisesRegex(DataError, words):
@@ -162,7 +165,7 @@ class FilesOfATable(FilesCase):
         parts = self.folder / "parts"
         for name in ("orders.csv.part-4-of-3", "orders.csv.part-02-of-3"):
             with self.subTest(name):
-                shutil.copytree(parts_of_800(3), parts)
+                shutil.copytree(engine_parts(3, *PLAN), parts)
                 shutil.copy(parts / "orders.csv.part-2-of-3", parts / name)
                 with self.assertRaisesRegex(
                     DataError, r"part-\d+-of-3: there is no such part"
@@ -172,7 +175,7 @@ class FilesOfATable(FilesCase):
 
     def test_table_in_two_layouts_is_refused(self) -> None:
         self.copy_sample()
-        shutil.copytree(parts_of_800(3), self.folder, dirs_exist_ok=True)
+        shutil.copytree(engine_parts(3, *PLAN), self.folder, dirs_exist_ok=True)
         with self.assertRaisesRegex(DataError, "users more than once"):
             self.find(self.folder)
 
@@ -233,7 +236,7 @@ class ForeignFiles(FilesCase):
                 self.refuse(data, f"these are the columns of {other}.csv; name each file")
 
     def test_workbook_among_the_parts_of_a_table_is_named(self) -> None:
-        shutil.copytree(parts_of_800(3), self.folder, dirs_exist_ok=True)
+        shutil.copytree(engine_parts(3, *PLAN), self.folder, dirs_exist_ok=True)
         path = self.folder / "orders.csv.part-2-of-3"
         path.write_bytes(zip_up("xl/workbook.xml"))
         with self.assertRaisesRegex(DataError, "part-2-of-3:1: .* an Excel workbook"):

@@ -23,9 +23,9 @@ from tests.engine_cases import (
     JVM_OPTIONS,
     EngineCase,
     cdnow_shop,
-    parts_of_800,
+    engine_parts,
+    engine_shop,
     set_cell,
-    shop_of_800,
     write_valid_noncanonical_users,
 )
 from tests.support import (
@@ -66,13 +66,13 @@ class DuckDbAnswers(EngineCase):
             ["--omit-first-cohort", "--by", "channel", "--cohort", "quarter"],
         ):
             with self.subTest(options=options):
-                self.assert_same_query(shop_of_800(), shop_of_800(), *options)
+                self.assert_same_query(engine_shop(), engine_shop(), *options)
 
     def test_parts_give_the_same_results(self) -> None:
         for count in (1, 3, 16):
             with self.subTest(count):
-                self.assert_same_query(shop_of_800(), parts_of_800(count))
-                self.assert_same_report(shop_of_800(), parts_of_800(count))
+                self.assert_same_query(engine_shop(), engine_parts(count))
+                self.assert_same_report(engine_shop(), engine_parts(count))
 
     def test_cdnow_gives_the_same_results(self) -> None:
         shop = cdnow_shop()
@@ -259,8 +259,8 @@ class SparkAnswers(EngineCase):
 
     def test_query_over_parts_is_the_same(self) -> None:
         self.assert_same_query(
-            shop_of_800(),
-            parts_of_800(16),
+            engine_shop(),
+            engine_parts(16),
             "--by",
             "category",
             "--cohort",
@@ -270,8 +270,8 @@ class SparkAnswers(EngineCase):
 
     def test_report_on_parts_and_noncanonical_files_is_the_same(self) -> None:
         whole, parts = self.folder / "whole", self.folder / "parts"
-        shutil.copytree(shop_of_800(), whole)
-        shutil.copytree(parts_of_800(3), parts)
+        shutil.copytree(engine_shop(), whole)
+        shutil.copytree(engine_parts(3), parts)
         write_valid_noncanonical_users(whole / "users.csv")
         for path in parts.glob("users.csv.part-*"):
             path.unlink()

@@ -181,7 +181,7 @@ class IntegrityQuestions(ShopCase):
     """Independent SQL queries find no wrong row, over several seeds."""
 
     def test_integrity_questions_find_no_wrong_row(self) -> None:
-        for seed in (1, 42, 2**64 - 1) if IN_CI else (1, 2**64 - 1):
+        for seed in (1, 42, 2**64 - 1) if IN_CI else (2**64 - 1,):
             self.generate("--seed", seed, "--users", 400 if IN_CI else 100)
             self.assertEqual(self.ingest().status, 0)
             for name, sql in INTEGRITY_QUESTIONS.items():
@@ -189,7 +189,8 @@ class IntegrityQuestions(ShopCase):
                     self.assertEqual(self.query(sql), [])
 
     def test_shop_on_the_days_of_a_replay_loads_and_passes_every_check(self) -> None:
-        for day in (date(2024, 1, 2), date(2024, 3, 1), date(2025, 8, 15)):
+        days = (date(2024, 1, 2), date(2024, 3, 1), date(2025, 8, 15))
+        for day in days if IN_CI else days[:2]:
             with self.subTest(day=day):
                 self.generate("--users", 100, "--until", day)
                 self.assertEqual(self.ingest().status, 0)
@@ -218,12 +219,13 @@ class ChangedCell(ShopCase):
     """A changed cell of any column is found by the next step."""
 
     def test_changed_cell_of_a_file_is_rejected_or_gives_a_warning(self) -> None:
-        warned_only = set()
+        warned_only, changed = set(), set()
         self.copy_sample(*SMALL_SAMPLE)
         for table in read_contract().tables:
             path = self.folder / f"{table.name}.csv"
             sound = path.read_bytes()
-            for at, name in enumerate(table.column_names):
+            for at, name in list(enumerate(table.column_names))[:: 1 if IN_CI else 3]:
+                changed.add(f"{table.name}.{name}")
                 with self.subTest(table=table.name, column=name):
                     self.edit_line(path.name, 5, partial(_change, at))
                     result = self.ingest()
@@ -233,7 +235,7 @@ class ChangedCell(ShopCase):
                     if result.status == 0:
                         warned_only.add(f"{table.name}.{name}")
         # Where no rule can detect it, the comparison with the manifest does.
-        self.assertEqual(warned_only, FREE_COLUMNS)
+        self.assertEqual(warned_only, FREE_COLUMNS & changed)
 
     def test_changed_cell_of_the_database_fails_the_report(self) -> None:
         for table in read_contract().tables:

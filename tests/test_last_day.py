@@ -24,7 +24,7 @@ from queries.query_file import QUERY_PATH
 from tests import shop
 from tests.fault_case import ROWS, FaultCase, set_cell
 from tests.query_cases import QueryCase
-from tests.support import IN_CI, ROOT, ShopCase, call
+from tests.support import IN_CI, ROOT, ShopCase, call, skip
 from tests.test_checks import check_shop
 from utils.contract import EVENTS, MANIFEST_NAME, SCHEMA_PATH
 from utils.months import FIRST_YEAR, LAST_YEAR
@@ -290,13 +290,15 @@ class GeneratedShops(ShopCase):
         self.assert_no_finding(1, 1, *window)
 
     def test_gap_in_a_generated_window_is_no_finding(self) -> None:
+        if not IN_CI:
+            skip("a gap in a generated window is tested in CI only: it takes seconds")
         window = ("--start", "2019-01-01", "--end", "2024-12-31")
-        for seed in (3, 6) if IN_CI else (3,):
+        for seed in (3, 6):
             with self.subTest(seed):
                 self.assert_no_finding(3, seed, *window)
 
     def test_edited_end_of_a_generated_window_is_named_by_load_and_report(self) -> None:
-        window = ("--start", "2020-01-01", "--end", "2021-12-31")
+        window = ("--start", "2021-10-01", "--end", "2021-12-31")
         self.generate("--users", 60, *window)
         path = self.folder / MANIFEST_NAME
         text = path.read_text(encoding="utf-8")

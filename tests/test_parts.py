@@ -18,7 +18,7 @@ import generate_data
 import run_query
 from data_generation.datapackage import FileEntry
 from data_generation.spark_job import add_up, pack_code, render_joined
-from tests.engine_cases import SPARK_ARGUMENTS, make_folder, shop_of_800
+from tests.engine_cases import SPARK_ARGUMENTS, engine_shop, make_folder
 from tests.support import ROOT, ShopCase, call, skip_on_windows, skip_or_fail
 from utils.contract import MANIFEST_NAME, read_contract
 
@@ -298,7 +298,7 @@ class SparkJob(ShopCase):
     def test_spark_job_gives_the_bytes_of_one_machine(self) -> None:
         done = self.run_job("--users", 800, "--parts", 16)
         self.assertEqual(done.returncode, 0, done.stderr[-3000:])
-        whole = shop_of_800()
+        whole = engine_shop()
         manifest = read_json(self.out / MANIFEST_NAME)
         made = read_json(whole / MANIFEST_NAME)
         for table, listed, expected in zip(

@@ -11,6 +11,7 @@ from data_generation.model import people
 from data_generation.model.catalog import COUNTRIES
 from data_generation.model.names import FAMILY_NAMES, GIVEN_NAMES
 from data_generation.model.streams import Streams
+from tests.support import IN_CI
 
 BLOCK = 1 << people.BLOCK_BITS
 
@@ -139,7 +140,7 @@ class Names(unittest.TestCase):
         self.assertLess(chi_square, 59.5)
 
     def test_every_name_and_city_of_a_country_is_used(self) -> None:
-        for at, country in enumerate(COUNTRIES):
+        for at, country in list(enumerate(COUNTRIES))[:: 1 if IN_CI else 4]:
             rows = list_rows(1, [at] * 20_000)
             self.assertEqual({row[3] for row in rows}, {country.code})
             self.assertEqual({row[4] for row in rows}, set(country.cities))

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from tests.support import (
     ROOT,
     SAMPLE_USERS,
+    SMALL_SAMPLE,
     Result,
     ShopCase,
     read_tree,
@@ -110,7 +111,7 @@ class WithoutPosix(ShopCase):
 
     def test_all_scripts_run_without_posix(self) -> None:
         for script, *arguments in (
-            ("generate_data.py", "--generate", "--users", 20, "--out-dir", self.folder),
+            ("generate_data.py", "--generate", *SMALL_SAMPLE, "--out-dir", self.folder),
             (
                 "ingest.py",
                 "--ingest",
@@ -138,7 +139,7 @@ class WithoutPosix(ShopCase):
                 "--port",
                 "0",
                 "--results-dir",
-                sample_shop(),
+                sample_shop(*SMALL_SAMPLE),
             ],
             env={**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"},
             stdout=subprocess.PIPE,
@@ -168,7 +169,8 @@ class SourceText(unittest.TestCase):
     def test_no_file_is_opened_with_a_default_encoding(self) -> None:
         script = (
             "import sys, warnings; warnings.simplefilter('error', EncodingWarning);"
-            " sys.path.insert(0, '.'); import tests.support as s; s.sample_shop()"
+            " sys.path.insert(0, '.'); import tests.support as s;"
+            " s.sample_shop(*s.SMALL_SAMPLE)"
         )
         finished = subprocess.run(
             [sys.executable, "-X", "warn_default_encoding", "-c", script],

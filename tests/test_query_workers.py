@@ -160,7 +160,7 @@ class ChosenNumber(WorkersCase):
 
     def test_parts_contain_each_remainder_once(self) -> None:
         query = read_cohort_query(None, Options())
-        for part_count in (2, 3, 8, DIVISOR):
+        for part_count in (2, 3, 8, DIVISOR if IN_CI else 40):
             with self.subTest(part_count), closing(sqlite3.connect(":memory:")) as database:
                 bounds = [
                     database.execute(replace_select(part.text, BOUNDS_SQL)).fetchone()
