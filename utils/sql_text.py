@@ -24,7 +24,8 @@ class _Token(NamedTuple):
     end: int
 
 
-@lru_cache(maxsize=16)
+# More than the queries of a report, which are read in turn, twice each.
+@lru_cache(maxsize=128)
 def find_parts(sql: str) -> SqlParts:
     """Return the places of the parts of *sql*, `WITH name AS (body), ... SELECT ...`.
 
