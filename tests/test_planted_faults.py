@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import csv
 import json
 import shutil
 import tempfile
@@ -12,10 +13,23 @@ from functools import cache
 from pathlib import Path
 
 import generate_data
+import ingest
+from data_generation.datapackage import FileEntry
 from data_generation.faults.fault_catalogue import KINDS
 from data_generation.faults.fault_kinds import LANES
-from data_generation.faults.fault_profiles import BUILT_IN
-from tests.support import IN_CI, Result, ShopCase, call, hash_folder, read_tree
+from data_generation.faults.fault_profiles import BUILT_IN, read_profile
+from data_generation.faults.plant import plant_faults
+from data_generation.generate_data import generate_shop
+from data_generation.plan import DEFAULT_END, DEFAULT_START, Plan
+from tests.support import (
+    IN_CI,
+    Result,
+    ShopCase,
+    call,
+    hash_folder,
+    read_tree,
+    run_script,
+)
 from utils.answer_key import PlantedFault, read_decoys, read_planted_faults
 from utils.helpers import hash_file
 
@@ -26,14 +40,29 @@ USERS = 1000
 
 
 @cache
-def faulty_shop(profile: str, seed: int = SEEDS[0]) -> Path:
-    """Return a folder with a shop, its faulty copy and their key, made once."""
+def clean_shop(seed: int) -> tuple[Path, Plan, list[FileEntry]]:
+    """Return the folder of a clean shop, its plan and its files, made once."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    plan = ("--users", USERS, "--seed", seed, "--faults", profile, "--quiet")
-    result = call(generate_data.main, "--generate", *plan, "--out-dir", folder)
-    if result.status != 0:
-        raise AssertionError(result)
+    plan = Plan(seed, USERS, DEFAULT_START, DEFAULT_END, DEFAULT_END)
+    return folder, plan, generate_shop(plan, folder)
+
+
+@cache
+def faulty_shop(profile: str, seed: int = SEEDS[0]) -> Path:
+    """Return a folder with a shop, its faulty copy and their key, made once.
+
+    *profile* is a name, or the text of a TOML file.
+    """
+    clean, plan, files = clean_shop(seed)
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copytree(clean, folder, dirs_exist_ok=True)
+    name = profile
+    if profile not in BUILT_IN:
+        name = str(folder / "profile.toml")
+        Path(name).write_text(profile, encoding="utf-8")
+    plant_faults(plan, folder, read_profile(name), files)
     return folder
 
 
@@ -59,7 +88,8 @@ class Catalogue(unittest.TestCase):
         for kind in KINDS:
             with self.subTest(kind=kind.name):
                 self.assertEqual(kind.expected.startswith("E_"), kind.tier == 1)
-                self.assertEqual(bool(kind.expected), kind.tier <= 2)
+                self.assertEqual(kind.tier <= 2, bool(kind.expected) and kind.tier < 3)
+                self.assertFalse(kind.expected and kind.tier == 4)
                 self.assertIn(kind.fault_class, ("missing", "incorrect", "redundant"))
                 self.assertIn(kind.level, ("cell", "row", "relation", "file"))
 
@@ -76,10 +106,10 @@ class RoundTrip(ShopCase):
         )
 
     def test_clean_files_are_those_of_a_run_without_faults(self) -> None:
-        self.generate("--users", USERS, "--seed", SEEDS[0])
-        shop = faulty_shop("hostile")
-        for path in self.folder.iterdir():
-            self.assertEqual(path.read_bytes(), (shop / path.name).read_bytes(), path.name)
+        clean, _, _ = clean_shop(SEEDS[0])
+        self.generate("--users", USERS, "--seed", SEEDS[0], "--faults", "light")
+        for path in clean.iterdir():
+            self.assertEqual(path.read_bytes(), (self.folder / path.name).read_bytes())
 
     def test_repair_gives_the_clean_files_for_every_profile(self) -> None:
         for profile in BUILT_IN if IN_CI else ("hostile",):
@@ -101,11 +131,16 @@ class RoundTrip(ShopCase):
 
     def test_same_seed_and_profile_give_the_same_bytes(self) -> None:
         shop = faulty_shop("hostile")
-        plan = ("--users", USERS, "--seed", SEEDS[0])
-        self.generate(*plan, "--faults", "hostile", "--workers", 3)
+        hash_seed = {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+        plan = ("--users", USERS, "--seed", SEEDS[0], "--faults", "hostile")
+        result = run_script(
+            "generate_data.py",
+            *("--generate", "--out-dir", self.folder, *plan),
+            env=hash_seed,
+        )
+        self.assertEqual((result.status, result.stderr), (0, ""))
         for folder in ("faulty", "answer_key"):
-            made = read_tree(self.folder / folder)
-            self.assertEqual(made, read_tree(shop / folder))
+            self.assertEqual(read_tree(self.folder / folder), read_tree(shop / folder))
 
     def test_changed_faulty_file_is_refused_and_nothing_written(self) -> None:
         shop = faulty_shop("hostile")
@@ -159,3 +194,185 @@ class Key(unittest.TestCase):
             {"$schema", "name", "title", "window", "currency", "resources"},
         )
         self.assertNotIn(str(SEEDS[0]), text)
+
+    def test_another_profile_leaves_the_rows_of_a_kind_as_they_were(self) -> None:
+        all_kinds = list_contents(faulty_shop("realistic"))
+        for family in ("delivery", "export", "entry", "file") if IN_CI else ("entry",):
+            of_family = list_contents(faulty_shop(family))
+            common = {*all_kinds} & {*of_family}
+            self.assertGreater(len(common), 0, family)
+            for kind in common:
+                self.assertEqual(of_family[kind], all_kinds[kind], kind)
+
+
+def list_contents(folder: Path) -> dict[str, list[PlantedFault]]:
+    """Return the faults of the shop in *folder* by kind, without their lines."""
+    by_kind: dict[str, list[PlantedFault]] = {}
+    for fault in list_faults(folder):
+        by_kind.setdefault(fault.kind, []).append(fault._replace(line=None))
+    return by_kind
+
+
+class Detection(ShopCase):
+    """What the key expects to be found is found."""
+
+    def test_loader_names_each_fault_of_tier_1_and_nothing_else(self) -> None:
+        for seed in SEEDS:
+            with self.subTest(seed=seed):
+                self.check_tier_1(faulty_shop("hostile", seed))
+
+    def check_tier_1(self, shop: Path) -> None:
+        """Compare the faults of the loader with those of tier 1."""
+        errors = self.folder / "errors.jsonl"
+        result = call(
+            ingest.main,
+            *("--check", "--data-dir", shop / "faulty", "--errors", errors),
+            *("--database", self.database),
+        )
+        self.assertEqual(result.status, 1)
+        listed = [json.loads(line) for line in errors.read_text("utf-8").splitlines()]
+        found = {(each["file"], each["line"], each["code"]): each for each in listed}
+        missing_keys = {each["value"] for each in listed if each["code"] == "E_REFERENCE"}
+        places = set()
+        for fault in list_faults(shop):
+            if fault.tier > 1:
+                continue
+            if fault.line is None:
+                self.assertIn(fault.key, missing_keys, fault)
+                continue
+            place = (f"{fault.table}.csv", fault.line)
+            places.add(place)
+            self.assertIn((*place, fault.expected), found, fault)
+            if fault.field is not None:
+                field = found[*place, fault.expected]["field"]
+                self.assertEqual(field, fault.field, fault)
+        self.assertEqual({(file, line) for file, line, _ in found} - places, set())
+
+    def test_report_lists_each_fault_of_tier_2(self) -> None:
+        for seed in SEEDS:
+            with self.subTest(seed=seed):
+                self.check_tier_2(faulty_shop("realistic", seed))
+
+    def check_tier_2(self, shop: Path) -> None:
+        """Compare the rows of checks with the faults of tier 2."""
+        arguments = ("--data-dir", shop / "faulty", "--database", self.database)
+        result = call(ingest.main, "--ingest", *arguments)
+        self.assertEqual(result.status, 0, result)
+        orders = {
+            table: dict(self.query(f"SELECT {key}, order_id FROM {table}"))
+            for table, key in (("order_items", "order_item_id"), ("payments", "payment_id"))
+        }
+        rows: dict[str, list[list[str]]] = {}
+        for fault in list_faults(shop):
+            self.assertGreater(fault.tier, 1, fault)
+            if fault.tier != 2:
+                continue
+            if fault.expected not in rows:
+                rows[fault.expected] = self.list_rows(fault.expected)
+            keys = {fault.key}
+            if fault.line is None:
+                keys = {fault.clean.split(",")[1]}
+            elif fault.table in orders:
+                keys.add(str(orders[fault.table][int(fault.key)]))
+            self.assertTrue(any(keys & {*row} for row in rows[fault.expected]), fault)
+
+    def list_rows(self, check: str) -> list[list[str]]:
+        """Return the rows that *check* of the report lists."""
+        result = self.succeed(ingest.main, "--rows", check, "--database", self.database)
+        return list(csv.reader(result.stdout.splitlines()))[1:]
+
+
+class Profiles(ShopCase):
+    """A profile in a file is used as it is, or refused with its line."""
+
+    def refuse(self, text: str, *words: str) -> None:
+        """Fail unless the profile *text* is refused in words, and nothing is made."""
+        path = self.folder / "p.toml"
+        path.write_text(text, encoding="utf-8")
+        result = call(
+            generate_data.main,
+            *("--generate", "--faults", path, "--out-dir", self.folder / "out"),
+        )
+        self.assertEqual(result.status, 1)
+        for word in words:
+            self.assertIn(word, result.stderr)
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_profile_that_is_not_usable_is_refused_with_its_line(self) -> None:
+        self.refuse("[late_rows]\n[late]\n", "p.toml:2: 'late' is not a kind", "late_rows")
+        self.refuse("late_rows = 3\n", "p.toml:1: late_rows is 3, expected a table")
+        self.refuse("[late_rows]\n\nrates = 1\n", "p.toml:3: 'rates', expected rate")
+        self.refuse("[late_rows]\nrate = 1.5\n", "p.toml:2: rate is 1.5")
+        self.refuse("[late_rows]\nrate = true\n", "p.toml:2: rate is True")
+        self.refuse("[sign_flip]\nfrom = 'May'\n", "p.toml:2: from is May, expected a day")
+        self.refuse(
+            "[sign_flip]\nfrom = 2025-05-01\nto = 2025-04-01\n", "p.toml:3: to 2025-04-01"
+        )
+        self.refuse("[sign_flip]\nonly = {color = 'red'}\n", "p.toml:2: 'color' is no col")
+        self.refuse("[late_rows]\nfrom = 2025-05-01\n", "p.toml:1: late_rows owns complete")
+        self.refuse("[late_rows\n", "p.toml: is not valid TOML", "line 1")
+        self.refuse("# nothing\n", "p.toml:1: no kind of fault")
+
+    def test_two_batch_kinds_of_one_day_are_refused(self) -> None:
+        window = "from = 2025-05-01\nto = 2025-05-07\n"
+        self.refuse(
+            f"[late_rows]\n{window}[day_missing]\n{window}", "begins on 2025-05-01, before"
+        )
+
+    def test_unknown_profile_is_refused_with_the_names_of_all(self) -> None:
+        result = call(generate_data.main, "--generate", "--faults", "evil")
+        self.assertEqual(result.status, 1)
+        for name in BUILT_IN:
+            self.assertIn(name, result.stderr)
+
+    def test_rate_window_and_condition_are_kept(self) -> None:
+        shop = faulty_shop(
+            "[sign_flip]\nrate = 0.015625\nonly = {quantity = '1'}\n"
+            "[late_rows]\nfrom = 2025-05-01\nto = 2025-05-31\n"
+        )
+        faults = list_faults(shop)
+        flipped = [fault for fault in faults if fault.kind == "sign_flip"]
+        self.assertEqual({fault.clean for fault in flipped}, {"1"})
+        # All rows at risk within the one lane of 64: about 40 lines.
+        self.assertTrue(15 < len(flipped) < 80, len(flipped))
+        late = [fault for fault in faults if fault.table == "orders"]
+        self.assertGreater(len(late), 0)
+        days = {fault.clean.split(",")[2][:10] for fault in late}
+        self.assertEqual(len(days), 1)
+        self.assertEqual({day[:7] for day in days}, {"2025-05"})
+
+
+class Command(ShopCase):
+    """The command line of planted faults."""
+
+    def test_small_seed_gives_a_warning_and_a_large_one_none(self) -> None:
+        plan = ("--generate", "--users", 20, "--start", "2025-12-01", "--faults", "light")
+        for seed, warning in ((9999, "warning: seed 9999 can be found"), (10000, "")):
+            result = call(
+                generate_data.main, *plan, "--seed", seed, "--out-dir", self.folder
+            )
+            self.assertEqual(result.status, 0, result)
+            self.assertEqual(result.stderr[: len(warning) + 15].count(warning), 1)
+            self.assertEqual(bool(result.stderr), bool(warning))
+
+    def test_shop_without_users_has_no_faults(self) -> None:
+        plan = ("--users", 0, "--seed", SEEDS[0], "--start", "2025-12-01")
+        self.generate(*plan, "--faults", "hostile")
+        kinds = {fault.table for fault in list_faults(self.folder)}
+        self.assertLessEqual(kinds, {"products"})
+
+    def test_faults_with_parts_or_some_tables_are_refused(self) -> None:
+        for option in (("--part", "1/2"), ("--tables", "users")):
+            result = call(generate_data.main, "--generate", "--faults", "light", *option)
+            self.assertEqual(result.status, 2)
+            self.assertIn("--faults needs all tables", result.stderr)
+
+    def test_repair_needs_its_folder_and_takes_no_plan(self) -> None:
+        for options, words in (
+            (("--repair", "k"), "--repair and --data-dir need each other"),
+            (("--generate", "--data-dir", "d"), "--repair and --data-dir need each other"),
+            (("--repair", "k", "--data-dir", "d", "--seed", 1), "omit --seed"),
+        ):
+            result = call(generate_data.main, *options)
+            self.assertEqual(result.status, 2)
+            self.assertIn(words, result.stderr)

@@ -35,12 +35,15 @@ def repeat_order(row: Row, site: Site) -> Edit:
 
 
 def repeat_line(row: Row, site: Site) -> Edit:
-    """Return the edit that adds a copy of the line *row* for the copy of its order."""
+    """Return the edit that adds a copy of the line *row* for the copy of its order.
+
+    A check lists the order, not its lines and payments.
+    """
     ids = {
         "order_item_id": site.take_id("order_items"),
         "order_id": site.memory[row["order_id"]],
     }
-    return Edit(appended=({**row, **ids},))
+    return Edit(appended=({**row, **ids},), expected="")
 
 
 def repeat_payment(row: Row, site: Site) -> Edit:
@@ -49,7 +52,7 @@ def repeat_payment(row: Row, site: Site) -> Edit:
         "payment_id": site.take_id("payments"),
         "order_id": site.memory[row["order_id"]],
     }
-    return Edit(appended=({**row, **ids},))
+    return Edit(appended=({**row, **ids},), expected="")
 
 
 # ---- By day ------------------------------------------------------------------------------
@@ -135,6 +138,7 @@ DELIVERY_KINDS = (
         source="UCI Online Retail: 0.97 % of rows are exact duplicates",
         fault_class="redundant",
         level="row",
+        expected="duplicate_order_content",
     ),
     PlantedKind(
         12,
@@ -165,6 +169,7 @@ DELIVERY_KINDS = (
         level="row",
         mechanism="depends on another column",
         condition="ordered_at is on one day",
+        expected="volume_unusual_day",
     ),
     PlantedKind(
         14,

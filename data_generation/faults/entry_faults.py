@@ -38,7 +38,10 @@ def _add_account(write: Callable[[str, int], str]) -> Planter:
         account = site.take_id("users")
         site.memory[row["user_id"]] = account
         email = write(row["email"], site.draw("form", row["user_id"], 3))
-        return Edit(appended=({**row, "user_id": account, "email": email},))
+        added = ({**row, "user_id": account, "email": email},)
+        # A check compares addresses without tags; it cannot see dots and typos.
+        is_hidden = write is _write_lookalike and "+" not in email
+        return Edit(appended=added, expected="" if is_hidden else None)
 
     return plant
 
@@ -71,11 +74,12 @@ def _write_epoch(_row: Row, _site: Site) -> Edit:
 
 
 def _write_test_address(_row: Row, site: Site) -> Edit:
-    """Write an address that everybody uses; the loader refuses it from the second on."""
+    """Write an address that everybody uses; the loader refuses all but the first."""
     is_first = site.memory.setdefault("first", True)
     site.memory["first"] = False
     email = {"email": "test@test.com"}
-    return Edit(email, expected="", tier=3) if is_first else Edit(email)
+    first = Edit(email, expected="text_placeholder", tier=2)
+    return first if is_first else Edit(email)
 
 
 # ---- Text --------------------------------------------------------------------------------
@@ -184,6 +188,7 @@ ENTRY_KINDS = (
         lanes=(28,),
         fault_class="redundant",
         level="row",
+        expected="duplicate_email_with_tag",
     ),
     PlantedKind(
         32,
@@ -258,6 +263,7 @@ ENTRY_KINDS = (
         lanes=tuple(range(12, 36)),
         rate=80_000,
         source="Tableau's skill for synthetic data: casing in 8 % of texts",
+        expected="text_spellings",
     ),
     PlantedKind(
         38,

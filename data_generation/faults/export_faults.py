@@ -10,7 +10,7 @@ from data_generation.faults.delivery_faults import (
     repeat_payment,
     shift_instant,
 )
-from data_generation.faults.fault_kinds import Edit, PlantedKind, Row, Site
+from data_generation.faults.fault_kinds import Edit, PlantedKind, Row, Site, count_seconds
 from data_generation.faults.file_faults import join_row
 from data_generation.model.catalog import COUNTRIES
 
@@ -28,6 +28,9 @@ _AMOUNTS = {
 
 # Complete hours ahead of UTC, by country.
 _AHEAD = {country.code: country.utc_offset_hours for country in COUNTRIES}
+
+# Hours from UTC that differ from summer time.
+_DISTANT = -3
 
 
 # ---- Missing cells -----------------------------------------------------------------------
@@ -83,7 +86,7 @@ def _is_of_channel(row: Row, site: Site) -> bool:
 
 
 def _multiply_order(row: Row, _site: Site) -> Edit:
-    return _multiply(row, "orders")
+    return _multiply(row, "orders")._replace(expected="")
 
 
 def _multiply_line(row: Row, _site: Site) -> Edit:
@@ -91,7 +94,7 @@ def _multiply_line(row: Row, _site: Site) -> Edit:
 
 
 def _multiply_payment(row: Row, _site: Site) -> Edit:
-    return _multiply(row, "payments")
+    return _multiply(row, "payments")._replace(expected="")
 
 
 def _multiply(row: Row, table: str) -> Edit:
@@ -112,26 +115,29 @@ def _divide_payment(row: Row, site: Site) -> Edit | None:
 
 
 def _is_of_country(row: Row, site: Site) -> bool:
-    """Return whether the order is from the incident's country, whose clock is ahead."""
-    country = site.shop.countries[int(row["user_id"]) - 1]
-    if _AHEAD[country] <= 0:
+    """Return whether the order is from the incident's country, of a distant time zone.
+
+    An hour is as much as summer time changes.  An order that would precede the sign-up is
+    left, as a check would find it at once.
+    """
+    at = int(row["user_id"]) - 1
+    country = site.shop.countries[at]
+    if _AHEAD[country] > _DISTANT:
         return False
     first: str = site.memory.setdefault(("country", site.incident), country)
-    return country == first
+    local = shift_instant(row["ordered_at"], timedelta(hours=_AHEAD[country]))
+    return country == first and count_seconds(local) >= site.shop.sign_ups[at]
 
 
 def _write_local_time(row: Row, site: Site) -> Edit:
-    hours = _AHEAD[site.shop.countries[int(row["user_id"]) - 1]]
+    hours = timedelta(hours=_AHEAD[site.shop.countries[int(row["user_id"]) - 1]])
     site.memory[row["order_id"]] = hours
-    return Edit({"ordered_at": shift_instant(row["ordered_at"], timedelta(hours=hours))})
+    return Edit({"ordered_at": shift_instant(row["ordered_at"], hours)})
 
 
-def _write_local_payment(row: Row, site: Site) -> Edit | None:
-    """Write the local time of a payment, unless it would leave the window."""
-    hours = timedelta(hours=site.memory[row["order_id"]])
-    local = shift_instant(row["processed_at"], hours)
-    is_within = local[:10] <= site.shop.last_day.isoformat()
-    return Edit({"processed_at": local}) if is_within else None
+def _write_local_payment(row: Row, site: Site) -> Edit:
+    local = shift_instant(row["processed_at"], site.memory[row["order_id"]])
+    return Edit({"processed_at": local}, expected="")
 
 
 def _swap_day_and_month(text: str) -> str:
@@ -172,7 +178,8 @@ def _add_test_order(row: Row, site: Site) -> Edit | None:
     if account is None:
         return None
     copied = repeat_order(row, site)
-    return Edit(appended=tuple({**order, "user_id": account} for order in copied.appended))
+    orders = tuple({**order, "user_id": account} for order in copied.appended)
+    return Edit(appended=orders, expected="")
 
 
 EXPORT_KINDS = (
@@ -264,6 +271,7 @@ EXPORT_KINDS = (
         rate=1_000_000,
         mechanism="depends on another column",
         condition="acquisition_channel of the customer, in one week",
+        expected="price_hundred_times_list",
     ),
     PlantedKind(
         26,
@@ -289,6 +297,7 @@ EXPORT_KINDS = (
         rate=1_000_000,
         mechanism="depends on another column",
         condition="country_code of the customer, in one week",
+        expected="volume_shifted_hours",
     ),
     PlantedKind(
         28,
@@ -320,5 +329,6 @@ EXPORT_KINDS = (
         rate=2_000,
         fault_class="redundant",
         level="row",
+        expected="text_placeholder",
     ),
 )

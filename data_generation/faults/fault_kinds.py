@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ Row = dict[str, str]
 
 # Each customer has one of these lanes, and each kind has lanes of its own.
 LANES = 64
+
+_DAY_OF_1970 = date(1970, 1, 1).toordinal()
 
 
 class Edit(NamedTuple):
@@ -43,8 +46,8 @@ MOVED = Edit(is_moved=True)
 class ShopFacts(NamedTuple):
     """What planting knows of the clean shop: its rows by table, its days, its products.
 
-    *countries* and *channels* are those of the users, by id less 1.  *buyers* has a 1 at
-    the id of each user with an order, if a chosen kind needs it.
+    *countries*, *channels* and *sign_ups* (seconds) are those of the users, by id less 1.
+    *buyers* has a 1 at the id of each user with an order, if a chosen kind needs it.
     """
 
     streams: Streams
@@ -54,7 +57,19 @@ class ShopFacts(NamedTuple):
     products: list[Row]
     countries: list[str]
     channels: list[str]
+    sign_ups: array[int]
     buyers: bytearray
+
+
+def count_seconds(instant: str) -> int:
+    """Return the seconds from 1970 to the *instant* of a file, which is in UTC.
+
+    >>> count_seconds("1970-01-02T00:00:01Z")
+    86401
+    """
+    days = date.fromisoformat(instant[:10]).toordinal() - _DAY_OF_1970
+    hours, minutes, seconds = map(int, instant[11:19].split(":"))
+    return (days * 24 + hours) * 3600 + minutes * 60 + seconds
 
 
 class Site:

@@ -55,6 +55,7 @@ class _LaterRow(NamedTuple):
     row: Row
     site: Site
     incident: int
+    edit: Edit
     is_moved: bool = False
 
 
@@ -185,13 +186,15 @@ class TablePlanter:
         self._plant_row(line, row, site, edit)
         for text in edit.after:
             self._add_line(row, site, edit, text, key=row[self._names[0]])
-        self._later += [_LaterRow(added, site, site.incident) for added in edit.appended]
+        self._later += [
+            _LaterRow(added, site, site.incident, edit) for added in edit.appended
+        ]
 
     def _plant_row(self, line: bytes, row: Row, site: Site, edit: Edit) -> None:
         text = line.decode("utf-8").rstrip("\n")
         level = ("missing", "row") if edit.is_dropped else (site.kind.fault_class, "row")
         if edit.is_moved:
-            self._later.append(_LaterRow(row, site, site.incident, is_moved=True))
+            self._later.append(_LaterRow(row, site, site.incident, edit, is_moved=True))
         elif edit.is_dropped:
             change = Change(*level, text, "", edit, self._measure(row, -1))
             self._record(row, site, None, change)
@@ -234,17 +237,17 @@ class TablePlanter:
     def flush_later(self) -> None:
         """Write the rows that arrive later, in the order of their ids."""
         key_name = self._names[0]
-        for row, site, incident, is_moved in sorted(
+        for row, site, incident, edit, is_moved in sorted(
             self._later, key=lambda later: int(later.row[key_name])
         ):
             site.incident = incident
             text = ",".join(row.values())
             number = self._output.write_text(text)
             if is_moved:
-                change = Change("incorrect", "row", text, text, Edit(), 0)
+                change = Change("incorrect", "row", text, text, edit, 0)
             else:
                 effect = self._measure(row, 1)
-                change = Change("redundant", "row", "", text, Edit(), effect)
+                change = Change("redundant", "row", "", text, edit, effect)
             self._record(row, site, number, change)
         self._later.clear()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -153,6 +154,7 @@ class _Run:
             products,
             [],
             [],
+            array("q"),
             self._find_buyers(),
         )
 

@@ -7,10 +7,17 @@ Per order one byte is kept in memory: the kind that may change its lines and pay
 from __future__ import annotations
 
 import heapq
+import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from data_generation.faults.fault_catalogue import KINDS
-from data_generation.faults.fault_kinds import Edit, Row, ShopFacts, Site
+from data_generation.faults.fault_kinds import (
+    Edit,
+    Row,
+    ShopFacts,
+    Site,
+    count_seconds,
+)
 from data_generation.faults.fault_profiles import Profile
 from data_generation.faults.faulty_files import FaultyFile, KeyWriter, TablePlanter
 from data_generation.faults.file_faults import CUT_ROWS, TAIL_ROWS
@@ -107,9 +114,10 @@ class Planting:
             planter.cut(tail[kept:], sites[0])
 
     def _plant_user(self, planter: TablePlanter, line: bytes) -> None:
-        user_id, _, _, country, _, channel, _ = line.split(b",")
-        self._shop.countries.append(country.decode("ascii"))
-        self._shop.channels.append(channel.decode("ascii"))
+        user_id, _, _, country, _, channel, signed_up_at = line.split(b",")
+        self._shop.countries.append(sys.intern(country.decode("ascii")))
+        self._shop.channels.append(sys.intern(channel.decode("ascii")))
+        self._shop.sign_ups.append(count_seconds(signed_up_at.decode("ascii")))
         site = self._sites.get(self._ownership.users[int(user_id)])
         self._plant_own(planter, line, site)
 
