@@ -15,26 +15,51 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from utils.arguments import CommandLineParser, complete_commands, whole_number
-from utils.helpers import PROJECT_ROOT, DataError, print_safely, report_error
+from utils.arguments import (
+    CommandLineParser,
+    complete_commands,
+    complete_error,
+    whole_number,
+)
+from utils.helpers import (
+    PROJECT_ROOT,
+    DataError,
+    print_safely,
+    report_error,
+    shorten_path,
+)
 from utils.signals import raise_on_signals
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until stopped, and return the exit status."""
-    args = build_parser().parse_args(argv)
+    """Serve until stopped, or save the page; return the exit status."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.save and (args.open or args.port is not None or args.host is not None):
+        parser.error("--save writes a file and starts no server; omit the other options")
     # A shell's background jobs ignore SIGINT, but must end.
     usual = (signal.SIGINT, signal.SIGTERM)
     try:
+        if args.save:
+            save(args)
+            return 0
         with suppress(KeyboardInterrupt), raise_on_signals(though_ignored=usual):
             serve(args)
     except (DataError, OSError) as error:
-        report_error("serve_frontend", error)
+        report_error("serve_frontend", complete_error(error, args))
         return 1
     # Its terminal may be closed.
     with suppress(DataError):
         print_safely("Server stopped.")
     return 0
+
+
+def save(args: argparse.Namespace) -> None:
+    """Write the page with the results to the file that *args* name."""
+    from frontend.saved_page import save_page
+
+    save_page(args.out_dir or PROJECT_ROOT, args.save)
+    print_safely(f"Written: {shorten_path(args.save)}")
 
 
 def serve(args: argparse.Namespace) -> None:
@@ -43,7 +68,8 @@ def serve(args: argparse.Namespace) -> None:
     from frontend.server import open_server, startup_notes
 
     results_dir = args.out_dir or PROJECT_ROOT
-    with open_server(results_dir, host=args.host, port=args.port) as server:
+    host = "localhost" if args.host is None else args.host
+    with open_server(results_dir, host=host, port=args.port) as server:
         for note in startup_notes(server):
             message = complete_commands(note, args)
             print_safely(f"serve_frontend: {message}", file=sys.stderr)
@@ -68,7 +94,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script's arguments."""
     parser = CommandLineParser(
         prog="serve_frontend.py",
-        description="Serve the dashboard and the results that it shows; stop with Ctrl-C.",
+        description="Serve the dashboard and the results that it shows; stop with Ctrl-C."
+        " Or save both in one file.",
     )
     parser.add_argument(
         "--port",
@@ -78,8 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--host",
-        default="localhost",
-        help="address to listen on (default: %(default)s, for this machine only)",
+        help="address to listen on (default: localhost, for this machine only)",
     )
     parser.add_argument(
         "--results-dir",
@@ -90,6 +116,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--open", action="store_true", help="open the page in the default browser"
+    )
+    parser.add_argument(
+        "--save",
+        type=Path,
+        metavar="FILE",
+        help="write the page with the results to FILE, such as shop.html, which opens"
+        " without a server; start none",
     )
     return parser
 

@@ -53,8 +53,25 @@ function haveSameRows(report, query) {
 	return one && other ? one === other : undefined;
 }
 
+// Returns the text of a result inside the page, as a saved page has it.
+function findSaved(name) {
+	return document.getElementById(name)?.textContent;
+}
+
 // Returns { document }, or { fault, command } with the reason and the command to run.
-async function fetchDocument({ name, command }) {
+async function loadDocument(file) {
+	const saved = findSaved(file.name);
+	if (saved === undefined) return fetchDocument(file);
+	return checkText(saved, file);
+}
+
+function checkText(text, { command }) {
+	const { document: found, fault } = readDocument(text);
+	return found ? { document: found } : { fault: `${fault} Create it again with`, command };
+}
+
+async function fetchDocument(file) {
+	const { name, command } = file;
 	let response;
 	let text;
 	try {
@@ -66,13 +83,16 @@ async function fetchDocument({ name, command }) {
 			command: SERVE_COMMAND,
 		};
 	}
-	if (response.status === 404) return { fault: "is missing. Create it with", command };
+	if (response.status === 404) {
+		const isLink = text.startsWith(`${name} is a link`);
+		const state = isLink ? "is a link, which is not served. Replace it" : "is missing. Create it";
+		return { fault: `${state} with`, command };
+	}
 	if (!response.ok) {
 		return {
 			fault: `cannot be read: the server answered ${response.status}. Create it again with`,
 			command,
 		};
 	}
-	const { document, fault } = readDocument(text);
-	return document ? { document } : { fault: `${fault} Create it again with`, command };
+	return checkText(text, file);
 }

@@ -50,7 +50,7 @@ async function showFile(kind, render) {
 	const notices = [];
 	const add = (words, ...commands) => notices.push({ text: `${file.name} ${words}`, commands });
 	try {
-		const { document, fault, command } = await fetchDocument(file);
+		const { document, fault, command } = await loadDocument(file);
 		if (document) {
 			await render(document);
 			if (isEmpty(document)) {
@@ -113,7 +113,7 @@ async function showResults() {
 }
 
 async function start() {
-	if (location.protocol === "file:") {
+	if (location.protocol === "file:" && findSaved(FILES.report.name) === undefined) {
 		hidePanels("[data-file]");
 		showNotices([
 			{

@@ -40,6 +40,7 @@ OUTPUTS = {
     "db/ecommerce.db",
     "frontend/data/report.json",
     "frontend/data/query_result.json",
+    "shop.html",
 }
 
 # A folder for a shop of its own, of which a document shows the rows of queries.
@@ -138,7 +139,7 @@ def run_command(command: str, folder: Path) -> str:
         encoding="utf-8",
     )
     with process:
-        if arguments[0] != "serve_frontend.py":
+        if arguments != ["serve_frontend.py"]:
             return process.communicate(timeout=60)[0]
         assert process.stdout is not None
         # A server that prints nothing is stopped, which ends the loop.

@@ -27,7 +27,9 @@ import generate_data
 import ingest
 import run_query
 from frontend import server
+from frontend.saved_page import save_page
 from tests.support import IN_CI, ROOT, call, skip_or_fail
+from tests.test_saved_page import HOSTILE
 
 FRONTEND = ROOT / "frontend"
 PAGE_FILES = ("index.html", "dashboard.css", *server.SCRIPTS)
@@ -80,7 +82,8 @@ class PageFiles(unittest.TestCase):
 
     def test_page_consists_of_the_files_that_the_server_sends(self) -> None:
         found = {path.name for path in FRONTEND.iterdir() if path.is_file()}
-        self.assertEqual(found - {"README.md", "__init__.py", "server.py"}, set(PAGE_FILES))
+        others = {"README.md", "__init__.py", "server.py", "saved_page.py"}
+        self.assertEqual(found - others, set(PAGE_FILES))
 
     def test_each_script_is_short(self) -> None:
         for name in server.SCRIPTS:
@@ -381,7 +384,23 @@ class PageInBrowser(unittest.TestCase):
             "realDir": str(real_results()),
             "staticUrl": f"http://localhost:{plain.server_port}/",
             "fileUrl": (static / "index.html").as_uri(),
+            "savedUrl": self.save_pages(static / "data"),
         }
+
+    def save_pages(self, results: Path) -> str:
+        """Save the page with *results*, and again with hostile names; return its address.
+
+        The second file is `hostile.html` beside the first.
+        """
+        save_page(results, self.folder / "saved.html")
+        report = json.loads((results / "report.json").read_text(encoding="utf-8"))
+        report["trends"]["category_mix"]["rows"][0]["category"] = HOSTILE
+        hostile = self.folder / "hostile"
+        hostile.mkdir()
+        (hostile / "report.json").write_text(json.dumps(report), encoding="utf-8")
+        shutil.copy(results / "query_result.json", hostile)
+        save_page(hostile, self.folder / "hostile.html")
+        return (self.folder / "saved.html").as_uri()
 
     def run_node(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a script of `tests/browser` and return how it ended."""

@@ -1,5 +1,6 @@
 // Opens the page in Chromium and checks what a reader sees.
-// node check_page.js '{"modules", "chromium", "url", "resultsDir", "realDir", "staticUrl", "fileUrl"}'
+// node check_page.js '{"modules", "chromium", "url", "resultsDir", "realDir", "staticUrl", "fileUrl",
+// "savedUrl"}'
 // prints a line of JSON for each check: {"name", "fault"}.  test_page.py starts it.
 // A second argument runs only the checks whose name contains it.
 "use strict";
@@ -885,6 +886,64 @@ const checks = {
 		assert.equal(await isShown(tab, "#revenue"), false);
 		assert.equal(await isShown(tab, "#cohorts"), false);
 		assert.deepEqual(seen.warnings, []);
+	},
+
+	async a_link_in_place_of_a_result_is_named_as_one() {
+		putResults(...realistic());
+		const file = path.join(settings.resultsDir, "report.json");
+		fs.renameSync(file, `${file}.old`);
+		fs.symlinkSync(`${file}.old`, file);
+		const { tab } = await open(settings.url);
+		await expectWords(tab, ["report.json is a link", "python ingest.py --report"]);
+		assert.equal(await isShown(tab, "#cohorts"), true);
+		fs.rmSync(`${file}.old`);
+	},
+
+	async a_saved_page_shows_the_same_by_double_click_and_requests_nothing() {
+		putResults(...realistic());
+		const { tab } = await open(settings.url);
+		const { tab: other, seen } = await open(settings.savedUrl);
+		assert.deepEqual(seen.warnings, []);
+		assert.deepEqual(
+			seen.requests.filter((url) => !url.startsWith("data:")),
+			[settings.savedUrl],
+		);
+		assert.equal(await textOf(other, "body"), await textOf(tab, "body"));
+	},
+
+	async in_a_saved_page_the_address_holds_the_choice() {
+		const { tab } = await open(`${settings.savedUrl}#metric=aov`);
+		assert.equal(await tab.$eval("#choices :checked", (input) => input.value), "aov");
+		await tab.click("#table tbody th");
+		assert.match(await tab.evaluate(() => location.hash), /cohort=\d{4}-\d\d&metric=aov/);
+	},
+
+	async a_saved_page_gives_its_rows_as_csv() {
+		const folder = fs.mkdtempSync(path.join(os.tmpdir(), "shop-saved-"));
+		try {
+			const devtools = await browser.target().createCDPSession();
+			const behaviour = { behavior: "allow", downloadPath: folder };
+			await devtools.send("Browser.setDownloadBehavior", behaviour);
+			const { tab, seen } = await open(settings.savedUrl);
+			await (await tab.$("#cohorts .save")).click();
+			for (let n = 0; n < 400 && !fs.existsSync(path.join(folder, "cohorts.csv")); n += 1) {
+				await new Promise((resolve) => {
+					setTimeout(resolve, 50);
+				});
+			}
+			assert.match(fs.readFileSync(path.join(folder, "cohorts.csv"), "utf8"), /cohort/);
+			assert.deepEqual(seen.warnings, []);
+		} finally {
+			fs.rmSync(folder, { recursive: true, force: true });
+		}
+	},
+
+	async hostile_names_in_a_saved_page_are_text() {
+		const { tab, seen } = await open(settings.savedUrl.replace("saved.html", "hostile.html"));
+		assert.deepEqual(seen.warnings, []);
+		assert.match(await textOf(tab, "[data-trend=category_mix]"), /<\/script><script>alert\(1\)/);
+		assert.equal((await tab.$$("script")).length, 3);
+		assert.equal(await isShown(tab, "#cohorts"), true);
 	},
 
 	async a_plain_static_server_shows_the_same_page() {

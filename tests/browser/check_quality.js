@@ -1,5 +1,5 @@
 // Runs axe-core and Lighthouse on the page in Chromium, light and dark, wide and narrow.
-// node check_quality.js '{"modules", "chromium", "url", "resultsDir"}' prints a line of JSON
+// node check_quality.js '{"modules", "chromium", "url", "resultsDir", "savedUrl"}' prints a line of JSON
 // for each check: {"name", "fault", "figures"}.  test_page.py starts it.
 "use strict";
 
@@ -65,6 +65,15 @@ async function checkAccessibility(browser) {
 	}
 }
 
+async function checkSavedPage(browser) {
+	const tab = await openTab(browser);
+	await tab.setBypassCSP(true);
+	await showPage(tab, settings.savedUrl);
+	const { faults, passed } = await findViolations(tab);
+	report("axe_core_finds_nothing_in_a_saved_page", faults, { passed });
+	await tab.close();
+}
+
 async function checkLighthouse(browser) {
 	const { default: lighthouse, desktopConfig } = await import(
 		pathToFileURL(load.resolve("lighthouse")).href
@@ -116,6 +125,7 @@ async function main() {
 	}
 	await withBrowser(settings, async (browser) => {
 		await checkAccessibility(browser);
+		await checkSavedPage(browser);
 		await checkLighthouse(browser);
 	});
 }
