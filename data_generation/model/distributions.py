@@ -23,6 +23,7 @@ UNIT = 1 << UNIT_BITS
 
 # Digits carried while a table is built; a table keeps fewer than ten.
 PRECISION = 18
+LEAST_TERM = Decimal("1e-12")
 
 Item = TypeVar("Item")
 
@@ -115,7 +116,7 @@ def powers_of_two(steps: int, low: int, high: int) -> list[int]:
     """Return UNIT × 2**(number ÷ *steps*) for each number from *low* to *high*."""
     with localcontext() as context:
         context.prec = PRECISION
-        step = Decimal(2).ln() / steps
+        step = _logarithm(2) / steps
         return [int(UNIT * (step * number).exp()) for number in range(low, high + 1)]
 
 
@@ -148,8 +149,8 @@ def exponential() -> Quantiles:
     """
     with localcontext() as context:
         context.prec = PRECISION
-        half_life = Decimal(2).ln()
-        steps = [-(Decimal(64 - step) / 64).ln() for step in range(32)]
+        half_life = _logarithm(2)
+        steps = [_logarithm(64) - _logarithm(64 - step) for step in range(32)]
         lengths = [
             halving * half_life + step for halving in range(WORD_BITS) for step in steps
         ]
@@ -191,15 +192,19 @@ def gamma(shape: str) -> Quantiles:
     """Return the gamma distribution with rate 1 and *shape* (decimal text), in fixed point.
 
     The cumulative function is the series of the lower incomplete gamma function
-    (NIST DLMF 8.7.1), all of whose terms are positive.  Its last value norms it, so the
-    constant factor is not needed.
+    (NIST DLMF 8.7.1), all of whose terms are positive.  Its last value norms it, so
+    constant factors are not needed: the power of a step stands for that of its point.
     """
     with localcontext() as context:
         context.prec = PRECISION
-        alpha = Decimal(shape)
+        alpha, steps = Decimal(shape), range(1, 289)
         # Above 40 there is less than one word of the shapes in use.
-        points = [40 * (Decimal(step) / 288) ** 4 for step in range(1, 289)]
-        totals = [_incomplete_gamma(alpha, point) for point in points]
+        points = [40 * (Decimal(step) / 288) ** 4 for step in steps]
+        divisors = [alpha + n for n in range(1, 200)]
+        totals = [
+            (4 * alpha * _logarithm(step) - point).exp() * _sum_gamma(point, divisors)
+            for step, point in zip(steps, points, strict=True)
+        ]
         return _tabulate(points, totals)
 
 
@@ -214,30 +219,53 @@ def beta(first: str, second: str) -> Quantiles:
         context.prec = PRECISION
         alpha, omega = Decimal(first), Decimal(second)
         points = [(Decimal(step) / 256) ** 2 for step in range(1, 257)]
-        totals = [_incomplete_beta(alpha, omega, point) for point in points]
+        factors = [((n - omega) / n, 1 / (alpha + n)) for n in range(1, 300)]
+        totals = [
+            (2 * alpha * _logarithm(step)).exp() * (1 / alpha + _sum_beta(point, factors))
+            for step, point in enumerate(points, 1)
+        ]
         return _tabulate(points, totals)
 
 
-def _incomplete_gamma(alpha: Decimal, point: Decimal) -> Decimal:
-    term = total = 1 / alpha
-    least = term.scaleb(-12)
-    divisor = alpha
-    while term > least:
-        divisor += 1
+@cache
+def _logarithm(number: int) -> Decimal:
+    """Return the natural logarithm of *number*, as the sum of those of its factors.
+
+    `Decimal.ln` takes as long as a hundred sums.
+    """
+    for factor in range(2, 17):
+        if factor < number and number % factor == 0:
+            return _logarithm(factor) + _logarithm(number // factor)
+    return Decimal(number).ln()
+
+
+def _sum_gamma(point: Decimal, divisors: Sequence[Decimal]) -> Decimal:
+    """Return the series of the lower incomplete gamma function, with 1 as its first term.
+
+    A term is the one before × *point* ÷ the next of *divisors*.
+    """
+    term = total = Decimal(1)
+    for divisor in divisors:
         term *= point / divisor
         total += term
-    return (alpha * point.ln() - point).exp() * total
-
-
-def _incomplete_beta(alpha: Decimal, omega: Decimal, point: Decimal) -> Decimal:
-    power, least = Decimal(1), Decimal("1e-12")
-    total = 1 / alpha
-    for n in range(1, 300):
-        power *= (n - omega) * point / n
-        total += power / (alpha + n)
-        if abs(power) < least:
+        if term <= LEAST_TERM:
             break
-    return (alpha * point.ln()).exp() * total
+    return total
+
+
+def _sum_beta(point: Decimal, factors: Sequence[tuple[Decimal, Decimal]]) -> Decimal:
+    """Return the series of the incomplete beta function after its first term.
+
+    The next power is the last one × *point* × the first of the next of *factors*; a term is
+    the power × the second.
+    """
+    power, total = Decimal(1), Decimal(0)
+    for factor, share in factors:
+        power *= point * factor
+        total += power * share
+        if abs(power) < LEAST_TERM:
+            break
+    return total
 
 
 def _tabulate(points: list[Decimal], totals: list[Decimal]) -> Quantiles:

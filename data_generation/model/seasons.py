@@ -13,7 +13,8 @@ from array import array
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from functools import cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, repeat
+from operator import floordiv
 from typing import NamedTuple, TypeAlias
 
 # Ticks in a day of average demand.  Few enough that 20 years of them fit into one digit of
@@ -98,18 +99,11 @@ def build_dial() -> array[int]:
     for weights in _list_profiles():
         day = array("I")
         for hour, (start, stop) in enumerate(pairwise(_mark_hours(weights))):
-            day.extend(
-                [
-                    scaled // (stop - start)
-                    for scaled in range(
-                        HOUR_SECONDS * hour * (stop - start),
-                        HOUR_SECONDS * (hour + 1) * (stop - start),
-                        HOUR_SECONDS,
-                    )
-                ]
-            )
+            length = stop - start
+            first, last = HOUR_SECONDS * hour * length, HOUR_SECONDS * (hour + 1) * length
+            day.extend(map(floordiv, range(first, last, HOUR_SECONDS), repeat(length)))
         dial += day
-        dial.extend([DAY_SECONDS + second for second in day])
+        dial.extend(map(DAY_SECONDS.__add__, day))
     return dial
 
 
