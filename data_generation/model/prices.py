@@ -162,7 +162,7 @@ class PriceList:
         changed: Iterable[int] = range(len(self._products))
         if self._week is not None and self._week < week:
             weeks = range(self._week + 1, week + 1)
-            changed = {index for at in weeks for index in self._changes.get(at, ())}
+            changed = [index for at in weeks for index in self._changes.get(at, ())]
         self._week = week
         for index in changed:
             self._list_cents[index] = self.histories[index].price_at(monday)
