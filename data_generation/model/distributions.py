@@ -193,7 +193,7 @@ def gamma(shape: str) -> Quantiles:
 
     The cumulative function is the series of the lower incomplete gamma function
     (NIST DLMF 8.7.1), all of whose terms are positive.  Its last value norms it, so
-    constant factors are not needed: the power of a step stands for that of its point.
+    constant factors are not needed: the power of a step replaces that of its point.
     """
     with localcontext() as context:
         context.prec = PRECISION
