@@ -303,7 +303,7 @@ def build_options(args: argparse.Namespace, *, has_forecast: bool) -> Options:
 def grade(args: argparse.Namespace) -> int:
     """Grade the file that *args* name; return 0 for full marks, else 1."""
     from queries.grading.grade_output import render_grade, write_grade
-    from queries.grading.grading import Rules, compute_answer, grade_file, read_scheme
+    from queries.grading.grading import Rules, grade_file, prepare_reference, read_scheme
     from utils.processes import count_processors
 
     rules = Rules(
@@ -312,12 +312,12 @@ def grade(args: argparse.Namespace) -> int:
         tolerance=args.tolerance or 0,
         scheme=read_scheme(args.points) if args.points else None,
     )
-    right = compute_answer(
+    reference = prepare_reference(
         args.database or DATABASE_PATH,
         build_options(args, has_forecast=False),
         args.workers or count_processors(),
     )
-    found = grade_file(args.grade, right, rules)
+    found = grade_file(args.grade, reference, rules)
     print_safely(render_grade(found, width=shutil.get_terminal_size().columns))
     if args.out_dir is not None:
         print_safely("")

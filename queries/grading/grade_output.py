@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from queries.grading.explanation import Explanation
 from queries.grading.grading import Grade
 from queries.grading.marking import (
     RIGHT,
@@ -37,6 +38,9 @@ _MOST_CELLS = 10_000
 # A sentence of grade.md is cut beyond.
 MOST_CHARACTERS = 2_000
 
+# So many explanations that fit equally are named.
+MOST_CHOICES = 4
+
 # The headings of the columns that hold no figure.
 _TEXT_HEADINGS = ("column", "where", "largest differences", "rank", "file")
 
@@ -62,6 +66,7 @@ def render_grade(grade: Grade, *, width: int) -> str:
         _align(_tabulate_columns(grade)),
         _align(_tabulate_regions(grade)),
         _align(_tabulate_worst(grade)),
+        _wrap_all(list_mistakes(grade), width),
         [_render_points(grade)],
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
@@ -183,6 +188,61 @@ def _show(value: float | None, scale: float, *, sign: str = "") -> str:
     return f"{number:{sign},f}"
 
 
+# ---- Mistakes ----------------------------------------------------------------------------
+
+
+def list_mistakes(grade: Grade) -> list[str]:
+    """Return which mistakes explain the wrong cells, with the reason and the remedy."""
+    if grade.marks.is_full:
+        return []
+    lines = []
+    for explanation in grade.explanations:
+        lines.append(_describe_explanation(explanation))
+        mistakes = dict.fromkeys(one for made in explanation.choices for one in made)
+        for mistake in mistakes:
+            name = f"({mistake.title}) " if len(mistakes) > 1 else ""
+            lines.append(f"Why {name}it is wrong: {mistake.why}")
+            lines.append(f"Instead: {mistake.instead}")
+    explained = {column for one in grade.explanations for column in one.columns}
+    others = [
+        column
+        for column, counts in count_by_column(grade.marks).items()
+        if share(counts) < 1 and column not in explained
+    ]
+    if others:
+        lines.append(f"No well-known mistake explains {join_words(others)}.")
+    return lines
+
+
+def _describe_explanation(explanation: Explanation) -> str:
+    """Return which share of the wrong cells is what you get when mistakes are made."""
+    columns = explanation.columns
+    where = join_words(columns) if len(columns) <= 4 else f"{len(columns)} columns"
+    choices = [
+        f"when {join_words([mistake.title for mistake in made])}"
+        for made in explanation.choices[:MOST_CHOICES]
+    ]
+    percent = format_percent(explanation.explained / explanation.wrong)
+    text = (
+        f"Likely mistake: {percent} of the wrong cells in {where} are what you get"
+        f" {', or '.join(choices)}."
+    )
+    if len(explanation.choices) > 1:
+        text += f" These {len(explanation.choices)} explanations fit equally."
+    if explanation.contradicted:
+        text += f" {count_noun(explanation.contradicted, 'cell')} contradict that."
+    return text
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Return *words* as a list in a sentence.
+
+    >>> join_words(["a", "b", "c"]), join_words(["a"])
+    ('a, b and c', 'a')
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+
+
 def _render_points(grade: Grade) -> str:
     marks = grade.marks
     counts = count_marks(marks.marks)
@@ -222,8 +282,26 @@ def describe_grade(grade: Grade) -> dict[str, Any]:
             {"region": name, **counts._asdict()}
             for name, counts in count_by_region(marks, right).items()
         ],
+        "explanations": [_describe_choices(one) for one in grade.explanations],
         "cell_count": len(failed),
         "cells": [_describe_cell(mark) for mark in failed[:_MOST_CELLS]],
+    }
+
+
+def _describe_choices(explanation: Explanation) -> dict[str, Any]:
+    return explanation._asdict() | {
+        "choices": [
+            [
+                {
+                    "name": one.name,
+                    "title": one.title,
+                    "why": one.why,
+                    "instead": one.instead,
+                }
+                for one in made
+            ]
+            for made in explanation.choices
+        ]
     }
 
 
@@ -251,6 +329,10 @@ def render_grade_markdown(grade: Grade) -> str:
         _render_rows(_tabulate_columns(grade)),
         "\n".join(f"- {escape(line, width=MOST_CHARACTERS)}" for line in notes),
     ]
+    mistakes = list_mistakes(grade)
+    if mistakes:
+        texts = [escape(line, width=MOST_CHARACTERS) for line in mistakes]
+        parts += ["## Mistakes", "\n\n".join(texts)]
     regions = _tabulate_regions(grade)
     if regions:
         parts += ["## Where cells are wrong", _render_rows(regions)]

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from queries.grading.answers import FIGURE_COLUMNS, RightAnswer, take_document
+from queries.grading.answers import FIGURE_COLUMNS, Answer, RightAnswer, take_document
+from queries.grading.explanation import Compute, Explanation, explain_marks
 from queries.grading.marking import Marks, mark_answer
 from queries.grading.matching import SubmittedTable, match_submission
+from queries.grading.mistakes import MistakeSet, compute_mistakes
 from queries.grading.submissions import read_submission
 from queries.options import Options
 from queries.run_query import compute_result
@@ -33,17 +35,25 @@ class Rules(NamedTuple):
     scheme: Mapping[str, float] | None = None
 
 
+class Reference(NamedTuple):
+    """What answers are compared with: the *right* one, and those with mistakes."""
+
+    right: RightAnswer
+    compute: Compute
+
+
 class Grade(NamedTuple):
     """The grade of one submission."""
 
     name: str
     table: SubmittedTable
     marks: Marks
+    explanations: list[Explanation]
     right: RightAnswer
 
 
-def compute_answer(database: Path, options: Options, worker_count: int) -> RightAnswer:
-    """Return the right answer of *database* with *options*."""
+def prepare_reference(database: Path, options: Options, worker_count: int) -> Reference:
+    """Return what answers to *options* are compared with, from *database*."""
     result = compute_result(database, options=options, worker_count=worker_count)
     right = take_document(result.document, options)
     if not right.cells:
@@ -51,11 +61,20 @@ def compute_answer(database: Path, options: Options, worker_count: int) -> Right
             f"{database}: has no cohort with these options, so nothing can be graded."
             " Load the data of the exercise: python ingest.py --ingest"
         )
-    return right
+    known: dict[MistakeSet, Answer] = {}
+
+    def compute(sets: Sequence[MistakeSet]) -> list[Answer]:
+        missing = [made for made in sets if made not in known]
+        answers = compute_mistakes(database, right, missing, worker_count)
+        known.update(zip(missing, answers, strict=True))
+        return [known[made] for made in sets]
+
+    return Reference(right, compute)
 
 
-def grade_file(path: Path, right: RightAnswer, rules: Rules) -> Grade:
+def grade_file(path: Path, reference: Reference, rules: Rules) -> Grade:
     """Return the grade of the file *path*; raise `DataError` if it cannot be graded."""
+    right = reference.right
     submission = read_submission(path, by_segment=right.options.by is not None)
     table = match_submission(submission, right, rules.columns, str(path))
     marks = mark_answer(
@@ -65,7 +84,8 @@ def grade_file(path: Path, right: RightAnswer, rules: Rules) -> Grade:
         required=rules.required,
         scheme=rules.scheme,
     )
-    return Grade(path.name, table, marks, right)
+    explanations = explain_marks(marks, right, rules.tolerance, reference.compute)
+    return Grade(path.name, table, marks, explanations, right)
 
 
 def read_scheme(path: Path) -> dict[str, float]:
