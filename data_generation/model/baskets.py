@@ -182,9 +182,16 @@ def _list_places(line_levels: Sequence[int]) -> list[list[int]]:
     They are by `level << COUNT_BITS | line count`, then by place in a row.
     """
     counts = 1 << COUNT_BITS
-    levels = (*line_levels, *[0] * (counts - len(line_levels)))
+    levels, lowest = (*line_levels, *[0] * (counts - len(line_levels))), max(line_levels)
+    alone, with_jitter = (
+        [
+            _list_class_places(find_class(level), has_jitter)
+            for level in range(-lowest, LEVELS)
+        ]
+        for has_jitter in (False, True)
+    )
     return [
-        _list_class_places(find_class(level - levels[count]), count > 1)
+        (with_jitter if count > 1 else alone)[lowest + level - levels[count]]
         for level in range(LEVELS)
         for count in range(counts)
     ]

@@ -8,9 +8,10 @@ all channels they keep the distributions of BG/NBD and Gamma-Gamma, also among t
 from __future__ import annotations
 
 from functools import cache
+from operator import mul, sub
 from typing import NamedTuple
 
-from data_generation.model.distributions import apportion
+from data_generation.model.distributions import fill_places, find_marks
 
 
 class Channel(NamedTuple):
@@ -80,28 +81,30 @@ def build_channel_table(year: int, month: int) -> ChannelTable:
     Channels with more buyers also have customers who buy more often.  Therefore the shares
     of buyers are adjusted, by about 1 %, so that equally many of every quarter buy.
     """
-    weights = weigh_channels(year, month)
+    weights, size = weigh_channels(year, month), 1 << CHOICE_BITS
+    per_mille = [channel.buyer_per_mille for channel in CHANNELS]
     rows = [
-        apportion(
-            [
-                weight * _tilt(channel, rate_quarter, level_quarter)
-                for channel, weight in zip(CHANNELS, weights, strict=True)
-            ],
-            1 << CHOICE_BITS,
-        )
+        find_marks([size * weight for weight in map(mul, weights, tilts)], size)
+        for tilts in _list_tilts()
+    ]
+    counts = [sum(map(mul, per_mille, map(sub, marks[1:], marks))) for marks in rows]
+    scale = 65536 * sum(counts)
+    table = ChannelTable([], [])
+    for marks, count in zip(rows, counts, strict=True):
+        buyers = [scale * buyer // (1000 * count * len(rows)) for buyer in per_mille]
+        table.channels.extend(fill_places(range(len(CHANNELS)), marks))
+        table.buyers.extend(fill_places(buyers, marks))
+    return table
+
+
+@cache
+def _list_tilts() -> list[list[int]]:
+    """Return how each channel depends on the quarters, see `_tilt`."""
+    return [
+        [_tilt(channel, rate_quarter, level_quarter) for channel in CHANNELS]
         for rate_quarter in QUARTERS
         for level_quarter in QUARTERS
     ]
-    counts = [sum(CHANNELS[at].buyer_per_mille for at in row) for row in rows]
-    table = ChannelTable([], [])
-    for row, count in zip(rows, counts, strict=True):
-        buyers = [
-            65536 * channel.buyer_per_mille * sum(counts) // (1000 * count * len(rows))
-            for channel in CHANNELS
-        ]
-        table.channels.extend(row)
-        table.buyers.extend([buyers[at] for at in row])
-    return table
 
 
 def _tilt(channel: Channel, rate_quarter: int, level_quarter: int) -> int:

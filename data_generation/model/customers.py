@@ -95,6 +95,9 @@ SAME_VISIT_1024THS = 655
 FIRST_DELAY_TICKS = 8 * DAY_TICKS
 VISIT_TICKS = DAY_TICKS // 24
 
+# The inverse rate of customers who do not buy again in any window.
+MOST_INVERSE_RATE = 1 << 44
+
 # The largest dropout probability, in 65,536ths.
 CERTAIN_DROPOUT = 65535
 
@@ -523,10 +526,11 @@ def build_gaps(process: Process) -> list[int]:
 @cache
 def build_customer_tables() -> CustomerTables:
     """Return the tables of purchase rates, dropouts and spending levels."""
-    bounds = list_level_bounds()
+    bounds, scale = list_level_bounds(), RATE_SCALE_TICKS << 28
+    least = scale // MOST_INVERSE_RATE
     return CustomerTables(
         inverse_rates=[
-            min((RATE_SCALE_TICKS << 28) // max(value, 1), 1 << 44)
+            scale // value if value > least else MOST_INVERSE_RATE
             for value in sample_quantiles(gamma(RATE_SHAPE), RATE_BITS)
         ],
         dropouts=[

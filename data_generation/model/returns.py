@@ -104,6 +104,7 @@ def list_country_odds() -> list[int]:
     mix = list(_iterate_mix())
     total = sum(weight for weight, _ in mix)
 
+    @cache
     def sum_chances(odds: int) -> int:
         return sum([weight * find_chance(odds, factor) for weight, factor in mix])
 
