@@ -11,9 +11,11 @@ import unittest
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import generate_data
 import ingest
+import run_query
 from data_generation.datapackage import FileEntry
 from data_generation.faults.fault_catalogue import KINDS
 from data_generation.faults.fault_kinds import LANES
@@ -30,7 +32,12 @@ from tests.support import (
     read_tree,
     run_script,
 )
-from utils.answer_key import PlantedFault, read_decoys, read_planted_faults
+from utils.answer_key import (
+    PlantedFault,
+    read_decoys,
+    read_planted_faults,
+    read_planted_incidents,
+)
 from utils.helpers import hash_file
 
 SEEDS = (90210, 7, 1015, 31337, 424242) if IN_CI else (90210,)
@@ -280,6 +287,38 @@ class Detection(ShopCase):
         """Return the rows that *check* of the report lists."""
         result = self.succeed(ingest.main, "--rows", check, "--database", self.database)
         return list(csv.reader(result.stdout.splitlines()))[1:]
+
+
+class Effects(ShopCase):
+    """The figures of an incident are those of the report and the query of its shop."""
+
+    def measure(self, folder: Path) -> list[Any]:
+        """Return the figures of the files in *folder*, as report and query have them."""
+        options = ("--database", self.database, "--out-dir", self.folder)
+        arguments = ("--ingest", "--report", "--data-dir", folder, *options)
+        result = call(ingest.main, *arguments)
+        self.assertEqual(result.status, 0, result)
+        result = call(run_query.main, *options, "--no-forecast")
+        self.assertEqual(result.status, 0, result)
+        kpis = json.loads((self.folder / "report.json").read_text("utf-8"))["kpis"]
+        names = ("net_cents", "order_count", "customer_count", "repeat_rate")
+        query = json.loads((self.folder / "query_result.json").read_text("utf-8"))
+        (clv,) = (each for each in query["summary"]["clv"] if each["months"] == 12)
+        return [*(kpis[name] for name in names), clv["cents"]]
+
+    def test_figures_with_one_incident_alone_are_those_of_its_shop(self) -> None:
+        kinds = ("test_orders", "exchanged_customers", "order_twice", "refund_on_order")
+        for kind in (*kinds, "account_lookalike", "quantity_twice"):
+            if not IN_CI and kind != kinds[1]:
+                continue
+            with self.subTest(kind=kind):
+                shop = faulty_shop(f"[{kind}]\n")
+                (incident,) = read_planted_incidents(shop / "answer_key/incidents.csv")
+                figures = list(incident[-10:])
+                self.assertEqual(self.measure(shop / "faulty"), figures[1::2])
+                self.assertNotEqual(figures[0::2], figures[1::2])
+        clean, _, _ = clean_shop(SEEDS[0])
+        self.assertEqual(self.measure(clean), figures[0::2])
 
 
 class Profiles(ShopCase):

@@ -53,7 +53,7 @@ class PlantedFault(NamedTuple):
 class PlantedIncident(NamedTuple):
     """The cause of some faults, as a line of incidents.csv lists it.
 
-    The figures are those of the clean shop and those with this incident alone.
+    The figures of the shop are those of the clean one, and those with this incident alone.
     """
 
     incident_id: str
@@ -67,6 +67,16 @@ class PlantedIncident(NamedTuple):
     mechanism: str
     condition: str
     source: str
+    clean_net_cents: int
+    net_cents: int
+    clean_order_count: int
+    order_count: int
+    clean_customer_count: int
+    customer_count: int
+    clean_repeat_rate: float | None
+    repeat_rate: float | None
+    clean_clv_12_cents: float | None
+    clv_12_cents: float | None
 
 
 class Decoy(NamedTuple):
@@ -127,10 +137,14 @@ def read_decoys(path: Path) -> Generator[Decoy, None, None]:
 
 
 def _convert(cells: list[str], record_type: type) -> Iterator[Any]:
-    """Yield *cells* with the types that *record_type* declares: text or integer."""
+    """Yield *cells* with the types that *record_type* declares; None if one is empty."""
     types = get_type_hints(record_type).values()
     for cell, declared in zip(cells, types, strict=True):
-        yield cell if declared is str else int(cell) if cell else None
+        if declared is str:
+            yield cell
+        else:
+            convert = float if declared == float | None else int
+            yield convert(cell) if cell else None
 
 
 def _read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:

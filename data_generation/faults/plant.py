@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from data_generation.datapackage import FileEntry, describe_resources
+from data_generation.faults.effects import EffectMeter, Figures, derive_figures
 from data_generation.faults.fault_catalogue import KINDS
 from data_generation.faults.fault_kinds import ShopFacts
 from data_generation.faults.fault_profiles import Profile
@@ -30,9 +33,11 @@ from utils.answer_key import (
     INCIDENTS_NAME,
     KEY_FOLDER,
     KEY_MANIFEST_NAME,
+    PlantedFault,
     PlantedIncident,
+    read_planted_faults,
 )
-from utils.atomic_files import open_atomically
+from utils.atomic_files import open_atomically, open_scratch_folder
 from utils.contract import MANIFEST_NAME, Contract, read_contract
 from utils.helpers import hash_file, parse_json, render_json
 
@@ -71,7 +76,9 @@ def plant_faults(
         writer, row_counts = run.write_tables(
             [files[name] for name in tables], [files[name] for name in keys]
         )
-        _write_incidents(files[keys[-1]], plan, writer.happenings)
+        incidents = run.describe_incidents(writer.happenings, files[keys[0]])
+        for row in (PlantedIncident._fields, *incidents):
+            files[keys[-1]].write(render_row(row))
         entries = [
             *(_describe_file(name, files[name], row_counts[name]) for name in tables),
             *(_describe_file(name, files[name]) for name in keys),
@@ -139,6 +146,59 @@ class _Run:
                 return writer, row_counts
             forced = missed
 
+    def describe_incidents(
+        self, happenings: Mapping[str, Happening], faults_file: IO[bytes]
+    ) -> list[PlantedIncident]:
+        """Return what the incidents in *faults_file* are, and what each does alone."""
+        faults_file.flush()
+        by_incident: dict[str, list[PlantedFault]] = defaultdict(list)
+        for fault in read_planted_faults(Path(faults_file.name)):
+            by_incident[fault.incident_id].append(fault)
+        with (
+            open_scratch_folder(self._out_dir) as scratch,
+            closing(
+                EffectMeter(
+                    scratch / "figures.db", self._contract, self._out_dir, self._plan.until
+                )
+            ) as meter,
+        ):
+            clean = derive_figures(meter.clean)
+            return [
+                self._describe_incident(
+                    incident_id, happenings[incident_id], clean, meter.measure(faults)
+                )
+                for incident_id, faults in by_incident.items()
+            ]
+
+    def _describe_incident(
+        self, incident_id: str, happening: Happening, clean: Figures, faulty: Figures
+    ) -> PlantedIncident:
+        kind, row_counts, days = happening
+        first, last = days or (self._plan.start.isoformat(), self._plan.until.isoformat())
+        return PlantedIncident(
+            incident_id,
+            kind.name,
+            kind.family,
+            kind.description,
+            " ".join(row_counts),
+            first,
+            last,
+            row_counts.total(),
+            kind.mechanism,
+            kind.condition,
+            kind.source,
+            clean.net_cents,
+            faulty.net_cents,
+            clean.order_count,
+            faulty.order_count,
+            clean.customer_count,
+            faulty.customer_count,
+            clean.repeat_rate,
+            faulty.repeat_rate,
+            clean.clv_12_cents,
+            faulty.clv_12_cents,
+        )
+
     def _read_facts(self) -> ShopFacts:
         columns = {table.name: table.column_names for table in self._contract.tables}
         text = (self._out_dir / "products.csv").read_text(encoding="utf-8")
@@ -188,30 +248,6 @@ def describe_faulty_package(
         "currency": CURRENCY,
         "resources": describe_resources(contract, by_table),
     }
-
-
-def _write_incidents(
-    file: IO[bytes], plan: Plan, happenings: Mapping[str, Happening]
-) -> None:
-    file.write(render_row(PlantedIncident._fields))
-    for incident_id, (kind, row_counts, days) in happenings.items():
-        if kind.is_decoy:
-            continue
-        first, last = days or (plan.start.isoformat(), plan.until.isoformat())
-        incident = PlantedIncident(
-            incident_id,
-            kind.name,
-            kind.family,
-            kind.description,
-            " ".join(row_counts),
-            first,
-            last,
-            row_counts.total(),
-            kind.mechanism,
-            kind.condition,
-            kind.source,
-        )
-        file.write(render_row(incident))
 
 
 def _describe_file(name: str, file: IO[bytes], rows: int | None = None) -> FileEntry:
