@@ -1,9 +1,8 @@
-// Draws charts: scales, colours, axes, and the class Chart with its pointer and keys.
+// Scales, colours and axes, and the class Chart.
 "use strict";
 
 const HEAT_STEPS = 7;
-// A chart is drawn for this width in pixels before it is fitted to the paper: its letters
-// become as small as those around it.
+// On paper, so that the letters of a chart become as small as those around it.
 const PRINT_WIDTH = 820;
 
 // Returns round values that cover low to high in about `count` steps.
@@ -15,10 +14,11 @@ function niceTicks(low, high, count) {
 	return Array.from({ length: Math.ceil(high / step) - first + 1 }, (_, n) => (first + n) * step);
 }
 
-// Colours span the 5th to the 95th percentile, so that one extreme value does not make all
-// others look alike. Where these are equal, as in a table of zeros, they span all values.
+// Colours span the 5th to the 95th percentile of all values but zero, so that one extreme
+// value does not make all others look alike. Where these are equal, they span all values.
+// Zero has a colour of its own: in many shops most cells are zero.
 function colourDomain(values) {
-	const sorted = values.filter(isNumber).sort((a, b) => a - b);
+	const sorted = values.filter((value) => isNumber(value) && value).sort((a, b) => a - b);
 	if (!sorted.length) return [0, 0];
 	const [low, high] = [0.05, 0.95].map((share) => sorted[Math.round(share * (sorted.length - 1))]);
 	return low < high ? [low, high] : [sorted[0], sorted.at(-1)];
@@ -26,8 +26,27 @@ function colourDomain(values) {
 
 function heatStep(value, [low, high]) {
 	const span = high - low;
-	if (span <= 0 || !isNumber(span)) return value ? Math.floor(HEAT_STEPS / 2) : 0;
+	if (span <= 0 || !isNumber(span)) return Math.floor(HEAT_STEPS / 2);
 	return clamp(Math.floor(((value - low) / span) * HEAT_STEPS), 0, HEAT_STEPS - 1);
+}
+
+function heatLook(value, domain) {
+	return value === 0 ? "zero" : `h${heatStep(value, domain)}`;
+}
+
+// Returns the entries [look, words] of a legend of colours.
+function heatEntries([low, high], format) {
+	if (!low && !high) return [];
+	const [from, to] = [low, high].map(format);
+	if (from === to) return [[`h${heatStep(low, [low, low])}`, from]];
+	return [
+		["", `${from} or less`],
+		["ramp", `${to} or more`],
+	];
+}
+
+function zeroEntry(values, format) {
+	return values.includes(0) ? [["zero", format(0)]] : [];
 }
 
 // Fails where figures such as 1e308 leave the range of the arithmetic.
@@ -56,7 +75,6 @@ function stackSpans(values) {
 	});
 }
 
-// Returns the place [column, row] to which a key leads; undefined for other keys.
 function movePlace(key, [column, row], columns) {
 	return {
 		ArrowLeft: [column - 1, row],
@@ -79,12 +97,12 @@ function drawPath(svg, name, d = "") {
 }
 
 function drawText(svg, x, y, words, anchor = "middle") {
-	draw(svg, "text", { x, y, class: anchor }, words);
+	return draw(svg, "text", { x, y, class: anchor }, words);
 }
 
 // Draws the value axis and returns the function from a value to its y coordinate.
 function drawAxis(svg, values, { left, right, top, bottom }, format) {
-	const ticks = niceTicks(Math.min(0, ...values), Math.max(0, ...values), 4);
+	const ticks = niceTicks(Math.min(0, ...values), Math.max(0, ...values), 5);
 	const [first, last] = [ticks[0], ticks.at(-1)];
 	requireNumbers(first, last, last - first);
 	const y = (value) => bottom - ((value - first) / (last - first || 1)) * (bottom - top);
@@ -93,19 +111,19 @@ function drawAxis(svg, values, { left, right, top, bottom }, format) {
 	return y;
 }
 
-function addLegend(section, entries) {
-	section.append(
-		make(
-			"ul",
-			{ class: "legend" },
-			...entries.map(([look, words]) => make("li", { class: look }, words)),
-		),
+// Fills a list with entries [look, words]; one without a look has no coloured mark.
+function fillLegend(list, entries) {
+	list.replaceChildren(
+		...entries.map(([look, words]) => make("li", look ? { class: look } : {}, words)),
 	);
 }
 
-// A chart with a pointer and arrow keys, which shows the figures of a place [column, row] in
-// a line below.  paint(svg, width) draws and returns { locate, mark }: a function from a
-// point to its place, and one that marks a place.  describe(place) returns the words.
+function addLegend(section, entries) {
+	fillLegend(section.appendChild(make("ul", { class: "legend" })), entries);
+}
+
+// A chart that shows the figures of a place [column, row], chosen by pointer or keys, in a line
+// below.  paint(svg, width) returns { locate, mark }: from a point to its place, and mark one.
 class Chart {
 	constructor(section, { height, size, start, paint, describe, choose }) {
 		Object.assign(this, { height, size, paint, describe, choose });
@@ -129,8 +147,8 @@ class Chart {
 		new ResizeObserver(() => this.repaint()).observe(this.plot);
 	}
 
-	repaint(width = Math.max(240, this.plot.clientWidth)) {
-		if (width === this.drawnWidth) return;
+	repaint(width = Math.max(240, this.plot.clientWidth), isChanged = false) {
+		if (width === this.drawnWidth && !isChanged) return;
 		this.drawnWidth = width;
 		this.plot.replaceChildren();
 		const { height } = this;
@@ -151,10 +169,10 @@ class Chart {
 		});
 	}
 
-	// Shows the place to which the chart also returns when the pointer leaves.
-	showHome(place) {
-		this.home = place;
-		this.show(place);
+	// Draws the chart again for another size; it returns to the place when the pointer leaves.
+	showHome(place, size) {
+		Object.assign(this, { home: place, place, size });
+		this.repaint(this.drawnWidth, true);
 	}
 
 	showPoint(event) {
@@ -172,7 +190,6 @@ class Chart {
 	}
 }
 
-// Draws a small line without axes.
 function drawSparkline(holder, values) {
 	const [low, high] = [Math.min(...values), Math.max(...values)];
 	if (!isNumber(high - low)) return;

@@ -1,4 +1,4 @@
-// Draws the curves of the cohorts and their forecasts.
+// The curves of the cohorts and their forecasts.
 "use strict";
 
 const CUMULATIVE_NET = "cum_net_per_customer_cents";
@@ -9,8 +9,7 @@ const MONTHS_IN_YEAR = 12;
 // The axis of a faulty file must not keep the browser busy for ever.
 const MOST_MONTHS = 10000;
 
-// Returns the points of a cohort's forecast, from its last known figure:
-// [month, value, low, high].
+// Returns [month, value, low, high] of a forecast, and before them the last known figure.
 function forecastPoints(cells, horizons = []) {
 	const { months_since: month, [CUMULATIVE_NET]: value } = cells.at(-1) ?? {};
 	const points = horizons.map(({ months_since: later, [CUMULATIVE_NET]: net }) => [
@@ -24,8 +23,7 @@ function forecastPoints(cells, horizons = []) {
 		: [];
 }
 
-// Returns what the chart draws: a line of complete months for each cohort, then one for the
-// average; the points of each forecast; and the number of months that the axis spans.
+// Returns a line of complete months for each cohort and then the average, and the forecasts.
 function makeCurves({ cohorts, rows, average, forecast }) {
 	const fewest = Math.min(FEWEST_COHORTS, average[0]?.cohort_count);
 	const drawn = average.filter((row) => row.cohort_count >= fewest);
@@ -39,10 +37,16 @@ function makeCurves({ cohorts, rows, average, forecast }) {
 	const forecasts = cohorts.map(({ cohort }, n) =>
 		forecastPoints(rows[n], forecast?.cohorts?.find((one) => one.cohort === cohort)?.horizons),
 	);
-	const lastMonths = forecasts.flat().map(([month]) => month + 1);
-	const months = Math.max(...lines.map((line) => line.length), ...lastMonths);
-	if (months > MOST_MONTHS) throw new FileFault("its months do not fit on an axis");
-	return { cohorts, average: drawn, lines, forecasts, months };
+	if (forecasts.flat().some(([month]) => month > MOST_MONTHS)) {
+		throw new FileFault("its months do not fit on an axis");
+	}
+	return { cohorts, average: drawn, lines, forecasts };
+}
+
+// The axis spans all facts and the forecast of one cohort: that of the oldest would fill half.
+function spanMonths({ lines, forecasts }, n) {
+	const lastMonths = (forecasts[n] ?? []).map(([month]) => month + 1);
+	return Math.max(...lines.map((line) => line.length), ...lastMonths);
 }
 
 // Returns the place shown first: the chosen cohort, else the latest with a full year and a
@@ -75,7 +79,6 @@ function describeCurve({ cohorts, average, lines, forecasts }, [month, n], { cou
 	);
 }
 
-// Draws the curves of all cohorts; that of one is highlighted and continued by its forecast.
 function renderCurves(section, view, selection, formats) {
 	const { cohorts, rows } = view;
 	const curves = makeCurves(view);
@@ -85,22 +88,24 @@ function renderCurves(section, view, selection, formats) {
 	}
 	addLegend(section, [
 		["series-1 line", "Average, chained month by month"],
-		["series-2 line", "One cohort"],
+		["series-2 line", "One cohort; older ones are paler"],
 		["series-3 line", "Highlighted cohort"],
 		...(curves.forecasts.flat().length
 			? [["series-3 line dashed", "its forecast, 95% interval shaded"]]
 			: []),
 	]);
+	const placeOf = () => firstCurvePlace(curves, selection.cohort);
+	const sizeOf = ([, n]) => [spanMonths(curves, n), curves.lines.length];
 	const chart = new Chart(section, {
 		height: 340,
-		size: [curves.months, curves.lines.length],
-		start: firstCurvePlace(curves, selection.cohort),
-		paint: (svg, width) => drawCurves(svg, width, curves, formats),
+		size: sizeOf(placeOf()),
+		start: placeOf(),
+		paint: (svg, width) => drawCurves(svg, width, curves, placeOf()[1], formats),
 		describe: (place) => describeCurve(curves, place, formats),
 		choose: ([, n]) => selection.choose("cohort", cohorts[n]?.cohort),
 	});
-	selection.onChange(() => chart.showHome(firstCurvePlace(curves, selection.cohort)));
-	addRows(section, "curves", rows.flat(), formats, cohorts.map(flattenRow));
+	selection.onChange(() => chart.showHome(placeOf(), sizeOf(placeOf())));
+	addRows(section, "curves", rows.flat(), formats, { table: cohorts.map(flattenRow) });
 	return true;
 }
 
@@ -109,16 +114,17 @@ function curvePath(points, { x, y, top }) {
 	return linePath(known.map(([month, value]) => [x(month), Math.max(top, y(value))]));
 }
 
-function drawCurves(svg, width, curves, formats) {
-	const { lines, forecasts, months } = curves;
+// The axes span the facts, and the forecast of cohort n.
+function drawCurves(svg, width, curves, n, formats) {
+	const { lines, forecasts } = curves;
+	const months = spanMonths(curves, n);
 	const area = { left: 52, right: width - 14, top: 10, bottom: 296 };
-	const values = [...lines.flat(), ...forecasts.flat().map(([, value]) => value)];
+	const values = [...lines.flat(), ...(forecasts[n] ?? []).map(([, value]) => value)];
 	const y = drawAxis(svg, values.filter(isNumber), area, formats.moneyShort);
 	const step = (area.right - area.left) / (months - 1);
 	const scale = { x: (month) => area.left + step * month, y, top: area.top };
 	drawMonthNumbers(svg, months, scale, area);
-	const others = lines.slice(0, -1).map((line) => curvePath(line.entries(), scale));
-	drawPath(svg, "line series-2", others.join(""));
+	drawCohortLines(svg, lines.slice(0, -1), scale);
 	const marks = {
 		band: drawPath(svg, "band"),
 		line: drawPath(svg, "line series-3"),
@@ -126,16 +132,37 @@ function drawCurves(svg, width, curves, formats) {
 	};
 	drawPath(svg, "line series-1", curvePath(lines.at(-1).entries(), scale));
 	marks.dot = draw(svg, "circle", { r: 5, class: "dot" });
+	marks.label = drawText(svg, 0, 0, "", "middle label");
 	return {
 		locate: (left, top) => {
 			const month = clamp(Math.round((left - area.left) / step), 0, months - 1);
 			return [month, nearestLine(lines, month, (value) => Math.abs(y(value) - top))];
 		},
-		mark: (place) => markCurve(marks, curves, place, scale),
+		mark: (place) => {
+			markCurve(marks, curves, place, scale);
+			const { cohorts } = curves;
+			const words = place[1] in cohorts ? formats.date(cohorts[place[1]].cohort) : "Average";
+			markLabel(marks.label, words, lines[place[1]], scale, area);
+		},
 	};
 }
 
-// Returns the number of months from one label of the axis to the next.
+// Draws one path for each of four ages, the older the paler.
+function drawCohortLines(svg, lines, scale) {
+	for (let age = 0; age < 4; age += 1) {
+		const [from, to] = [age, age + 1].map((part) => Math.round((part / 4) * lines.length));
+		const paths = lines.slice(from, to).map((line) => curvePath(line.entries(), scale));
+		drawPath(svg, "line series-2", paths.join("")).setAttribute("opacity", 0.4 + age / 5);
+	}
+}
+
+function markLabel(label, words, line, { x, y }, { left, right }) {
+	const month = line.findLastIndex(isNumber);
+	label.textContent = month < 0 ? "" : words;
+	label.setAttribute("x", clamp(x(month), left + 28, right - 28));
+	label.setAttribute("y", month < 0 ? 0 : y(line[month]) - 12);
+}
+
 function monthsPerLabel(months) {
 	if (months > 2 * MONTHS_IN_YEAR) return 6;
 	return months > MONTHS_IN_YEAR ? 3 : 1;
@@ -149,7 +176,6 @@ function drawMonthNumbers(svg, months, { x }, { left, right, bottom }) {
 	drawText(svg, (left + right) / 2, bottom + 37, "months since the first order");
 }
 
-// Returns the number of the line nearest to a point; without any, that of the average.
 function nearestLine(lines, month, distanceTo) {
 	const distances = lines.map((line) =>
 		isNumber(line[month]) ? distanceTo(line[month]) : Infinity,

@@ -1,4 +1,4 @@
-// Makes HTML elements: tables, folded tables, the CSV button, notices of a fault.
+// HTML elements, and what replaces a faulty one.
 "use strict";
 
 const find = (selector, root = document) => root.querySelector(selector);
@@ -19,7 +19,7 @@ function make(name, attributes = {}, ...children) {
 	return fill(document.createElement(name), attributes, children);
 }
 
-// Returns the cell that names a row, with a bar as long as its share of the largest row.
+// Returns the cell that names a row, with a bar for its share of the largest row.
 function makeRowName(row, words, share) {
 	const cell = make("th", { scope: "row" }, words, isIncomplete(row) ? INCOMPLETE : "");
 	if (isNumber(share)) {
@@ -30,8 +30,7 @@ function makeRowName(row, words, share) {
 	return cell;
 }
 
-// Returns a table of rows; the bars of the first column show the sizes in column `bar`.
-// A brief table shows money without cents.
+// The bars of the first column show the sizes in column `bar`; a brief table has no cents.
 function makeTable(rows, columns, formats, { caption, bar, isBrief }) {
 	const [first, ...others] = columns;
 	const largest = Math.max(...rows.map((row) => row[bar] ?? 0));
@@ -67,10 +66,9 @@ function makeTable(rows, columns, formats, { caption, bar, isBrief }) {
 	return make("div", attributes, table);
 }
 
-// Returns a folded table of all rows, built when it is first opened.
-function makeFold(words, rows, formats, caption) {
+// Returns a folded table, built when it is first opened.
+function makeFold(words, rows, formats, caption, columns = Object.keys(rows[0] ?? {})) {
 	const fold = make("details", {}, make("summary", {}, words));
-	const columns = Object.keys(rows[0] ?? {}).filter((column) => column !== "is_complete");
 	const build = () => {
 		if (fold.children.length > 1) return;
 		try {
@@ -82,27 +80,19 @@ function makeFold(words, rows, formats, caption) {
 	return on(fold, { toggle: build });
 }
 
+// Without a byte order mark, a spreadsheet reads another encoding.
 function saveCsv(name, rows) {
-	const href = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv" }));
+	const href = URL.createObjectURL(new Blob(["\ufeff", toCsv(rows)], { type: "text/csv" }));
 	make("a", { href, download: `${name}.csv` }).click();
 	setTimeout(URL.revokeObjectURL, 1e4, href);
 }
 
-// Adds the rows behind a panel: as a CSV file to save, and in a folded table.
-function addRows(section, name, rows, formats, table = rows) {
+function addRows(section, name, rows, formats, { table = rows, columns } = {}) {
 	const heading = find("h2", section);
 	const caption = heading.textContent;
-	const button = make(
-		"button",
-		{
-			type: "button",
-			class: "save",
-			"aria-label": `CSV: ${caption}`,
-		},
-		"CSV",
-	);
-	heading.after(on(button, { click: () => saveCsv(name, rows) }));
-	section.append(makeFold("Show the numbers", table, formats, caption));
+	const attributes = { type: "button", class: "save", "aria-label": `CSV: ${caption}` };
+	heading.after(on(make("button", attributes, "CSV"), { click: () => saveCsv(name, rows) }));
+	section.append(makeFold("Show the numbers", table, formats, caption, columns));
 }
 
 // Any other error than a FileFault follows from a value of another kind or none.
@@ -112,7 +102,6 @@ function describeFault(error) {
 	return `This part of the file cannot be shown: ${words}. Create the file again.`;
 }
 
-// Shows the words that describe() returns, or why there are none.
 function showWords(node, describe) {
 	try {
 		node.textContent = describe();
@@ -125,8 +114,8 @@ function makeFault(error) {
 	return make("p", { class: "notice bad" }, describeFault(error));
 }
 
-// Draws a panel in a task of its own, so that the page answers between two panels.
-// A panel that cannot be drawn shows the reason and does not affect the others.
+// Draws a panel, or the reason why it cannot be drawn, in a task of its own: the page answers
+// between two panels.
 async function drawPanel(section, render) {
 	await new Promise((resolve) => setTimeout(resolve));
 	try {

@@ -1,4 +1,4 @@
-// Reads report.json and query_result.json, and checks that they can be shown.
+// Reads and checks the two files.
 "use strict";
 
 const SCHEMA_MAJOR = "2";
@@ -9,6 +9,7 @@ const FILES = {
 const GENERATE_COMMAND = "python generate_data.py --generate";
 const INGEST_COMMAND = "python ingest.py --ingest";
 const SERVE_COMMAND = "python serve_frontend.py";
+const SERVED_PAGE = "http://localhost:8000/frontend/";
 
 const isNumber = Number.isFinite;
 const isObject = (value) => Object.prototype.toString.call(value) === "[object Object]";
@@ -16,8 +17,8 @@ const isObject = (value) => Object.prototype.toString.call(value) === "[object O
 // A fault of the file, in words for the reader.
 class FileFault extends Error {}
 
-// The prototype of all objects of a file. An object where the page expects text stops its panel
-// instead of becoming "[object Object]", and no name such as "constructor" finds a function.
+// The prototype of all objects of a file: an object where the page expects text stops its panel,
+// and no name such as "constructor" finds a function.
 const FILE_OBJECT = {
 	__proto__: null,
 	toString() {
@@ -47,7 +48,7 @@ function isEmpty({ cohorts, kpis }) {
 	return cohorts ? cohorts.length === 0 : kpis?.order_count === 0;
 }
 
-// Whether both files were made from the same rows; undefined where a file does not state it.
+// Returns undefined where a file does not state its digest.
 function haveSameRows(report, query) {
 	const [one, other] = [report, query].map((file) => file?.dataset?.content_sha256);
 	return one && other ? one === other : undefined;

@@ -1,4 +1,4 @@
-// Turns figures into words: money, percentages, dates, names of columns, CSV.
+// Turns figures into words.
 "use strict";
 
 const NO_FIGURE = "–";
@@ -144,7 +144,7 @@ function describeSample({ columns = [], sample = [], key = columns, note, count 
 	return shown.join("; ") + (count > shown.length && shown.length ? "; …" : "");
 }
 
-// Returns the columns [name, value] of a figure, which may be a list by age or have parts.
+// Returns the columns [name, value] of a figure: a list by age, or one with parts.
 function flattenFigure(name, value) {
 	const rename = (parts, nameOf) => Object.entries(parts).map(([part, one]) => [nameOf(part), one]);
 	if (Array.isArray(value)) {
@@ -164,8 +164,7 @@ function flattenRow(row) {
 	return Object.fromEntries(columns);
 }
 
-// A text that a spreadsheet would read as a formula gets an apostrophe in front, as OWASP
-// advises.
+// As OWASP advises, an apostrophe keeps a text from being a formula.
 function formatCsvCell(value) {
 	if (isNumber(value)) return value;
 	if (value === null || value === undefined) return "";

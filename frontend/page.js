@@ -1,4 +1,4 @@
-// Starts the page: shows both files, what is wrong with them, and where they come from.
+// Starts the page and shows what is wrong.
 "use strict";
 
 function renderProvenance(section, report, query) {
@@ -18,23 +18,20 @@ function renderProvenance(section, report, query) {
 		.filter(([, value]) => value)
 		.map(([fact, value]) => ({ fact, value }));
 	section.append(
-		makeTable(rows, ["fact", "value"], makeFormats(null), {
-			caption: "Provenance",
-			isBrief: true,
-		}),
+		makeTable(rows, ["fact", "value"], makeFormats(null), { caption: "Provenance", isBrief: true }),
 	);
 }
 
-// Shows notices, { text, commands }; the commands are apart, ready to copy.
+// Shows notices, { text, commands, next }; the commands are apart, ready to copy.
 function showNotices(notices) {
 	find("#notices").replaceChildren(
-		...notices.map(({ text, commands }) =>
+		...notices.map(({ text, commands, next = "reload this page" }) =>
 			make(
 				"p",
 				{ class: "notice bad" },
 				text,
 				...commands.flatMap((command) => [" ", make("code", {}, command)]),
-				" Then reload this page.",
+				` Then ${next}.`,
 			),
 		),
 	);
@@ -44,7 +41,7 @@ function hidePanels(selector) {
 	for (const panel of findAll(selector)) panel.hidden = true;
 }
 
-// Draws the panels of one file, or hides them; returns the document drawn and the notices.
+// Draws or hides the panels of one file; returns its document and the notices.
 async function showFile(kind, render) {
 	const file = FILES[kind];
 	const notices = [];
@@ -66,7 +63,7 @@ async function showFile(kind, render) {
 	} catch {
 		add("cannot be shown. Create it again with", file.command);
 	}
-	hidePanels(`[data-file=${kind}]`);
+	hidePanels(`[data-file=${kind}]${kind === "report" ? ", [data-trend]" : ""}`);
 	return { notices };
 }
 
@@ -91,10 +88,15 @@ function makeSharedNotices(report, query) {
 	];
 }
 
-// Shows the day of the data below the heading, and on paper at the foot of each page.
-function showDay(words) {
-	find("#as-of").textContent = words;
-	document.documentElement.style.setProperty("--foot", JSON.stringify(`Shop report. ${words}`));
+// On paper, heading and day are also at the foot of each sheet.
+function showHeading(seed, days) {
+	const { date } = makeFormats(null);
+	const words = days.map(date).join(" and ");
+	if (seed) document.title = `Shop report, seed ${seed}`;
+	find("h1").textContent = document.title;
+	if (words) find("#as-of").textContent = `As of ${words}`;
+	const foot = `${document.title}${words && `, as of ${words}`}`;
+	document.documentElement.style.setProperty("--foot", JSON.stringify(foot));
 }
 
 async function showResults() {
@@ -102,10 +104,10 @@ async function showResults() {
 		showFile("report", renderReport),
 		showFile("query", renderQuery),
 	]);
-	const { date } = makeFormats(null);
-	const isText = (day) => day && typeof day === "string";
+	const isText = (value) => value && typeof value === "string";
 	const days = new Set([report?.as_of, query?.as_of].filter(isText));
-	if (days.size) showDay(`As of ${[...days].map(date).join(" and ")}`);
+	const seed = report?.provenance?.generator?.seed;
+	showHeading(isText(seed) && seed, [...days]);
 	if (report || query) {
 		await drawPanel(find("#provenance"), (section) => renderProvenance(section, report, query));
 	}
@@ -114,13 +116,14 @@ async function showResults() {
 
 async function start() {
 	if (location.protocol === "file:" && findSaved(FILES.report.name) === undefined) {
-		hidePanels("[data-file]");
+		hidePanels("[data-file], [data-trend]");
 		showNotices([
 			{
 				text:
-					"This page was opened as a file, and a browser does not let a file read other files," +
-					" such as report.json and query_result.json. Run",
+					"This page was opened as a file, and a browser lets no file read other files, such as" +
+					" report.json. Run",
 				commands: [SERVE_COMMAND],
+				next: `open ${SERVED_PAGE}`,
 			},
 		]);
 	} else {

@@ -1,4 +1,4 @@
-// Shows query_result.json.
+// The panels of query_result.json.
 "use strict";
 
 async function renderQuery(query) {
@@ -10,6 +10,7 @@ async function renderQuery(query) {
 		cohort: cohorts.map(({ cohort }) => cohort),
 		metric: METRICS.map(({ key }) => key),
 		scale: Object.keys(SCALES),
+		sort: listOrders(Math.max(0, ...view.rows.map((row) => row.length))),
 	});
 	if (query.options?.cohort === "quarter") find("#cohorts span").textContent = "quarter";
 	await drawPanel(find("#kpis dl[data-file=query]"), (list) =>
@@ -22,7 +23,6 @@ async function renderQuery(query) {
 	);
 }
 
-// Returns the CLV at an age of some months, {} if there is none.
 function findClv({ clv = [] }, age) {
 	return clv.find(({ months }) => months === age) ?? {};
 }
@@ -56,7 +56,6 @@ function forecastCard({ months, net_cents: net }, { moneyWhole }) {
 	};
 }
 
-// Returns why there is no forecast, if there is none.
 function describeMissingForecast(forecast) {
 	if (!forecast) {
 		return `No forecast in this file. Create it with ${FILES.query.command} --forecast`;

@@ -1,4 +1,4 @@
-// Shows report.json.
+// The panels of report.json.
 "use strict";
 
 // Key figures: the name, the figure in `kpis`, the column of its trend, and what that counts.
@@ -16,7 +16,11 @@ const TABLE_COLUMNS = {
 	top_products: ["product_name", "unit_count", "gross_cents"],
 	payment_methods: ["method", "failure_rate", "charged_cents", "charged_share"],
 	countries: ["country_code", "net_cents", "net_share"],
+	channels: ["acquisition_channel", "net_cents", "net_share"],
+	orders_per_customer: ["orders_per_customer", "customer_count", "customer_share"],
 };
+
+const MOST_ROWS = 10;
 
 const VERDICTS = new Map([
 	["pass", "✓ Data sound"],
@@ -40,9 +44,6 @@ async function renderReport(report) {
 	for (const [section, name, render] of panels) {
 		await drawPanel(section, () => renderTrend(section, name, trends[name], render, formats));
 	}
-	const others = { ...trends };
-	for (const [, name] of panels) delete others[name];
-	await drawPanel(find("#more"), (section) => renderOtherTrends(section, others, formats));
 	await drawPanel(find("#checks"), (section) => renderChecks(section, report, formats));
 }
 
@@ -54,19 +55,24 @@ function showVerdict(status) {
 
 function renderCards(list, cards) {
 	list.replaceChildren(
-		...cards.map(({ name, value = "", text, notes, line = [] }) => {
+		...cards.map(({ name, value = "", text, notes, definition, line = [] }) => {
 			const figure = make("dd", {}, make("data", { value }, text));
 			const known = line.filter(isNumber);
 			if (known.length > 1) drawSparkline(figure, known);
 			return make(
 				"div",
 				{},
-				make("dt", {}, name),
+				make("dt", {}, name, ...(definition ? [makeDefinition(name, definition)] : [])),
 				figure,
 				...notes.filter(Boolean).map((note) => make("dd", { class: "soft" }, note)),
 			);
 		}),
 	);
+}
+
+function makeDefinition(name, words) {
+	const button = make("summary", { "aria-label": `Definition: ${name}` }, "i");
+	return make("details", { class: "info" }, button, words);
 }
 
 function reportCards({ definitions = {}, kpis = {}, trends = {} }, formats) {
@@ -85,8 +91,8 @@ function reportCards({ definitions = {}, kpis = {}, trends = {} }, formats) {
 			value,
 			text: format(figure, value),
 			line: complete.map((row) => row[column]),
+			definition: definitions[figure],
 			notes: [
-				definitions[figure],
 				isNumber(latest) &&
 					`${formats.date(month)}: ` +
 						format(column, latest) +
@@ -101,7 +107,7 @@ function describeChange(change, formats) {
 	return isNumber(change) ? `, ${formats.change(change)} year on year` : "";
 }
 
-// A trend without rows shows the reason if the file states one, and is hidden otherwise.
+// A trend without rows shows the reason, or is hidden.
 function renderTrend(section, name, { rows = [], note } = {}, render, formats) {
 	if (rows.length) return render(section, rows, formats, name);
 	if (note) section.append(make("p", {}, `Not known: ${note}.`));
@@ -111,21 +117,13 @@ function renderTrend(section, name, { rows = [], note } = {}, render, formats) {
 function renderTopRows(section, rows, formats, name) {
 	const columns = TABLE_COLUMNS[name].filter((column) => column in rows[0]);
 	section.append(
-		makeTable(rows.slice(0, 5), columns, formats, {
+		makeTable(rows.slice(0, MOST_ROWS), columns, formats, {
 			caption: find("h2", section).textContent,
 			bar: columns.at(-1),
 			isBrief: true,
 		}),
 	);
 	addRows(section, name, rows, formats);
-}
-
-function renderOtherTrends(section, trends, formats) {
-	const folds = Object.entries(trends)
-		.filter(([, { rows }]) => rows?.length)
-		.map(([name, { rows, title = columnLabel(name) }]) => makeFold(title, rows, formats, title));
-	section.append(...folds);
-	return folds.length > 0;
 }
 
 function renderChecks(section, { checks = [], verdict }, formats) {

@@ -1,4 +1,4 @@
-// Holds what the reader has chosen, in the address.
+// What the reader has chosen.
 "use strict";
 
 // Returns the known words of an address such as "#cohort=2025-03&metric=retention".
@@ -8,7 +8,7 @@ function readAddress(hash, known) {
 	return Object.fromEntries(words.filter(isKnown));
 }
 
-// What the reader has chosen: cohort, metric and scale.  The address holds it.
+// What the reader has chosen: cohort, metric, scale and order.  The address holds it.
 class Selection {
 	constructor(known) {
 		[this.known, this.listeners] = [known, []];
@@ -30,7 +30,6 @@ class Selection {
 		this.notify();
 	}
 
-	// Selects a cohort, or no cohort where it is already the selected one.
 	toggleCohort(cohort) {
 		this.choose("cohort", this.cohort === cohort ? "" : cohort);
 	}

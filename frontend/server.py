@@ -60,6 +60,7 @@ SCRIPTS = (
     "trend_charts.js",
     "curves.js",
     "selection.js",
+    "cohort_cells.js",
     "cohort_table.js",
     "report_panels.js",
     "query_panels.js",

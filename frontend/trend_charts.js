@@ -1,18 +1,18 @@
-// Draws the charts of report.json: months, weekday and hour.
+// The charts of report.json.
 "use strict";
 
 // Charts by month: the columns to stack, from the bottom, with the numbers of their colours,
-// and other columns that only the line below the chart shows.
+// and other columns that only the line below the chart and the table show.
 const MONTH_CHARTS = {
 	revenue: {
 		trend: "revenue_by_month",
 		series: { net_cents: 1, discount_cents: 4, refund_cents: 3 },
-		others: ["order_count", "aov_cents", "refund_rate"],
+		others: ["gross_cents", "order_count", "aov_cents", "refund_rate"],
 	},
 	customers: {
 		trend: "revenue_by_month",
 		series: { returning_customers: 1, new_customers: 4 },
-		others: [],
+		others: ["returning_share"],
 	},
 	orders: {
 		trend: "refunds_and_cancellations",
@@ -40,7 +40,7 @@ function renderMonths(section, rows, formats, name) {
 			`${formats.date(rows[n].month)}${isIncomplete(rows[n]) ? INCOMPLETE : ""}: ` +
 			describeRow(rows[n], shown, formats),
 	});
-	addRows(section, name, rows, formats);
+	addRows(section, name, rows, formats, { columns: ["month", ...columns, ...others] });
 	return true;
 }
 
@@ -90,12 +90,12 @@ function drawStacks(svg, rows, stacks, colours, { left, step, y }) {
 	);
 }
 
-function drawMonthNames(svg, rows, step, { left, bottom }, formats) {
+function drawMonthNames(svg, rows, step, { left, right, bottom }, formats) {
 	const every = [1, 2, 3, 6, 12, 24, 60].find((count) => step * count >= 72) ?? 120;
 	for (let n = 0; n < rows.length; n += every) {
 		drawText(
 			svg,
-			Math.max(left + 24, left + step * (n + 0.5)),
+			clamp(left + step * (n + 0.5), left + 24, right - 26),
 			bottom + 18,
 			formats.date(rows[n].month),
 		);
@@ -103,6 +103,7 @@ function drawMonthNames(svg, rows, step, { left, bottom }, formats) {
 }
 
 function renderHours(section, rows, formats) {
+	section.append(make("p", { class: "soft" }, "In UTC."));
 	const counts = Array.from({ length: 7 }, () => Array(24).fill(0));
 	for (const row of rows) {
 		const isCell = isNumber(row.hour) && isNumber(counts[row.weekday]?.[row.hour]);
@@ -117,11 +118,16 @@ function renderHours(section, rows, formats) {
 			`${formats.weekday(day)}, ${hour}:00 to ${hour + 1}:00:` +
 			` ${countNoun(counts[day][hour], "order", formats.count)}`,
 	});
+	const domain = colourDomain(counts.flat());
+	addLegend(section, [
+		...zeroEntry(counts.flat(), formats.count),
+		...heatEntries(domain, (count) => countNoun(count, "order", formats.count)),
+	]);
 	const table = counts.map((row, weekday) => ({
 		weekday,
 		...Object.fromEntries(row.map((count, hour) => [`${hour} h`, count])),
 	}));
-	addRows(section, "weekday_by_hour", rows, formats, table);
+	addRows(section, "weekday_by_hour", rows, formats, { table });
 }
 
 function drawHours(svg, width, counts, formats) {
@@ -143,16 +149,15 @@ function drawHours(svg, width, counts, formats) {
 	};
 }
 
-// Draws one path for each colour step, not one node for each cell: the page stays light.
+// Draws one path for each colour, not one node for each cell: the page stays light.
 function drawHeat(svg, counts, boxOf) {
 	const domain = colourDomain(counts.flat());
-	const paths = Array(HEAT_STEPS).fill("");
+	const paths = new Map();
 	counts.forEach((row, day) => {
 		row.forEach((count, hour) => {
-			paths[heatStep(count, domain)] += boxOf(hour, day, 1);
+			const look = heatLook(count, domain);
+			paths.set(look, (paths.get(look) ?? "") + boxOf(hour, day, 1));
 		});
 	});
-	paths.forEach((d, step) => {
-		drawPath(svg, `h${step}`, d);
-	});
+	for (const [look, d] of paths) drawPath(svg, look, d);
 }

@@ -110,7 +110,7 @@ test("colours and scales cover their values", () => {
 	assert.equal(page.heatStep(3, [3, 3]), 3);
 	assertSame(page.colourDomain([]), [0, 0]);
 	assertSame(page.colourDomain([5, null, undefined]), [5, 5]);
-	assertSame(page.colourDomain([...Array(101).keys()]), [5, 95]);
+	assertSame(page.colourDomain(Array.from({ length: 101 }, (_, n) => n + 1)), [6, 96]);
 	assertSame(page.niceTicks(0, 86, 4), [0, 25, 50, 75, 100]);
 	assertSame(page.niceTicks(-10, 30, 4), [-10, 0, 10, 20, 30]);
 	assertSame(page.niceTicks(0, 0, 4), [0]);
@@ -122,13 +122,14 @@ test("colours and scales cover their values", () => {
 	]);
 });
 
-test("a few values among zeros have a colour, and zero has the palest", () => {
+test("zero has a colour of its own, and the others span the values that there are", () => {
 	const values = [...Array(161).fill(0), 49, 60];
-	assertSame(page.colourDomain(values), [0, 60]);
-	assert.equal(page.heatStep(0, [0, 60]), 0);
-	assert.equal(page.heatStep(60, [0, 60]), page.HEAT_STEPS - 1);
+	assertSame(page.colourDomain(values), [49, 60]);
+	assert.equal(page.heatLook(0, [49, 60]), "zero");
+	assert.equal(page.heatLook(49, [49, 60]), "h0");
+	assert.equal(page.heatLook(60, [49, 60]), `h${page.HEAT_STEPS - 1}`);
 	assertSame(page.colourDomain([0, 0, 0]), [0, 0]);
-	assert.equal(page.heatStep(0, [0, 0]), 0);
+	assert.equal(page.heatLook(0, [0, 0]), "zero");
 });
 
 test("each scale covers its own cells, without incomplete months and the first 100 %", () => {
@@ -303,7 +304,9 @@ test("the curves start at the latest cohort with more than twelve months", () =>
 	const curves = page.makeCurves(makeView([14, 13, 12], true));
 	assertSame(page.firstCurvePlace(curves, ""), [12, 1]);
 	assertSame(page.firstCurvePlace(curves, "cohort 2"), [11, 2]);
-	assert.equal(curves.months, 41);
+	// The axis spans the facts, and the forecast of one cohort.
+	assert.equal(page.spanMonths(curves, 1), 41);
+	assert.equal(page.spanMonths(curves, 3), 14);
 });
 
 test("the curves start at the average where no cohort is older than a year or forecast", () => {
@@ -311,7 +314,7 @@ test("the curves start at the average where no cohort is older than a year or fo
 	assertSame(page.firstCurvePlace(young, ""), [4, 2]);
 	const unforecast = page.makeCurves(makeView([14, 13], false));
 	assertSame(page.firstCurvePlace(unforecast, ""), [4, 2]);
-	assert.equal(unforecast.months, 14);
+	assert.equal(page.spanMonths(unforecast, 1), 14);
 });
 
 test("the average is drawn as far as five cohorts support it", () => {
@@ -339,13 +342,22 @@ test("the nearest line is found, and the average where none has the month", () =
 	);
 });
 
-test("the legend of colours names its ends, low first", () => {
-	const metric = { column: "retention" };
-	assertSame(page.legendEnds(metric, "table", [0.1, 0.4], euro), [
-		"10.0% or less",
-		"40.0% or more",
-	]);
-	assertSame(page.legendEnds(metric, "month", [0, 0], euro), ["low", "high, within each month"]);
+test("the legend of colours names its ends, low first, and zero where it is", () => {
+	const words = (scale, values, domain) => {
+		const cells = values.map((retention) => ({ retention }));
+		const entries = page.cohortEntries({ column: "retention" }, scale, cells, domain, euro);
+		return entries.slice(0, -1).map(([, text]) => text);
+	};
+	assertSame(words("table", [0.1, 0.4], [0.1, 0.4]), ["10.0% or less", "40.0% or more"]);
+	assertSame(words("month", [0.1, 0], [0.1, 0.1]), ["0.0%", "low", "high, within each month"]);
+	// No range where there is none.
+	assertSame(words("table", [0, 0.4], [0.4, 0.4]), ["0.0%", "40.0%"]);
+	assertSame(words("table", [0, 0], [0, 0]), ["0.0%"]);
+	assertSame(page.heatEntries([5, 5], euro.count), [["h3", "5"]]);
+});
+
+test("an order in the address is a column, with a sign where the largest is first", () => {
+	assertSame(page.listOrders(2), [...["cohort", "-cohort", "size", "-size", "0", "-0", "1", "-1"]]);
 });
 
 test("an object of a file never becomes text, and its names find no function", () => {

@@ -61,7 +61,9 @@ const CSV_NAMES = [
 	"forecast",
 	"cohorts",
 	"weekday_by_hour",
+	"orders_per_customer",
 	"category_mix",
+	"channels",
 	"top_products",
 	"countries",
 	"refunds_and_cancellations",
@@ -128,7 +130,7 @@ function expectOnPaper(sheets, words) {
 	sheets.forEach(({ width, words: all }, n) => {
 		const outside = all.filter(([, left, right]) => left < 30 || right > width - 30);
 		assert.deepEqual(outside, []);
-		assert.match(texts[n], /As of Dec \d+, 202\d/);
+		assert.match(texts[n], /as of Dec \d+, 202\d/);
 		assert.ok(texts[n].includes(`${n + 1} / ${sheets.length}`), texts[n]);
 	});
 	// Chromium makes everything smaller where one element is too wide for the paper.
@@ -138,9 +140,7 @@ function expectOnPaper(sheets, words) {
 
 async function readHeadings() {
 	const { tab } = await open(settings.url);
-	return tab.$$eval("section:not([hidden]):not(#more) h2", (nodes) =>
-		nodes.map((n) => n.innerText),
-	);
+	return tab.$$eval("section:not([hidden]) h2", (nodes) => nodes.map((n) => n.innerText));
 }
 
 const checks = {
@@ -257,12 +257,12 @@ const checks = {
 		for (const scale of ["month", "cohort", "table"]) {
 			await tab.select("#choices select", scale);
 			const domainOf = page.makeColourDomains(page.METRICS[0], scale, query.cells);
-			const shown = await tab.$$eval("#table tbody td[class^=h]", (cells) =>
+			const shown = await tab.$$eval("#table tbody td:is([class^=h], .zero)", (cells) =>
 				cells.map((cell) => cell.className),
 			);
 			const expected = query.cells
 				.filter((cell) => cell.is_complete && cell.months_since)
-				.map((cell) => `h${page.heatStep(cell.retention, domainOf(cell))}`);
+				.map((cell) => page.heatLook(cell.retention, domainOf(cell)));
 			assert.deepEqual(shown, expected, scale);
 			assert.equal(new URL(tab.url()).hash, `#scale=${scale}`);
 		}
@@ -280,6 +280,10 @@ const checks = {
 		await tab.click("#table thead tr th:nth-child(2) button");
 		assert.deepEqual(await sizes(), expected);
 		assert.equal(await tab.$eval("#table [aria-sort]", (th) => th.ariaSort), "descending");
+		assert.equal(new URL(tab.url()).hash, "#sort=-size");
+		const { tab: other } = await open(tab.url());
+		assert.equal(await textOf(other, "#table [aria-sort]"), "Customers");
+		await tab.bringToFront();
 		await tab.click("#table thead tr th:nth-child(2) button");
 		assert.deepEqual(await sizes(), expected.reverse());
 		// By the third month, cohorts that have none come last.
@@ -423,6 +427,122 @@ const checks = {
 		assert.equal(new URL(tab.url()).hash, "#cohort=2023-03");
 	},
 
+	async a_button_leads_from_a_chosen_cohort_to_the_curves() {
+		putResults(...realistic());
+		const { tab } = await open(settings.url);
+		assert.equal(await isShown(tab, "#to-curves"), false);
+		await tab.click("#table tbody tr:nth-child(3) td:nth-child(5)");
+		assert.match(await textOf(tab, "#to-curves"), /^Mar 2023 is highlighted in the curves/);
+		await tab.click("#to-curves");
+		const isSeen = await tab.$eval("#curves .plot", (plot) => {
+			const { top, bottom } = plot.getBoundingClientRect();
+			return plot === document.activeElement && top >= 0 && bottom <= innerHeight;
+		});
+		assert.ok(isSeen);
+		assert.equal(await tab.$eval("#curves .label", (node) => node.textContent), "Mar 2023");
+	},
+
+	async the_columns_of_the_cohort_table_are_equal_and_fit() {
+		const [report, query] = ["report.json", "query_result.json"].map((name) =>
+			fs.readFileSync(path.join(settings.realDir, name), "utf8"),
+		);
+		putResults(report, query);
+		const { tab } = await open(settings.url);
+		for (const metric of ["retention", "cum_net", "orders", "aov"]) {
+			await tab.click(`input[value=${metric}]`);
+			const [widths, isCut] = await tab.$eval("#table", (box) => [
+				[...box.querySelectorAll("thead tr + tr th")].map((th) => Math.round(th.offsetWidth)),
+				box.scrollWidth > box.clientWidth,
+			]);
+			assert.equal(new Set(widths.slice(1)).size, 1, `${metric}: ${widths}`);
+			assert.equal(isCut, false, metric);
+		}
+	},
+
+	async zero_differs_from_the_few_other_cells() {
+		const [report, query] = realistic();
+		const cells = query.cells.map((cell) => ({
+			...cell,
+			retention: cell.months_since ? 0 : 1,
+		}));
+		cells[3].retention = 0.021;
+		putResults(report, { ...query, cells });
+		const { tab } = await open(settings.url);
+		const looks = await tab.$$eval("#table tbody td[class]", (nodes) =>
+			nodes.map((node) => [node.textContent, node.className]),
+		);
+		const known = new Set(looks.map((pair) => pair.join()));
+		assert.deepEqual([...known].sort(), [
+			...["0.0%,incomplete", "0.0%,zero", "100.0%,first-month", "100.0%,incomplete", "2.1%,h3"],
+		]);
+		assert.equal(
+			await textOf(tab, "#cohorts .legend"),
+			"0.0%\n2.1%\nincomplete month\nempty: in the future",
+		);
+	},
+
+	async orders_without_a_time_of_day_have_a_sentence_instead_of_a_chart() {
+		const [report, query] = realistic();
+		const note = "all orders are dated at 00:00, so their hours are missing";
+		report.trends.weekday_by_hour = { title: "Hours", note, rows: [] };
+		putResults(report, query);
+		const { tab } = await open(settings.url);
+		assert.equal(await textOf(tab, "#hours"), `Orders by weekday and hour\n\nNot known: ${note}.`);
+	},
+
+	async the_hour_map_has_a_legend_and_no_label_is_cut() {
+		const [report, query] = realistic();
+		report.trends.weekday_by_hour.rows[0].order_count = 0;
+		putResults(report, query);
+		const { tab } = await open(settings.url);
+		assert.match(
+			await textOf(tab, "#hours .legend"),
+			/^0\n\d+ orders or less\n\d+ orders or more$/,
+		);
+		const cut = await tab.$$eval(
+			".plot text",
+			(nodes) =>
+				nodes.filter((node) => {
+					const [{ left, right }, box] = [node, node.ownerSVGElement].map((one) =>
+						one.getBoundingClientRect(),
+					);
+					return left < box.left - 1 || right > box.right + 1;
+				}).length,
+		);
+		assert.equal(cut, 0);
+	},
+
+	async a_definition_opens_behind_its_button() {
+		const [report, query] = realistic();
+		putResults(report, query);
+		const { tab } = await open(settings.url);
+		assert.equal(await textOf(tab, "h1"), "Shop report, seed 42");
+		assert.doesNotMatch(await textOf(tab, "#kpis"), /gross − discount/);
+		await tab.click("#kpis summary");
+		assert.match(await textOf(tab, "#kpis"), /net: gross − discount − refund/);
+	},
+
+	async an_unfolded_table_breaks_no_word_and_has_its_own_columns() {
+		const [report, query] = realistic();
+		putResults(report, query);
+		const { tab } = await open(settings.url);
+		await tab.$$eval("details", (folds) =>
+			folds.forEach((fold) => {
+				fold.open = true;
+			}),
+		);
+		await tab.waitForSelector("#customers tbody tr");
+		const heads = await tab.$$eval("#customers th[scope=col]", (nodes) =>
+			nodes.map((node) => node.innerText),
+		);
+		assert.deepEqual(heads, ["Month", "Returning customers", "New customers", "Returning share"]);
+		const tall = await tab.$$eval(
+			"#customers tbody tr:not(:last-child) th, #checks thead th",
+			(nodes) => nodes.filter((node) => node.clientHeight > 34).map((node) => node.textContent),
+		);
+		assert.deepEqual(tall, []);
+	},
+
 	async a_second_click_takes_the_choice_back() {
 		putResults(...realistic());
 		const { tab } = await open(settings.url);
@@ -457,10 +577,11 @@ const checks = {
 			assert.equal(ticks[0][0], 0, chart);
 			for (let n = 1; n < ticks.length; n += 1) assert.ok(ticks[n][2] < ticks[n - 1][2], chart);
 		}
-		const months = (await readLabels("curves", "middle")).slice(0, -1);
+		// The last two are the words below the axis and the name of the highlighted line.
+		const months = (await readLabels("curves", "middle")).slice(0, -2);
 		assert.deepEqual(
 			months.map(([month]) => month),
-			[0, 6, 12, 18, 24, 30],
+			[0, 6, 12, 18, 24],
 		);
 		for (let n = 1; n < months.length; n += 1) assert.ok(months[n][1] > months[n - 1][1]);
 		// The bars of net revenue start at zero and are as long as their values.
@@ -576,9 +697,11 @@ const checks = {
 		const read = (name) => fs.readFileSync(path.join(folder, `${name}.csv`), "utf8");
 		const saved = Object.fromEntries(CSV_NAMES.map((name) => [name, read(name)]));
 		fs.rmSync(folder, { recursive: true });
-		assert.equal(saved.cohorts, page.toCsv(query.cells));
-		assert.equal(saved.revenue_by_month, page.toCsv(report.trends.revenue_by_month.rows));
-		assert.match(saved.forecast, /^"cohort",.*"net_forecast_cents","net_low_cents"/);
+		// A spreadsheet recognizes UTF-8 by the byte order mark.
+		assert.equal(saved.cohorts, `\ufeff${page.toCsv(query.cells)}`);
+		const months = page.toCsv(report.trends.revenue_by_month.rows);
+		assert.equal(saved.revenue_by_month, `\ufeff${months}`);
+		assert.match(saved.forecast, /^\ufeff"cohort",.*"net_forecast_cents","net_low_cents"/);
 		assert.equal(saved.forecast.split("\n").length, 1 + 3 * query.cohorts.length + 1);
 	},
 
@@ -597,7 +720,7 @@ const checks = {
 		await tab.click("#revenue summary");
 		await tab.waitForSelector("#revenue tbody tr");
 		const cells = await tab.$$eval("#revenue tbody tr", (rows) =>
-			rows.map((row) => row.cells[4].textContent),
+			rows.map((row) => row.cells[1].textContent),
 		);
 		const to = page.makeFormats("EUR", "en-US");
 		assert.deepEqual(
@@ -882,7 +1005,11 @@ const checks = {
 
 	async opened_as_a_file_the_page_names_the_command_to_run() {
 		const { tab, seen } = await open(settings.fileUrl);
-		await expectWords(tab, ["opened as a file", "python serve_frontend.py"]);
+		await expectWords(tab, [
+			"opened as a file",
+			"python serve_frontend.py Then open http://localhost:8000/frontend/.",
+		]);
+		assert.doesNotMatch(await textOf(tab, "#notices"), /reload/);
 		assert.equal(await isShown(tab, "#revenue"), false);
 		assert.equal(await isShown(tab, "#cohorts"), false);
 		assert.deepEqual(seen.warnings, []);

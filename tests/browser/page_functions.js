@@ -9,6 +9,7 @@ const vm = require("node:vm");
 const FOLDER = path.join(__dirname, "../../frontend");
 const NAMES = [
 	"boxPath",
+	"cohortEntries",
 	"colourDomain",
 	"columnLabel",
 	"countNoun",
@@ -20,9 +21,11 @@ const NAMES = [
 	"formatValue",
 	"groupCells",
 	"haveSameRows",
+	"heatEntries",
+	"heatLook",
 	"heatStep",
 	"isEmpty",
-	"legendEnds",
+	"listOrders",
 	"linePath",
 	"makeColourDomains",
 	"makeCurves",
@@ -35,6 +38,7 @@ const NAMES = [
 	"readAddress",
 	"readDocument",
 	"sortBy",
+	"spanMonths",
 	"stackSpans",
 	"toCsv",
 	"HEAT_STEPS",

@@ -1,0 +1,173 @@
+// The cells, colours and words of the cohort table.
+"use strict";
+
+// The word in the address, the column in the JSON, the name and its meaning.
+const METRICS = [
+	["retention", "retention", "Retention", "Share of the cohort with a valid order in that month."],
+	[
+		"cum_net",
+		CUMULATIVE_NET,
+		"Cumulative net",
+		"Net revenue per customer, up to and including that month.",
+	],
+	[
+		"cum_margin",
+		"cum_margin_per_customer_cents",
+		"Cumulative margin",
+		"Net revenue minus cost per customer, up to and including that month.",
+	],
+	["orders", "order_count", "Orders", "Valid orders of the cohort in that month."],
+	["aov", "aov_cents", "AOV", "Average order value: net revenue per valid order."],
+].map(([key, column, name, note]) => ({ key, column, name, note }));
+const SCALES = { table: "the entire table", month: "each month", cohort: "each cohort" };
+
+// A table of more months shows percentages without their sign.
+const MOST_MONTHS_WITH_SIGN = 30;
+
+function groupCells(cohorts, cells) {
+	const rows = new Map(cohorts.map(({ cohort }) => [cohort, []]));
+	for (const cell of cells) rows.get(cell.cohort)?.splice(cell.months_since, 1, cell);
+	return [...rows.values()];
+}
+
+// Returns the function from a cell to its range of colours.  Incomplete months do not count,
+// nor does the first month of retention: its 100 % would make all others pale.
+function makeColourDomains({ key, column }, scale, cells) {
+	const groupOf = (cell) => ({ month: cell.months_since, cohort: cell.cohort })[scale];
+	const groups = new Map();
+	for (const cell of cells) {
+		if (isIncomplete(cell) || (key === "retention" && cell.months_since === 0)) continue;
+		if (!groups.has(groupOf(cell))) groups.set(groupOf(cell), []);
+		groups.get(groupOf(cell)).push(cell[column]);
+	}
+	for (const [name, values] of groups) groups.set(name, colourDomain(values));
+	return (cell) => groups.get(groupOf(cell)) ?? [0, 0];
+}
+
+function describeCell(cell, metrics, formats) {
+	const range = formatInterval(cell.retention_low, cell.retention_high, formats.percent);
+	return (
+		`Cohort ${formats.date(cell.cohort)}, month ${cell.months_since}` +
+		`${isIncomplete(cell) ? INCOMPLETE : ""}: ${describeRow(cell, metrics, formats)}` +
+		(range && ` · Retention ${range}`)
+	);
+}
+
+// Returns the entries [look, words] of the legend of colours.
+function cohortEntries({ column }, scale, cells, domain, formats) {
+	const format = (value) => formatValue(column, value, formats);
+	const values = cells.map((cell) => cell[column]);
+	const within = [
+		["", "low"],
+		["ramp", `high, within ${SCALES[scale]}`],
+	];
+	return [
+		...zeroEntry(values, format),
+		...(scale === "table" ? heatEntries(domain, format) : within),
+		...(cells.some(isIncomplete) ? [["striped", "incomplete month"]] : []),
+		["", "empty: in the future"],
+	];
+}
+
+// Returns a format of few letters: the line above the table names the unit, and the line below
+// has the exact figure.
+function makeCellFormat({ key, column }, cells, isWide, formats) {
+	if (key === "retention" && isWide) return formats.percentFigure;
+	if (!isMoney(column)) return (value) => formatValue(column, value, formats);
+	const largest = Math.max(...cells.map((cell) => cell[column] ?? 0)) / formats.divisor;
+	const { money, moneyWhole, moneyShort } = makeFormats(null, undefined, formats.digits);
+	if (largest >= 1e5) return moneyShort;
+	return largest >= 100 ? moneyWhole : money;
+}
+
+function describeUnit({ key, column }, isWide, currency) {
+	const unit = isMoney(column) ? currency : isWide && key === "retention" && "%";
+	return unit ? ` In ${unit}.` : "";
+}
+
+function makeCohortTable(choice, cells, domainOf) {
+	const { view, shown, metric, order, selection, formats, isWide } = choice;
+	const months = Array.from(
+		{ length: Math.max(...shown.map((row) => row.cells.length)) },
+		(_, month) => month,
+	);
+	const format = makeCellFormat(metric, cells, isWide, formats);
+	const body = shown.map(({ cohort, cells: row }) =>
+		makeCohortRow(
+			formats.date(cohort.cohort),
+			formats.count(cohort.cohort_size),
+			row.map((cell) => makeCohortCell(cell, metric, domainOf(cell), format)),
+			cohort.cohort === selection.cohort ? { "data-chosen": "" } : {},
+		),
+	);
+	const means = months.map((month) =>
+		makeAverageCell(view.average[month], metric, format, formats),
+	);
+	const table = make(
+		"table",
+		{ class: "heat" },
+		make(
+			"caption",
+			{ class: "hidden" },
+			`${metric.name} by cohort and months since the first order`,
+		),
+		make("thead", {}, ...makeCohortHead(months, order)),
+		make("tbody", {}, ...body),
+		make(
+			"tfoot",
+			{},
+			makeCohortRow("Average, of cohorts", formats.count(view.summary.customer_count), means),
+		),
+	);
+	table.style.setProperty("--months", months.length);
+	return table;
+}
+
+function makeCohortHead(months, order) {
+	const heading = (column, words, attributes) =>
+		make(
+			"th",
+			{
+				scope: "col",
+				...attributes,
+				...(order.column === String(column)
+					? { "aria-sort": order.isDown ? "descending" : "ascending" }
+					: {}),
+			},
+			make("button", { type: "button", tabindex: -1 }, words),
+		);
+	const group = { scope: "colgroup", colspan: months.length, class: "text" };
+	return [
+		make(
+			"tr",
+			{},
+			heading("cohort", "Cohort", { rowspan: 2, class: "text" }),
+			heading("size", "Customers", { rowspan: 2 }),
+			make("th", group, "Months since the first order"),
+		),
+		make("tr", {}, ...months.map((month) => heading(month, month))),
+	];
+}
+
+function makeCohortRow(words, size, cells, attributes = {}) {
+	return make(
+		"tr",
+		attributes,
+		make("th", { scope: "row" }, words),
+		make("td", {}, size),
+		...cells,
+	);
+}
+
+function makeCohortCell(cell, { key, column }, domain, format) {
+	const value = cell[column];
+	let look = heatLook(value, domain);
+	if (key === "retention" && cell.months_since === 0) look = "first-month";
+	if (isIncomplete(cell)) look = "incomplete";
+	return make("td", isNumber(value) ? { class: look } : {}, format(value));
+}
+
+function makeAverageCell(mean, { column }, format, formats) {
+	if (!mean) return make("td");
+	return make("td", { "data-of": formats.count(mean.cohort_count) }, format(mean[column]));
+}
