@@ -8,9 +8,8 @@ product takes places of others.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
-from itertools import count
 from operator import itemgetter, mul
 from typing import NamedTuple
 
@@ -341,8 +340,8 @@ def _promote(
             if low < high:
                 others += PLACES[after:low]
                 after, size = high, high - low
-                spread = spread_evenly(size, (lift * size + chance) // ROW)
-                added += map(row[low:high].__getitem__, spread)
+                select_some = select_evenly(size, (lift * size + chance) // ROW)
+                added += select_some(row[low:high])
         if added:
             _replace_some(row, others + PLACES[after:], added, chance)
         choices += row
@@ -350,13 +349,15 @@ def _promote(
 
 
 @cache
-def spread_evenly(size: int, number: int) -> list[int]:
-    """Return *number* indexes of *size* items, spread evenly.
+def select_evenly(size: int, number: int) -> Callable[[Sequence[int]], Sequence[int]]:
+    """Return what selects *number* of *size* items, spread evenly.
 
-    >>> spread_evenly(6, 4)
-    [0, 1, 3, 4]
+    >>> select_evenly(6, 4)("abcdef"), select_evenly(6, 1)("abcdef")
+    (('a', 'b', 'd', 'e'), 'a')
     """
-    return [at * size // number for at in range(number)]
+    if number < 2:
+        return itemgetter(slice(number))
+    return itemgetter(*[at * size // number for at in range(number)])
 
 
 def _replace_some(
@@ -368,6 +369,8 @@ def _replace_some(
     """
     size = len(places)
     number = min(len(added), size * 3 // 4)
-    scaled_places = count(chance * size, ROW * size)
-    for scaled, choice in zip(scaled_places, added[:number], strict=False):
-        row[places[scaled // (number * ROW)]] = choice
+    if number:
+        first, step = chance * size, ROW * size
+        scaled_places = range(first, first + number * step, step)
+        for scaled, choice in zip(scaled_places, added, strict=False):
+            row[places[scaled // (number * ROW)]] = choice

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import lru_cache
-from operator import sub
 from typing import NamedTuple
 
 from data_generation.model.catalog import CATEGORIES, Product, round_price
@@ -58,7 +57,7 @@ class PriceHistory(NamedTuple):
 
     def price_at(self, day: int) -> int:
         """Return the list price on *day*; before the launch, that at the launch."""
-        return self.cents[max(bisect_right(self.days, day) - 1, 0)]
+        return self.cents[bisect_right(self.days, day, lo=1) - 1]
 
 
 def find_price_history(streams: Streams, product: Product, day_count: int) -> PriceHistory:
@@ -195,12 +194,11 @@ def price_product(product_id: int, price_cents: int, per_cent: int) -> PricedCho
     ',7,2,1299,259,2339\n'
     """
     prices = [quantity * price_cents for quantity in QUANTITIES]
-    discounts = [price * per_cent // 100 for price in prices]
-    cents = list(map(sub, prices, discounts))
+    cents = [price - price * per_cent // 100 for price in prices]
     start, middle = f",{product_id},", f",{price_cents},"
     texts = [
-        f"{start}{quantity}{middle}{discount},{total}\n"
-        for quantity, discount, total in zip(QUANTITIES, discounts, cents, strict=True)
+        f"{start}{quantity}{middle}{price - total},{total}\n"
+        for quantity, price, total in zip(QUANTITIES, prices, cents, strict=True)
     ]
     return PricedChoices(texts, cents)
 
