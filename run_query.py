@@ -158,8 +158,9 @@ def _add_grade_options(parser: argparse.ArgumentParser) -> None:
         "--grade",
         type=Path,
         metavar="FILE",
-        help="CSV or JSON file with a cohort table: print which cells are wrong; the exit"
-        " status is 1 unless all are right",
+        help="CSV or JSON file with a cohort table, or a folder of such files: print which"
+        " cells are wrong, and the mistake that explains them; the exit status is 1 unless"
+        " all are right",
     )
     grading.add_argument(
         "--columns",
@@ -251,6 +252,8 @@ def find_grade_conflict(args: argparse.Namespace) -> str | None:
         )
     if args.forecast or args.score:
         return "--grade compares no forecast; omit --forecast and --score"
+    if args.out_dir is not None and args.out_dir.resolve() == args.grade.resolve():
+        return "--out-dir is the folder of the submissions; choose another"
     return None
 
 
@@ -303,7 +306,15 @@ def build_options(args: argparse.Namespace, *, has_forecast: bool) -> Options:
 def grade(args: argparse.Namespace) -> int:
     """Grade the file that *args* name; return 0 for full marks, else 1."""
     from queries.grading.grade_output import render_grade, write_grade
-    from queries.grading.grading import Rules, grade_file, prepare_reference, read_scheme
+    from queries.grading.grading import (
+        Grade,
+        Rules,
+        grade_file,
+        grade_folder,
+        prepare_reference,
+        read_scheme,
+    )
+    from queries.grading.ranking import render_ranking, write_ranking
     from utils.processes import count_processors
 
     rules = Rules(
@@ -317,13 +328,22 @@ def grade(args: argparse.Namespace) -> int:
         build_options(args, has_forecast=False),
         args.workers or count_processors(),
     )
-    found = grade_file(args.grade, reference, rules)
-    print_safely(render_grade(found, width=shutil.get_terminal_size().columns))
-    if args.out_dir is not None:
+    if args.grade.is_dir():
+        grades = grade_folder(args.grade, reference, rules)
+        print_safely(render_ranking(grades))
+        paths = [write_ranking(grades, args.out_dir)] if args.out_dir else []
+        is_full = all(isinstance(one, Grade) and one.marks.is_full for one in grades)
+    else:
+        found = grade_file(args.grade, reference, rules)
+        width = shutil.get_terminal_size().columns
+        print_safely(render_grade(found, width=width))
+        paths = write_grade(found, args.out_dir) if args.out_dir else []
+        is_full = found.marks.is_full
+    if paths:
         print_safely("")
-        for path in write_grade(found, args.out_dir):
-            print_safely(f"Written: {shorten_path(path)}")
-    return 0 if found.marks.is_full else 1
+    for path in paths:
+        print_safely(f"Written: {shorten_path(path)}")
+    return 0 if is_full else 1
 
 
 def query_source(args: argparse.Namespace, options: Options) -> QueryOutcome:

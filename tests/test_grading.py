@@ -14,7 +14,7 @@ from typing import Any
 import run_query
 from tests.query_cases import QueryCase
 from tests.shop import create_tangled_shop
-from tests.support import Result, call, skip_on_windows
+from tests.support import IN_CI, Result, call, skip_on_windows
 
 Record = dict[str, Any]
 
@@ -357,6 +357,77 @@ class Marking(GradeCase):
         self.assertNotIn("later months", regions)
 
 
+class Folders(GradeCase):
+    """Every file of a folder is graded, and ranked."""
+
+    def setUp(self) -> None:
+        """Make submissions: two right ones, a wrong one, and some that are not usable."""
+        super().setUp()
+        self.submissions = self.folder / "submissions"
+        self.submissions.mkdir()
+        (self.submissions / "inner").mkdir()
+        right = self.pick("cohort", "months_since", "net_cents", "refund_cents")
+        wrong = [
+            one | {"net_cents": one["net_cents"] + one["refund_cents"]} for one in right
+        ]
+        self.put("ann.csv", write_csv(right))
+        self.put("bob.json", json.dumps(right))
+        self.put("=cmd().csv", write_csv(wrong))
+        self.put("empty.csv", "")
+        self.put(".hidden.csv", "")
+
+    def put(self, name: str, text: str) -> None:
+        """Write a submission."""
+        (self.submissions / name).write_text(text, encoding="utf-8")
+
+    def read_ranking(self) -> list[dict[str, str]]:
+        """Return the records of ranking.csv."""
+        path = self.folder / "grades" / "ranking.csv"
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def test_files_are_ranked_and_one_that_is_not_usable_stops_no_other(self) -> None:
+        result = self.grade_path(self.submissions)
+        self.assertEqual((result.status, result.stderr), (1, ""))
+        records = self.read_ranking()
+        self.assertEqual(
+            [(one["rank"], one["file"]) for one in records],
+            [("1", "ann.csv"), ("1", "bob.json"), ("3", "'=cmd().csv"), ("", "empty.csv")],
+        )
+        self.assertEqual(records[0]["points"], "20.0")
+        self.assertIn("is empty", records[3]["not_graded"])
+        self.assertIn("3 files graded.", result.stdout)
+        self.assertIn("empty.csv: is empty.", result.stdout)
+        names = {path.name for path in (self.folder / "grades").iterdir()}
+        self.assertIn("ann.csv.grade.md", names)
+        self.assertEqual(len(names), 7)
+
+    def test_all_right_is_status_0_and_nothing_is_written_without_a_folder(self) -> None:
+        for name in ("=cmd().csv", "empty.csv"):
+            (self.submissions / name).unlink()
+        result = call(
+            run_query.main, "--database", self.database, "--grade", self.submissions
+        )
+        self.assertEqual((result.status, result.stderr), (0, ""))
+        self.assertNotIn("Written", result.stdout)
+        self.assertFalse((self.folder / "grades").exists())
+
+    def test_an_override_concerns_only_the_files_with_that_column(self) -> None:
+        text = write_csv(self.pick("cohort", "months_since", "net_cents"))
+        self.put("carl.csv", text.replace("net_cents", "Umsatz"))
+        self.grade_path(self.submissions, "--columns", "Umsatz=net_cents")
+        ranks = {one["file"]: one["rank"] for one in self.read_ranking()}
+        self.assertEqual((ranks["ann.csv"], ranks["carl.csv"]), ("1", "1"))
+
+    def test_a_folder_without_files_or_for_both_purposes_is_refused(
+        self,
+    ) -> None:
+        result = self.grade_path(self.submissions / "inner")
+        self.assertIn("has 0 files", result.stderr)
+        result = self.grade_path(self.submissions, "--out-dir", self.submissions)
+        self.assertEqual(result.status, 2)
+
+
 class Hostile(GradeCase):
     """A submission that cannot be graded ends in one clear line."""
 
@@ -396,6 +467,23 @@ class Hostile(GradeCase):
         with path.open("wb") as file:
             file.truncate(100 << 20)
         self.assert_refused(self.grade_path(path), "more than 16,777,216 bytes")
+
+    def test_far_more_rows_than_there_are_cells_are_not_graded(self) -> None:
+        lines = ["cohort,months_since,net_cents"]
+        lines += [f"2023-10,{age},1" for age in range(1800)]
+        result = self.grade("\n".join(lines))
+        self.assert_refused(result, "has 1,800 cohorts and months")
+
+    def test_damaged_files_end_in_a_line_or_a_grade(self) -> None:
+        chance = random.Random(11)  # noqa: S311
+        for name in ("query_result.csv", "query_result.json"):
+            for _ in range(60 if IN_CI else 4):
+                data = bytearray(self.read(name))
+                for _ in range(chance.choice((1, 5, 50))):
+                    data[chance.randrange(len(data))] = chance.randrange(256)
+                result = self.grade(bytes(data[: chance.choice((900, len(data)))]))
+                self.assertIn(result.status, (0, 1))
+                self.assertLessEqual(result.stderr.count("\n"), 1)
 
     def test_a_missing_file_and_a_pipe_are_refused(self) -> None:
         self.assert_refused(self.grade_path(self.folder / "no.csv"), "No such file")

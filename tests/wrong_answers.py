@@ -19,7 +19,14 @@ AS_OF = "2024-09-20"
 START = datetime(2024, 1, 1)  # noqa: DTZ001 - all times are UTC
 
 VALID = {"paid", "shipped", "delivered", "partially_returned", "returned"}
-STATUSES = [*["delivered"] * 9, *VALID, "returned", "cancelled", "cancelled", "pending"]
+STATUSES = [
+    *["delivered"] * 9,
+    *sorted(VALID),
+    "returned",
+    "cancelled",
+    "cancelled",
+    "pending",
+]
 
 FIGURES = (
     *("cohort_size", "active_customers", "order_count", "unit_count", "gross_cents"),

@@ -26,6 +26,10 @@ _GAIN_OF_PAIR = 0.02
 _BEST_SINGLES = 2
 _PARTNERS = 3
 
+# Half of a pair brings theirs nearer than this to the right answer, or explains this share.
+_NEARER = 0.9
+_SOME_SHARE = 0.1
+
 # Each mistake of the best pair is then replaced by so many that resemble it most.
 _NEIGHBOURS = 2
 
@@ -237,7 +241,7 @@ def _propose_pairs(trials: _Trials) -> list[MistakeSet]:
     factors = {one: _list_factors(trials, trial) for one, trial in singles.items()}
     their_factors = _list_factors(trials, None)
     pairs: dict[frozenset[Mistake], MistakeSet] = {}
-    for one in _find_best_singles(singles, theirs, differences):
+    for one in _find_best_singles(trials, singles, theirs, differences):
         others = [other for other in singles if _can_combine(one, other)]
         rest = _subtract(theirs, differences[one])
         other_factors = _subtract(their_factors, factors[one])
@@ -253,18 +257,30 @@ def _propose_pairs(trials: _Trials) -> list[MistakeSet]:
 
 
 def _find_best_singles(
+    trials: _Trials,
     singles: Mapping[Mistake, _Trial],
     theirs: _Differences,
     differences: Mapping[Mistake, _Differences],
 ) -> list[Mistake]:
-    """Return the mistakes nearest to *theirs*, and those that explain most cells."""
-    nearest = sorted(singles, key=lambda one: _measure_rest(theirs, differences[one]))
+    """Return the mistakes nearest to *theirs*, and those that explain most cells.
+
+    One that brings nothing nearer and explains few cells, as is usual beside random
+    numbers, is not half of a pair.
+    """
+    distances = {one: _measure_rest(theirs, differences[one]) for one in singles}
     explained = {
         one: sum(fit.explained for fit in trial.fits.values())
         for one, trial in singles.items()
     }
-    most = sorted(singles, key=lambda one: -explained[one])
-    return list(dict.fromkeys((*nearest[:_BEST_SINGLES], *most[:_BEST_SINGLES])))
+    far = _NEARER * sum(map(abs, theirs))
+    few = _SOME_SHARE * sum(trials.wrong.values())
+    nearest = sorted(singles, key=lambda one: distances[one])[:_BEST_SINGLES]
+    most = sorted(singles, key=lambda one: -explained[one])[:_BEST_SINGLES]
+    return [
+        one
+        for one in dict.fromkeys((*nearest, *most))
+        if distances[one] < far or explained[one] > few
+    ]
 
 
 def _propose_neighbours(trials: _Trials) -> list[MistakeSet]:

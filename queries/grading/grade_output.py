@@ -47,12 +47,17 @@ _TEXT_HEADINGS = ("column", "where", "largest differences", "rank", "file")
 
 def write_grade(grade: Grade, out_dir: Path) -> list[Path]:
     """Write grade.json and grade.md to *out_dir*; return their paths."""
-    texts = {
-        out_dir / GRADE_JSON: render_json(describe_grade(grade)),
-        out_dir / GRADE_MARKDOWN: render_grade_markdown(grade),
-    }
+    texts = {out_dir / name: text for name, text in render_grade_files(grade).items()}
     write_atomically(texts)
     return list(texts)
+
+
+def render_grade_files(grade: Grade) -> dict[str, str]:
+    """Return the texts of grade.json and grade.md, by name."""
+    return {
+        GRADE_JSON: render_json(describe_grade(grade)),
+        GRADE_MARKDOWN: render_grade_markdown(grade),
+    }
 
 
 # ---- Terminal ----------------------------------------------------------------------------
@@ -63,16 +68,17 @@ def render_grade(grade: Grade, *, width: int) -> str:
     sections = [
         [_render_headline(grade)],
         _wrap_all(_list_matches(grade), width),
-        _align(_tabulate_columns(grade)),
-        _align(_tabulate_regions(grade)),
-        _align(_tabulate_worst(grade)),
+        align_rows(_tabulate_columns(grade)),
+        align_rows(_tabulate_regions(grade)),
+        align_rows(_tabulate_worst(grade)),
         _wrap_all(list_mistakes(grade), width),
         [_render_points(grade)],
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
 
 
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+def align_rows(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a line for each of *rows*, the first column to the left."""
     return align_columns(rows, [0 for _ in rows[0]]) if rows else []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,11 +13,15 @@ from queries.grading.explanation import Compute, Explanation, explain_marks
 from queries.grading.marking import Marks, mark_answer
 from queries.grading.matching import SubmittedTable, match_submission
 from queries.grading.mistakes import MistakeSet, compute_mistakes
+from queries.grading.placing import TRIANGLE_VALUE
 from queries.grading.submissions import read_submission
 from queries.options import Options
 from queries.run_query import compute_result
-from utils.formats import shorten_value
+from utils.formats import count_noun, shorten_value
 from utils.helpers import DataError, read_regular_file
+
+# The files of a folder: the submissions of one exercise.
+MOST_FILES = 1_000
 
 _MOST_SCHEME_BYTES = 1 << 16
 _MOST_POINTS = 1_000_000
@@ -40,6 +45,13 @@ class Reference(NamedTuple):
 
     right: RightAnswer
     compute: Compute
+
+
+class Refusal(NamedTuple):
+    """A file that cannot be graded, and why."""
+
+    name: str
+    reason: str
 
 
 class Grade(NamedTuple):
@@ -72,11 +84,51 @@ def prepare_reference(database: Path, options: Options, worker_count: int) -> Re
     return Reference(right, compute)
 
 
-def grade_file(path: Path, reference: Reference, rules: Rules) -> Grade:
-    """Return the grade of the file *path*; raise `DataError` if it cannot be graded."""
+def grade_folder(folder: Path, reference: Reference, rules: Rules) -> list[Grade | Refusal]:
+    """Return the grade of each file in *folder*; one that is not usable stops no other.
+
+    Folders in it and hidden files are not graded.  Raise `DataError` if it has no file.
+    """
+    paths = [
+        path
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith(".") and not path.is_dir()
+    ]
+    if not 0 < len(paths) <= MOST_FILES:
+        raise DataError(
+            f"{folder}: has {count_noun(len(paths), 'file')}, expected 1 to {MOST_FILES:,}."
+            " Name a folder of submissions, or one file."
+        )
+    grades: list[Grade | Refusal] = []
+    for path in paths:
+        try:
+            grades.append(grade_file(path, reference, rules, is_alone=False))
+        except DataError as error:
+            reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path}:")
+            grades.append(Refusal(_name_path(path), reason))
+    return grades
+
+
+def _name_path(path: Path) -> str:
+    """Return the name of *path*, with bytes that are not UTF-8 escaped."""
+    return os.fsencode(path.name).decode("utf-8", "backslashreplace")
+
+
+def grade_file(
+    path: Path, reference: Reference, rules: Rules, *, is_alone: bool = True
+) -> Grade:
+    """Return the grade of the file *path*; raise `DataError` if it cannot be graded.
+
+    Unless it *is_alone*, it may lack columns that the rules name for other files.
+    """
     right = reference.right
     submission = read_submission(path, by_segment=right.options.by is not None)
-    table = match_submission(submission, right, rules.columns, str(path))
+    columns = {
+        header: column
+        for header, column in rules.columns.items()
+        if is_alone or header in (*submission.headers, TRIANGLE_VALUE)
+    }
+    table = match_submission(submission, right, columns, str(path))
     marks = mark_answer(
         table,
         right,
@@ -85,7 +137,7 @@ def grade_file(path: Path, reference: Reference, rules: Rules) -> Grade:
         scheme=rules.scheme,
     )
     explanations = explain_marks(marks, right, rules.tolerance, reference.compute)
-    return Grade(path.name, table, marks, explanations, right)
+    return Grade(_name_path(path), table, marks, explanations, right)
 
 
 def read_scheme(path: Path) -> dict[str, float]:

@@ -24,6 +24,11 @@ from queries.grading.submissions import Submission
 from utils.formats import shorten_value
 from utils.helpers import DataError
 
+# A table with more rows than this multiple of the right ones, and these, is not graded: the
+# time would grow with each of them.
+_MOST_TIMES = 10
+_MOST_MORE = 1_000
+
 
 class ColumnMatch(NamedTuple):
     """Their *header*, our *column*, and the factor from their unit to ours."""
@@ -74,6 +79,7 @@ def match_submission(
     """
     _require_headers(submission, chosen, source)
     keys, entries, ignored = place_texts(submission, right, chosen, source)
+    _require_few_places(entries, right, source)
     matches = _choose_columns(entries, right, chosen)
     if not matches:
         names = ", ".join(map(shorten_value, list(entries)[:20]))
@@ -90,6 +96,18 @@ def match_submission(
     unknown = [name for name in entries if name not in known]
     key_matches = [ColumnMatch(header, key, 1) for key, header in keys.items()]
     return SubmittedTable(cells, key_matches, matches, unknown, ignored, submission.form)
+
+
+def _require_few_places(
+    entries: Mapping[str, Sequence[tuple[Place, str]]], right: RightAnswer, source: str
+) -> None:
+    """Raise `DataError` if far more cells were handed in than exist."""
+    count = max(map(len, entries.values()), default=0)
+    if count > _MOST_TIMES * len(right.cells) + _MOST_MORE:
+        raise DataError(
+            f"{source}: has {count:,} cohorts and months, the right answer"
+            f" {len(right.cells):,}. Expected one row for each cohort and month."
+        )
 
 
 def _require_headers(
