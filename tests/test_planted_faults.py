@@ -289,6 +289,37 @@ class Detection(ShopCase):
         return list(csv.reader(result.stdout.splitlines()))[1:]
 
 
+class Secrecy(ShopCase):
+    """The faulty files do not contain what was lost, and decoys are no faults."""
+
+    def test_clean_cells_and_rows_are_not_in_the_faulty_files(self) -> None:
+        shop = faulty_shop("hostile")
+        text = b"\n".join(path.read_bytes() for path in (shop / "faulty").glob("*.csv"))
+        lines = {*text.split(b"\n")}
+        for fault in list_faults(shop):
+            if fault.line is None:
+                self.assertNotIn(fault.clean.encode("utf-8"), lines, fault)
+
+    def test_planted_decoys_break_no_rule_and_no_check(self) -> None:
+        profile = "".join(f"[{kind.name}]\n" for kind in KINDS if kind.is_decoy)
+        shop = faulty_shop(profile)
+        self.assertEqual(list_faults(shop), [])
+        decoys = list(read_decoys(shop / "answer_key/decoys.csv"))
+        kinds = {decoy.kind for decoy in decoys}
+        self.assertEqual(len(kinds), 4, kinds)
+        options = ("--database", self.database, "--out-dir", self.folder)
+        arguments = ("--ingest", "--report", "--strict", "--data-dir", shop / "faulty")
+        self.succeed(ingest.main, *arguments, *options)
+        report = json.loads((self.folder / "report.json").read_text("utf-8"))
+        self.assertEqual(report["verdict"]["status"], "pass")
+
+    def test_decoys_are_at_their_lines(self) -> None:
+        shop = faulty_shop("realistic")
+        for decoy in read_decoys(shop / "answer_key/decoys.csv"):
+            text = (shop / f"faulty/{decoy.table}.csv").read_text("utf-8")
+            self.assertEqual(text.split("\n")[decoy.line - 1], decoy.row)
+
+
 class Effects(ShopCase):
     """The figures of an incident are those of the report and the query of its shop."""
 

@@ -7,7 +7,7 @@ it.  data_generation/faults/README.md explains every column.
 from __future__ import annotations
 
 import csv
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
@@ -120,31 +120,38 @@ def read_key_manifest(folder: Path) -> Document:
 
 def read_planted_faults(path: Path) -> Generator[PlantedFault, None, None]:
     """Yield the faults in the file *path* of an answer key, table by table."""
+    converters = _list_converters(PlantedFault)
     for cells in _read_rows(path, FAULT_COLUMNS):
-        yield PlantedFault(*_convert(cells, PlantedFault))
+        yield PlantedFault(*_convert(cells, converters))
 
 
 def read_planted_incidents(path: Path) -> Generator[PlantedIncident, None, None]:
     """Yield the incidents in the file *path* of an answer key."""
+    converters = _list_converters(PlantedIncident)
     for cells in _read_rows(path, PlantedIncident._fields):
-        yield PlantedIncident(*_convert(cells, PlantedIncident))
+        yield PlantedIncident(*_convert(cells, converters))
 
 
 def read_decoys(path: Path) -> Generator[Decoy, None, None]:
     """Yield the decoys in the file *path* of an answer key."""
+    converters = _list_converters(Decoy)
     for cells in _read_rows(path, Decoy._fields):
-        yield Decoy(*_convert(cells, Decoy))
+        yield Decoy(*_convert(cells, converters))
 
 
-def _convert(cells: list[str], record_type: type) -> Iterator[Any]:
-    """Yield *cells* with the types that *record_type* declares; None if one is empty."""
-    types = get_type_hints(record_type).values()
-    for cell, declared in zip(cells, types, strict=True):
-        if declared is str:
-            yield cell
-        else:
-            convert = float if declared == float | None else int
-            yield convert(cell) if cell else None
+def _list_converters(record_type: type) -> list[Callable[[str], Any]]:
+    """Return what makes the values that *record_type* declares of cells."""
+    makers: dict[Any, Callable[[str], Any]] = {
+        str: str,
+        int: int,
+        int | None: lambda cell: int(cell) if cell else None,
+        float | None: lambda cell: float(cell) if cell else None,
+    }
+    return [makers[declared] for declared in get_type_hints(record_type).values()]
+
+
+def _convert(cells: list[str], converters: list[Callable[[str], Any]]) -> Iterator[Any]:
+    return (convert(cell) for convert, cell in zip(converters, cells, strict=True))
 
 
 def _read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:

@@ -46,6 +46,14 @@ _COLUMNS = {
 # Only payments that pay something back are stored, in a table of this name.
 _STORED_NAMES = {"payments": "refunds"}
 
+# The customers of the touched orders, then all orders of these customers.
+_TOUCH_CUSTOMERS = (
+    """INSERT OR IGNORE INTO touched_users SELECT orders.user_id FROM orders
+    WHERE orders.order_id IN (SELECT order_id FROM touched_orders)""",
+    """INSERT OR IGNORE INTO touched_orders SELECT orders.order_id FROM orders
+    WHERE orders.user_id IN (SELECT user_id FROM touched_users)""",
+)
+
 
 class FigureSums(NamedTuple):
     """Sums over customers; the cohorts are those that completed 12 months."""
@@ -95,7 +103,10 @@ class EffectMeter:
         self._create_tables()
         for table in self._tables.values():
             self._load_table(table, folder)
-        self.clean = self._compute(is_complete=True)
+        self._connection.execute("BEGIN")
+        self._connection.execute("INSERT INTO touched_orders SELECT order_id FROM orders")
+        self.clean = self._compute()
+        self._connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the scratch database."""
@@ -145,10 +156,10 @@ class EffectMeter:
             ([row[at] for at in places] for row in rows),
         )
 
-    def _compute(self, *, is_complete: bool) -> FigureSums:
-        options = {"is_complete": is_complete, "last_month": self._last_month}
-        row = self._connection.execute(self._figures_sql, options).fetchone()
-        return FigureSums(*row)
+    def _compute(self) -> FigureSums:
+        """Return the sums over the touched orders and their customers."""
+        options = {"last_month": self._last_month}
+        return FigureSums(*self._connection.execute(self._figures_sql, options).fetchone())
 
     def measure(self, faults: Iterable[PlantedFault]) -> Figures:
         """Return the figures of the shop with these *faults* alone."""
@@ -156,14 +167,12 @@ class EffectMeter:
         self._connection.execute("BEGIN")
         for fault in effective:
             self._touch(fault)
-        self._connection.execute(
-            "INSERT OR IGNORE INTO touched_users SELECT orders.user_id FROM orders"
-            " WHERE orders.order_id IN (SELECT order_id FROM touched_orders)"
-        )
-        before = self._compute(is_complete=False)
+        for statement in _TOUCH_CUSTOMERS:
+            self._connection.execute(statement)
+        before = self._compute()
         for fault in effective:
             self._apply(fault)
-        after = self._compute(is_complete=False)
+        after = self._compute()
         self._connection.execute("ROLLBACK")
         sums = zip(self.clean, before, after, strict=True)
         return derive_figures(FigureSums(*(a - b + c for a, b, c in sums)))

@@ -1,10 +1,10 @@
--- Question: what are the figures of the chosen orders and of their customers?
+-- Question: what are the figures of the touched orders and of their customers?
 -- Grain: one row.
 -- The scratch database of effects.py has no rules, so a cell may hold anything: a text
 -- counts as 0.  Rows of a repeated key count each.  Orders without a known customer count
 -- in net and orders only.  Terms are those of queries/join_query.sql, which computes the
 -- same for the clean shop.  :last_month is the last complete month, as 12 x year + month.
-WITH chosen_orders AS (
+WITH placed_orders AS (
     SELECT
         orders.order_id,
         MIN(orders.user_id) AS user_id,
@@ -15,21 +15,18 @@ WITH chosen_orders AS (
         SUM(orders.discount_cents) AS discount_cents,
         COUNT(*) AS order_count
     FROM orders
-    WHERE
-        :is_complete
-        OR orders.user_id IN (SELECT touched_users.user_id FROM touched_users)
-        OR orders.order_id IN (SELECT touched_orders.order_id FROM touched_orders)
+    WHERE orders.order_id IN (SELECT touched_orders.order_id FROM touched_orders)
     GROUP BY orders.order_id
 ),
 
 valid_orders AS (
     SELECT
-        chosen_orders.*,
-        12 * SUBSTR(chosen_orders.ordered_at, 1, 4)
-        + SUBSTR(chosen_orders.ordered_at, 6, 2) AS month_number
-    FROM chosen_orders
+        placed_orders.*,
+        12 * SUBSTR(placed_orders.ordered_at, 1, 4)
+        + SUBSTR(placed_orders.ordered_at, 6, 2) AS month_number
+    FROM placed_orders
     WHERE
-        chosen_orders.status IN (
+        placed_orders.status IN (
             'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
         )
 ),
