@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from decimal import Decimal, localcontext
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, repeat
+from operator import mul
 
 from data_generation.model.customers import FIRST_DELAY_TICKS
 from data_generation.model.distributions import PRECISION, UNIT, UNIT_BITS
@@ -152,7 +153,5 @@ def _decay_points() -> list[int]:
     with localcontext() as context:
         context.prec = PRECISION
         step = (Decimal(-1) / (1 << DECAY_BITS)).exp()
-        powers = accumulate(
-            range(22 << DECAY_BITS), lambda power, _: power * step, initial=Decimal(1)
-        )
-        return [int(power * UNIT) for power in powers]
+        powers = accumulate(repeat(step, 22 << DECAY_BITS), mul, initial=Decimal(1))
+        return list(map(int, map(mul, powers, repeat(Decimal(UNIT)))))

@@ -225,7 +225,8 @@ def _list_user_truth(plan: Plan, span: Span, next_year: NextYear) -> list[str]:
     horizon = seasons.plan_calendar(
         calendar.days[-1] + timedelta(days=1), end, shop.shocks.find_factor
     ).ticks[-1]
-    users = chain.from_iterable(_find_users(shop, day) for day in range(*span))
+    days = [day for day in range(*span) if shop.signup_counts[day]]
+    users = chain.from_iterable(_find_users(shop, day) for day in days)
     return [
         _format_user(shop, next_year.yields, horizon, user, order_count, value)
         for user, order_count, value in zip(
