@@ -54,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_actions(parser)
     add_inputs(parser)
     add_outputs(parser)
+    add_grading(parser)
     return parser
 
 
@@ -74,7 +75,8 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="with --report: exit with status 1 if a check of severity error fails",
+        help="exit with status 1: with --report if a check of severity error fails, with"
+        " --grade if recall or precision is too low",
     )
     parser.add_argument(
         "--rows",
@@ -88,6 +90,46 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
         help="verify checksums from manifest to result: CSV files, database, report and"
         " query result",
     )
+
+
+def add_grading(parser: argparse.ArgumentParser) -> None:
+    """Add the options that grade findings, or cleaned files, with an answer key."""
+    group = parser.add_argument_group(
+        "planted faults", "what generate_data.py --generate --faults planted"
+    )
+    group.add_argument(
+        "--grade",
+        type=Path,
+        default=None,
+        metavar="KEY",
+        help="grade what the loader and the report find in the faulty files, with the"
+        " answer key in the folder KEY (the faulty files: --data-dir, by default the folder"
+        " faulty beside KEY)",
+    )
+    judged = group.add_mutually_exclusive_group()
+    judged.add_argument(
+        "--findings",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="with --grade: grade the findings of any tool instead, a CSV file of"
+        " table,key[,column] or file,line[,field]",
+    )
+    judged.add_argument(
+        "--cleaned",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="with --grade: grade cleaned files instead",
+    )
+    for name in ("recall", "precision"):
+        group.add_argument(
+            f"--least-{name}",
+            type=whole_number(0, 100),
+            default=None,
+            metavar="PERCENT",
+            help=f"with --grade --strict: the least {name} (default: 100)",
+        )
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -179,7 +221,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             conflict = find_option_conflict(args)
             if conflict:
                 parser.error(conflict)
-            if not (args.ingest or args.check or args.report or args.rows or args.verify):
+            actions = (args.ingest, args.check, args.report, args.rows, args.verify)
+            if not any(actions) and args.grade is None:
                 parser.print_help(sys.stderr)
                 return 2
             return run(args)
@@ -202,13 +245,17 @@ def run(args: argparse.Namespace) -> int:
         print_rows(args.database or DATABASE_PATH, args.rows)
     if args.verify:
         has_passed = run_verification(args) and has_passed
+    if args.grade is not None:
+        has_passed = run_grading(args) and has_passed
     return 0 if has_passed else 1
 
 
 def find_option_conflict(args: argparse.Namespace) -> str | None:
     """Return which option of *args* has no effect with the others, if one has none."""
-    if args.strict and not args.report:
-        return "--strict applies to the report; add --report"
+    if args.strict and not args.report and args.grade is None:
+        return "--strict applies to the report and to a grade; add --report or --grade"
+    if conflict := find_grading_conflict(args):
+        return conflict
     lists_faults = args.errors is not None or args.max_errors is not None
     if lists_faults and not (args.ingest or args.check):
         return "--errors and --max-errors apply to a load; add --ingest or --check"
@@ -234,6 +281,21 @@ def find_option_conflict(args: argparse.Namespace) -> str | None:
     }
     given = [name for name, is_given in sqlite_options.items() if is_given]
     return f"{given[0]} works with SQLite only; omit it, or --engine" if given else None
+
+
+def find_grading_conflict(args: argparse.Namespace) -> str | None:
+    """Return which option about a grade has no effect, or cannot be with the others."""
+    least = args.least_recall is not None or args.least_precision is not None
+    if args.grade is None:
+        if args.findings is not None or args.cleaned is not None:
+            return "--findings and --cleaned are graded with an answer key; add --grade KEY"
+        return "--least-recall and --least-precision apply to a grade" if least else None
+    if least and not args.strict:
+        return "--least-recall and --least-precision set the exit status; add --strict"
+    others = {"--ingest": args.ingest, "--check": args.check, "--report": args.report}
+    others |= {"--rows": args.rows, "--verify": args.verify}
+    given = [name for name, is_given in others.items() if is_given]
+    return f"--grade is a run of its own; omit {given[0]}" if given else None
 
 
 def run_ingest(args: argparse.Namespace) -> None:
@@ -377,6 +439,36 @@ def run_verification(args: argparse.Namespace) -> bool:
     if not args.quiet:
         print_safely(f"All {count} verifications passed.")
     return True
+
+
+def run_grading(args: argparse.Namespace) -> bool:
+    """Print and write the grade that *args* request; return False if it is too low."""
+    from data_generation.faults.repair import read_clean_files, require_key_of
+    from db.fault_grading.grade_run import find_low_share, grade_work, write_fault_grade
+    from db.fault_grading.grade_texts import render_terminal
+    from utils.answer_key import FAULTY_FOLDER
+
+    data_dir = args.data_dir or args.grade.parent / FAULTY_FOLDER
+    require_key_of(args.grade, data_dir)
+    graded = grade_work(
+        args.grade,
+        data_dir,
+        args.schema or SCHEMA_PATH,
+        findings_path=args.findings,
+        cleaned_dir=args.cleaned,
+        read_clean=read_clean_files(args.grade, data_dir),
+    )
+    if not args.quiet:
+        print_safely(render_terminal(graded))
+    if args.out_dir is not None:
+        for path in write_fault_grade(graded, args.out_dir):
+            if not args.quiet:
+                print_safely(f"Written: {shorten_path(path)}")
+    least = {"recall": args.least_recall, "precision": args.least_precision}
+    low = find_low_share(graded, {**least}) if args.strict else None
+    if low:
+        report_error("ingest", low)
+    return not low
 
 
 if __name__ == "__main__":

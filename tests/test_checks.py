@@ -515,6 +515,10 @@ BREAKS: dict[str, list[Break]] = {
         )
         for price in (50, 500_000)
     ],
+    "price_without_cost": [
+        Break("UPDATE products SET cost_cents = 0 WHERE product_id = 4", (4,)),
+        Break("UPDATE products SET cost_cents = 0 WHERE product_id > 2", (3, 4)),
+    ],
     "format_country_code": [
         Break(f"UPDATE users SET country_code = '{code}' WHERE user_id = 4", (4,))
         for code in ("se", "S", "SWE", "S1", "", "ÅL")
@@ -555,6 +559,10 @@ BREAKS: dict[str, list[Break]] = {
         Break(
             "UPDATE payments SET method = 'card' || char(160) WHERE payment_id = 12",
             (("payments", 12, "method"),),
+        ),
+        Break(
+            "UPDATE users SET city = 'MalmÃ¶' WHERE user_id = 1",
+            (("users", 1, "city"),),
         ),
     ],
     "text_looks_like_formula": [
@@ -905,6 +913,12 @@ class SoundShop(CheckCase):
 
     def test_column_that_the_source_does_not_have_breaks_no_rule(self) -> None:
         self.assert_nothing_found("UPDATE users SET city = 'Unknown' WHERE user_id > 1")
+
+    def test_products_of_a_source_without_costs_break_no_rule(self) -> None:
+        self.assert_nothing_found("UPDATE products SET cost_cents = 0 WHERE product_id > 1")
+        self.assert_nothing_found(
+            "UPDATE products SET cost_cents = 0, price_cents = 0 WHERE product_id = 4"
+        )
 
     def test_usual_closed_and_festive_days_break_no_rule(self) -> None:
         for days in (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from data_generation.datapackage import FileEntry
 from utils.answer_key import (
@@ -119,9 +119,7 @@ def repair_shop(key_dir: Path, data_dir: Path, out_dir: Path) -> list[FileEntry]
     Return their entries.  Raise `DataError` if a file is not the one of the answer key in
     *key_dir*; nothing is then written.
     """
-    manifest = read_key_manifest(key_dir).content
-    _require_hashes(key_dir, manifest["key"])
-    _require_hashes(data_dir, manifest["faulty"])
+    manifest = require_key_of(key_dir, data_dir)
     repairs = collect_repairs(key_dir / FAULTS_NAME, key_dir / DECOYS_NAME)
     paths = [file["path"] for file in manifest["clean"]]
     with open_atomically([out_dir / path for path in paths]) as opened:
@@ -139,6 +137,31 @@ def repair_shop(key_dir: Path, data_dir: Path, out_dir: Path) -> list[FileEntry]
                     f"{key_dir}: does not give {listed['path']} back. {_ADVICE}"
                 )
     return entries
+
+
+def require_key_of(key_dir: Path, data_dir: Path) -> Mapping[str, Any]:
+    """Return the manifest of the answer key in *key_dir*.
+
+    Raise `DataError` unless it is that of the faulty files in *data_dir*, all unchanged.
+    """
+    manifest: Mapping[str, Any] = read_key_manifest(key_dir).content
+    _require_hashes(key_dir, manifest["key"])
+    _require_hashes(data_dir, manifest["faulty"])
+    return manifest
+
+
+def read_clean_files(key_dir: Path, data_dir: Path) -> Callable[[str], Iterator[bytes]]:
+    """Return what yields the bytes of the clean file of a table, by the table's name.
+
+    The answer key in *key_dir* has to be that of the faulty files in *data_dir*.
+    """
+    repairs = collect_repairs(key_dir / FAULTS_NAME, key_dir / DECOYS_NAME)
+
+    def read_clean(table: str) -> Iterator[bytes]:
+        with open_regular_file(data_dir / f"{table}.csv") as lines:
+            yield from repair_lines(lines, repairs[table])
+
+    return read_clean
 
 
 def _write_repaired(

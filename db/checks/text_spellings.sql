@@ -5,29 +5,37 @@
 -- Spellings are compared without case, blanks, hyphens, underscores, points, apostrophes
 -- and slashes, and with and for &.  Each spelling is a group of its own in every figure.
 WITH spellings AS (
-    SELECT DISTINCT
+    SELECT
         'products' AS table_name,
         'brand' AS column_name,
-        products.brand AS spelling
+        products.brand AS spelling,
+        COUNT(*) AS row_count
     FROM products
+    GROUP BY products.brand
     UNION ALL
-    SELECT DISTINCT
+    SELECT
         'products' AS table_name,
         'category' AS column_name,
-        products.category AS spelling
+        products.category AS spelling,
+        COUNT(*) AS row_count
     FROM products
+    GROUP BY products.category
     UNION ALL
-    SELECT DISTINCT
+    SELECT
         'users' AS table_name,
         'acquisition_channel' AS column_name,
-        users.acquisition_channel AS spelling
+        users.acquisition_channel AS spelling,
+        COUNT(*) AS row_count
     FROM users
+    GROUP BY users.acquisition_channel
     UNION ALL
-    SELECT DISTINCT
+    SELECT
         'users' AS table_name,
         'city' AS column_name,
-        users.city AS spelling
+        users.city AS spelling,
+        COUNT(*) AS row_count
     FROM users
+    GROUP BY users.city
 ),
 
 folded AS (
@@ -35,6 +43,7 @@ folded AS (
         spellings.table_name,
         spellings.column_name,
         spellings.spelling,
+        spellings.row_count,
         REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(
             LOWER(spellings.spelling),
             ' ', ''), '-', ''), '_', ''), '.', ''), '''', ''), '/', ''), '&', 'and')
@@ -47,6 +56,8 @@ counted AS (
         folded.table_name,
         folded.column_name,
         folded.spelling,
+        folded.row_count,
+        folded.folded_spelling,
         COUNT(*) OVER (
             PARTITION BY folded.table_name, folded.column_name, folded.folded_spelling
         ) AS spelling_count
@@ -57,7 +68,8 @@ SELECT
     counted.table_name,
     counted.column_name,
     counted.spelling,
-    counted.spelling_count
+    counted.row_count,
+    counted.folded_spelling
 FROM counted
 WHERE counted.spelling_count > 1
 ORDER BY counted.table_name, counted.column_name, counted.spelling;

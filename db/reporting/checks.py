@@ -140,7 +140,7 @@ BUILT_IN_CHECKS = [
     ),
     Check(
         TEXT_CHECK,
-        "No text has invisible characters, or blanks at an end",
+        "No text has invisible characters, blanks at an end, or a wrong encoding",
         "warning",
         THRESHOLDS["warning"],
         key=["table_name", "row_id", "column_name"],

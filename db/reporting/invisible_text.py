@@ -1,4 +1,4 @@
-"""Texts that look like others but differ in characters that nobody sees.
+"""Texts that differ from others in what nobody sees, or were read in a wrong encoding.
 
 Such a difference divides a customer, a channel or a category into two.  SQL cannot express
 it: no function of all engines normalizes a text, and a file that contains the characters
@@ -100,8 +100,8 @@ def describe_invisible(text: str) -> str:
     ('a blank at an end', 'U+200B zero width space')
     >>> describe_invisible("Malmo\u0308")
     'an accent as a character of its own (not NFC)'
-    >>> describe_invisible("Malmö")
-    ''
+    >>> describe_invisible("Malmö"), describe_invisible("MalmÃ¶")
+    ('', 'UTF-8 that was read as Windows-1252')
     """
     if _is_plain(text):
         return ""
@@ -112,7 +112,18 @@ def describe_invisible(text: str) -> str:
     ]
     if not unicodedata.is_normalized("NFC", text):
         faults.append("an accent as a character of its own (not NFC)")
+    if _was_misread(text):
+        faults.append("UTF-8 that was read as Windows-1252")
     return ", ".join(faults)
+
+
+def _was_misread(text: str) -> bool:
+    """Return whether the bytes of *text* in Windows-1252 are a text in UTF-8."""
+    try:
+        text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return False
+    return not text.isascii()
 
 
 def escape_invisible(text: str) -> str:

@@ -489,7 +489,7 @@ def format_figure(key: str, value: Any, currency: str | None) -> str:
     """Return *value* in the format that the ending of its name, *key*, requires.
 
     >>> [format_figure("city", value, None) for value in ("Lund", None, 1234)]
-    ['Lund', '—', '1,234']
+    ['Lund', '–', '1,234']
     """
     if key.endswith("_cents"):
         return format_amount(value, currency, space=NO_BREAK)
