@@ -379,7 +379,7 @@ class DemandTime(unittest.TestCase):
             for tick in (start, stop - 1):
                 self.assertEqual(
                     calendar.day_times[calendar.slot_days[tick >> seasons.SLOT_BITS]],
-                    (start, stop - start, is_weekend, number * 86_400),
+                    (start, stop - start >> seasons.SLOT_BITS, is_weekend, number * 86_400),
                 )
         slot_count = calendar.ticks[-1] >> seasons.SLOT_BITS
         self.assertEqual(slot_count, len(calendar.slot_days))

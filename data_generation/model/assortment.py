@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
-from operator import itemgetter, mul
+from operator import itemgetter, lshift
 from typing import NamedTuple
 
 from data_generation.model.baskets import (
@@ -269,11 +269,11 @@ def _weigh(product: Product, price_cents: int, age_days: int) -> int:
 
 
 @cache
-def _list_likelihoods() -> list[list[int]]:
-    """Return how likely a choice is by its level, for each price class."""
+def _list_closeness() -> list[list[int]]:
+    """Return how likely a choice is by its level, as a power of two, by price class."""
     middles = range(LOWEST_CLASS_LEVEL + CLASS_STEPS // 2, LEVELS, CLASS_STEPS)
     return [
-        [1 << max(40 - (level - middle) ** 2 // 64, 0) for level in range(LEVELS)]
+        [max(40 - (level - middle) ** 2 // 64, 0) for level in range(LEVELS)]
         for middle in middles[:CLASS_COUNT]
     ]
 
@@ -298,8 +298,8 @@ def _list_rows(streams: Streams, offers: tuple[Offer, ...]) -> CategoryRows:
         for units in range(1, len(UNIT_WEIGHTS) + 1)
     ]
     rows, select_levels = CategoryRows([], []), itemgetter(*levels)
-    for likelihoods in _list_likelihoods():
-        marks = find_marks(list(map(mul, scaled, select_levels(likelihoods))), ROW)
+    for closeness in _list_closeness():
+        marks = find_marks(list(map(lshift, scaled, select_levels(closeness))), ROW)
         rows.choices.extend(fill_places(codes, marks))
         rows.marks.append(marks[:: len(UNIT_WEIGHTS)])
     _add_bulk(streams, rows.choices, offers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import count
 from typing import NamedTuple
 
 from data_generation.model.baskets import (
@@ -64,18 +65,24 @@ def raise_orders(
     """
     lines, ends, subtotals, per_cents = baskets
     chances = streams.draw_bytes("order_items", "raised_product_id", unit, len(subtotals))
-    for at in [at for at, chance in enumerate(chances) if chance < RAISED_256THS]:
-        subtotal, paid = subtotals[at], 100 - per_cents[at]
+    least, most = 100 * LEAST_RAISED_CENTS, 100 * FREE_SHIPPING_CENTS
+    chosen = [
+        at
+        for at, chance, subtotal, per_cent in zip(
+            count(), chances, subtotals, per_cents, strict=False
+        )
+        if chance < RAISED_256THS and least <= subtotal * (100 - per_cent) < most
+    ]
+    for at in chosen:
         # Rounded up, because the coupon's cents are rounded down.
-        missing = -(-100 * FREE_SHIPPING_CENTS // paid) - subtotal
-        if missing > 0 and paid * subtotal >= 100 * LEAST_RAISED_CENTS:
-            first, last = ends[at], ends[at + 1] - 1
-            taken = [line >> QUANTITY_BITS for line in lines[first:last]]
-            before = cents[lines[last]]
-            choice = _find_choice(tables, words[at], taken, cents, before + missing)
-            if choice is not None:
-                lines[last] = choice
-                subtotals[at] += cents[choice] - before
+        missing = -(-most // (100 - per_cents[at])) - subtotals[at]
+        first, last = ends[at], ends[at + 1] - 1
+        taken = [line >> QUANTITY_BITS for line in lines[first:last]]
+        before = cents[lines[last]]
+        choice = _find_choice(tables, words[at], taken, cents, before + missing)
+        if choice is not None:
+            lines[last] = choice
+            subtotals[at] += cents[choice] - before
 
 
 def _find_choice(

@@ -29,8 +29,10 @@ DAY_SECONDS = 86_400
 HOUR_SECONDS = 3_600
 SATURDAY = 5
 
-# A clock divides the demand of a day into so many equal shares, in bits.
+# A clock divides the demand of a day into so many equal shares, in bits.  With SHARE_BITS
+# and a day's slots the share of a tick is computed in one digit of CPython's integers.
 CLOCK_BITS = 15
+SHARE_BITS = CLOCK_BITS - SLOT_BITS
 
 PER_MILLE = 1000
 
@@ -146,7 +148,7 @@ class Calendar(NamedTuple):
     """A window of days; *ticks* is the demand time at each midnight, the last included.
 
     *slot_days* has the number of the day of each slot of 2**SLOT_BITS ticks; *day_times*
-    has, for each day, the tick at which it begins, its length in ticks, 1 at a weekend or
+    has, for each day, the tick at which it begins, its number of slots, 1 at a weekend or
     else 0, and its first second of the window.
     """
 
@@ -191,8 +193,10 @@ def plan_calendar(
     for number, length in enumerate(lengths):
         slot_days += array("H", [number]) * (length >> SLOT_BITS)
     day_times = [
-        (midnights[number], length, int(day.weekday() >= SATURDAY), number * DAY_SECONDS)
-        for number, (day, length) in enumerate(zip(days, lengths, strict=True))
+        (start, length >> SLOT_BITS, int(day.weekday() >= SATURDAY), number * DAY_SECONDS)
+        for number, (day, start, length) in enumerate(
+            zip(days, midnights, lengths, strict=False)
+        )
     ]
     texts = [day.isoformat() for day in days]
     return Calendar(start, days, texts, midnights, slot_days, day_times)
