@@ -22,9 +22,9 @@ import run_query
 from queries.forecast.forecast import CohortForecast, forecast_cohorts
 from queries.forecast.histories import PurchaseHistories, collect_histories
 from queries.forecast.score import Truth
-from tests.support import Result, call
+from tests.support import IN_CI, Result, call
 
-SEED, USERS = 5, 1200
+SEED, USERS = 5, 1200 if IN_CI else 500
 AS_OF = "2025-12-31"
 INVALID_STATUSES = ("pending", "cancelled")
 

@@ -70,6 +70,9 @@ class ForecastScore(unittest.TestCase):
         for record in (score["total"], *score["cohorts"], *score["deciles"]):
             for kind in ("expected", "realised"):
                 cents = record[f"{kind}_net_cents"]
+                if cents == 0:
+                    self.assertIsNone(record[f"error_to_{kind}"])
+                    continue
                 share = record["forecast_net_cents"] / cents - 1
                 # The forecast is rounded to cents, the error to four decimals.
                 rounding = 0.5 / cents + 0.00005
