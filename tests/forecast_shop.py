@@ -5,10 +5,8 @@ One is `run_query.py` on the database; the other reads the CSV files without SQL
 
 from __future__ import annotations
 
-import atexit
 import csv
 import json
-import shutil
 import tempfile
 from collections import Counter
 from datetime import date
@@ -22,7 +20,7 @@ import run_query
 from queries.forecast.forecast import CohortForecast, forecast_cohorts
 from queries.forecast.histories import PurchaseHistories, collect_histories
 from queries.forecast.score import Truth
-from tests.support import IN_CI, Result, call
+from tests.support import IN_CI, Result, call, make_once
 
 SEED, USERS = 5, 1200 if IN_CI else 500
 AS_OF = "2025-12-31"
@@ -93,8 +91,11 @@ def read_sources(folder: Path) -> Sources:
 @cache
 def known_shop() -> Path:
     """Return a folder with a shop, its truth and its database; do not change it."""
-    folder = Path(tempfile.mkdtemp())
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return make_once("known shop", _make_known_shop)
+
+
+def _make_known_shop(folder: Path) -> None:
+    """Generate the known shop and its truth in *folder*, and load it."""
     generate = ["--generate", "--truth", "--quiet", "--seed", SEED, "--users", USERS]
     load = ["--ingest", "--quiet", "--data-dir", folder, "--database", folder / "shop.db"]
     results = [
@@ -103,7 +104,6 @@ def known_shop() -> Path:
     ]
     if any(result.status != 0 for result in results):
         raise AssertionError(results)
-    return folder
 
 
 @cache

@@ -19,6 +19,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests import support
 from tests.support import IN_CI, count_skip
 
 TESTS_DIR = Path(__file__).resolve().parent
@@ -29,15 +30,15 @@ SLOWEST_MODULES = (
     "tests.test_engines",
     "tests.test_engine_csv",
     "tests.test_crashes",
-    "tests.test_mutated_files",
     "tests.test_documents",
-    "tests.test_verify",
+    "tests.test_mutated_files",
     "tests.test_forecast",
+    "tests.test_generate_command",
     "tests.test_spans",
+    "tests.test_verify",
     "tests.test_workers",
     "tests.test_query_workers",
     "tests.test_forecast_workers",
-    "tests.test_generate_command",
     "tests.test_cdnow",
     "tests.test_truth",
     "tests.test_events",
@@ -203,6 +204,7 @@ _classes: list[list[unittest.TestCase]] = []
 def load_classes(folder: str, patterns: list[str] | None) -> None:
     """In a worker: find the tests again, with temporary files in *folder*."""
     tempfile.tempdir = folder
+    support.shared_dir = Path(folder)
     loader = unittest.TestLoader()
     loader.testNamePatterns = patterns
     _classes[:] = split_by_class(discover(loader))

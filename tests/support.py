@@ -12,11 +12,12 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 from unittest import mock
@@ -39,6 +40,9 @@ SMALL_SAMPLE = ("--users", "40", "--start", "2025-01-01")
 
 # In CI every tool is installed, so a test that would skip fails instead.
 IN_CI = os.environ.get("CI") == "true"
+
+# Where the processes of a parallel run keep what `make_once` makes.
+shared_dir: Path | None = None
 
 # Numbers of processes whose results are compared with those of one.
 WORKER_COUNTS = (2, 3, 8) if IN_CI else (3,)
@@ -241,6 +245,33 @@ class ShopCase(unittest.TestCase):
         path.write_bytes("\n".join(lines).encode("utf-8"))
 
 
+def make_once(name: str, fill: Callable[[Path], None]) -> Path:
+    """Return a folder that *fill* fills, once for all processes of a parallel run.
+
+    A process that needs the folder *name* while another one fills it waits.
+    """
+    if shared_dir is None:
+        alone = Path(tempfile.mkdtemp())
+        atexit.register(shutil.rmtree, alone, ignore_errors=True)
+        fill(alone)
+        return alone
+    folder, claim = shared_dir / name, shared_dir / f"{name}.claim"
+    while not folder.exists():
+        try:
+            claim.mkdir()
+        except FileExistsError:
+            time.sleep(0.05)
+            continue
+        try:
+            unfinished = Path(tempfile.mkdtemp(dir=shared_dir))
+            fill(unfinished)
+            unfinished.rename(folder)
+        except BaseException:
+            claim.rmdir()
+            raise
+    return folder
+
+
 @cache
 def sample_shop(*plan: str) -> Path:
     """Return a folder with all outputs for a small shop, made once; do not change it.
@@ -248,8 +279,11 @@ def sample_shop(*plan: str) -> Path:
     *plan* are options of the generator, instead of `SAMPLE_USERS` in two years.
     """
     plan = plan or ("--users", str(SAMPLE_USERS))
-    folder = Path(tempfile.mkdtemp())
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return make_once(f"sample {' '.join(plan)}", partial(_make_sample, plan))
+
+
+def _make_sample(plan: Sequence[str], folder: Path) -> None:
+    """Generate, load, report on and query the shop of *plan* in *folder*."""
     steps: list[tuple[Callable[[Sequence[str]], int], list[object]]] = [
         (generate_data.main, ["--generate", *plan, "--out-dir", folder]),
         (
@@ -271,4 +305,3 @@ def sample_shop(*plan: str) -> Path:
         result = call(main, *arguments)
         if result.status != 0:
             raise AssertionError(result)
-    return folder

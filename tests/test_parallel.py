@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
+import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from unittest import mock
 
-from tests import parallel
+from tests import parallel, support
 
 
 class Outcomes(unittest.TestCase):
@@ -127,3 +131,35 @@ class ClassDistribution(unittest.TestCase):
             self.assertRaisesRegex(RuntimeError, "class 1 begins with .*WithoutSetUp"),
         ):
             parallel.run_class(1, "tests.test_x.Another.test")
+
+
+class SharedSamples(unittest.TestCase):
+    """The processes of a parallel run make a sample once."""
+
+    def setUp(self) -> None:
+        """Share a folder."""
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        patch = mock.patch.object(support, "shared_dir", Path(temporary.name))
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def test_sample_that_several_need_at_once_is_made_once(self) -> None:
+        made = []
+
+        def fill(folder: Path) -> None:
+            time.sleep(0.01)
+            made.append(folder)
+            (folder / "file").touch()
+
+        with ThreadPoolExecutor(3) as executor:
+            futures = [executor.submit(support.make_once, "a", fill) for _ in range(3)]
+        folders = {future.result() for future in futures}
+        self.assertEqual((len(folders), len(made)), (1, 1))
+        self.assertTrue((folders.pop() / "file").is_file())
+
+    def test_sample_whose_making_fails_is_made_again(self) -> None:
+        fill = mock.Mock(side_effect=[OSError, None])
+        with self.assertRaises(OSError):
+            support.make_once("a", fill)
+        self.assertTrue(support.make_once("a", fill).is_dir())
