@@ -68,6 +68,7 @@ DEFAULTS: dict[str, Any] = {
     "tables": (),
     "part": WHOLE,
     "truth": False,
+    "blind": False,
     "faults": None,
 }
 
@@ -238,6 +239,12 @@ def _add_choice_options(parser: argparse.ArgumentParser) -> None:
         " and seasons, the events, and the orders of the next year",
     )
     choice.add_argument(
+        "--blind",
+        action="store_true",
+        help="write a manifest without the seed, for people who must not generate the same"
+        " shop; keep the seed",
+    )
+    choice.add_argument(
         "--faults",
         metavar="PROFILE",
         help="also write a copy with planted faults to faulty/ and the answer key to"
@@ -290,6 +297,8 @@ def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan
     """Return the plan that *args* state; end with status 2 if it is not usable."""
     if args.truth and args.part != WHOLE:
         parser.error("--truth cannot be made in parts; omit --part")
+    if args.blind and args.part != WHOLE:
+        parser.error("the manifests of parts state the seed; omit --blind or --part")
     if args.faults and (args.part != WHOLE or args.tables):
         parser.error(
             "--faults needs all tables, each as one file; omit --part and --tables"
@@ -314,6 +323,12 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
     from utils.progress import open_progress_bar
 
     profile = read_profile(args.faults) if args.faults else None
+    if (profile or args.blind) and plan.seed < LEAST_SECRET_SEED:
+        print_safely(
+            f"generate_data: warning: seed {plan.seed} can be found by trying, and it makes"
+            " the clean files. Choose a large seed of your own with --seed.",
+            file=sys.stderr,
+        )
     part = args.part
     workers = args.workers or count_processors()
     with open_progress_bar(quiet=args.quiet) as on_progress:
@@ -322,6 +337,7 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
             args.out_dir,
             tables=args.tables,
             part=part,
+            is_blind=args.blind,
             workers=workers,
             on_progress=on_progress,
         )
@@ -350,12 +366,6 @@ def run_planting(
     """Plant the faults of *profile* in the *files* of *plan*."""
     from data_generation.faults.plant import plant_faults
 
-    if plan.seed < LEAST_SECRET_SEED:
-        print_safely(
-            f"generate_data: warning: seed {plan.seed} can be found by trying, and it makes"
-            " the clean files. Choose a large seed of your own with --seed.",
-            file=sys.stderr,
-        )
     return plant_faults(plan, args.out_dir, profile, files)
 
 

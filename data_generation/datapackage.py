@@ -24,6 +24,8 @@ from utils.shapes import (
     text,
 )
 
+_SCHEMA = "https://datapackage.org/profiles/2.0/datapackage.json"
+
 # Names of tables that a message lists.
 MOST_NAMED = 10
 
@@ -79,6 +81,20 @@ def describe_package(
     }
 
 
+def describe_blind_package(
+    plan: Plan, contract: Contract, files: Mapping[str, FileEntry]
+) -> dict[str, Any]:
+    """Return a manifest of *files*, given by table, with which nobody can make them."""
+    return {
+        "$schema": _SCHEMA,
+        "name": "shop",
+        "title": "A shop",
+        "window": {"start": plan.start.isoformat(), "end": plan.until.isoformat()},
+        "currency": CURRENCY,
+        "resources": describe_resources(contract, files),
+    }
+
+
 def describe_resources(
     contract: Contract, files: Mapping[str, FileEntry]
 ) -> list[dict[str, Any]]:
@@ -95,7 +111,7 @@ def describe_resources(
 def describe_origin(plan: Plan, title: str) -> dict[str, Any]:
     """Return the part of a manifest that states how the data was made."""
     return {
-        "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
+        "$schema": _SCHEMA,
         "name": "synthetic-commerce",
         "title": title,
         "seed": plan.seed,

@@ -17,6 +17,7 @@ from typing import IO, NamedTuple
 
 from data_generation.datapackage import (
     FileEntry,
+    describe_blind_package,
     describe_package,
     read_package,
 )
@@ -83,15 +84,17 @@ def generate_shop(
     *,
     tables: Collection[str] = (),
     part: Part = WHOLE,
+    is_blind: bool = False,
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[FileEntry]:
     """Write the CSV files of *plan* and their manifest into *out_dir*.
 
     Write only *tables*, if any are given.  Only the first *part* of a file has a header;
-    the manifest of each part states its number.  Return the entries of the files in the
-    order of the contract, without the manifest.  Raise `DataError` if *out_dir* cannot be
-    written to; the files of an earlier run then remain unchanged.
+    the manifest of each part states its number.  If it *is_blind*, the manifest states no
+    seed.  Return the entries of the files in the order of the contract, without the
+    manifest.  Raise `DataError` if *out_dir* cannot be written to; the files of an earlier
+    run then remain unchanged.
     """
     contract = read_contract()
     chosen = [table for table in contract.tables if not tables or table.name in tables]
@@ -108,7 +111,8 @@ def generate_shop(
         with without_garbage_collection():
             _fill_files(plan, files, part, workers, on_progress, out_dir)
         entries = {name: file.describe() for name, file in files.items()}
-        document = describe_package(plan, contract, entries)
+        describe = describe_blind_package if is_blind else describe_package
+        document = describe(plan, contract, entries)
         if part != WHOLE:
             document["part"] = part._asdict()
         opened[-1].write(render_json(document).encode("utf-8"))

@@ -43,8 +43,9 @@ OUTPUTS = {
     "shop.html",
 }
 
-# A folder for a shop of its own, of which a document shows the rows of queries.
-OUTPUT_FOLDER = "march"
+# Folders for a shop of its own, of which a document shows the rows of queries, and for an
+# answer that is graded.
+OUTPUT_FOLDERS = ("march", "answers")
 
 _CONSOLE = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 _EXCERPT = re.compile(

@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 from tests.documents import (
-    OUTPUT_FOLDER,
+    OUTPUT_FOLDERS,
     OUTPUTS,
     WITH_OUTPUT,
     copy_project,
@@ -64,7 +64,7 @@ class FirstRun(ShopCase):
         made = list_files(self.folder / "shop") - list_files(
             copy_project(self.make_folder("untouched"))
         )
-        beside = {name for name in made if name.startswith(f"{OUTPUT_FOLDER}/")}
+        beside = {name for name in made if name.split("/")[0] in OUTPUT_FOLDERS}
         self.assertEqual(made - beside, OUTPUTS)
 
     def make_folder(self, name: str) -> Path:
@@ -75,7 +75,8 @@ class FirstRun(ShopCase):
 
     def test_git_ignores_every_output(self) -> None:
         rules = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
-        for output in (*OUTPUTS, f"{OUTPUT_FOLDER}/users.csv"):
+        beside = [f"{folder}/users.csv" for folder in OUTPUT_FOLDERS]
+        for output in (*OUTPUTS, *beside):
             with self.subTest(output):
                 self.assertTrue(
                     f"/{output}" in rules

@@ -343,6 +343,29 @@ class GenerateOptions(CommandCase):
                 path.read_bytes(), (self.folder / "known" / path.name).read_bytes()
             )
 
+    def test_blind_manifest_states_no_seed_and_describes_the_same_files(self) -> None:
+        plan = ("--users", "20", "--start", "2025-06-01", "--seed", "8675309")
+        self.generate(*plan)
+        usual = json.loads((self.folder / "datapackage.json").read_text(encoding="utf-8"))
+        self.generate(*plan, "--blind")
+        text = (self.folder / "datapackage.json").read_text(encoding="utf-8")
+        blind = json.loads(text)
+        self.assertNotIn("seed", text)
+        self.assertNotIn("8675309", text)
+        for name in ("window", "currency", "resources"):
+            self.assertEqual(blind[name], usual[name])
+        self.assertEqual(self.ingest().status, 0)
+        warned = call(
+            generate_data.main,
+            *("--generate", "--blind", "--users", 1, "--out-dir", self.folder),
+        )
+        self.assertIn("seed 42 can be found by trying", warned.stderr)
+        verified = call(generate_data.main, "--verify", "--out-dir", self.folder)
+        self.assertEqual(verified.status, 1)
+        self.assertIn("seed", verified.stderr)
+        refused = call(generate_data.main, "--generate", "--blind", "--part", "1/2")
+        self.assertEqual(refused.status, 2)
+
     def test_ground_truth_of_a_part_is_refused(self) -> None:
         self.refuse("--generate", "--truth", "--part", "1/2", words="omit --part")
 

@@ -21,6 +21,7 @@ EXPECTED = {
     "filecmp": "'products.csv', 'datapackage.json'], [], [])",
     "--verify": "exactly what this seed makes",
     "cmp -": "the same",
+    "--grade": "Full marks",
     "--score": "forecast and ground truth",
 }
 

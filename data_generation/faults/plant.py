@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from data_generation.datapackage import FileEntry, describe_resources
+from data_generation.datapackage import FileEntry, describe_blind_package
 from data_generation.faults.effects import EffectMeter, Figures, derive_figures
 from data_generation.faults.fault_catalogue import KINDS
 from data_generation.faults.fault_kinds import ShopFacts
@@ -23,7 +23,6 @@ from data_generation.faults.faulty_files import (
 )
 from data_generation.faults.planting import Planting
 from data_generation.faults.repair import collect_repairs, hash_repaired
-from data_generation.model.catalog import CURRENCY
 from data_generation.model.streams import Streams
 from data_generation.plan import Plan
 from utils.answer_key import (
@@ -240,14 +239,7 @@ def describe_faulty_package(
         for file in files
         if (name := Path(file.path).stem) in tables
     }
-    return {
-        "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
-        "name": "shop",
-        "title": "A shop",
-        "window": {"start": plan.start.isoformat(), "end": plan.until.isoformat()},
-        "currency": CURRENCY,
-        "resources": describe_resources(contract, by_table),
-    }
+    return describe_blind_package(plan, contract, by_table)
 
 
 def _describe_file(name: str, file: IO[bytes], rows: int | None = None) -> FileEntry:

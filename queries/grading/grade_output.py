@@ -66,7 +66,7 @@ def render_grade_files(grade: Grade) -> dict[str, str]:
 def render_grade(grade: Grade, *, width: int) -> str:
     """Return *grade* as plain text of at most *width* columns, tables apart."""
     sections = [
-        [_render_headline(grade)],
+        _wrap_all([_render_headline(grade)], width),
         _wrap_all(_list_matches(grade), width),
         align_rows(_tabulate_columns(grade)),
         align_rows(_tabulate_regions(grade)),
