@@ -96,7 +96,7 @@ class Reproducibility(ShopCase):
         plan = ("--users", SAMPLE_USERS, *window)
         self.generate(*plan, "--out-dir", self.folder / "here")
         expected = hash_folder(self.folder / "here")
-        for name, env in environments.items():
+        for name, env in list(environments.items())[0 if IN_CI else 1 :]:
             with self.subTest(name):
                 out_dir = self.folder / name
                 result = run_script(

@@ -55,15 +55,17 @@ class Addresses(unittest.TestCase):
 
     def test_every_user_of_a_block_has_an_own_address_in_any_country(self) -> None:
         addresses: set[str] = set()
-        for country in range(len(COUNTRIES)):
+        countries = range(0, len(COUNTRIES), 1 if IN_CI else 4)
+        for country in countries:
             addresses.update(list_local_parts(3 * BLOCK, [country] * BLOCK))
-        self.assertEqual(len(addresses), BLOCK * len(COUNTRIES))
+        self.assertEqual(len(addresses), BLOCK * len(countries))
 
     def test_every_user_of_several_blocks_has_an_own_address(self) -> None:
         addresses: set[str] = set()
-        for block in (0, 1, 2, 40, 4095):
+        blocks = (0, 1, 2, 40, 4095) if IN_CI else (0, 4095)
+        for block in blocks:
             addresses.update(list_local_parts(block * BLOCK, [0] * BLOCK))
-        self.assertEqual(len(addresses), 5 * BLOCK)
+        self.assertEqual(len(addresses), len(blocks) * BLOCK)
 
     def test_texts_of_two_names_never_join_to_those_of_others(self) -> None:
         parts: dict[str, tuple[str, str]] = {}

@@ -14,6 +14,7 @@ from db.reporting.checks import INTACT_CHECK
 from db.reporting.report import LONG_READS, list_reads
 from tests.shop import create_tangled_shop
 from tests.support import (
+    IN_CI,
     WORKER_COUNTS,
     Result,
     ShopCase,
@@ -113,14 +114,15 @@ class SameVerifications(WorkersCase):
     def test_any_number_of_workers_prints_the_same_lines(self) -> None:
         self.copy_sample()
         self.ingest("--report", "--out-dir", self.folder / "out")
-        for name in ("users.csv", "payments.csv"):
+        for is_changed in (False, True) if IN_CI else (True,):
+            if is_changed:
+                self.edit_line("users.csv", 2, lambda line: line.replace("2024", "2025"))
             alone = self.run_script("--verify", "--workers", 1)
             for number in WORKER_COUNTS:
-                with self.subTest(name, workers=number):
+                with self.subTest(is_changed=is_changed, workers=number):
                     self.assertEqual(
                         self.run_script("--verify", "--workers", number), alone
                     )
-            self.edit_line(name, 2, lambda line: line.replace("2024", "2025"))
         self.assertIn("failed  users.csv -> users", alone.stdout)
 
 

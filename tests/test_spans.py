@@ -33,9 +33,7 @@ from utils.months import FIRST_YEAR, LAST_YEAR
 TABLES = [table.name for table in read_contract().tables]
 
 # Over a turn of the year, with Black Friday and February.
-PLAN = Plan(
-    7, 300 if IN_CI else 120, date(2024, 11, 20), date(2025, 3, 9), date(2025, 3, 9)
-)
+PLAN = Plan(7, 300 if IN_CI else 60, date(2024, 11, 20), date(2025, 3, 9), date(2025, 3, 9))
 
 SOME_PROCESSES = list(PROCESSES)[:: 1 if IN_CI else 3]
 

@@ -38,7 +38,7 @@ THRESHOLDS = {
 
 # The other numbers start processes in the way of the system.
 START_METHODS = {2: "spawn"}
-PLAN = ("--users", 200) if IN_CI else ("--users", 60, "--start", "2025-09-01")
+PLAN = ("--users", 200) if IN_CI else ("--users", 60, "--start", "2025-11-01")
 
 Main = Callable[[Sequence[str]], int]
 
