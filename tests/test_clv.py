@@ -7,12 +7,13 @@ import random
 import unittest
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import NormalDist, stdev
 
 from queries.forecast import bg_nbd_expectations, newton
 from queries.forecast.bg_nbd import PurchaseModel, fit_purchases
 from queries.forecast.clv import Estimate, GroupForecast, estimate_forecast, forecast_group
-from queries.forecast.forecast_sums import add_sums, sum_forecasts
+from queries.forecast.forecast_sums import ForecastSums, add_sums, sum_forecasts
 from queries.forecast.gamma_gamma import SpendingModel, fit_spending
 from tests.customer_samples import (
     Customer,
@@ -182,6 +183,50 @@ class GroupForecasts(unittest.TestCase):
             self.assertIsNotNone(forecast.purchases.interval(0.9))
         forecast = estimate_forecast(self.purchases, spending, known)
         self.assertIsNotNone(forecast.value.interval(0.9))
+
+    def test_refunds_by_chance_widen_the_interval_of_what_remains(self) -> None:
+        # The value of a customer's next purchase has the mean square of Gamma-Gamma.
+        customer = Customer(3, 140, 200, 30.0)
+        factors = self.spending.value_factors(3)
+        gamma = self.spending.parameters[2]
+        square = factors.squared_purchase * (gamma + customer.spent) ** 2
+        sums = sum_forecasts(
+            self.purchases, self.spending, group_customers([customer]), [91]
+        )
+        estimates = {
+            share: estimate_forecast(self.purchases, self.spending, sums[0], share)
+            for share in (1.0, 0.7, 0.0)
+        }
+        before, kept = estimates[1.0].value, estimates[0.7].value
+        assert before.chance_sd is not None
+        assert kept.chance_sd is not None
+        variance = 0.49 * before.chance_sd**2
+        variance += 0.21 * estimates[1.0].purchases.total * square
+        self.assertAlmostEqual(kept.chance_sd, math.sqrt(variance))
+        self.assertAlmostEqual(kept.total, 0.7 * before.total)
+        self.assertAlmostEqual(kept.parameter_sd, 0.7 * before.parameter_sd)
+        self.assertEqual(estimates[0.0].value, Estimate(0.0, 0.0, 0.0))
+        self.assertEqual(estimates[0.7].purchases, estimates[1.0].purchases)
+
+    def test_chance_of_refunds_is_that_of_drawn_ones(self) -> None:
+        # A value of 10 and one of 30, each kept with probability 0.8: by enumeration
+        # E[V^2] - E[V]^2 = 0.16 * (100 + 900).  These sums have no other chance.
+        sums = ForecastSums(1, 2.0, 0.0, (), 40.0, 0.0, 1000.0, (), ())
+        models = (
+            replace(self.purchases, covariance=()),
+            replace(self.spending, covariance=()),
+        )
+        found = estimate_forecast(*models, sums, 0.8).value
+        outcomes = [
+            (0.8 if first else 0.2)
+            * (0.8 if second else 0.2)
+            * (10 * first + 30 * second) ** 2
+            for first in (0, 1)
+            for second in (0, 1)
+        ]
+        assert found.chance_sd is not None
+        self.assertAlmostEqual(found.total, 32)
+        self.assertAlmostEqual(found.chance_sd**2, sum(outcomes) - 32**2)
 
     def test_customers_whose_purchases_were_free_have_a_forecast(self) -> None:
         forecast = self.forecast([Customer(2, 20, 30, 0.0)], days=91)

@@ -44,14 +44,14 @@ class Estimate(NamedTuple):
         half_width *= math.hypot(self.chance_sd, self.parameter_sd)
         return max(0.0, self.total - half_width), self.total + half_width
 
-    def describe(self, *, digits: int | None = None, scale: float = 1.0) -> dict[str, Any]:
-        """Return the total and its interval times *scale*, rounded to *digits* decimals.
+    def describe(self, *, digits: int | None = None) -> dict[str, Any]:
+        """Return the total and its interval, rounded to *digits* decimals.
 
         Without *digits* the figures are whole numbers.
         """
         low, high = self.interval(INTERVAL_LEVEL) or (None, None)
         return {
-            name: None if figure is None else round(figure * scale, digits)
+            name: None if figure is None else round(figure, digits)
             for name, figure in (("forecast", self.total), ("low", low), ("high", high))
         }
 
@@ -70,24 +70,33 @@ def forecast_group(
     customers: Sequence[SimilarCustomers],
     *,
     days: int,
+    kept_share: float = 1.0,
 ) -> GroupForecast:
-    """Return the forecast of *customers* for the next *days*."""
+    """Return the forecast of *customers* for the next *days*; see `estimate_forecast`."""
     (sums,) = sum_forecasts(purchases, spending, customers, [days])
-    return estimate_forecast(purchases, spending, sums)
+    return estimate_forecast(purchases, spending, sums, kept_share)
 
 
 def estimate_forecast(
-    purchases: PurchaseModel, spending: SpendingModel, sums: ForecastSums
+    purchases: PurchaseModel,
+    spending: SpendingModel,
+    sums: ForecastSums,
+    kept_share: float = 1.0,
 ) -> GroupForecast:
-    """Return the forecast of a group from its *sums*.
+    """Return the forecast of a group from its *sums*; refunds leave *kept_share* of value.
 
     The deviation by the parameters is that of the delta method.  The two models are fitted
     separately, so the variances of a value by their parameters add up.
+
+    Refunds are random too.  If a purchase is refunded completely or not at all, with
+    probability 1 - k, the variance of the value V of purchases Z that remains is
+    k^2 Var[V] + k (1 - k) E[sum of Z^2].
     """
     parameter_variance = delta_variance(sums.purchase_slopes, purchases.covariance)
     value_parameter_variance = delta_variance(sums.value_slopes, purchases.covariance)
     value_parameter_variance += delta_variance(sums.spending_slopes, spending.covariance)
-    is_finite = math.isfinite(sums.value_variance)
+    value_variance = kept_share**2 * sums.value_variance
+    value_variance += max(kept_share * (1 - kept_share), 0.0) * sums.value_squares
     return GroupForecast(
         sums.customer_count,
         Estimate(
@@ -96,8 +105,8 @@ def estimate_forecast(
             math.sqrt(parameter_variance),
         ),
         Estimate(
-            sums.value,
-            math.sqrt(sums.value_variance) if is_finite else None,
-            math.sqrt(value_parameter_variance),
+            kept_share * sums.value,
+            math.sqrt(value_variance) if math.isfinite(value_variance) else None,
+            abs(kept_share) * math.sqrt(value_parameter_variance),
         ),
     )

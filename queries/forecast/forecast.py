@@ -242,7 +242,7 @@ def forecast_groups(
         [
             {"months": horizon_months, "days": horizon_days}
             | describe_forecast(
-                estimate_forecast(fit.purchases.model, fit.spending, of_horizon), kept_share
+                estimate_forecast(fit.purchases.model, fit.spending, of_horizon, kept_share)
             )
             for horizon_months, horizon_days, of_horizon in zip(
                 HORIZON_MONTHS, days, of_group, strict=True
@@ -333,14 +333,13 @@ def add_cumulative_values(
             }
 
 
-def describe_forecast(forecast: GroupForecast, kept_share: float) -> dict[str, Any]:
+def describe_forecast(forecast: GroupForecast) -> dict[str, Any]:
     """Return the purchase days of *forecast* and its net in cents, with intervals."""
-    net = forecast.value.total * kept_share
     count = forecast.customer_count
     return {
         "purchases": forecast.purchases.describe(digits=1),
-        "net_cents": forecast.value.describe(scale=kept_share),
-        "net_per_customer_cents": round(net / count) if count else None,
+        "net_cents": forecast.value.describe(),
+        "net_per_customer_cents": round(forecast.value.total / count) if count else None,
     }
 
 

@@ -49,7 +49,8 @@ class SimilarCustomers(NamedTuple):
 class ForecastSums(NamedTuple):
     """Sums over customers, from which the forecast of a group is estimated.
 
-    Slopes are the derivatives by the logarithms of the models' parameters.
+    *value_squares* is the expected sum of the squared values of all purchases.  Slopes are
+    the derivatives by the logarithms of the models' parameters.
     """
 
     customer_count: int
@@ -58,6 +59,7 @@ class ForecastSums(NamedTuple):
     purchase_slopes: Vector
     value: float
     value_variance: float
+    value_squares: float
     value_slopes: Vector
     spending_slopes: Vector
 
@@ -76,6 +78,7 @@ def add_sums(groups: Sequence[ForecastSums]) -> ForecastSums:
         _add_vectors([group.purchase_slopes for group in groups]),
         math.fsum(group.value for group in groups),
         math.fsum(group.value_variance for group in groups),
+        math.fsum(group.value_squares for group in groups),
         _add_vectors([group.value_slopes for group in groups]),
         _add_vectors([group.spending_slopes for group in groups]),
     )
@@ -247,6 +250,7 @@ def _sum_horizon(prepared: _Prepared, days: int) -> ForecastSums:
     expected_squares = [x * x for x in expected]
     total = _sum_products(alive.counts, expected)
     slopes = [_differentiate(above, below, customers, days) for above, below in shifted]
+    value_squares = _sum_products(squares.purchases, expected)
     return ForecastSums(
         count_members(customers),
         total,
@@ -255,9 +259,10 @@ def _sum_horizon(prepared: _Prepared, days: int) -> ForecastSums:
         - _sum_products(squares.counts, expected_squares),
         tuple(of_count for of_count, _ in slopes),
         _sum_products(alive.values, expected),
-        _sum_products(squares.purchases, expected)
+        value_squares
         + _sum_products(squares.rates, pairs)
         - _sum_products(squares.values, expected_squares),
+        value_squares,
         tuple(of_value for _, of_value in slopes),
         _differentiate_by_spending(prepared, expected),
     )

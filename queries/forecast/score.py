@@ -180,14 +180,14 @@ def _compare_members(
     """Return the forecast of the customers at *places*, of *days*, beside their truth."""
     customers = select_customers(forecast.customers, places)
     purchases, spending, *_ = forecast.fit
-    value = forecast_group(
+    net = forecast_group(
         purchases.model,
         spending,
         describe_groups(count_histories(customers), purchases.clock),
         days=purchases.clock.days_between(customers.until, customers.until + days),
-    ).value
+        kept_share=forecast.kept_share,
+    ).value.describe()
     members = [truths[user_id] for user_id in customers.user_ids]
-    net = value.describe(scale=forecast.kept_share)
     return {"customer_count": len(members)} | compare_with_truth(net, members)
 
 
