@@ -21,27 +21,29 @@ INTERVAL_LEVEL = 0.95
 
 
 class Estimate(NamedTuple):
-    """A forecast total and two standard deviations of it.
+    """A forecast total and three standard deviations of it.
 
     *chance_sd* comes from the customers' random behaviour, given the parameters; it is None
     if the spending model has no finite variance.  *parameter_sd* comes from the error of
-    the parameters.  Neither contains the error of a wrong model: a holdout shows that.
+    the parameters, *demand_sd* from what changes the demand of all customers together.
+    None of them contains the error of a wrong model: a holdout shows that.
     """
 
     total: float
     chance_sd: float | None
     parameter_sd: float
+    demand_sd: float = 0.0
 
     def interval(self, level: float) -> tuple[float, float] | None:
         """Return the bounds that contain the total with probability *level*.
 
-        They are normal, from both deviations together, and not below zero; None where the
+        They are normal, from all deviations together, and not below zero; None where the
         variance is not finite.
         """
         if self.chance_sd is None:
             return None
         half_width = NormalDist().inv_cdf((1 + level) / 2)
-        half_width *= math.hypot(self.chance_sd, self.parameter_sd)
+        half_width *= math.hypot(self.chance_sd, self.parameter_sd, self.demand_sd)
         return max(0.0, self.total - half_width), self.total + half_width
 
     def describe(self, *, digits: int | None = None) -> dict[str, Any]:
@@ -71,10 +73,11 @@ def forecast_group(
     *,
     days: int,
     kept_share: float = 1.0,
+    demand_deviation: float = 0.0,
 ) -> GroupForecast:
     """Return the forecast of *customers* for the next *days*; see `estimate_forecast`."""
     (sums,) = sum_forecasts(purchases, spending, customers, [days])
-    return estimate_forecast(purchases, spending, sums, kept_share)
+    return estimate_forecast(purchases, spending, sums, kept_share, demand_deviation)
 
 
 def estimate_forecast(
@@ -82,14 +85,17 @@ def estimate_forecast(
     spending: SpendingModel,
     sums: ForecastSums,
     kept_share: float = 1.0,
+    demand_deviation: float = 0.0,
 ) -> GroupForecast:
     """Return the forecast of a group from its *sums*; refunds leave *kept_share* of value.
+
+    *demand_deviation* is that of `deviate_demand`, relative.
 
     The deviation by the parameters is that of the delta method.  The two models are fitted
     separately, so the variances of a value by their parameters add up.
 
-    Refunds are random too.  If a purchase is refunded completely or not at all, with
-    probability 1 - k, the variance of the value V of purchases Z that remains is
+    Refunds are random too.  If a purchase is either kept, with probability k, or refunded
+    completely, the variance of the value V of purchases Z that remains is
     k^2 Var[V] + k (1 - k) E[sum of Z^2].
     """
     parameter_variance = delta_variance(sums.purchase_slopes, purchases.covariance)
@@ -103,10 +109,12 @@ def estimate_forecast(
             sums.purchases,
             math.sqrt(sums.purchase_variance),
             math.sqrt(parameter_variance),
+            demand_deviation * sums.purchases,
         ),
         Estimate(
             kept_share * sums.value,
             math.sqrt(value_variance) if math.isfinite(value_variance) else None,
             abs(kept_share) * math.sqrt(value_parameter_variance),
+            demand_deviation * abs(kept_share) * sums.value,
         ),
     )

@@ -7,6 +7,7 @@ from datetime import date
 from typing import NamedTuple
 
 from queries.forecast.bg_nbd import PurchaseModel, fit_purchases
+from queries.forecast.demand import NO_VARIATION, DemandVariation, measure_demand
 from queries.forecast.gamma_gamma import SpendingModel, fit_spending
 from queries.forecast.observed_customers import (
     CountedHistories,
@@ -40,12 +41,13 @@ class PurchaseFit(NamedTuple):
     """The purchase model, and the clock that it was fitted with.
 
     *seasonal_factors* are those of *clock*, for January, February, ...; None where none can
-    be measured and the clock counts calendar days.
+    be measured and the clock counts calendar days.  *demand* is what varies beside them.
     """
 
     model: PurchaseModel
     clock: SeasonalClock
     seasonal_factors: list[float] | None
+    demand: DemandVariation = NO_VARIATION
 
 
 class ModelFit(NamedTuple):
@@ -89,8 +91,16 @@ def fit_purchase_model(histories: CountedHistories, last: int) -> PurchaseFit:
     require_cohorts(starts, histories.until)
     fit = fit_with_clock(histories, build_clock(NO_SEASONS, min(starts), last))
     if has_measurable_seasons(starts, histories.until):
-        return fit_with_seasons(fit, histories)
-    return fit
+        fit = fit_with_seasons(fit, histories)
+    demand = measure_demand(
+        fit.model,
+        fit.clock,
+        starts,
+        histories.repeats,
+        histories.until,
+        has_seasons=fit.seasonal_factors is not None,
+    )
+    return fit._replace(demand=demand)
 
 
 def list_rated_values(

@@ -22,6 +22,7 @@ from queries.forecast.clv import (
     GroupForecast,
     estimate_forecast,
 )
+from queries.forecast.demand import deviate_demand
 from queries.forecast.fitting import ModelFit, fit_models
 from queries.forecast.forecast_sums import (
     SimilarCustomers,
@@ -233,6 +234,10 @@ def forecast_groups(
     until = parse_day(as_of)
     days = [count_days_ahead(as_of, months) for months in HORIZON_MONTHS]
     clock_days = [fit.purchases.clock.days_between(until, until + each) for each in days]
+    deviations = [
+        deviate_demand(fit.purchases.demand, fit.purchases.clock, until, each)
+        for each in days
+    ]
     tasks = [
         (fit.purchases.model, fit.spending, customers, clock_days) for customers in groups
     ]
@@ -242,10 +247,12 @@ def forecast_groups(
         [
             {"months": horizon_months, "days": horizon_days}
             | describe_forecast(
-                estimate_forecast(fit.purchases.model, fit.spending, of_horizon, kept_share)
+                estimate_forecast(
+                    fit.purchases.model, fit.spending, of_horizon, kept_share, deviation
+                )
             )
-            for horizon_months, horizon_days, of_horizon in zip(
-                HORIZON_MONTHS, days, of_group, strict=True
+            for horizon_months, horizon_days, deviation, of_horizon in zip(
+                HORIZON_MONTHS, days, deviations, of_group, strict=True
             )
         ]
         for of_group in [total, *sums]

@@ -17,6 +17,7 @@ from queries.forecast.calibration import (
     track_weeks,
 )
 from queries.forecast.clv import Estimate, forecast_group
+from queries.forecast.demand import deviate_demand
 from queries.forecast.fitting import fit_models
 from queries.forecast.histories import PurchaseHistories
 from queries.forecast.observed_customers import (
@@ -67,6 +68,7 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
         fit.spending,
         describe_groups(counted, purchases.clock),
         days=purchases.clock.days_between(split, until),
+        demand_deviation=deviate_demand(purchases.demand, purchases.clock, split, days),
     )
     purchase_count, cents = map(round, actual.add_up(range(len(actual.cents))))
     return {

@@ -127,19 +127,30 @@ def expect_by_month(
     model: PurchaseModel, clock: SeasonalClock, starts: Mapping[int, int], until: int
 ) -> dict[int, float]:
     """Return the repeat purchases that *model* expects in each calendar month, 1 to 12."""
+    expected = dict.fromkeys(range(1, 13), 0.0)
+    ends = list_month_ends(min(starts), until)
+    for (month, _), count in zip(
+        ends, expect_months(model, clock, starts, until), strict=True
+    ):
+        expected[month] += count
+    return expected
+
+
+def expect_months(
+    model: PurchaseModel, clock: SeasonalClock, starts: Mapping[int, int], until: int
+) -> list[float]:
+    """Return the repeat purchases that *model* expects in each month of the data."""
     first = min(starts)
     by_age = expect_purchases_by_age(model.parameters, clock.days_between(first, until))
-    months = [
-        (month, clock.days_until(end)) for month, end in list_month_ends(first, until)
-    ]
-    expected = dict.fromkeys(range(1, 13), 0.0)
+    months = [clock.days_until(end) for _, end in list_month_ends(first, until)]
+    expected = [0.0] * len(months)
     for start, count in starts.items():
         started = clock.days_until(start)
         so_far = 0.0
-        for month, ended in months:
+        for place, ended in enumerate(months):
             if ended > started:
                 by_then = by_age[round(ended - started)]
-                expected[month] += count * (by_then - so_far)
+                expected[place] += count * (by_then - so_far)
                 so_far = by_then
     return expected
 
