@@ -235,6 +235,20 @@ class Shapes(GradeCase):
         )
         self.assert_columns(grade, "net_cents")
 
+    def test_an_unknown_name_is_matched_by_values_that_are_nearly_right(self) -> None:
+        records = [
+            {
+                "Kohorte": one["cohort"],
+                "month": one["months_since"],
+                "Umsatz": f"{one['net_cents'] / 100:.2f}",
+                "Nummer": number,
+            }
+            for number, one in enumerate(self.records)
+        ]
+        grade = self.assert_full(write_csv(records))
+        self.assert_columns(grade, "net_cents")
+        self.assertEqual(grade["unmatched"], ["Nummer"])
+
     def test_rows_of_totals_are_listed_and_not_graded(self) -> None:
         records = [*self.pick("cohort", "months_since", "net_cents")]
         records.append({"cohort": "Total", "months_since": "", "net_cents": 5})

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from queries.cohort_cells import FLAG_COLUMNS
 from queries.grading.answers import (
     AMOUNT_COLUMNS,
     FIGURE_COLUMNS,
@@ -28,6 +29,12 @@ from utils.helpers import DataError
 # time would grow with each of them.
 _MOST_TIMES = 10
 _MOST_MORE = 1_000
+
+
+# What a header may be that has no known meaning, if its values differ by so little on
+# average.  A column of flags resembles too many others.
+_GUESSED_COLUMNS = tuple(name for name in FIGURE_COLUMNS if name not in FLAG_COLUMNS)
+_LARGEST_GUESS = 0.05
 
 
 class ColumnMatch(NamedTuple):
@@ -141,16 +148,21 @@ def _choose_columns(
 ) -> list[ColumnMatch]:
     """Return the column of each header that has one; none is used twice.
 
-    Of several meanings the one with the nearest values is taken.
+    Of several meanings the one with the nearest values is taken.  A header without a
+    meaning, such as one in another language, has that of the column whose right values it
+    nearly holds.
     """
     offers = []
     for at, (header, texts) in enumerate(entries.items()):
         meanings = [chosen[header]] if header in chosen else find_meanings(header)
         columns = [name for name in meanings if name in FIGURE_COLUMNS]
-        for rank, column in enumerate(columns):
+        is_unknown = not meanings
+        for rank, column in enumerate(_GUESSED_COLUMNS if is_unknown else columns):
             distance, scale = _measure_distance(texts, column, right)
-            is_chosen = header in chosen
-            offer = (not is_chosen, len(columns) > 1, distance, rank, at, scale)
+            if is_unknown and distance > _LARGEST_GUESS:
+                continue
+            certainty = 0 if header in chosen else 1 + (len(columns) > 1) + 2 * is_unknown
+            offer = (certainty, distance, rank, at, scale)
             offers.append((offer, ColumnMatch(header, column, scale)))
     matches: dict[str, ColumnMatch] = {}
     for _, match in sorted(offers):

@@ -25,15 +25,16 @@ TRIANGLE_VALUE = "value"
 _SYNONYMS = {
     "segment": "channel acquisition_channel country country_code category group",
     "cohort": "cohort_month cohort_quarter cohort_date cohort_period acquisition_cohort"
-    " acquisition_month first_order_month first_purchase_month first_month",
+    " acquisition_month cohort_start first_order_month first_purchase_month first_month",
     "months_since": "month_number month_index month_offset months_after period_number"
     " period_index cohort_index cohort_age age age_months months_since_first_order"
-    " months_since_first_purchase months_since_acquisition month_since month period months",
+    " months_since_first months_since_first_purchase months_since_acquisition month_since"
+    " month period months",
     "period_month": "order_month activity_month calendar_month transaction_month"
     " month_date month period",
     "cohort_size": "size cohort_customers cohort_users initial_customers new_customers"
     " acquired_customers customers users",
-    "active_customers": "active active_users buyers purchasers retained_customers"
+    "active_customers": "active active_users customer buyers purchasers retained_customers"
     " retained_users customers users unique_customers",
     "order_count": "orders order transactions purchases",
     "unit_count": "units quantity items items_sold units_sold",
@@ -54,9 +55,10 @@ _SYNONYMS = {
     "retention_high": "retention_upper",
     "aov_cents": "aov average_order_value avg_order_value mean_order_value",
     "net_per_customer_cents": "net_per_customer revenue_per_customer arpu arpc"
-    " net_revenue_per_customer",
+    " net_revenue_per_customer revenue_per_user avg_revenue_per_customer",
     "cum_net_per_customer_cents": "cum_net_per_customer cumulative_net_per_customer"
     " cumulative_revenue_per_customer ltv clv cltv ltv_per_customer clv_per_customer"
+    " cumulative_ltv cum_ltv cumulative_clv cum_clv ltv_per_user cumulative_arpu"
     " customer_lifetime_value lifetime_value avg_ltv avg_clv average_ltv average_clv",
     "cum_margin_per_customer_cents": "cum_margin_per_customer margin_ltv margin_clv",
 }
