@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
@@ -247,6 +246,9 @@ def _answer_call(
     try:
         return function(*arguments), None
     except Exception as error:  # noqa: BLE001 - the parent raises it
+        # Imported here because it takes milliseconds, which good runs do not need.
+        import traceback
+
         # A pickled exception has no traceback.
         error.add_note(traceback.format_exc())
         return None, error
