@@ -12,6 +12,7 @@ import unittest
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from functools import partial
 from itertools import chain, pairwise, product
 from operator import itemgetter
@@ -33,6 +34,7 @@ from data_generation.model.channels import CHANNELS
 from data_generation.model.distributions import (
     UNIT,
     Quantiles,
+    _logarithm,
     apportion,
     beta,
     exponential,
@@ -292,6 +294,11 @@ class ProbabilityTables(unittest.TestCase):
             self.assertEqual(
                 sample_quantiles(table, 10), [table.value_at(word) for word in middles]
             )
+
+    def test_logarithms_added_from_factors_have_the_digits_of_a_table(self) -> None:
+        for number in range(1, 289):
+            with self.subTest(number):
+                self.assertAlmostEqual(_logarithm(number), Decimal(number).ln(), 15)
 
     def test_apportioned_counts_differ_by_at_most_one_from_exact_shares(self) -> None:
         for weights in ([1], [3, 0, 5], [10**9, 1, 10**9], list(range(50))):
