@@ -1450,7 +1450,7 @@ class ConcurrentIngests(CrashCase):
     def test_parallel_ingests_never_mix_and_never_disturb_a_reader(self) -> None:
         for count in (2, 8):
             with self.subTest(count):
-                self.race(count, seconds=4.0 if IN_CI else 0.4)
+                self.race(count, seconds=4.0 if IN_CI else 0.2)
 
     def race(self, count: int, seconds: float) -> None:
         """Read while *count* processes ingest two data sets in turn."""

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import chdir, suppress
 from pathlib import Path
 from unittest import mock
 
@@ -761,5 +761,7 @@ class GeneratorReadmes(CommandCase):
                 if "--generate" in options:
                     # The options matter, not the size.
                     options += ["--users", "50", "--start", "2025-01-01"]
-                result = self.run_command(*options)
-                self.assertEqual((result.status, result.stderr), (0, ""))
+                if "--out-dir" not in options:
+                    options += ["--out-dir", "."]
+                with chdir(self.folder):
+                    self.succeed(generate_data.main, *options)
