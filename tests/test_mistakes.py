@@ -22,6 +22,7 @@ from queries.grading.grading import (
 )
 from queries.grading.mistakes import has_variants, read_mistakes
 from queries.options import Options
+from tests.shop import create_shop, create_tangled_shop
 from tests.support import IN_CI, ShopCase
 from tests.test_grading import write_csv
 from tests.wrong_answers import Record, SmallShop, build_shop, compute_table, write_shop
@@ -162,6 +163,36 @@ class Mistakes(MistakeCase):
             record["net_cents"] += record["months_since"] + 1
         text = render_grade(self.grade(records, 7), width=2000)
         self.assertIn("No well-known mistake explains net_cents.", text)
+
+    def test_all_options_and_unusual_orders_can_be_graded(self) -> None:
+        # Seed 0 has a refund of an order whose goods cost nothing.
+        create_tangled_shop(self.folder / "shop.db", seed=0)
+        early = ("paid", "cancelled")
+        for options in (
+            Options("quarter", by="category"),
+            Options(by="country", as_of="2024-02-10", valid_statuses=early),
+        ):
+            reference = prepare_reference(self.folder / "shop.db", options, 1)
+            singles = [(one,) for one in read_mistakes() if not has_variants(one)]
+            with self.subTest(options):
+                self.assertEqual(len(reference.compute(singles)), len(singles))
+
+    def test_sums_beyond_64_bits_explain_nothing(self) -> None:
+        price, count = 10**12, 10**6
+        total = price * count
+        order = (1, 1, "2024-01-10T09:00:00Z", "paid", total, 0, 0, 0, total)
+        charge = ("charge", "card", "failed", total, "2024-01-10T09:00:00Z")
+        create_shop(
+            self.folder / "shop.db",
+            orders=[order],
+            order_items=[(1, 1, 1, count, price, 0, total)],
+            payments=[(key, 1, *charge) for key in range(1, 21)],
+        )
+        reference = prepare_reference(self.folder / "shop.db", Options(), 1)
+        by_name = {one.name: one for one in read_mistakes()}
+        names = ("joined_before_aggregating", "failed_charges_counted", "refunds_ignored")
+        for answer in reference.compute([(by_name[name],) for name in names]):
+            self.assertEqual(answer, reference.right.cells)
 
     def test_every_mistake_has_its_own_texts(self) -> None:
         mistakes = read_mistakes()

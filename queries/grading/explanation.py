@@ -252,7 +252,7 @@ def _propose_pairs(trials: _Trials) -> list[MistakeSet]:
             others, key=lambda other: _measure_rest(other_factors, factors[other])
         )
         for other in (*by_difference[:_PARTNERS], *by_factor[:_PARTNERS]):
-            pairs.setdefault(frozenset((one, other)), (one, other))
+            pairs.setdefault(frozenset((one, other)), _order_pair(one, other))
     return list(pairs.values())
 
 
@@ -297,8 +297,14 @@ def _propose_neighbours(trials: _Trials) -> list[MistakeSet]:
             (one for one in differences if one is not replaced and _can_combine(kept, one)),
             key=lambda one: _measure_rest(differences[replaced], differences[one]),
         )
-        pairs += [(kept, one) for one in others[:_NEIGHBOURS]]
+        pairs += [_order_pair(kept, one) for one in others[:_NEIGHBOURS]]
     return [pair for pair in pairs if frozenset(pair) not in known]
+
+
+def _order_pair(one: Mistake, other: Mistake) -> MistakeSet:
+    """Return both in the order of the catalogue, in which they are applied."""
+    catalogue = read_mistakes()
+    return (one, other) if catalogue.index(one) < catalogue.index(other) else (other, one)
 
 
 def _can_combine(one: Mistake, other: Mistake) -> bool:

@@ -19,7 +19,7 @@ from queries.grading.answers import Answer, RightAnswer, derive_cells
 from queries.grading.table_mistakes import TABLE_MISTAKES, Reshape
 from queries.query_file import ORDERS_CTE, QUERY_PATH, read_cohort_query
 from queries.reading import fetch_rows, materialize_cte
-from utils.database import limit_workers, open_database, run_reads
+from utils.database import is_overflow, limit_workers, open_database, run_reads
 from utils.sql_text import find_parts, replace_body
 
 FOLDER = Path(__file__).resolve().with_name("mistakes")
@@ -130,27 +130,47 @@ def compute_mistakes(
 
 def run_mistakes(
     connection: sqlite3.Connection, text: str, sets: Sequence[Sequence[Bodies]]
-) -> list[QueryRows]:
-    """Return the rows of the query *text* with each of *sets* of other bodies."""
+) -> list[QueryRows | None]:
+    """Return the rows of the query *text* with each of *sets* of other bodies.
+
+    None is in place of rows whose sums overflow 64-bit integers.
+    """
     stored = text
     try:
         for name in _STORED_CTES:
             stored = materialize_cte(connection, stored, name)
         names = list(find_parts(text).bodies)
         before_stored = {*names[: names.index(_STORED_CTES[0])]}
-        rows = []
+        rows: list[QueryRows | None] = []
         for changes in sets:
             is_early = any(name in before_stored for bodies in changes for name in bodies)
             sql = apply_bodies(text if is_early else stored, changes)
-            rows.append(fetch_rows(connection, sql))
+            rows.append(_fetch_sums(connection, sql))
         return rows
     finally:
         for name in _STORED_CTES:
             connection.execute(f"DROP TABLE IF EXISTS temp.stored_{name}")
 
 
-def _build_cells(rows: QueryRows, right: RightAnswer) -> Answer:
-    """Return the cells of *rows*, arranged as the options of the *right* answer state."""
+def _fetch_sums(connection: sqlite3.Connection, sql: str) -> QueryRows | None:
+    try:
+        rows = fetch_rows(connection, sql)
+    except sqlite3.OperationalError as error:
+        if is_overflow(error):
+            return None
+        raise
+    # A product that overflows is a floating-point number.
+    is_exact = not any(isinstance(value, float) for row in rows.rows for value in row)
+    return rows if is_exact else None
+
+
+def _build_cells(rows: QueryRows | None, right: RightAnswer) -> Answer:
+    """Return the cells of *rows*, arranged as the options of the *right* answer state.
+
+    Without rows they are the right ones, which explain nothing.
+    """
+    if rows is None:
+        return right.cells
     options = right.options
     cells, segment_cells = arrange_cells(
         read_cells(rows, QUERY_PATH),

@@ -3,14 +3,20 @@
 -- Instead: subtract the share of goods: the payment x goods / total of the order.
 WITH refund_payments AS (
     SELECT
-        previous_rows.order_id,
-        previous_rows.user_id,
-        previous_rows.counted_at,
-        previous_rows.amount_times_goods
-        / NULLIF(orders.subtotal_cents - orders.discount_cents, 0)
-        * previous_rows.total_cents AS amount_times_goods,
-        previous_rows.total_cents
-    FROM previous_rows
+        orders.order_id,
+        orders.user_id,
+        CASE
+            WHEN payments.processed_at < orders.ordered_at THEN orders.ordered_at
+            ELSE payments.processed_at
+        END AS counted_at,
+        payments.amount_cents * orders.total_cents AS amount_times_goods,
+        orders.total_cents
+    FROM payments
     INNER JOIN orders
-        ON previous_rows.order_id = orders.order_id
+        ON payments.order_id = orders.order_id
+    WHERE
+        payments.kind = 'refund'
+        AND payments.status = 'succeeded'
+        AND payments.processed_at <= (SELECT as_of || 'T23:59:59Z' FROM as_of_dates)
+        AND orders.order_id IN (SELECT order_id FROM previous_rows)
 )
