@@ -19,6 +19,7 @@ from unittest import mock
 from data_generation import days
 from data_generation.generate_data import generate_shop
 from data_generation.model import assortment, lifecycle
+from data_generation.model.habits import find_habit
 from data_generation.model.people import build_block_tables
 from data_generation.model.purchase_processes import PROCESSES
 from data_generation.model.seasons import DAY_TICKS, plan_calendar
@@ -300,6 +301,7 @@ def clear_caches() -> None:
     """Remove what depends on the streams of a shop from memory."""
     build_shop.cache_clear()
     build_block_tables.cache_clear()
+    find_habit.cache_clear()
     assortment._list_rows.cache_clear()
 
 

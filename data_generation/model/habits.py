@@ -63,6 +63,7 @@ def _list_cycle(start: int, step: int) -> bytes:
     return bytes([half >> 8 for half in halves])
 
 
+@lru_cache(maxsize=len(STEPS))
 def find_habit(streams: Streams, name: str) -> Habit:
     """Return the habit *name*, one of STEPS, of the shop of *streams*."""
     (start,) = streams.draw("users", "habit", name, 1)
