@@ -13,7 +13,6 @@ from data_generation.plan import Part, Plan, find_plan_error
 from utils.contract import Contract, Table, read_contract
 from utils.helpers import DataError
 from utils.shapes import (
-    BOOLEAN,
     COUNT,
     DAY,
     FACTS,
@@ -39,10 +38,11 @@ _VERSIONED = record({name: FACTS[name] for name in ("seed", "format_version")})
 # What --verify and --join-parts read of the manifest that the generator wrote.
 _PACKAGE = record(
     {
-        **{name: FACTS[name] for name in ("seed", "users", "format_version")},
+        **{
+            name: FACTS[name]
+            for name in ("seed", "users", "format_version", "process", "is_calm")
+        },
         "users_by": DAY,
-        "process": text("[a-z]+", "the name of a purchase process"),
-        "is_calm": BOOLEAN,
         "window": record({"start": DAY, "end": DAY}),
         "resources": list_of(
             record(

@@ -227,11 +227,17 @@ class WrongGroundTruth(ShopCase):
             ("seed", SEED + 1),
             ("users", USERS + 1),
             ("format_version", 1),
+            ("process", "clumpy"),
+            ("process", None),
             ("seed", None),
         ):
             with self.subTest(name, value=value):
                 self.edit_manifest(**{name: value})
                 self.refuse("truth of another shop", f"its {name} is {value}", "--truth")
+        self.edit_manifest(process="clumpy")
+        self.refuse("its process is clumpy, the database's steady.")
+        self.edit_manifest(is_calm=True)
+        self.refuse("its is_calm is 1, the database's 0.")
         self.edit_manifest(window={"start": "2024-01-01", "end": "2025-12-30"})
         self.refuse("window_end is 2025-12-30, the database's 2025-12-31")
         self.edit_manifest(window="2024")

@@ -89,6 +89,7 @@ def _read_sha256(text: str) -> str:
 def read_generator(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return the generator's facts that *manifest* states."""
     window = manifest.get("window") or {}
+    is_calm = manifest.get("is_calm")
     facts = {
         "seed": manifest.get("seed"),
         "users": manifest.get("users"),
@@ -96,6 +97,8 @@ def read_generator(manifest: dict[str, Any]) -> dict[str, Any]:
         "window_end": window.get("end"),
         "format_version": manifest.get("format_version"),
         "currency": manifest.get("currency"),
+        "process": manifest.get("process"),
+        "is_calm": None if is_calm is None else int(is_calm),
     }
     return {name: value for name, value in facts.items() if value is not None}
 

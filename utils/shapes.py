@@ -177,6 +177,8 @@ FACTS = {
     "window": WINDOW,
     "format_version": COUNT,
     "currency": text("[A-Z]{3}", "an ISO 4217 code such as EUR"),
+    "process": text("[a-z]+", "the name of a purchase process"),
+    "is_calm": BOOLEAN,
 }
 
 # What a load reads of datapackage.json.  All of it may be missing, because other programs
