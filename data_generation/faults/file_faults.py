@@ -22,6 +22,11 @@ def has_accent(row: Row, _site: Site) -> bool:
     return not name.isascii() and spoil_text(name) != name
 
 
+def has_bad_bytes(row: Row, _site: Site) -> bool:
+    """Return whether the name has a letter of Windows-1252 that is not ASCII."""
+    return not row["full_name"].encode("cp1252", "ignore").isascii()
+
+
 def spoil_text(text: str) -> str:
     """Return *text* as a program shows it that takes UTF-8 for Windows-1252.
 
@@ -95,7 +100,7 @@ FILE_KINDS = (
         "users",
         {"users": _plant_bad_bytes},
         lanes=(3, 4, 5),
-        at_risk=has_accent,
+        at_risk=has_bad_bytes,
         expected="E_ENCODING",
         tier=1,
         mechanism="depends on the value itself",
