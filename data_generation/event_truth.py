@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from data_generation.model.catalog import BRANDS
 from data_generation.model.channels import CHANNELS
 from data_generation.model.events import (
+    CAMPAIGN_COUPONS,
     CAMPAIGN_NAMES,
     SALE_AFTERMATH,
+    SALE_PER_CENTS,
     Event,
     Kind,
     find_viral_product,
 )
+from data_generation.model.prices import PROMOTED_IN_SALE_PER_MILLE
 from data_generation.model.seasons import DAY_TICKS, PER_MILLE, demand
 from data_generation.spans import Shop
 
-# Where an event of a kind can be seen: table and column.
+# Where an event of a kind can be seen first: table and column.
 PLACES = {
     Kind.CAMPAIGN: ("orders", "ordered_at"),
     Kind.SALE: ("orders", "ordered_at"),
@@ -40,20 +45,33 @@ def list_event_truth(shop: Shop) -> list[str]:
     An event that ends after the window is listed with its last day.
     """
     days = shop.calendar.days
-    rows = []
-    for event in shop.shocks.list_events(days[0], days[-1]):
-        value = find_value(shop, event)
-        cells = (
-            event.kind,
-            event.first,
-            "" if event.kind is Kind.PRICE_RISE else event.end,
-            *PLACES[event.kind],
-            value,
-            event.per_mille,
-            describe_event(event, value),
-        )
-        rows.append(",".join(map(str, cells)) + "\n")
-    return rows
+    return [
+        ",".join(map(str, cells)) + "\n"
+        for event in shop.shocks.list_events(days[0], days[-1])
+        for cells in _list_effects(shop, event)
+    ]
+
+
+def _list_effects(shop: Shop, event: Event) -> Iterator[tuple[object, ...]]:
+    """Yield the cells of the rows of *event*, one for each column where it can be seen."""
+    value = find_value(shop, event)
+    last = "" if event.kind is Kind.PRICE_RISE else event.end
+    sentence = describe_event(event, value)
+    yield (
+        *(event.kind, event.first, last, *PLACES[event.kind], value),
+        *(event.per_mille, sentence),
+    )
+    place = event.kind, event.first, event.last
+    if event.kind is Kind.SALE:
+        per_mille = SALE_PER_CENTS[event.subject] * PER_MILLE // 100
+        less, share = map(format_per_cent, (per_mille, PROMOTED_IN_SALE_PER_MILLE))
+        sentence = f"The sale: {less} off the list prices of {share} of the products."
+        yield *place, "order_items", "discount_cents", "", -per_mille, sentence
+    elif event.kind is Kind.CAMPAIGN:
+        per_mille = (CAMPAIGN_COUPONS - 1) * PER_MILLE
+        name, more = CAMPAIGN_NAMES[event.subject], format_per_cent(per_mille)
+        sentence = f"The campaign {name}: {more} more coupons for customers who return."
+        yield *place, "orders", "discount_cents", "", per_mille, sentence
 
 
 def find_value(shop: Shop, event: Event) -> str:

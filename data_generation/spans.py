@@ -277,6 +277,7 @@ def plan_days(
                 purchases,
                 traits,
                 shop.assortment.list_categories(day),
+                has_campaign=shop.shocks.has_campaign(shop.calendar.days[day]),
             ),
         )
 

@@ -23,6 +23,7 @@ from data_generation.model import (
     assortment,
     baskets,
     catalog,
+    companions,
     customers,
     events,
     free_shipping,
@@ -637,6 +638,8 @@ def _iterate_parameters() -> Iterator[tuple[str, str | int]]:
     yield "category by taste of 256", baskets.TASTE_256THS
     yield "product by taste of 256", baskets.PRODUCT_TASTE_256THS
     yield "further line of the same category of 256", assortment.SAME_CATEGORY_256THS
+    yield "best seller per mille of lines", companions.BEST_SELLER_PER_MILLE
+    yield "further line after a best seller of another of 256", companions.COMPANION_256THS
     yield "low rows with a bulk quantity per mille", assortment.BULK_ROWS_PER_MILLE
     yield "high rows with a bulk quantity per mille", assortment.BULK_HIGH_ROWS_PER_MILLE
     yield "days of a period of age", assortment.PERIOD_DAYS
@@ -648,11 +651,12 @@ def _iterate_parameters() -> Iterator[tuple[str, str | int]]:
     yield "days between price steps", prices.STEP_DAYS
     yield "categories with promotions per mille", prices.PROMOTED_CATEGORIES_PER_MILLE
     yield "promoted products of these per mille", prices.PROMOTED_PER_MILLE
-    yield "promoted in Black Week per mille", prices.PROMOTED_IN_BLACK_WEEK_PER_MILLE
+    yield "promoted in a sale or Black Week per mille", prices.PROMOTED_IN_SALE_PER_MILLE
     yield "welcome coupon per mille", orders.WELCOME_COUPON_PER_MILLE
     yield "welcome coupon per cent off", orders.WELCOME_PER_CENT
     yield "coupon per mille", orders.COUPON_PER_MILLE
     yield "coupon per cent off", orders.COUPON_PER_CENT
+    yield "coupons during a campaign times", events.CAMPAIGN_COUPONS
     yield "free shipping from cents", free_shipping.FREE_SHIPPING_CENTS
     yield "raised to free shipping of 256", free_shipping.RAISED_256THS
     yield "paid by the habitual method per mille", lifecycle.HABIT_PER_MILLE

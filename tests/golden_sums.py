@@ -24,11 +24,11 @@ SAMPLE_SUMS = {
         "payments": "efacc67e618ff6f34938eb8da566e847a2c05e2a90126c36d499396672eefaad",
     },
     3: {
-        "users": "320881daa2912260fc58d633dffcfa86afd8ef9521a9d9ad76c7b5a0b29ce604",
-        "products": "bb1502758594a728df84980597348a2fcfcd35743c5a5828437b84e2c0825ddf",
-        "orders": "b211d68f12f63c9e674214fede5662f3c3e972e2ea55723a6d067811f7c428ab",
-        "order_items": "d5d9c525e72b839da93a87874afc4fb86dd79e3f3774d50e5901831b61a7065d",
-        "payments": "80df5103a7e1fa71d64f1caf432a368cad25702302e1c955db8b9ba217b953c2",
+        "users": "664d48ae85375ac2202248807abfad55d2d5aa84a2d24668a457c493daf93ee8",
+        "products": "b63cf6cdab413d830a58239d59586b5ebccd7268ebee6a8a16dd4684d89f9a99",
+        "orders": "0963c701801ddccc3bf008f0b1113358ae73b801c1a158dae4eb71fb6850ba0d",
+        "order_items": "a6b4512aedd926afb63b26c340ec9037b9a1be4e41472c1d3a0e5ce99b3be101",
+        "payments": "33f19755d655a6f822ec4a7a82d124be560b2bfec95d607cfe181ff3b9104943",
     },
 }
 
@@ -55,9 +55,9 @@ OTHER_SUMS = {
     },
     3: {
         "users": "0dc7bd84abfd6d30a7093cc49db87c5d45f6991580e140ab4e921a48d725b8ee",
-        "products": "c655de8a804f5f8bd8c76af736e043e1a0328a0782405c5f53b7999b5d100d4c",
-        "orders": "10e151e870763b482dbafcb0a823bf5c1247fe61987d36e1fbdee6ada922cf28",
-        "order_items": "11d8f707f05a5f0d39277a7683625a3b68291e53ae9b3f7fa06b141365ec6720",
-        "payments": "e4187710a45968cf9b22420eb76a3cf3e7dbb35494a5ac3cf15717f0ca0588b5",
+        "products": "9757f63197123ac741d2a5b5dbe045b1cdf4cd6d2c98c2ee19b8693e3c3f403a",
+        "orders": "bc613f571144c20e9eecb1495ead7ffed0751539f7d6661cf74fa01ef57dc387",
+        "order_items": "9268b7421c42058ad84c87579a5770310fab3bd268c8ab97ddee5e28cf56f586",
+        "payments": "0f12562e696c49bf7ac8c0c79ee5396c43083c3b64f813632f9589be1c5ca9a1",
     },
 }

@@ -7,8 +7,16 @@ from collections import Counter
 from datetime import date, timedelta
 from statistics import mean
 
-from data_generation.model import assortment, baskets, catalog, prices, seasons
+from data_generation.model import (
+    assortment,
+    baskets,
+    catalog,
+    companions,
+    prices,
+    seasons,
+)
 from data_generation.model.customers import USER_SHIFT
+from data_generation.model.events import SALE_PER_CENTS, Event, Kind
 from data_generation.model.streams import Streams
 from tests.support import IN_CI
 
@@ -107,6 +115,68 @@ class Baskets(unittest.TestCase):
         bulk = sum(quantities[quantity] for quantity in prices.QUANTITIES[4:])
         self.assertTrue(0.0003 < bulk / quantities.total() < 0.002)
         self.assertTrue(all(quantities[quantity] for quantity in prices.QUANTITIES))
+
+
+class Companions(unittest.TestCase):
+    """A best seller is often bought together with another one."""
+
+    def setUp(self) -> None:
+        """Open the shop of two years on a Monday, when prices begin."""
+        shop = open_assortment(catalog.make_products(SEED, 730))
+        self.tables, _ = shop.select_day(3)
+        self.promotions = shop._prices.promotions
+
+    def test_rows_of_companions_have_best_sellers_only_one_unit_each(self) -> None:
+        best = self.tables.best_sellers
+        self.assertTrue(8 < len(best) < 30, len(best))
+        choices = self.tables.choices[companions.BEST_SELLERS :]
+        self.assertEqual(len(choices), baskets.CATEGORY_SIZE)
+        self.assertEqual(set(list_products(choices)), set(best))
+        self.assertEqual({choice % QUANTITY_COUNT for choice in choices}, {0})
+
+    def test_best_sellers_are_a_third_of_all_choices_or_more(self) -> None:
+        shares = self.tables.best_sellers.values()
+        self.assertTrue(0.25 < sum(shares) / companions.SHARE_UNIT < 0.6)
+        least = companions.SHARE_UNIT * companions.BEST_SELLER_PER_MILLE / 1000
+        self.assertGreaterEqual(min(shares), least - 1)
+
+    def test_further_line_is_a_best_seller_more_often_after_another_one(self) -> None:
+        best = self.tables.best_sellers
+        products = list_products(fill(3, [110] * 4000, [2] * 4000, self.tables))
+        after: dict[bool, list[bool]] = {True: [], False: []}
+        for first, further in zip(products[::2], products[1::2], strict=True):
+            after[first in best].append(further in best)
+        usual = mean(after[False])
+        # Those of companions that would be best sellers anyway do not count, and the first
+        # product is not bought twice.
+        more = (1 - usual) * companions.COMPANION_256THS / 256
+        self.assertTrue(0.6 * more < mean(after[True]) - usual <= more)
+
+    def test_promoted_best_seller_has_more_of_the_places(self) -> None:
+        plain, promoted = (
+            companions.list_companions(
+                [
+                    companions.BestSeller(1, share, 2999),
+                    companions.BestSeller(2, 100, 2999),
+                ]
+            )
+            for share in (100, 200)
+        )
+        counts = Counter(list_products(plain))
+        self.assertEqual(counts[1], counts[2])
+        counts = Counter(list_products(promoted))
+        self.assertAlmostEqual(counts[1] / counts[2], 2, delta=0.05)
+
+    def test_cheaper_best_seller_has_more_of_the_places_in_cheaper_rows(self) -> None:
+        rows = companions.list_companions(
+            [companions.BestSeller(1, 1, 999), companions.BestSeller(2, 1, 9999)]
+        )
+        cheap, dear = (Counter(list_products(part)) for part in (rows[:256], rows[-256:]))
+        self.assertGreater(cheap[1], 2 * cheap[2])
+        self.assertGreater(dear[2], 2 * dear[1])
+
+    def test_rows_without_a_best_seller_have_their_size(self) -> None:
+        self.assertEqual(companions.list_companions([]), [0] * baskets.CATEGORY_SIZE)
 
 
 class Taste(unittest.TestCase):
@@ -216,7 +286,7 @@ class Promotions(unittest.TestCase):
             before = Counter(
                 list_products([at for rows in shop._rows for at in rows.choices])
             )
-            after = Counter(list_products(tables.choices))
+            after = Counter(list_products(tables.choices[: companions.BEST_SELLERS]))
             for index in range(len(shop._products)):
                 per_cent = shop._prices.promotions.get(index, 0)
                 plain[per_cent] += before[index]
@@ -230,6 +300,34 @@ class Promotions(unittest.TestCase):
                 self.assertTrue(
                     (1 - per_cent / 100) ** -1.5 < lift < (1 - per_cent / 100) ** -3.78,
                     lifts,
+                )
+
+
+class Sales(unittest.TestCase):
+    """In a sale two products in five have the sale's discount, in every category."""
+
+    def find_discounts(self, events: list[Event], day: date) -> dict[int, int]:
+        """Return the discounts of *day* by product, in a shop with *events*."""
+        products = catalog.make_products(SEED, 730)
+        price_list = prices.PriceList(SEED, WINDOW, products, events)
+        price_list.select_week((day - WINDOW.start).days, day)
+        return price_list.promotions
+
+    def test_sale_has_one_discount_in_all_categories_for_a_week(self) -> None:
+        products = catalog.make_products(SEED, 730)
+        for subject, per_cent in enumerate(SALE_PER_CENTS):
+            monday = date(2024, 5, 13)
+            sale = Event(Kind.SALE, monday, date(2024, 5, 19), 400, subject)
+            found = self.find_discounts([sale], monday)
+            self.assertEqual(set(found.values()), {per_cent})
+            self.assertTrue(0.35 < len(found) / len(products) < 0.5)
+            self.assertEqual(
+                {products[index].category for index in found},
+                set(range(len(catalog.CATEGORIES))),
+            )
+            for day in (date(2024, 5, 12), date(2024, 5, 20)):
+                self.assertEqual(
+                    self.find_discounts([sale], day), self.find_discounts([], day)
                 )
 
 
@@ -272,6 +370,17 @@ class Prices(unittest.TestCase):
         shares = [product.cost_cents / product.price_cents for product in self.products]
         self.assertTrue(min(shares) > 0.2 and max(shares) < 0.96)
         self.assertTrue(0.005 < mean(share > 0.75 for share in shares) < 0.13)
+
+    def test_no_cheap_or_popular_product_is_sold_almost_without_a_margin(self) -> None:
+        for seed in range(4):
+            for product in catalog.make_products(Streams(seed), 730):
+                if product.cost_cents > 0.75 * product.price_cents:
+                    category = catalog.CATEGORIES[product.category]
+                    span = category.high_cents - category.low_cents
+                    least = category.low_cents + span / 5
+                    self.assertGreater(product.price_cents, least)
+                    most = catalog.MOST_LEADER_POPULARITY
+                    self.assertLessEqual(product.popularity, most)
 
 
 class Brands(unittest.TestCase):

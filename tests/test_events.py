@@ -15,9 +15,15 @@ from unittest import mock
 
 from data_generation import event_truth
 from data_generation.generate_data import generate_shop
-from data_generation.model import channels, seasons
+from data_generation.model import channels, orders, seasons
 from data_generation.model.customers import plan_signups
-from data_generation.model.events import SALE_AFTERMATH, Event, Kind, Shocks
+from data_generation.model.events import (
+    SALE_AFTERMATH,
+    SALE_PER_CENTS,
+    Event,
+    Kind,
+    Shocks,
+)
 from data_generation.model.streams import Streams
 from data_generation.plan import DEFAULT_END, DEFAULT_START, Plan
 from data_generation.spans import Shop, build_shop
@@ -187,6 +193,7 @@ class Events(unittest.TestCase):
             shocks = Shocks(Streams(seed))
             for event in shocks.list_events(DEFAULT_START, DEFAULT_END):
                 if event.kind is Kind.SALE:
+                    self.assertEqual(event.first.weekday(), 0)
                     days = list_days(event.first, event.end)
                     self.assertEqual({day.weekday() for day in days}, set(range(7)))
                     total = sum(map(event.find_effect, days))
@@ -205,6 +212,42 @@ class Events(unittest.TestCase):
             [event.kind for event in listed if event.kind in DEMAND_OR_CHANNEL],
             [Kind.SALE, Kind.BAD_CHANNEL, Kind.OUTAGE],
         )
+
+    def test_outage_lasts_a_day_or_two(self) -> None:
+        found = {
+            (event.last - event.first).days + 1
+            for seed in range(20)
+            for event in Shocks(Streams(seed)).list_events(DEFAULT_START, DEFAULT_END)
+            if event.kind is Kind.OUTAGE
+        }
+        self.assertEqual(found, {1, 2})
+
+    def test_later_orders_have_three_times_as_many_coupons_during_a_campaign(self) -> None:
+        usual, during = (orders.build_kind_tables(has) for has in (False, True))
+        for trait, (table, more) in enumerate(zip(usual, during, strict=True)):
+            # By kind of the purchase; the lowest bit of an order's kind is the coupon.
+            counts, raised = (
+                [sum(kind & 1 for kind in kinds[at : at + 256]) for at in (0, 2 * 256)]
+                for kinds in (table, more)
+            )
+            self.assertEqual(counts[0], raised[0], trait)
+            self.assertAlmostEqual(raised[1], 3 * counts[1], delta=2, msg=trait)
+            self.assertGreater(counts[1], 10)
+
+    def test_day_of_a_campaign_is_known(self) -> None:
+        shocks = Shocks(Streams(1))
+        days = list_days(DEFAULT_START, DEFAULT_END)
+        campaigns = [
+            event
+            for event in shocks.list_events(DEFAULT_START, DEFAULT_END)
+            if event.kind is Kind.CAMPAIGN
+        ]
+        expected = {
+            day for event in campaigns for day in list_days(event.first, event.last)
+        }
+        self.assertTrue(expected)
+        self.assertEqual({day for day in days if shocks.has_campaign(day)}, expected)
+        self.assertFalse(any(map(CALM.has_campaign, days)))
 
     def test_calm_shop_has_no_event(self) -> None:
         self.assertEqual(CALM.list_events(DEFAULT_START, DEFAULT_END), [])
@@ -405,6 +448,23 @@ class EventTruth(unittest.TestCase):
             self.assertEqual(last == "", kind == Kind.PRICE_RISE)
             self.assertIn(column, columns[table])
             self.assertIn(f"{abs(int(size)) // 10}.", text, kind)
+
+    def test_sale_and_campaign_are_listed_with_both_effects(self) -> None:
+        shop = build_shop(Plan(1, 10, DEFAULT_START, DEFAULT_END, DEFAULT_END))
+        rows = [row.split(",") for row in event_truth.list_event_truth(shop)]
+        for event in shop.shocks.list_events(DEFAULT_START, DEFAULT_END):
+            found = [row for row in rows if row[:2] == [event.kind, str(event.first)]]
+            places = [(*row[3:5], int(row[6])) for row in found]
+            if event.kind is Kind.SALE:
+                size = -10 * SALE_PER_CENTS[event.subject]
+                self.assertEqual(places[1], ("order_items", "discount_cents", size))
+                self.assertEqual(found[1][2], str(event.last))
+                self.assertIn("off the list prices of 42.0 % of the products", found[1][7])
+            elif event.kind is Kind.CAMPAIGN:
+                self.assertEqual(places[1], ("orders", "discount_cents", 2000))
+                self.assertEqual(found[1][2], str(event.last))
+            else:
+                self.assertEqual(len(found), 1)
 
     def test_demand_of_a_day_is_season_times_events_times_noise(self) -> None:
         shop = build_shop(Plan(1, 10, DEFAULT_START, DEFAULT_END, DEFAULT_END))

@@ -18,7 +18,7 @@ from data_generation.model.streams import Streams
 
 # One product in each place of the rows of one category, with the price of its class.
 CHOICES = [place << QUANTITY_BITS for place in range(CATEGORY_SIZE)]
-TABLES = ChoiceTables(CHOICES, [0] * 256, [0] * 256)
+TABLES = ChoiceTables(CHOICES, [0] * 256, [0] * 256, [], {})
 
 
 def price_choices() -> list[int]:

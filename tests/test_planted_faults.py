@@ -403,8 +403,9 @@ class Profiles(ShopCase):
         faults = list_faults(shop)
         flipped = [fault for fault in faults if fault.kind == "sign_flip"]
         self.assertEqual({fault.clean for fault in flipped}, {"1"})
-        # All rows at risk within the one lane of 64: about 40 lines.
-        self.assertTrue(15 < len(flipped) < 80, len(flipped))
+        # All rows at risk within the one lane of 64: about 40 lines of 29 orders, with a
+        # standard deviation of 11, as orders have 1 to 12 lines.
+        self.assertTrue(8 < len(flipped) < 80, len(flipped))
         late = [fault for fault in faults if fault.table == "orders"]
         self.assertGreater(len(late), 0)
         days = {fault.clean.split(",")[2][:10] for fault in late}

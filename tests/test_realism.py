@@ -829,17 +829,11 @@ class Command(unittest.TestCase):
         )
         self.assertIn("| ground truth 0.2426 | 0.243 | ok |\n", out)
 
-    def test_only_a_miss_that_is_not_listed_sets_the_status(self) -> None:
-        listed = next(iter(realism.NOT_REACHED))
-        for name, value, expected in (
-            (listed, 0.5, 0),
-            (listed, 2.5, 0),
-            ("another", 2.5, 0),
-            ("another", 0.5, 1),
-        ):
-            row = Row(name, Band(1, 3), OWN, "method", value)
+    def test_miss_sets_the_status(self) -> None:
+        for value, expected in ((2.5, 0), (0.5, 1)):
+            row = Row("name", Band(1, 3), OWN, "method", value)
             with (
-                self.subTest(name, value=value),
+                self.subTest(value=value),
                 mock.patch.object(realism, "require_libraries"),
                 mock.patch.object(realism, "read_shop"),
                 mock.patch.object(realism, "measure", return_value=[row]),

@@ -21,11 +21,18 @@ from data_generation.model.baskets import (
     LOWEST_CLASS_LEVEL,
     ROW,
     ROW_BITS,
-    SAME_CATEGORY,
     ChoiceTables,
     level_cents,
 )
 from data_generation.model.catalog import CATEGORIES, Product
+from data_generation.model.companions import (
+    BEST_SELLERS,
+    COMPANION_256THS,
+    BestSeller,
+    find_best_sellers,
+    list_companions,
+    list_further_categories,
+)
 from data_generation.model.distributions import (
     UNIT_BITS,
     apportion,
@@ -67,9 +74,10 @@ PERIOD_DAYS, HALF_LIFE_PERIODS, MOST_PERIODS = 91, 24, 160
 PLACES = list(range(ROW))
 
 # How much more of a product is sold at a discount of so many per cent, in 256ths:
-# (1 − d)**-3.78.  The products of a category compete, so the measured elasticity is about
-# -2.4, near the mean of 1,851 (-2.62; Bijmolt, van Heerde and Pieters 2005).
-PROMOTION_LIFTS = {10: 381, 15: 473, 20: 596, 30: 987}
+# (1 − d)**-4.3.  The products of a category compete, so the measured elasticity is about
+# -2.1; the mean of 1,851 is -2.62 (Bijmolt, van Heerde and Pieters 2005), that of Complete
+# Journey -2.23.
+PROMOTION_LIFTS = {10: 403, 15: 515, 20: 668, 30: 1187}
 
 
 class Offer(NamedTuple):
@@ -118,7 +126,9 @@ class Assortment:
         self._month: tuple[int, int] | None = None
         self._category_month: tuple[int, int] | None = None
         self._categories: list[int] = []
-        self._tables = ChoiceTables([0] * (len(CATEGORIES) * CATEGORY_SIZE), [], [])
+        # The shares of the best sellers in all lines, by category.
+        self._best_sellers: list[dict[int, int]] = [{} for _ in CATEGORIES]
+        self._tables = ChoiceTables([0] * (BEST_SELLERS + CATEGORY_SIZE), [], [], [], {})
 
     def select_day(self, day_number: int) -> tuple[ChoiceTables, PricedChoices]:
         """Return what can be bought on a day, at which prices; fast in order of days.
@@ -130,7 +140,8 @@ class Assortment:
         self._day_number, day = day_number, self._calendar.days[day_number]
         week = count_weeks(day)
         changed = self._update_rows(day_number)
-        if self._prices.select_week(day_number, day):
+        has_new_prices = self._prices.select_week(day_number, day)
+        if has_new_prices:
             changed += self._list_promoted()
             self._lifts = _find_lifts(self._prices.promotions, self._viral.get(week, {}))
             changed += self._list_promoted()
@@ -139,6 +150,8 @@ class Assortment:
             self._tables.choices[start : start + CATEGORY_SIZE] = self._promote_category(
                 number, week
             )
+        if changed or has_new_prices:
+            self._update_best_sellers(day_number - day.weekday())
         if self._month != (day.year, day.month):
             self._month = day.year, day.month
             self._update_starts(day_number)
@@ -163,14 +176,30 @@ class Assortment:
     def _update_starts(self, day_number: int) -> None:
         """Set the tables of categories in the month of a day."""
         starts = [CATEGORY_SIZE * number for number in self.list_categories(day_number)]
-        others = 256 - SAME_CATEGORY_256THS
+        same = SAME_CATEGORY_256THS
         self._tables = self._tables._replace(
             firsts=starts,
-            furthers=[
-                *[SAME_CATEGORY] * SAME_CATEGORY_256THS,
-                *(starts[at * 256 // others] for at in range(others)),
-            ],
+            furthers=list_further_categories(starts, same, 0),
+            companions=list_further_categories(starts, same, COMPANION_256THS),
         )
+
+    def _update_best_sellers(self, monday: int) -> None:
+        """Set the best sellers and the choices among them; prices began on *monday*."""
+        shares = {
+            product: share
+            for best_sellers in self._best_sellers
+            for product, share in best_sellers.items()
+        }
+        found = [
+            BestSeller(
+                product,
+                share * (ROW + self._lifts.get(product, 0)),
+                self._prices.histories[product].price_at(monday),
+            )
+            for product, share in shares.items()
+        ]
+        self._tables = self._tables._replace(best_sellers=shares)
+        self._tables.choices[BEST_SELLERS:] = list_companions(found)
 
     def _update_rows(self, day_number: int) -> list[int]:
         """Set the rows of a day, without promotions; return the categories that changed."""
@@ -183,6 +212,11 @@ class Assortment:
                 if offers:
                     self._offers[number] = offers
                     self._rows[number] = _list_rows(self._streams, offers)
+                    self._best_sellers[number] = find_best_sellers(
+                        number,
+                        [offer.product for offer in offers],
+                        self._rows[number].marks,
+                    )
                     changed.append(number)
         return changed
 

@@ -48,7 +48,9 @@ NOISE_BITS = 12
 FIRST_STEP, SHORT_GAP_STEP, LONG_GAP_STEP = 1, -3, 4
 
 # Number of distinct products that a customer intends to buy, 1 to 12; the budget bounds it.
-LINE_COUNT_WEIGHTS = (640, 140, 60, 36, 26, 20, 17, 15, 13, 12, 11, 10)
+# Mostly one, or many: pairs of best sellers are bought together more often than by chance
+# only if the number of lines varies a lot.
+LINE_COUNT_WEIGHTS = (700, 60, 40, 30, 28, 26, 25, 24, 23, 22, 21, 25)
 COUNT_BITS = 4
 # Levels that a line's budget is below its order's, by line count 0 to 12: 16 × log2 of the
 # count, less for the first line, more for a further one, which is cheaper; and as much as
@@ -56,7 +58,7 @@ COUNT_BITS = 4
 FIRST_LEVELS = (0, 0, 13, 20, 26, 31, 35, 38, 41, 44, 46, 48, 50)
 FURTHER_LEVELS = (0, 0, 30, 39, 45, 49, 53, 56, 58, 60, 62, 64, 65)
 LEAST_CENTS_PER_LINE = 2100
-MOST_CENTS_PER_LINE = 9000
+MOST_CENTS_PER_LINE = 20_000
 
 # A price class is half a doubling of a line's budget, from LOWEST_CLASS_LEVEL on.
 CLASS_STEPS = 8
@@ -83,11 +85,8 @@ LOWEST_CLASS_LEVEL = ZERO_VALUE - 56
 STRIDE = 37
 
 
-# The mark of further lines of the first line's category in `ChoiceTables`.  A line of
-# another category has a place in the same sixteenth of its row.  As the most popular
-# products come first, popular products are bought together, and so are others.
+# The mark of further lines of the first line's category in `ChoiceTables`.
 SAME_CATEGORY = -1
-POPULARITY_MASK = 0xF0
 
 # Of 256 orders so many have a category by their user's taste, and so many of these a place
 # in the row of choices too.  Our own choice, for the lifts over chance of Complete Journey
@@ -99,14 +98,18 @@ TASTE_256THS, PRODUCT_TASTE_256THS = 126, 118
 class ChoiceTables(NamedTuple):
     """The choices that can be bought on a day.
 
-    *choices* has ROW entries for each price class of each category.  *firsts* is, by byte,
-    where the category of a first line begins in *choices*; *furthers* is the same for a
-    further line, SAME_CATEGORY for the category of the first line.
+    *choices* has ROW entries for each price class of each category; the best sellers are
+    one more category.  *firsts* is, by byte, where the category of a first line begins in
+    *choices*; *furthers* is the same for a further line, SAME_CATEGORY for the category of
+    the first line.  *companions* is used instead after a first line of one of the
+    *best_sellers*, which have the shares of the products in all lines.
     """
 
     choices: list[int]
     firsts: list[int]
     furthers: list[int]
+    companions: list[int]
+    best_sellers: dict[int, int]
 
 
 class BasketTables(NamedTuple):
@@ -230,7 +233,7 @@ def fill_baskets(
     No order has the same product twice.  This is a hot loop: a function call for a further
     line would cost as much as the line itself.
     """
-    choices, starts, furthers = tables
+    choices, starts, furthers, companions, best_sellers = tables
     budgets, size = build_basket_tables(), len(choices)
     first_places, further_places = budgets.firsts, budgets.furthers
     firsts = [
@@ -248,14 +251,11 @@ def fill_baskets(
         add_line(choice)
         if count > 1:
             start, places = starts[word & 255], further_places[level << COUNT_BITS | count]
-            popularity = word >> 8 & POPULARITY_MASK
-            taken = [choice >> QUANTITY_BITS]
+            first = choice >> QUANTITY_BITS
+            categories, taken = companions if first in best_sellers else furthers, [first]
             for further in islice(more, count - 1):
-                at = furthers[further & 255]
-                if at < 0:
-                    at = start + places[further >> 8]
-                else:
-                    at += places[popularity | further >> 12]
+                at = categories[further & 255]
+                at = (start if at < 0 else at) + places[further >> 8]
                 product = choices[at] >> QUANTITY_BITS
                 while product in taken:
                     at = (at + STRIDE) % size

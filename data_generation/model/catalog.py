@@ -303,9 +303,13 @@ PRICE_ENDINGS = (99,) * 112 + (95,) * 56 + (0,) * 32 + (49,) * 28 + (90,) * 14 +
 
 # A product's cost is its category's, changed by at most so many per cent.
 COST_SPREAD_PER_CENT = 30
-# Some products are sold almost without a margin to attract customers, at such a cost.
-LOSS_LEADERS_PER_MILLE = 100
-LOSS_LEADER_COST_PER_MILLE = (800, 950)
+# Some products are sold almost without a margin to attract customers, at such a cost.  They
+# are neither among the most popular of their category nor in the lowest fifth of its
+# prices, where the best sellers are: one of these would decide on the share of the lines
+# at a loss, which is to be 1 to 3 % in every shop.
+LOSS_LEADERS_PER_MILLE = 260
+LOSS_LEADER_COST_PER_MILLE = (940, 950)
+MOST_LEADER_POPULARITY = power_law_weight(WORDS * 15 // 100)
 
 STYLES = _split_names(
     "Classic Everyday Heritage Organic Coastal Midnight Alpine Soft Modern Vintage Studio"
@@ -372,16 +376,13 @@ def make_products(streams: Streams, day_count: int) -> list[Product]:
             cost, life, popularity = (
                 words[column, product.category] for column in ("cost", "life", "popularity")
             )
+            product = product._replace(
+                end_day=_find_end(product, life), popularity=power_law_weight(popularity)
+            )
             for column, step in STEPS.items():
                 at = column, product.category
                 words[at] = (words[at] + step) % WORDS
-            products.append(
-                product._replace(
-                    cost_cents=_find_cost(product, cost),
-                    end_day=_find_end(product, life),
-                    popularity=power_law_weight(popularity),
-                )
-            )
+            products.append(product._replace(cost_cents=_find_cost(product, cost)))
     return products[: count_products(day_count)]
 
 
@@ -444,11 +445,14 @@ def round_price(cents: int, ending: int) -> int:
 
 def _find_cost(product: Product, word: int) -> int:
     """Return the cost of *product*: that of its category, more or less."""
-    if is_chosen(word, LOSS_LEADERS_PER_MILLE):
+    category = CATEGORIES[product.category]
+    is_cheap = 5 * product.price_cents <= 4 * category.low_cents + category.high_cents
+    is_popular = product.popularity > MOST_LEADER_POPULARITY
+    if is_chosen(word, LOSS_LEADERS_PER_MILLE) and not (is_cheap or is_popular):
         low, high = LOSS_LEADER_COST_PER_MILLE
         return product.price_cents * (low + word % (high - low)) // 1000
     low, high = 100 - COST_SPREAD_PER_CENT, 100 + COST_SPREAD_PER_CENT
-    per_mille = CATEGORIES[product.category].cost_per_mille * scale_word(word, low, high)
+    per_mille = category.cost_per_mille * scale_word(word, low, high)
     return product.price_cents * per_mille // 100_000
 
 

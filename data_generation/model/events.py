@@ -53,7 +53,7 @@ class Scope(NamedTuple):
 SCOPES = {
     Kind.CAMPAIGN: Scope((5, 9), (250, 500)),
     Kind.SALE: Scope((7, 7), (300, 500)),
-    Kind.OUTAGE: Scope((1, 1), (-950, -850)),
+    Kind.OUTAGE: Scope((1, 2), (-950, -600)),
     Kind.BAD_CHANNEL: Scope((90, 180), (-600, -400)),
     Kind.VIRAL_PRODUCT: Scope((21, 21), (8000, 14_000)),
     Kind.PRICE_RISE: Scope((1, 1), (80, 160)),
@@ -77,9 +77,17 @@ CAMPAIGN_NAMES = (
 )
 
 # An event of a month begins on one of these days, so that it ends before the next begins:
-# a sale pulls orders forward from the two weeks after it.
+# a sale pulls orders forward from the two weeks after it.  A sale begins on a Monday, as
+# all promotions do.
 FIRST_DAYS = (13, 20)
 SALE_AFTERMATH = 2
+
+# What a sale takes off the prices, in per cent; one of the discounts of promotions.
+SALE_PER_CENTS = (15, 20, 30)
+
+# During a campaign, orders that are not their customer's first have a coupon so many times
+# as often.  Our own choice.
+CAMPAIGN_COUPONS = 3
 
 # Each of these, with the column of its stream, happens once a year and begins on one of
 # these days of the year, counted from 0.  What concerns products begins on a Monday, as
@@ -108,8 +116,8 @@ class Event(NamedTuple):
 
     *per_mille* is how much more there is than usual, or less.  *subject* is an index: of
     CHANNELS for a bad channel, of BRANDS for a price rise, of VIRAL_CHOICES for a viral
-    product, of CAMPAIGN_NAMES for an event of a month.  A price rise lasts for ever; its
-    *last* day is its first one.
+    product, of CAMPAIGN_NAMES for a campaign, of SALE_PER_CENTS for a sale.  A price rise
+    lasts for ever; its *last* day is its first one.
     """
 
     kind: Kind
@@ -169,6 +177,13 @@ class Shocks:
         if day.year not in self._effects_by_year:
             self._effects_by_year[day.year] = self._sum_effects(day.year)
         return PER_MILLE + self._effects_by_year[day.year].get(day, 0)
+
+    def has_campaign(self, day: date) -> bool:
+        """Return whether *day* is one of a campaign."""
+        return any(
+            event.kind is Kind.CAMPAIGN and event.first <= day <= event.last
+            for event in self.list_year(day.year)
+        )
 
     def find_bad_channels(self, day: date) -> dict[int, int]:
         """Return, by channel, how many buyers of 1,000 usual ones sign up on *day*.
@@ -244,11 +259,15 @@ def _draw_month_events(streams: Streams, year: int) -> Iterator[Event]:
     """Yield the events of the months of *year*, at most one each."""
     for number in range(len(CAMPAIGN_NAMES)):
         month = f"{year}-{number + 1:02d}"
-        choice, *words = streams.draw("events", "of_month", month, 4)
-        kind = MONTH_EVENTS.item_at(choice)
+        choice, begin, length, size, which = streams.draw("events", "of_month", month, 5)
+        kind, subject = MONTH_EVENTS.item_at(choice), number
+        first = date(year, number + 1, _scale_between(begin, FIRST_DAYS))
+        if kind is Kind.SALE:
+            first = first.replace(day=FIRST_DAYS[0])
+            first += timedelta(days=-first.weekday() % 7)
+            subject = scale_word(which, 0, len(SALE_PER_CENTS))
         if kind:
-            first = date(year, number + 1, _scale_between(words[0], FIRST_DAYS))
-            yield _make_event(kind, first, words[1], words[2], number)
+            yield _make_event(kind, first, length, size, subject)
 
 
 def _draw_year_event(streams: Streams, year: int, kind: Kind) -> Event:

@@ -38,6 +38,7 @@ from data_generation.model.customers import (
     TIME_SHIFT,
     USER_SHIFT,
 )
+from data_generation.model.events import CAMPAIGN_COUPONS
 from data_generation.model.free_shipping import (
     FREE_SHIPPING_CENTS,
     Baskets,
@@ -191,16 +192,22 @@ class Ids(NamedTuple):
 
 
 @cache
-def build_kind_tables() -> list[bytes]:
+def build_kind_tables(has_campaign: bool) -> list[bytes]:
     """Return the kind of an order, see `Block`, by the low byte of its user's trait.
 
-    The second index is the kind of the purchase << 8 | a random byte.
+    The second index is the kind of the purchase << 8 | a random byte.  During a campaign
+    more orders have a coupon.
     """
     by_channel = [
         bytes(
             kind >> GAP_BITS << 1 | has_coupon
             for kind in range(KIND_MASK + 1)
-            for limit in [256 * _coupon_per_mille(channel.name, kind >> GAP_BITS) // 1000]
+            for limit in [
+                256
+                * (CAMPAIGN_COUPONS if has_campaign and kind >> GAP_BITS else 1)
+                * _coupon_per_mille(channel.name, kind >> GAP_BITS)
+                // 1000
+            ]
             for has_coupon in [1] * limit + [0] * (256 - limit)
         )
         for channel in CHANNELS
@@ -223,14 +230,18 @@ def plan_blocks(
     purchases: Sequence[int],
     traits: array[int],
     categories: Sequence[int],
+    *,
+    has_campaign: bool,
 ) -> Iterator[Block]:
     """Yield the blocks of orders of *day*, from its sorted *purchases*.
 
     *traits* are by user; *categories* are those of the day's first lines, by byte.
     """
+    kind_tables = build_kind_tables(has_campaign)
     for start in range(0, len(purchases), BLOCK):
         block = purchases[start : start + BLOCK]
-        yield _plan_block(streams, f"{day}/{start // BLOCK}", block, traits, categories)
+        unit = f"{day}/{start // BLOCK}"
+        yield _plan_block(streams, unit, block, traits, categories, kind_tables)
 
 
 def _plan_block(
@@ -239,8 +250,9 @@ def _plan_block(
     purchases: Sequence[int],
     traits: array[int],
     categories: Sequence[int],
+    kind_tables: Sequence[bytes],
 ) -> Block:
-    baskets, kind_tables = build_basket_tables(), build_kind_tables()
+    baskets = build_basket_tables()
     noise, shift = baskets.noise, 16 - NOISE_BITS
     # Without their time they are one digit of CPython's integers, which is faster.
     buyers = [purchase & UNTIMED_MASK for purchase in purchases]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from data_generation.model.catalog import CATEGORIES, Product, round_price
 from data_generation.model.distributions import DiscreteDistribution, discrete
-from data_generation.model.events import Event, Kind
+from data_generation.model.events import SALE_PER_CENTS, Event, Kind
 from data_generation.model.seasons import PER_MILLE, Calendar, find_black_friday
 from data_generation.model.streams import Streams, is_chosen
 
@@ -34,11 +34,11 @@ STEP_SIZES = (-150, -100, -80, -60, -40, 30, 40, 50, 60, 80, 100, 130)
 LEAST_PRICE_PER_CENT, MOST_PRICE_PER_CENT = 60, 170
 
 # Promotions: the share of categories with promotions in a week, the share of the products
-# of these with a discount, and the discounts.  In the week of Black Friday every category
-# has promotions.
+# of these with a discount, and the discounts.  In a sale and in the week of Black Friday
+# every category has promotions.
 PROMOTED_CATEGORIES_PER_MILLE = 350
-PROMOTED_PER_MILLE = 170
-PROMOTED_IN_BLACK_WEEK_PER_MILLE = 420
+PROMOTED_PER_MILLE = 130
+PROMOTED_IN_SALE_PER_MILLE = 420
 PROMOTION_PER_CENT: DiscreteDistribution[int] = discrete((10, 15, 20, 30), (40, 25, 25, 10))
 
 
@@ -127,6 +127,11 @@ class PriceList:
                         self.histories[index] = raise_prices(
                             self.histories[index], day, event.per_mille
                         )
+        self._sales = {
+            count_weeks(event.first): SALE_PER_CENTS[event.subject]
+            for event in events
+            if event.kind is Kind.SALE
+        }
         self._products = products
         self._streams = streams
         self._week: int | None = None
@@ -148,7 +153,9 @@ class PriceList:
         if week == self._week:
             return False
         self._update_list_prices(week, day_number - day.weekday())
-        self.promotions = draw_promotions(self._streams, day, self._products)
+        self.promotions = draw_promotions(
+            self._streams, day, self._products, self._sales.get(week, 0)
+        )
         self.priced = PricedChoices(
             self._list_prices.texts.copy(), self._list_prices.cents.copy()
         )
@@ -204,11 +211,12 @@ def price_product(product_id: int, price_cents: int, per_cent: int) -> PricedCho
 
 
 def draw_promotions(
-    streams: Streams, day: date, products: Sequence[Product]
+    streams: Streams, day: date, products: Sequence[Product], sale_per_cent: int = 0
 ) -> dict[int, int]:
     """Return the discounts on *day* in per cent, by index of *products*.
 
-    A promotion lasts from Monday to Sunday; in the week of Black Friday there are more.
+    A promotion lasts from Monday to Sunday; in the week of Black Friday there are more.  So
+    there are in a sale, all with the discount *sale_per_cent*.
     """
     week, count = count_weeks(day), len(products)
     share = PROMOTED_PER_MILLE
@@ -216,12 +224,12 @@ def draw_promotions(
         is_chosen(word, PROMOTED_CATEGORIES_PER_MILLE)
         for word in streams.draw("products", "promoted_category", week, len(CATEGORIES))
     ]
-    if week == count_weeks(find_black_friday(day.year)):
-        categories, share = [True] * len(CATEGORIES), PROMOTED_IN_BLACK_WEEK_PER_MILLE
+    if sale_per_cent or week == count_weeks(find_black_friday(day.year)):
+        categories, share = [True] * len(CATEGORIES), PROMOTED_IN_SALE_PER_MILLE
     chosen = streams.draw("products", "is_promoted", week, count)
     depths = streams.draw("products", "promotion", week, count)
     return {
-        index: PROMOTION_PER_CENT.item_at(depths[index])
+        index: sale_per_cent or PROMOTION_PER_CENT.item_at(depths[index])
         for index, (product, word) in enumerate(zip(products, chosen, strict=True))
         if categories[product.category] and is_chosen(word, share)
     }
