@@ -25,6 +25,7 @@ from data_generation.generate_data import generate_shop
 from data_generation.plan import DEFAULT_END, DEFAULT_START, Plan
 from tests.support import (
     IN_CI,
+    ROOT,
     Result,
     ShopCase,
     call,
@@ -33,12 +34,13 @@ from tests.support import (
     run_script,
 )
 from utils.answer_key import (
+    FAULT_COLUMNS,
     PlantedFault,
     read_decoys,
     read_planted_faults,
     read_planted_incidents,
 )
-from utils.helpers import hash_file
+from utils.helpers import DataError, hash_file
 
 SEEDS = (90210, 7, 1015, 31337, 424242) if IN_CI else (90210,)
 
@@ -90,6 +92,19 @@ class Catalogue(unittest.TestCase):
         for values in ([kind.number for kind in KINDS], [kind.name for kind in KINDS]):
             self.assertEqual(len({*values}), len(KINDS))
         self.assertTrue(all(1 <= kind.number < LANES for kind in KINDS))
+
+    def test_readme_lists_every_kind_with_its_rate_and_source(self) -> None:
+        text = (ROOT / "data_generation/faults/README.md").read_text("utf-8")
+        for kind in KINDS:
+            found = f"`{kind.expected}`" if kind.expected else ""
+            rate = f"{kind.rate / 10_000:g} %"
+            rate = "" if kind.level == "file" else rate
+            cells = (f"`{kind.name}`", kind.description, rate, kind.source)
+            row = f"| {' | '.join(cells)} | {kind.tier} | {found} |"
+            row = row.replace("|  |", "| |")
+            if kind.is_decoy:
+                row = f"| `{kind.name}` | {kind.description} | {rate} |"
+            self.assertIn(row, text)
 
     def test_every_tier_states_what_should_find_it(self) -> None:
         for kind in KINDS:
@@ -162,6 +177,20 @@ class RoundTrip(ShopCase):
         self.assertEqual(result.status, 1)
         self.assertIn("users.csv: was changed after the key was made", result.stderr)
         self.assertFalse((self.folder / "out").exists())
+
+    def test_damaged_key_is_refused_with_its_line(self) -> None:
+        header = ",".join(FAULT_COLUMNS)
+        path = self.folder / "faults.csv"
+        for text, words in (
+            ("", "faults.csv:1: expected the columns fault_id,"),
+            (f"{header}\na,b\n", "faults.csv:2: is not a row"),
+            (f"{header}\n{'x,' * 15}x\n", "faults.csv:2: is not a row"),
+            (f'{header}\n"a\n', "faults.csv: is not CSV"),
+        ):
+            path.write_text(text, encoding="utf-8")
+            with self.assertRaises(DataError) as caught:
+                list(read_planted_faults(path))
+            self.assertIn(words, str(caught.exception))
 
     def test_missing_key_is_named(self) -> None:
         result = self.repair(self.folder)

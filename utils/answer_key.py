@@ -7,9 +7,9 @@ it.  data_generation/faults/README.md explains every column.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from utils.helpers import DataError, open_regular_file
 from utils.shapes import ANY_TEXT, COUNT, Document, list_of, read_document, record, text
@@ -23,6 +23,8 @@ INCIDENTS_NAME = "incidents.csv"
 DECOYS_NAME = "decoys.csv"
 
 _REMEDY = "Name the folder answer_key that --faults made."
+
+_Record = TypeVar("_Record")
 
 
 class PlantedFault(NamedTuple):
@@ -120,26 +122,46 @@ def read_key_manifest(folder: Path) -> Document:
 
 def read_planted_faults(path: Path) -> Generator[PlantedFault, None, None]:
     """Yield the faults in the file *path* of an answer key, table by table."""
-    converters = _list_converters(PlantedFault)
-    for cells in _read_rows(path, FAULT_COLUMNS):
-        yield PlantedFault(*_convert(cells, converters))
+    return _read_records(path, FAULT_COLUMNS, PlantedFault)
 
 
 def read_planted_incidents(path: Path) -> Generator[PlantedIncident, None, None]:
     """Yield the incidents in the file *path* of an answer key."""
-    converters = _list_converters(PlantedIncident)
-    for cells in _read_rows(path, PlantedIncident._fields):
-        yield PlantedIncident(*_convert(cells, converters))
+    return _read_records(path, PlantedIncident._fields, PlantedIncident)
 
 
 def read_decoys(path: Path) -> Generator[Decoy, None, None]:
     """Yield the decoys in the file *path* of an answer key."""
-    converters = _list_converters(Decoy)
-    for cells in _read_rows(path, Decoy._fields):
-        yield Decoy(*_convert(cells, converters))
+    return _read_records(path, Decoy._fields, Decoy)
 
 
-def _list_converters(record_type: type) -> list[Callable[[str], Any]]:
+def _read_records(
+    path: Path, columns: tuple[str, ...], record_type: Callable[..., _Record]
+) -> Generator[_Record, None, None]:
+    """Yield the rows of the file *path* as records; raise `DataError` with a bad line."""
+    converters = _list_converters(record_type)
+    try:
+        with open_regular_file(path) as file:
+            rows = csv.reader((line.decode("utf-8") for line in file), strict=True)
+            if next(rows, None) != list(columns):
+                expected = ",".join(columns)
+                raise DataError(f"{path}:1: expected the columns {expected}. {_REMEDY}")
+            for row in rows:
+                try:
+                    cells = zip(converters, row, strict=True)
+                    record = record_type(*(convert(cell) for convert, cell in cells))
+                except ValueError as error:
+                    place = f"{path}:{rows.line_num}"
+                    raise DataError(f"{place}: is not a row of it. {_REMEDY}") from error
+                yield record
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+        raise DataError(f"{path}: {reason}. {_REMEDY}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not CSV: {error}. {_REMEDY}") from error
+
+
+def _list_converters(record_type: Callable[..., Any]) -> list[Callable[[str], Any]]:
     """Return what makes the values that *record_type* declares of cells."""
     makers: dict[Any, Callable[[str], Any]] = {
         str: str,
@@ -148,28 +170,3 @@ def _list_converters(record_type: type) -> list[Callable[[str], Any]]:
         float | None: lambda cell: float(cell) if cell else None,
     }
     return [makers[declared] for declared in get_type_hints(record_type).values()]
-
-
-def _convert(cells: list[str], converters: list[Callable[[str], Any]]) -> Iterator[Any]:
-    return (convert(cell) for convert, cell in zip(converters, cells, strict=True))
-
-
-def _read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
-    """Yield the rows of the file *path*; raise `DataError` unless it has *columns*."""
-    try:
-        with open_regular_file(path) as file:
-            lines = (line.decode("utf-8") for line in file)
-            rows = csv.reader(lines, strict=True)
-            if next(rows, None) != list(columns):
-                expected = ",".join(columns)
-                raise DataError(f"{path}:1: expected the columns {expected}. {_REMEDY}")
-            for row in rows:
-                if len(row) != len(columns):
-                    expected = f"{len(row)} fields, expected {len(columns)}"
-                    raise DataError(f"{path}:{rows.line_num}: {expected}. {_REMEDY}")
-                yield row
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}"
-        raise DataError(f"{path}: {reason}. {_REMEDY}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is not CSV: {error}. {_REMEDY}") from error
