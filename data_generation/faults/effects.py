@@ -46,6 +46,9 @@ _COLUMNS = {
 # Only payments that pay something back are stored, in a table of this name.
 _STORED_NAMES = {"payments": "refunds"}
 
+# More customers at once would take memory, fewer would take time.
+_CUSTOMERS_AT_ONCE = 10_000
+
 # The customers of the touched orders, then all orders of these customers.
 _TOUCH_CUSTOMERS = (
     """INSERT OR IGNORE INTO touched_users SELECT orders.user_id FROM orders
@@ -103,10 +106,7 @@ class EffectMeter:
         self._create_tables()
         for table in self._tables.values():
             self._load_table(table, folder)
-        self._connection.execute("BEGIN")
-        self._connection.execute("INSERT INTO touched_orders SELECT order_id FROM orders")
-        self.clean = self._compute()
-        self._connection.execute("ROLLBACK")
+        self.clean = self._compute_clean()
 
     def close(self) -> None:
         """Close the scratch database."""
@@ -114,7 +114,7 @@ class EffectMeter:
 
     def _create_tables(self) -> None:
         # Numbers are stored as numbers where they are some.
-        script = "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;"
+        script = "PRAGMA synchronous = OFF;"
         for name, columns in _COLUMNS.items():
             key, *others = columns
             stored = _STORED_NAMES.get(name, name)
@@ -161,9 +161,25 @@ class EffectMeter:
         options = {"last_month": self._last_month}
         return FigureSums(*self._connection.execute(self._figures_sql, options).fetchone())
 
+    def _compute_clean(self) -> FigureSums:
+        """Return the sums over all customers, computed for some of them at a time."""
+        sums = FigureSums(*[0] * len(FigureSums._fields))
+        (last_id,) = self._connection.execute("SELECT MAX(user_id) FROM users").fetchone()
+        for first_id in range(1, (last_id or 0) + 1, _CUSTOMERS_AT_ONCE):
+            self._connection.execute("BEGIN")
+            self._connection.execute(
+                "INSERT INTO touched_orders SELECT order_id FROM orders"
+                " WHERE user_id BETWEEN ? AND ?",
+                [first_id, first_id + _CUSTOMERS_AT_ONCE - 1],
+            )
+            some = self._compute()
+            self._connection.execute("ROLLBACK")
+            sums = FigureSums(*(a + b for a, b in zip(sums, some, strict=True)))
+        return sums
+
     def measure(self, faults: Iterable[PlantedFault]) -> Figures:
-        """Return the figures of the shop with these *faults* alone."""
-        effective = [fault for fault in faults if fault.table in _COLUMNS]
+        """Return the figures of the shop with these *faults* alone, which affect some."""
+        effective = list(faults)
         self._connection.execute("BEGIN")
         for fault in effective:
             self._touch(fault)
@@ -216,6 +232,16 @@ class EffectMeter:
             )
         elif not fault.column and _loses_row(fault):
             self._connection.execute(f"DELETE FROM {stored} WHERE {key} = ?", [fault.key])
+
+
+def affects_figures(fault: PlantedFault) -> bool:
+    """Return whether *fault* may change a figure: most cells are in none."""
+    if fault.table not in _COLUMNS:
+        return False
+    if fault.column:
+        return fault.column in _COLUMNS[fault.table]
+    is_charge = fault.table == "payments" and ",charge," in fault.clean + fault.faulty
+    return not is_charge
 
 
 def _is_added_row(fault: PlantedFault, table: Table) -> bool:

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from data_generation.datapackage import FileEntry, describe_blind_package
-from data_generation.faults.effects import EffectMeter, Figures, derive_figures
+from data_generation.faults.effects import (
+    EffectMeter,
+    Figures,
+    affects_figures,
+    derive_figures,
+)
 from data_generation.faults.fault_catalogue import KINDS
 from data_generation.faults.fault_kinds import ShopFacts
 from data_generation.faults.fault_profiles import Profile
@@ -152,7 +157,9 @@ class _Run:
         faults_file.flush()
         by_incident: dict[str, list[PlantedFault]] = defaultdict(list)
         for fault in read_planted_faults(Path(faults_file.name)):
-            by_incident[fault.incident_id].append(fault)
+            some = by_incident[fault.incident_id]
+            if affects_figures(fault):
+                some.append(fault)
         with (
             open_scratch_folder(self._out_dir) as scratch,
             closing(
