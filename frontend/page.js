@@ -107,10 +107,10 @@ async function showResults() {
 	const isText = (value) => value && typeof value === "string";
 	const days = new Set([report?.as_of, query?.as_of].filter(isText));
 	const seed = report?.provenance?.generator?.seed;
-	showHeading(isText(seed) && seed, [...days]);
 	if (report || query) {
 		await drawPanel(find("#provenance"), (section) => renderProvenance(section, report, query));
 	}
+	showHeading(isText(seed) && seed, [...days]);
 	showNotices([...notices, ...others, ...makeSharedNotices(report, query)]);
 }
 

@@ -7,7 +7,7 @@ const MONTH_CHARTS = {
 	revenue: {
 		trend: "revenue_by_month",
 		series: { net_cents: 1, discount_cents: 4, refund_cents: 3 },
-		others: ["gross_cents", "order_count", "aov_cents", "refund_rate"],
+		others: ["order_count", "aov_cents", "refund_rate"],
 	},
 	customers: {
 		trend: "revenue_by_month",

@@ -1126,6 +1126,22 @@ const checks = {
 		}
 	},
 
+	async nothing_moves_while_the_page_is_drawn() {
+		putResults(...realistic());
+		for (const width of [375, 1440]) {
+			const tab = await openTab(browser, { width });
+			await tab.evaluateOnNewDocument(() => {
+				window.shifts = [];
+				new PerformanceObserver((list) => {
+					for (const { value } of list.getEntries()) window.shifts.push(value);
+				}).observe({ type: "layout-shift", buffered: true });
+			});
+			await showPage(tab, settings.url);
+			assert.deepEqual(await tab.evaluate(() => window.shifts), [], `${width} pixels`);
+			await tab.close();
+		}
+	},
+
 	async a_figure_of_300_digits_makes_the_page_no_wider() {
 		const [report, query] = realistic();
 		report.kpis.net_cents = 1e308;
