@@ -79,7 +79,7 @@ TARGET_RATIOS = {
 }
 
 # The last commit of format version 2.
-PREVIOUS_COMMIT = "b6c9eab"
+PREVIOUS_COMMIT = "8cde0e5"
 
 # The target of --memory: a bound, and the largest factor for ten times the users.
 MOST_PEAK_BYTES = 250_000_000
