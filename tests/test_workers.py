@@ -16,7 +16,6 @@ import generate_data
 import ingest
 import run_query
 from tests.cdnow import convert_master
-from tests.customer_samples import find_cdnow
 from tests.support import (
     IN_CI,
     WORKER_COUNTS,
@@ -25,6 +24,7 @@ from tests.support import (
     skip,
     skip_without_processes,
 )
+from tests.test_cdnow import MASTER
 
 # What is too small for several processes, reduced so that these shops are not.
 THRESHOLDS = {
@@ -133,6 +133,11 @@ class SameBytes(ShopCase):
         files = ("--data-dir", self.folder)
         yield self.run_command(ingest.main, workers, "--verify", *files, *at)
 
+    def skip_analysis_outside_ci(self) -> None:
+        """Skip all commands one after the other; other tests run each with workers."""
+        if not IN_CI:
+            skip("all commands by several workers on one shop run in CI only")
+
     def test_generator(self) -> None:
         def run(workers: int, out: Path) -> list[str]:
             arguments = ("--generate", *PLAN, "--truth", "--out-dir", out)
@@ -141,8 +146,7 @@ class SameBytes(ShopCase):
         self.assert_same_outputs(run)
 
     def test_analysis_of_a_generated_shop(self) -> None:
-        if not IN_CI:
-            skip("the analysis by several workers of a generated shop runs in CI only")
+        self.skip_analysis_outside_ci()
         self.generate(*PLAN)
         self.ingest()
         self.assert_same_outputs(
@@ -150,9 +154,10 @@ class SameBytes(ShopCase):
         )
 
     def test_analysis_of_purchases_like_those_of_cdnow(self) -> None:
+        self.skip_analysis_outside_ci()
         purchases = self.folder / "purchases.txt"
-        if IN_CI:
-            copy_tenth(find_cdnow("CDNOW_master.txt"), purchases)
+        if MASTER.is_file():
+            copy_tenth(MASTER, purchases)
         else:
             write_purchases(purchases)
         convert_master(purchases, self.folder)
