@@ -68,8 +68,7 @@ def serve(args: argparse.Namespace) -> None:
     from frontend.server import open_server, startup_notes
 
     results_dir = args.out_dir or PROJECT_ROOT
-    host = "localhost" if args.host is None else args.host
-    with open_server(results_dir, host=host, port=args.port) as server:
+    with open_server(results_dir, host=args.host, port=args.port) as server:
         for note in startup_notes(server):
             message = complete_commands(note, args)
             print_safely(f"serve_frontend: {message}", file=sys.stderr)

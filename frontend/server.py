@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from utils.helpers import DataError, print_safely
+from utils.signals import block_signals
 
 DEFAULT_PORT = 8000
 PORTS_TO_TRY = 20
@@ -139,11 +140,16 @@ class DashboardServer(http.server.ThreadingHTTPServer):
             return
         thread = threading.Thread(target=self.twin.serve_forever, args=(poll_interval,))
         thread.daemon = True
+        has_started = False
         try:
-            thread.start()
+            # A signal before the thread runs would wait for ever for its end.
+            with block_signals():
+                thread.start()
+                has_started = True
             super().serve_forever(poll_interval)
         finally:
-            self.twin.shutdown()
+            if has_started:
+                self.twin.shutdown()
 
     def server_close(self) -> None:
         """Close the sockets of this server and of its twin."""
@@ -327,18 +333,21 @@ def is_loopback(host: str) -> bool:
     return host.lower() == LOCALHOST
 
 
-def open_server(results_dir: Path, *, host: str, port: int | None) -> DashboardServer:
+def open_server(
+    results_dir: Path, *, host: str | None, port: int | None
+) -> DashboardServer:
     """Return a server that listens on *host* and *port* but does not answer yet.
 
-    The *host* `localhost` is both addresses that it may mean.  Without a *port*, use the
-    first free one from `DEFAULT_PORT` on; never replace a given *port* by another.  Raise
-    `DataError` with the reason and the next step.
+    The default *host*, `localhost`, is both addresses that it may mean.  Without a *port*,
+    use the first free one from `DEFAULT_PORT` on; never replace a given *port* by another.
+    Raise `DataError` with the reason and the next step.
     """
     if not results_dir.is_dir():
         raise DataError(
             f"{results_dir}: no such folder. --results-dir must name the folder that"
             f" contains {REPORT.name} and {QUERY_RESULT.name}."
         )
+    host = LOCALHOST if host is None else host
     # A socket would listen on all addresses.
     if not host:
         raise DataError(

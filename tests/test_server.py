@@ -506,6 +506,14 @@ class BothLoopbackAddresses(unittest.TestCase):
             with self.subTest(closed=address), self.assertRaises(ConnectionRefusedError):
                 socket.create_connection((address, opened.server_port), PATIENCE)
 
+    def test_signal_before_the_second_address_is_served_ends_the_run(self) -> None:
+        opened = self.open()
+        with (
+            mock.patch.object(threading.Thread, "start", side_effect=KeyboardInterrupt),
+            self.assertRaises(KeyboardInterrupt),
+        ):
+            opened.serve_forever(0.01)
+
     def test_port_that_another_program_has_at_one_address_is_in_use(self) -> None:
         for address in ("127.0.0.1", "::1"):
             holder = open_socket(address, 0)
