@@ -6,40 +6,43 @@ WITH order_totals AS (
         order_id,
         user_id,
         ordered_at,
-        CAST(SUBSTR(MIN(ordered_at) OVER first_orders, 1, 4) AS INTEGER) * 12
-        + CAST(SUBSTR(MIN(ordered_at) OVER first_orders, 6, 2) AS INTEGER) - 1
-        + (
-            STRFTIME('%s', ordered_at) - STRFTIME('%s', MIN(ordered_at) OVER first_orders)
-        ) / (30 * 86400) AS month_index,
+        CAST(SUBSTR(first_at, 1, 4) AS INTEGER) * 12
+        + CAST(SUBSTR(first_at, 6, 2) AS INTEGER) - 1
+        + (STRFTIME('%s', ordered_at) - STRFTIME('%s', first_at)) / (30 * 86400)
+        AS month_index,
         unit_count,
         gross_cents,
         discount_cents,
         cost_cents
-    FROM previous_rows
-    WINDOW first_orders AS (PARTITION BY user_id)
+    FROM (
+        SELECT
+            previous_rows.*,
+            MIN(ordered_at) OVER (PARTITION BY user_id) AS first_at
+        FROM previous_rows
+    )
 ),
 
 refund_payments AS (
     SELECT
-        previous_rows.order_id,
-        previous_rows.user_id,
+        order_id,
+        user_id,
         DATE(
-            first_days.first_at,
+            first_at,
             'start of month',
-            (
-                (
-                    STRFTIME('%s', previous_rows.counted_at)
-                    - STRFTIME('%s', first_days.first_at)
-                ) / (30 * 86400)
-            ) || ' months'
+            ((STRFTIME('%s', counted_at) - STRFTIME('%s', first_at)) / (30 * 86400))
+            || ' months'
         ) AS counted_at,
-        previous_rows.amount_times_goods,
-        previous_rows.total_cents
-    FROM previous_rows
-    INNER JOIN (
-        SELECT user_id, MIN(ordered_at) AS first_at
-        FROM order_totals
-        GROUP BY user_id
-    ) AS first_days
-        ON previous_rows.user_id = first_days.user_id
+        amount_times_goods,
+        total_cents
+    FROM (
+        SELECT
+            previous_rows.*,
+            (
+                SELECT MIN(orders.ordered_at) FROM orders
+                WHERE
+                    orders.user_id = previous_rows.user_id
+                    AND orders.status IN (SELECT status FROM valid_statuses)
+            ) AS first_at
+        FROM previous_rows
+    )
 )
