@@ -284,7 +284,7 @@ ENTRY_KINDS = (
         "a name was entered in decomposed Unicode (NFD), which looks the same",
         "users",
         {"users": _decompose_name},
-        lanes=(34, 35),
+        lanes=(34, 35, 54, 55, 56),
         at_risk=_has_composed_letter,
         rate=10_000,
         mechanism="depends on the value itself",

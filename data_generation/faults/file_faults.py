@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data_generation.faults.fault_kinds import Edit, PlantedKind, Row, Site
+from data_generation.faults.fault_kinds import LANES, Edit, PlantedKind, Row, Site
 
 # The last rows of order_items.csv are kept free of other faults, for a truncated file.
 TAIL_ROWS = 8
@@ -49,7 +49,7 @@ def _plant_bad_bytes(row: Row, _site: Site) -> Edit:
 
 
 def _plant_open_quote(row: Row, _site: Site) -> Edit:
-    return Edit(text=join_row({**row, "method": '"' + row["method"]}))
+    return Edit(text=join_row({**row, "product_name": '"' + row["product_name"]}))
 
 
 def _plant_ragged_row(row: Row, _site: Site) -> Edit:
@@ -85,7 +85,7 @@ FILE_KINDS = (
         "UTF-8 was read as Windows-1252 and written again",
         "users",
         {"users": _plant_mojibake},
-        lanes=(0, 1, 2),
+        lanes=(0, 1, 2, 6),
         at_risk=has_accent,
         rate=10_000,
         source="own; DataSynth's default is 0.1 %",
@@ -99,7 +99,7 @@ FILE_KINDS = (
         "a name was written in Windows-1252 into a file of UTF-8",
         "users",
         {"users": _plant_bad_bytes},
-        lanes=(3, 4, 5),
+        lanes=(3, 4, 5, 53),
         at_risk=has_bad_bytes,
         expected="E_ENCODING",
         tier=1,
@@ -125,9 +125,10 @@ FILE_KINDS = (
         "unclosed_quote",
         "file",
         "a quote was opened and never closed",
-        "payments",
-        {"payments": _plant_open_quote},
-        lanes=(6,),
+        # No other kind of tier 1 is in this table: rows after an open quote are skipped.
+        "products",
+        {"products": _plant_open_quote},
+        lanes=tuple(range(48, LANES)),
         rate=1_000,
         level="row",
         expected="E_QUOTES",
