@@ -130,11 +130,14 @@ class EffectMeter:
         key, *others = _COLUMNS[table.name]
         stored = _STORED_NAMES.get(table.name, table.name)
         self._connection.execute("BEGIN")
-        with open(folder / f"{table.name}.csv", encoding="utf-8", newline="\n") as lines:
+        with open(
+            folder.joinpath(f"{table.name}.csv"), encoding="utf-8", newline="\n"
+        ) as lines:
             next(lines)
             rows = (line.rstrip("\n").split(",") for line in lines)
             self._insert(table, rows)
-        for column in (key, *({"user_id", "order_id"} & {*others})):
+        references = [each for each in others if each in ("user_id", "order_id")]
+        for column in (key, *references):
             self._connection.execute(
                 f"CREATE INDEX {stored}_{column}_idx ON {stored} ({column})"
             )
