@@ -144,7 +144,9 @@ class InputFolder(ShopCase):
         root = self.folder / "data"
         with mock.patch("db.loading.inputs.PROJECT_ROOT", root.resolve()):
             (line,) = self.list_lines()
-            self.assertIn("Make them with 'python generate_data.py --generate'", line)
+            self.assertIn(
+                "Make them with 'python generate_data.py --generate --out-dir", line
+            )
             self.put_files(users__txt="user_id,email\n")
             self.assertNotIn("generate_data.py", "".join(self.list_lines()))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -14,6 +13,7 @@ from db.ingest import ingest_folder
 from db.loading.faults import InputFaults
 from db.reporting.checks import BUILT_IN_CHECKS, TEXT_CHECK
 from db.reporting.report import list_rows, read_report
+from utils.connections import open_connection
 from utils.contract import SCHEMA_PATH, Table, read_contract
 
 # More faults than an input has lines.
@@ -101,7 +101,7 @@ def _place_spellings(
         group = (row["table_name"], row["column_name"], row["folded_spelling"])
         most[group] = max(most.get(group, 0), row["row_count"])
     tables = {table.name: table for table in read_contract().tables}
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+    with closing(open_connection(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         for row in rows:
             name, column = row["table_name"], row["column_name"]
             if row["row_count"] == most[name, column, row["folded_spelling"]]:
