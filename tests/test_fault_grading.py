@@ -171,6 +171,20 @@ class GradedFindings(ShopCase):
         # An incident of a year is at no time, and users have no incident of a day.
         self.assert_counts([Finding("users", days=days)], false_alarms=1)
 
+    def test_account_of_nobody_finds_its_orders(self) -> None:
+        account = fault("users 1", faulty=join(USERS[0]), fault_class="redundant")
+        order = fault("orders 1", faulty=join(ORDERS[0]), fault_class="redundant")
+        line = fault("order_items 1", faulty=join(ORDER_ITEMS[0]), fault_class="redundant")
+        other = fault("orders 2", faulty=join(ORDERS[1]), fault_class="redundant")
+        key = KEY._replace(faults=[account, order, line, other])
+        folder = write_files(self.folder, ROWS)
+        for finding, found in ((Finding("users", "1"), 3), (Finding("users", "2"), 0)):
+            with self.subTest(finding.key):
+                grade = grade_findings(key, folder, [finding])
+                self.assertEqual(
+                    grade["faults"]["planted"] - grade["faults"]["missed"], found
+                )
+
     def test_shares_are_those_of_the_counted_faults_and_findings(self) -> None:
         grade = self.grade(
             Finding("users", "3"),

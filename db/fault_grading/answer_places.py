@@ -43,7 +43,8 @@ class AnswerKey(NamedTuple):
 class Hits(NamedTuple):
     """The faults that a finding is about: at its place, elsewhere in its row, or related.
 
-    Related is what belongs to the same order, or to the same user.
+    Related is what belongs to the same order, to the same user, or to the same account of
+    nobody.
     """
 
     exact: list[PlantedFault]
@@ -78,6 +79,7 @@ class AnswerPlaces:
         lines |= {(finding.table, finding.line) for finding in findings if finding.line}
         keys = {(finding.table, finding.key) for finding in findings if finding.key}
         self._rows = RowReader(data_dir, lines, keys)
+        self._orders_of_accounts = find_orders_of_accounts(key.faults)
         for fault in key.faults:
             self._add_fault(fault)
         for decoy in key.decoys:
@@ -97,6 +99,9 @@ class AnswerPlaces:
         for group in {group for text in texts for group in list_groups(fault.table, text)}:
             if group[0] == "order" or _is_about_user(fault):
                 self._faults_by_group[group].append(fault)
+            if not fault.column and group in self._orders_of_accounts:
+                user = self._orders_of_accounts[group]
+                self._faults_by_group["account", user].append(fault)
 
     def find_hits(self, finding: Finding) -> Hits:
         """Return what *finding* is about."""
@@ -110,6 +115,8 @@ class AnswerPlaces:
         here = list(dict.fromkeys(here))
         exact = [fault for fault in here if _is_exact(fault, finding)]
         groups = list_groups(finding.table, row)
+        if finding.table == "users":
+            groups.append(("account", key))
         related = [fault for group in groups for fault in self._faults_by_group[group]]
         decoys = self._decoys[finding.table, key] if key else []
         for group in groups:
@@ -134,6 +141,20 @@ class AnswerPlaces:
                 and first <= incident.last_date
             ):
                 yield incident
+
+
+def find_orders_of_accounts(faults: Iterable[PlantedFault]) -> dict[Group, str]:
+    """Return the orders that *faults* add for an account that they add, with its key."""
+    added = [fault for fault in faults if fault.fault_class == "redundant"]
+    accounts = {fault.key for fault in added if fault.table == "users"}
+    orders = (
+        list_groups("orders", each.faulty) for each in added if each.table == "orders"
+    )
+    return {
+        groups[0]: groups[1][1]
+        for groups in orders
+        if len(groups) == 2 and groups[1][1] in accounts
+    }
 
 
 def _is_about_user(fault: PlantedFault) -> bool:
