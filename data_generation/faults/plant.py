@@ -240,7 +240,7 @@ def describe_faulty_package(
     plan: Plan, contract: Contract, files: Sequence[FileEntry]
 ) -> dict[str, Any]:
     """Return the manifest of the faulty *files*, which does not help to make the clean."""
-    tables = {table.name for table in contract.tables}
+    tables = [table.name for table in contract.tables]
     by_table = {
         name: file._replace(path=f"{name}.csv")
         for file in files
