@@ -7,6 +7,7 @@ amounts are added up order by order, and a mistake is a name that changes one of
 from __future__ import annotations
 
 import random
+import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
@@ -334,6 +335,41 @@ def list_cells(
                 "cum_net_cents": cum_net,
                 "is_complete": int(cohort + age < last),
             }
+
+
+# ---- Averages over the cohorts -----------------------------------------------------------
+
+
+def list_averages(records: Iterable[Record], way: str = "") -> list[Record]:
+    """Return the averages of *records* by age, right or in the wrong *way*."""
+    by_cohort: defaultdict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        by_cohort[record["cohort"]].append(record)
+    oldest = max(len(cells) for cells in by_cohort.values())
+    averages: list[Record] = []
+    total = 0.0
+    for age in range(oldest):
+        cells = [cells[age] for cells in by_cohort.values() if age < len(cells)]
+        if way != "running_month_in_average":
+            cells = [cell for cell in cells if cell["is_complete"]]
+        if not cells:
+            break
+        so_far = [cell["cum_net_cents"] / cell["cohort_size"] for cell in cells]
+        customers = sum(cell["cohort_size"] for cell in cells)
+        value = sum(cell["cum_net_cents"] for cell in cells) / customers
+        total += sum(cell["net_cents"] for cell in cells) / customers
+        if way == "average_of_averages":
+            value = sum(so_far) / len(so_far)
+        elif way == "median_for_mean":
+            value = statistics.median(so_far)
+        elif way == "averages_added_up":
+            value = total
+        elif way == "young_cohorts_in_average":
+            latest = [cells[min(age, len(cells) - 1)] for cells in by_cohort.values()]
+            customers = sum(cell["cohort_size"] for cell in latest)
+            value = sum(cell["cum_net_cents"] for cell in latest) / customers
+        averages.append({"months_since": age, "ltv_cents": round(value, 2)})
+    return averages
 
 
 # ---- Mistakes of the table ---------------------------------------------------------------

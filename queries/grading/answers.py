@@ -12,6 +12,7 @@ from queries.cohort_cells import (
     Cell,
 )
 from queries.cohorts import add_ratios
+from queries.customer_values import ALL_COHORTS
 from queries.options import Options
 
 # The columns of a cell that are ratios; the first three are rates.
@@ -56,6 +57,11 @@ class RightAnswer(NamedTuple):
     as_of: str | None
     currency: str | None
     currency_digits: int
+
+    @property
+    def is_average(self) -> bool:
+        """Return whether the cells are averages over all cohorts."""
+        return all(place.cohort == ALL_COHORTS for place in self.cells)
 
 
 def take_document(document: Mapping[str, Any], options: Options) -> RightAnswer:

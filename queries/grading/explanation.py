@@ -81,7 +81,7 @@ def explain_marks(
     trials = _Trials(_collect_cells(marks, right, tolerance), compute)
     if sum(trials.wrong.values()) < FEWEST_CELLS:
         return []
-    mistakes = read_mistakes()
+    mistakes = [one for one in read_mistakes() if right.is_average or one.average is None]
     trials.add([(one,) for one in mistakes if not has_variants(one)])
     if not trials.are_enough():
         trials.add([(one,) for one in mistakes if has_variants(one)])
@@ -308,8 +308,9 @@ def _order_pair(one: Mistake, other: Mistake) -> MistakeSet:
 
 
 def _can_combine(one: Mistake, other: Mistake) -> bool:
-    """Return whether both are different mistakes, and not two values of one."""
-    return one.name.partition(":")[0] != other.name.partition(":")[0]
+    """Return whether both can be made: not two values of one, or two ways to average."""
+    are_ways = one.average is not None and other.average is not None
+    return not are_ways and one.name.partition(":")[0] != other.name.partition(":")[0]
 
 
 def _list_differences(trials: _Trials, trial: _Trial | None) -> _Differences:

@@ -93,8 +93,9 @@ def _wrap_all(lines: Iterable[str], width: int) -> list[str]:
 def _render_headline(grade: Grade) -> str:
     options = grade.right.options
     by = f" and {options.by}" if options.by else ""
+    what = "averages of cohorts" if grade.right.is_average else "cohorts"
     return (
-        f"{escape_line(grade.name)} ({grade.table.form}) beside the right answer: cohorts"
+        f"{escape_line(grade.name)} ({grade.table.form}) beside the right answer: {what}"
         f" by {options.grain}{by}, as of {grade.right.as_of}."
     )
 
@@ -167,7 +168,7 @@ def _describe_mark(mark: Mark, grade: Grade) -> list[str]:
     scale = find_scale(grade, mark.column)
     theirs = shorten_value(mark.theirs.text)[1:-1] if mark.theirs else ""
     return [
-        f"{segment}{escape_line(place.cohort)} month {place.months_since}",
+        f"{segment}{escape_line(place.cohort or 'all')} month {place.months_since}",
         mark.column,
         theirs,
         _show(mark.right, scale),

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from queries.grading.answers import FIGURE_COLUMNS, Answer, RightAnswer, take_document
+from queries.grading.averages import take_averages
 from queries.grading.explanation import Compute, Explanation, explain_marks
 from queries.grading.marking import Marks, mark_answer
 from queries.grading.matching import SubmittedTable, match_submission
-from queries.grading.mistakes import MistakeSet, compute_mistakes
-from queries.grading.placing import TRIANGLE_VALUE
+from queries.grading.mistakes import MistakeSet, average_answer, compute_mistakes
+from queries.grading.placing import TRIANGLE_VALUE, list_average_ages
 from queries.grading.submissions import read_submission
 from queries.options import Options
 from queries.run_query import compute_result
@@ -128,6 +129,9 @@ def grade_file(
         for header, column in rules.columns.items()
         if is_alone or header in (*submission.headers, TRIANGLE_VALUE)
     }
+    if ages := list_average_ages(submission, right, columns):
+        reference = _take_average_reference(reference, ages)
+        right = reference.right
     table = match_submission(submission, right, columns, str(path))
     marks = mark_answer(
         table,
@@ -138,6 +142,17 @@ def grade_file(
     )
     explanations = explain_marks(marks, right, rules.tolerance, reference.compute)
     return Grade(_name_path(path), table, marks, explanations, right)
+
+
+def _take_average_reference(reference: Reference, ages: Sequence[int]) -> Reference:
+    """Return what a table of averages at *ages* is compared with."""
+
+    def compute(sets: Sequence[MistakeSet]) -> list[Answer]:
+        of_cells = [tuple(one for one in made if one.average is None) for made in sets]
+        answers = zip(reference.compute(of_cells), sets, strict=True)
+        return [average_answer(cells, made) for cells, made in answers]
+
+    return Reference(take_averages(reference.right, ages), compute)
 
 
 def read_scheme(path: Path) -> dict[str, float]:

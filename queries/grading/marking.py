@@ -185,7 +185,7 @@ def count_by_region(marks: Marks, right: RightAnswer) -> dict[str, Counts]:
         cohort = place.segment, place.cohort
         last_ages[cohort] = max(last_ages.get(cohort, 0), place.months_since)
     cohorts = sorted({place.cohort for place in right.cells})
-    young = set(cohorts[-YOUNG_COHORTS:])
+    young = set() if right.is_average else set(cohorts[-YOUNG_COHORTS:])
 
     def find_regions(place: Place) -> Iterable[str]:
         last = last_ages.get((place.segment, place.cohort), -1)

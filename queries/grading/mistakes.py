@@ -16,6 +16,7 @@ from pathlib import Path
 
 from queries.cohort_cells import QueryRows, arrange_cells, read_cells
 from queries.grading.answers import Answer, RightAnswer, derive_cells
+from queries.grading.averages import AVERAGE_MISTAKES, Average, average_by_size
 from queries.grading.table_mistakes import TABLE_MISTAKES, Reshape
 from queries.query_file import ORDERS_CTE, QUERY_PATH, read_cohort_query
 from queries.reading import fetch_rows, materialize_cte
@@ -45,7 +46,8 @@ class Mistake:
     """A well-known wrong answer; each exists once.
 
     *title* completes "what you get when …"; *why* and *instead* are sentences.  *bodies*
-    replace CTEs of the query, *reshape* changes the cells.
+    replace CTEs of the query, *reshape* changes the cells, and *average* averages them in
+    another way; the last one concerns tables of averages only.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Mistake:
     instead: str
     bodies: Bodies = field(default_factory=dict)
     reshape: Reshape | None = None
+    average: Average | None = None
 
 
 # Mistakes made together; one is the usual case.
@@ -72,7 +75,11 @@ def read_mistakes() -> tuple[Mistake, ...]:
         Mistake(name, title, why, instead, reshape=reshape)
         for name, title, why, instead, reshape in TABLE_MISTAKES
     ]
-    return tuple(sorted([*found, *tables], key=has_variants))
+    averages = [
+        Mistake(name, title, why, instead, average=average)
+        for name, title, why, instead, average in AVERAGE_MISTAKES
+    ]
+    return tuple(sorted([*found, *tables, *averages], key=has_variants))
 
 
 def has_variants(mistake: Mistake) -> bool:
@@ -187,3 +194,9 @@ def _reshape(cells: Answer, mistakes: MistakeSet) -> Answer:
         if mistake.reshape is not None:
             cells = mistake.reshape(cells)
     return cells
+
+
+def average_answer(cells: Answer, mistakes: MistakeSet) -> Answer:
+    """Return the averages of *cells*, in the way of *mistakes* if one has its own."""
+    ways = [one.average for one in mistakes if one.average is not None]
+    return (ways or [average_by_size])[0](cells)

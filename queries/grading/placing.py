@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from queries.customer_values import ALL_COHORTS
 from queries.grading.answers import FIGURE_COLUMNS, Place, RightAnswer
 from queries.grading.cell_texts import is_null, read_age, read_month, read_quarter
 from queries.grading.submissions import MOST_VALUES, Submission
@@ -90,14 +91,16 @@ def place_texts(
     """
     grain = right.options.grain
     keys = _find_keys(submission, right, chosen)
-    if "cohort" not in keys and (transposed := _transpose(submission)):
+    if right.is_average:
+        keys.pop("cohort", None)
+    elif "cohort" not in keys and (transposed := _transpose(submission)):
         submission = transposed
         keys = _find_keys(submission, right, chosen)
     if not {"months_since", "period_month"} & keys.keys():
         submission = _unpivot(submission, keys, source, grain)
         keys = _find_keys(submission, right, chosen)
     needed = ("segment", "cohort") if right.options.by else ("cohort",)
-    for key in needed:
+    for key in () if right.is_average else needed:
         _require_key(keys, key, submission.headers, source)
     placed = _place_rows(submission, right, keys, source)
     if not any(placed.entries.values()):
@@ -107,6 +110,19 @@ def place_texts(
             " spelling such as 2025-03 or 2025-Q1, and months since such as 3."
         )
     return placed
+
+
+def list_average_ages(
+    submission: Submission, right: RightAnswer, chosen: Mapping[str, str]
+) -> list[int]:
+    """Return the ages in *submission*, if it has a row for each and no cohorts, else []."""
+    keys = _find_keys(submission, right, chosen)
+    has_cohorts = "cohort" in keys or _transpose(submission) is not None
+    if right.options.by or has_cohorts or "months_since" not in keys:
+        return []
+    texts = [row[keys["months_since"]] for row in submission.rows]
+    ages = [age for text in texts if (age := read_age(text)) is not None]
+    return ages if len(ages) == len({*ages}) else []
 
 
 def _place_rows(
@@ -122,7 +138,7 @@ def _place_rows(
     for row in submission.rows:
         place = find_place(row)
         if place is None:
-            ignored.append(row[keys["cohort"]])
+            ignored.append(row[keys.get("cohort", keys.get("months_since", 0))])
             continue
         if place in seen:
             raise DataError(
@@ -143,7 +159,9 @@ def _place_reader(
     segments = {place.segment.casefold(): place.segment for place in right.cells}
 
     def find_place(row: Sequence[str]) -> Place | None:
-        cohort = _read_cohort(row[keys["cohort"]], right.options.grain)
+        cohort: str | None = ALL_COHORTS
+        if "cohort" in keys:
+            cohort = _read_cohort(row[keys["cohort"]], right.options.grain)
         if cohort is None:
             return None
         if "months_since" in keys:
@@ -167,7 +185,8 @@ def describe_place(place: Place) -> str:
     'cohort 2025-01, months since 3'
     """
     segment = f"segment {shorten_value(place.segment)}, " if place.segment else ""
-    return f"{segment}cohort {place.cohort}, months since {place.months_since}"
+    cohort = f"cohort {place.cohort}" if place.cohort else "all cohorts"
+    return f"{segment}{cohort}, months since {place.months_since}"
 
 
 # ---- Keys --------------------------------------------------------------------------------
