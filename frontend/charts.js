@@ -1,8 +1,7 @@
-// Scales, colours and axes, and the class Chart.
 "use strict";
 
 const HEAT_STEPS = 7;
-// On paper, so that the letters of a chart become as small as those around it.
+// So letters of charts on paper are as small as those around them.
 const PRINT_WIDTH = 820;
 
 // Returns round values that cover low to high in about `count` steps.
@@ -14,9 +13,7 @@ function niceTicks(low, high, count) {
 	return Array.from({ length: Math.ceil(high / step) - first + 1 }, (_, n) => (first + n) * step);
 }
 
-// Colours span the 5th to the 95th percentile of all values but zero, so that one extreme
-// value does not make all others look alike. Where these are equal, they span all values.
-// Zero has a colour of its own: in many shops most cells are zero.
+// Spans the 5th to the 95th percentile of all values but zero: README.md states why.
 function colourDomain(values) {
 	const sorted = values.filter((value) => isNumber(value) && value).sort((a, b) => a - b);
 	if (!sorted.length) return [0, 0];
@@ -34,7 +31,6 @@ function heatLook(value, domain) {
 	return value === 0 ? "zero" : `h${heatStep(value, domain)}`;
 }
 
-// Returns the entries [look, words] of a legend of colours.
 function heatEntries([low, high], format) {
 	if (!low && !high) return [];
 	const [from, to] = [low, high].map(format);
@@ -88,8 +84,12 @@ function movePlace(key, [column, row], columns) {
 
 function draw(svg, name, attributes, ...words) {
 	const node = document.createElementNS("http://www.w3.org/2000/svg", name);
-	svg.append(fill(node, attributes, words));
-	return node;
+	return svg.appendChild(fill(node, attributes, words));
+}
+
+function drawSvg(holder, width, height, look = "") {
+	const viewBox = `0 0 ${width} ${height}`;
+	return draw(holder, "svg", { viewBox, height, class: look, "aria-hidden": true });
 }
 
 function drawPath(svg, name, d = "") {
@@ -100,7 +100,6 @@ function drawText(svg, x, y, words, anchor = "middle") {
 	return draw(svg, "text", { x, y, class: anchor }, words);
 }
 
-// Draws the value axis and returns the function from a value to its y coordinate.
 function drawAxis(svg, values, { left, right, top, bottom }, format) {
 	const ticks = niceTicks(Math.min(0, ...values), Math.max(0, ...values), 5);
 	const [first, last] = [ticks[0], ticks.at(-1)];
@@ -111,29 +110,23 @@ function drawAxis(svg, values, { left, right, top, bottom }, format) {
 	return y;
 }
 
-// Fills a list with entries [look, words]; one without a look has no coloured mark.
-function fillLegend(list, entries) {
-	list.replaceChildren(
-		...entries.map(([look, words]) => make("li", look ? { class: look } : {}, words)),
-	);
+function monthsPerLabel(step) {
+	return [1, 2, 3, 6, 12, 24, 60].find((count) => step * count >= 72) ?? 120;
 }
 
-function addLegend(section, entries) {
-	fillLegend(section.appendChild(make("ul", { class: "legend" })), entries);
+// An entry [look, words] without a look has no coloured mark.
+function makeLegend(entries) {
+	const items = entries.map(([look, words]) => make("li", look ? { class: look } : {}, words));
+	return make("ul", { class: "legend" }, ...items);
 }
 
-// A chart that shows the figures of a place [column, row], chosen by pointer or keys, in a line
-// below.  paint(svg, width) returns { locate, mark }: from a point to its place, and mark one.
+// A place is [column, row].  paint(svg, width) returns { locate, mark }: from a point to its
+// place, and mark one.
 class Chart {
 	constructor(section, { height, size, start, paint, describe, choose }) {
-		Object.assign(this, { height, size, paint, describe, choose });
-		[this.home, this.place, this.drawnWidth] = [start, start, 0];
-		this.plot = make("div", {
-			class: "plot",
-			tabindex: 0,
-			role: "group",
-			"aria-label": `${find("h2", section).textContent}. Arrow keys move; the line below shows the figures.`,
-		});
+		Object.assign(this, { height, size, paint, describe, choose, home: start, place: start });
+		const label = `${titleOf(section)}. Arrow keys move; the line below shows the figures.`;
+		this.plot = makeStop("plot", label);
 		this.readout = make("p", { class: "readout", "aria-live": "polite" });
 		section.append(this.plot, this.readout);
 		on(this.plot, {
@@ -151,12 +144,7 @@ class Chart {
 		if (width === this.drawnWidth && !isChanged) return;
 		this.drawnWidth = width;
 		this.plot.replaceChildren();
-		const { height } = this;
-		const svg = draw(this.plot, "svg", {
-			viewBox: `0 0 ${width} ${height}`,
-			height,
-			"aria-hidden": true,
-		});
+		const svg = drawSvg(this.plot, width, this.height);
 		this.drawing = this.paint(svg, width);
 		this.show(this.place);
 	}
@@ -169,7 +157,6 @@ class Chart {
 		});
 	}
 
-	// Draws the chart again for another size; it returns to the place when the pointer leaves.
 	showHome(place, size) {
 		Object.assign(this, { home: place, place, size });
 		this.repaint(this.drawnWidth, true);
@@ -197,6 +184,5 @@ function drawSparkline(holder, values) {
 		2 + (n / (values.length - 1)) * 90,
 		26 - ((value - low) / (high - low || 1)) * 22,
 	]);
-	const svg = draw(holder, "svg", { viewBox: "0 0 96 30", class: "spark", "aria-hidden": true });
-	drawPath(svg, "line series-1", linePath(points));
+	drawPath(drawSvg(holder, 96, 30, "spark"), "line series-1", linePath(points));
 }

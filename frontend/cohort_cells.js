@@ -1,24 +1,17 @@
-// The cells, colours and words of the cohort table.
 "use strict";
 
-// The word in the address, the column in the JSON, the name and its meaning.
+// The word in the address, the column in the JSON and its meaning.
 const METRICS = [
-	["retention", "retention", "Retention", "Share of the cohort with a valid order in that month."],
-	[
-		"cum_net",
-		CUMULATIVE_NET,
-		"Cumulative net",
-		"Net revenue per customer, up to and including that month.",
-	],
+	["retention", "retention", "Share of the cohort with a valid order in that month."],
+	["cum_net", CUMULATIVE_NET, "Net revenue per customer, up to and including that month."],
 	[
 		"cum_margin",
 		"cum_margin_per_customer_cents",
-		"Cumulative margin",
 		"Net revenue minus cost per customer, up to and including that month.",
 	],
-	["orders", "order_count", "Orders", "Valid orders of the cohort in that month."],
-	["aov", "aov_cents", "AOV", "Average order value: net revenue per valid order."],
-].map(([key, column, name, note]) => ({ key, column, name, note }));
+	["orders", "order_count", "Valid orders of the cohort in that month."],
+	["aov", "aov_cents", "Average order value: net revenue per valid order."],
+].map(([key, column, note]) => ({ key, column, note }));
 const SCALES = { table: "the entire table", month: "each month", cohort: "each cohort" };
 
 // A table of more months shows percentages without their sign.
@@ -30,8 +23,7 @@ function groupCells(cohorts, cells) {
 	return [...rows.values()];
 }
 
-// Returns the function from a cell to its range of colours.  Incomplete months do not count,
-// nor does the first month of retention: its 100 % would make all others pale.
+// The first month of retention does not count: its 100 % would make all others pale.
 function makeColourDomains({ key, column }, scale, cells) {
 	const groupOf = (cell) => ({ month: cell.months_since, cohort: cell.cohort })[scale];
 	const groups = new Map();
@@ -44,16 +36,15 @@ function makeColourDomains({ key, column }, scale, cells) {
 	return (cell) => groups.get(groupOf(cell)) ?? [0, 0];
 }
 
-function describeCell(cell, metrics, formats) {
+function describeCell(cell, columns, formats) {
 	const range = formatInterval(cell.retention_low, cell.retention_high, formats.percent);
 	return (
 		`Cohort ${formats.date(cell.cohort)}, month ${cell.months_since}` +
-		`${isIncomplete(cell) ? INCOMPLETE : ""}: ${describeRow(cell, metrics, formats)}` +
+		`${isIncomplete(cell) ? INCOMPLETE : ""}: ${describeRow(cell, columns, formats)}` +
 		(range && ` · Retention ${range}`)
 	);
 }
 
-// Returns the entries [look, words] of the legend of colours.
 function cohortEntries({ column }, scale, cells, domain, formats) {
 	const format = (value) => formatValue(column, value, formats);
 	const values = cells.map((cell) => cell[column]);
@@ -69,8 +60,7 @@ function cohortEntries({ column }, scale, cells, domain, formats) {
 	];
 }
 
-// Returns a format of few letters: the line above the table names the unit, and the line below
-// has the exact figure.
+// The line above the table names the unit, that below has the exact figure.
 function makeCellFormat({ key, column }, cells, isWide, formats) {
 	if (key === "retention" && isWide) return formats.percentFigure;
 	if (!isMoney(column)) return (value) => formatValue(column, value, formats);
@@ -87,10 +77,7 @@ function describeUnit({ key, column }, isWide, currency) {
 
 function makeCohortTable(choice, cells, domainOf) {
 	const { view, shown, metric, order, selection, formats, isWide } = choice;
-	const months = Array.from(
-		{ length: Math.max(...shown.map((row) => row.cells.length)) },
-		(_, month) => month,
-	);
+	const months = [...Array(Math.max(...shown.map((row) => row.cells.length))).keys()];
 	const format = makeCellFormat(metric, cells, isWide, formats);
 	const body = shown.map(({ cohort, cells: row }) =>
 		makeCohortRow(
@@ -100,42 +87,31 @@ function makeCohortTable(choice, cells, domainOf) {
 			cohort.cohort === selection.cohort ? { "data-chosen": "" } : {},
 		),
 	);
-	const means = months.map((month) =>
-		makeAverageCell(view.average[month], metric, format, formats),
-	);
+	const size = formats.count(view.summary.customer_count);
+	const means = months.map((month) => {
+		const mean = view.average[month];
+		if (!mean) return make("td");
+		return make("td", { "data-of": formats.count(mean.cohort_count) }, format(mean[metric.column]));
+	});
+	const caption = `${columnLabel(metric.column)} by cohort and months since the first order`;
 	const table = make(
 		"table",
 		{ class: "heat" },
-		make(
-			"caption",
-			{ class: "hidden" },
-			`${metric.name} by cohort and months since the first order`,
-		),
+		make("caption", { class: "hidden" }, caption),
 		make("thead", {}, ...makeCohortHead(months, order)),
 		make("tbody", {}, ...body),
-		make(
-			"tfoot",
-			{},
-			makeCohortRow("Average, of cohorts", formats.count(view.summary.customer_count), means),
-		),
+		make("tfoot", {}, makeCohortRow("Average, of cohorts", size, means)),
 	);
 	table.style.setProperty("--months", months.length);
 	return table;
 }
 
 function makeCohortHead(months, order) {
-	const heading = (column, words, attributes) =>
-		make(
-			"th",
-			{
-				scope: "col",
-				...attributes,
-				...(order.column === String(column)
-					? { "aria-sort": order.isDown ? "descending" : "ascending" }
-					: {}),
-			},
-			make("button", { type: "button", tabindex: -1 }, words),
-		);
+	const heading = (column, words, attributes) => {
+		const cell = make("th", { scope: "col", ...attributes });
+		if (order.column === String(column)) cell.ariaSort = order.isDown ? "descending" : "ascending";
+		return fill(cell, {}, [make("button", { tabindex: -1 }, words)]);
+	};
 	const group = { scope: "colgroup", colspan: months.length, class: "text" };
 	return [
 		make(
@@ -150,13 +126,8 @@ function makeCohortHead(months, order) {
 }
 
 function makeCohortRow(words, size, cells, attributes = {}) {
-	return make(
-		"tr",
-		attributes,
-		make("th", { scope: "row" }, words),
-		make("td", {}, size),
-		...cells,
-	);
+	const name = make("th", { scope: "row" }, words);
+	return make("tr", attributes, name, make("td", {}, size), ...cells);
 }
 
 function makeCohortCell(cell, { key, column }, domain, format) {
@@ -165,9 +136,4 @@ function makeCohortCell(cell, { key, column }, domain, format) {
 	if (key === "retention" && cell.months_since === 0) look = "first-month";
 	if (isIncomplete(cell)) look = "incomplete";
 	return make("td", isNumber(value) ? { class: look } : {}, format(value));
-}
-
-function makeAverageCell(mean, { column }, format, formats) {
-	if (!mean) return make("td");
-	return make("td", { "data-of": formats.count(mean.cohort_count) }, format(mean[column]));
 }

@@ -1,4 +1,3 @@
-// The cohort table, which is the heat map.
 "use strict";
 
 function listOrders(count) {
@@ -6,7 +5,6 @@ function listOrders(count) {
 	return columns.flatMap((column) => [`${column}`, `-${column}`]);
 }
 
-// Items without a value come last in both orders.
 function sortBy(items, readValue, isDown) {
 	const has = (item) => (readValue(item) ?? null) !== null;
 	const compare = (a, b) =>
@@ -14,7 +12,6 @@ function sortBy(items, readValue, isDown) {
 	return [...items].sort((a, b) => has(b) - has(a) || (isDown ? compare(b, a) : compare(a, b)));
 }
 
-// Pointer and keys move in the table, sort it and select a cohort.
 // A place is [month, row]; row -1 is the headings, where -2 is the cohort and -1 its size.
 class CohortTable {
 	constructor(section, metrics, view, { selection, formats, currency }) {
@@ -27,11 +24,7 @@ class CohortTable {
 			keydown: (event) => this.answerKey(event),
 		});
 		this.clear();
-		this.update();
-	}
-
-	get scale() {
-		return this.selection.scale ?? "table";
+		selection.follow(() => this.update());
 	}
 
 	// The word "-3" in the address sorts by the third month, largest first.
@@ -44,43 +37,45 @@ class CohortTable {
 		return this.metrics.find(({ key }) => key === this.selection.metric) ?? this.metrics[0];
 	}
 
+	get columns() {
+		return this.metrics.map(({ column }) => column);
+	}
+
 	get isWide() {
 		return this.view.rows[0].length > MOST_MONTHS_WITH_SIGN;
 	}
 
 	update() {
-		try {
-			this.redraw();
-		} catch (error) {
-			this.holder.replaceChildren(makeFault(error));
-		}
+		const showFault = (error) => this.holder.replaceChildren(makeFault(error));
+		attempt(() => this.redraw(), showFault);
 	}
 
 	redraw() {
-		const { metric, section, scale, currency } = this;
+		const { metric, section, currency } = this;
+		const { scale = "table" } = this.selection;
 		const cells = this.view.rows.flat();
 		const domainOf = makeColourDomains(metric, scale, cells);
 		this.shown = this.sortCohorts();
 		this.holder.replaceChildren(makeCohortTable(this, cells, domainOf));
 		find(`input[value=${metric.key}]`, section).checked = true;
-		find("select", section).value = scale;
 		find(".note", section).textContent = metric.note + describeUnit(metric, this.isWide, currency);
-		fillLegend(
-			find(".legend", section),
-			cohortEntries(metric, scale, cells, domainOf({}), this.formats),
-		);
+		const entries = cohortEntries(metric, scale, cells, domainOf({}), this.formats);
+		find(".legend", section).replaceWith(makeLegend(entries));
 		this.showChoice();
 		if (this.place[1] >= 0) this.show(this.place);
 	}
 
 	sortCohorts() {
-		const { order, metric, view } = this;
-		const readValue =
-			{ cohort: ({ cohort }) => cohort.cohort, size: ({ cohort }) => cohort.cohort_size }[
-				order.column
-			] ?? (({ cells }) => cells[order.column]?.[metric.column]);
-		const rows = view.cohorts.map((cohort, n) => ({ cohort, cells: view.rows[n] }));
-		return sortBy(rows, readValue, order.isDown);
+		const { column, isDown } = this.order;
+		const readValue = ({ cohort, cells }) =>
+			({ cohort: cohort.cohort, size: cohort.cohort_size })[column] ??
+			cells[column]?.[this.metric.column];
+		const { cohorts, rows } = this.view;
+		return sortBy(
+			cohorts.map((cohort, n) => ({ cohort, cells: rows[n] })),
+			readValue,
+			isDown,
+		);
 	}
 
 	sort(column) {
@@ -104,13 +99,8 @@ class CohortTable {
 	showCell(month, row) {
 		const { cells } = this.shown[row];
 		this.place = [clamp(month, 0, cells.length - 1), row];
-		this.markedNode().setAttribute("data-here", "");
-		showWords(this.readout, () => describeCell(cells[this.place[0]], this.metrics, this.formats));
-	}
-
-	markedNode() {
-		const [month, row] = this.place;
-		return find("tbody", this.holder).rows[row].cells[month + 2];
+		find("tbody", this.holder).rows[row].cells[this.place[0] + 2].dataset.here = "";
+		showWords(this.readout, () => describeCell(cells[this.place[0]], this.columns, this.formats));
 	}
 
 	unmark() {
@@ -125,7 +115,6 @@ class CohortTable {
 			" Click or press Enter to highlight its cohort in the curves.";
 	}
 
-	// The curves may be out of sight, so a button leads there.
 	showChoice() {
 		const { cohort } = this.selection;
 		this.link.hidden = !cohort;
@@ -133,7 +122,8 @@ class CohortTable {
 	}
 
 	toggleCohort(row) {
-		this.selection.toggleCohort(this.shown[row].cohort.cohort);
+		const { cohort } = this.shown[row].cohort;
+		this.selection.choose("cohort", this.selection.cohort === cohort ? "" : cohort);
 	}
 
 	answerPointer(event) {
@@ -165,7 +155,7 @@ class CohortTable {
 		this.show(place);
 		if (this.place[1] < 0) return;
 		this.holder.focus();
-		this.markedNode().scrollIntoView({ block: "nearest", inline: "nearest" });
+		find("[data-here]", this.holder).scrollIntoView({ block: "nearest", inline: "nearest" });
 	}
 }
 
@@ -181,30 +171,19 @@ function renderCohorts(section, view, context) {
 	if (!metrics.length) return false;
 	addChoices(find("#choices"), metrics, selection);
 	const table = new CohortTable(section, metrics, view, context);
-	selection.onChange(() => table.update());
-	const columns = ["cohort", "months_since", "cohort_size", ...metrics.map(({ column }) => column)];
+	const columns = ["cohort", "months_since", "cohort_size", ...table.columns];
 	addRows(section, "cohorts", view.rows.flat(), formats, { columns });
 	return true;
 }
 
 function addChoices(holder, metrics, selection) {
-	const buttons = metrics.map(({ key, name }) =>
-		make("label", {}, make("input", { type: "radio", name: "metric", value: key }), name),
-	);
-	const scales = make(
-		"select",
-		{},
-		...Object.entries(SCALES).map(([value, words]) => make("option", { value }, words)),
-	);
+	const buttons = metrics.map(({ key, column }) => {
+		const button = make("input", { type: "radio", name: "metric", value: key });
+		return make("label", {}, button, columnLabel(column));
+	});
+	const chooseMetric = (event) => selection.choose("metric", event.target.value);
 	holder.append(
-		on(make("fieldset", {}, make("legend", {}, "Show"), ...buttons), {
-			change: (event) => selection.choose("metric", event.target.value),
-		}),
-		make(
-			"label",
-			{},
-			"Colours span ",
-			on(scales, { change: () => selection.choose("scale", scales.value) }),
-		),
+		on(make("fieldset", {}, make("legend", {}, "Show"), ...buttons), { change: chooseMetric }),
+		makeChoice("Colours span ", Object.entries(SCALES), selection, "scale"),
 	);
 }

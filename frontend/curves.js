@@ -1,34 +1,28 @@
-// The curves of the cohorts and their forecasts.
 "use strict";
 
 const CUMULATIVE_NET = "cum_net_per_customer_cents";
 const CHAINED_NET = "chained_net_per_customer_cents";
-// An average of fewer cohorts is not drawn: it jumps where the next cohort drops out.
+// An average of fewer jumps where the next one drops out.
 const FEWEST_COHORTS = 5;
 const MONTHS_IN_YEAR = 12;
+const PINS = ["pin1", "pin2", "pin3"];
 // The axis of a faulty file must not keep the browser busy for ever.
 const MOST_MONTHS = 10000;
 
 // Returns [month, value, low, high] of a forecast, and before them the last known figure.
 function forecastPoints(cells, horizons = []) {
 	const { months_since: month, [CUMULATIVE_NET]: value } = cells.at(-1) ?? {};
-	const points = horizons.map(({ months_since: later, [CUMULATIVE_NET]: net }) => [
-		later,
-		net?.forecast,
-		net?.low,
-		net?.high,
-	]);
-	return points.length && points.flat().every(isNumber)
-		? [[month, value, value, value], ...points]
-		: [];
+	const points = horizons.map(({ months_since: later, [CUMULATIVE_NET]: net }) => {
+		return [later, net?.forecast, net?.low, net?.high];
+	});
+	const isKnown = points.length && points.flat().every(isNumber);
+	return isKnown ? [[month, value, value, value], ...points] : [];
 }
 
-// Returns a line of complete months for each cohort and then the average, and the forecasts.
+// The last line is the average.
 function makeCurves({ cohorts, rows, average, forecast }) {
 	const fewest = Math.min(FEWEST_COHORTS, average[0]?.cohort_count);
 	const drawn = average.filter((row) => row.cohort_count >= fewest);
-	// The cumulative average is of other cohorts in each month, so it can fall; the chained
-	// one adds up the averages of the months.
 	const lines = [...rows, drawn].map((row) =>
 		row
 			.filter((cell) => !isIncomplete(cell))
@@ -43,14 +37,12 @@ function makeCurves({ cohorts, rows, average, forecast }) {
 	return { cohorts, average: drawn, lines, forecasts };
 }
 
-// The axis spans all facts and the forecast of one cohort: that of the oldest would fill half.
 function spanMonths({ lines, forecasts }, n) {
 	const lastMonths = (forecasts[n] ?? []).map(([month]) => month + 1);
 	return Math.max(...lines.map((line) => line.length), ...lastMonths);
 }
 
-// Returns the place shown first: the chosen cohort, else the latest with a full year and a
-// forecast, else the average.
+// Returns the chosen cohort, else the latest with a full year and a forecast, else the average.
 function firstCurvePlace({ cohorts, average, lines, forecasts }, chosen) {
 	let n = cohorts.findIndex(({ cohort }) => cohort === chosen);
 	if (n < 0 && forecasts.flat().length) {
@@ -73,10 +65,29 @@ function describeCurve({ cohorts, average, lines, forecasts }, [month, n], { cou
 		return `${words} after month ${month}: ${money(lines[n][month])}; ${mean}`;
 	}
 	const [later, value, low, high] = next;
-	return (
-		`${words}, forecast for month ${later}: ${money(value)},` +
-		` ${formatInterval(low, high, money)}`
-	);
+	const interval = formatInterval(low, high, money);
+	return `${words}, forecast for month ${later}: ${money(value)}, ${interval}`;
+}
+
+function listPinned(selection) {
+	return PINS.map((pin) => selection[pin]).filter(Boolean);
+}
+
+function togglePin(selection, cohort) {
+	const own = PINS.find((pin) => selection[pin] === cohort);
+	const pin = own ?? PINS.find((each) => !selection[each]);
+	if (pin) selection.choose(pin, own ? "" : cohort);
+}
+
+function addPinButton(section, selection, { date }) {
+	const button = section.appendChild(make("button", { class: "pin" }));
+	on(button, { click: () => togglePin(selection, selection.cohort) });
+	selection.follow(() => {
+		const pinned = listPinned(selection);
+		const isPinned = pinned.includes(selection.cohort);
+		button.hidden = !selection.cohort || (pinned.length === PINS.length && !isPinned);
+		button.textContent = `${isPinned ? "Unpin" : "Pin"} ${date(selection.cohort)}`;
+	});
 }
 
 function renderCurves(section, view, selection, formats) {
@@ -86,25 +97,29 @@ function renderCurves(section, view, selection, formats) {
 		section.append(make("p", {}, "No cohort has two complete months yet."));
 		return cohorts.length > 0;
 	}
-	addLegend(section, [
+	const entries = [
 		["series-1 line", "Average, chained month by month"],
 		["series-2 line", "One cohort; older ones are paler"],
+		["series-4 line", "Pinned cohorts"],
 		["series-3 line", "Highlighted cohort"],
-		...(curves.forecasts.flat().length
-			? [["series-3 line dashed", "its forecast, 95% interval shaded"]]
-			: []),
-	]);
+		["series-3 line dashed", "its forecast, 95% interval shaded"],
+	];
+	section.append(makeLegend(curves.forecasts.flat().length ? entries : entries.slice(0, -1)));
 	const placeOf = () => firstCurvePlace(curves, selection.cohort);
 	const sizeOf = ([, n]) => [spanMonths(curves, n), curves.lines.length];
 	const chart = new Chart(section, {
 		height: 340,
 		size: sizeOf(placeOf()),
 		start: placeOf(),
-		paint: (svg, width) => drawCurves(svg, width, curves, placeOf()[1], formats),
+		paint: (svg, width) => {
+			const shown = { n: placeOf()[1], pinned: listPinned(selection), formats };
+			return drawCurves(svg, width, curves, shown);
+		},
 		describe: (place) => describeCurve(curves, place, formats),
 		choose: ([, n]) => selection.choose("cohort", cohorts[n]?.cohort),
 	});
 	selection.onChange(() => chart.showHome(placeOf(), sizeOf(placeOf())));
+	addPinButton(section, selection, formats);
 	addRows(section, "curves", rows.flat(), formats, { table: cohorts.map(flattenRow) });
 	return true;
 }
@@ -114,8 +129,7 @@ function curvePath(points, { x, y, top }) {
 	return linePath(known.map(([month, value]) => [x(month), Math.max(top, y(value))]));
 }
 
-// The axes span the facts, and the forecast of cohort n.
-function drawCurves(svg, width, curves, n, formats) {
+function drawCurves(svg, width, curves, { n, pinned, formats }) {
 	const { lines, forecasts } = curves;
 	const months = spanMonths(curves, n);
 	const area = { left: 52, right: width - 14, top: 10, bottom: 296 };
@@ -125,6 +139,7 @@ function drawCurves(svg, width, curves, n, formats) {
 	const scale = { x: (month) => area.left + step * month, y, top: area.top };
 	drawMonthNumbers(svg, months, scale, area);
 	drawCohortLines(svg, lines.slice(0, -1), scale);
+	drawPinned(svg, curves, pinned, { scale, area, formats });
 	const marks = {
 		band: drawPath(svg, "band"),
 		line: drawPath(svg, "line series-3"),
@@ -140,14 +155,13 @@ function drawCurves(svg, width, curves, n, formats) {
 		},
 		mark: (place) => {
 			markCurve(marks, curves, place, scale);
-			const { cohorts } = curves;
-			const words = place[1] in cohorts ? formats.date(cohorts[place[1]].cohort) : "Average";
+			const own = curves.cohorts[place[1]];
+			const words = own ? formats.date(own.cohort) : "Average";
 			markLabel(marks.label, words, lines[place[1]], scale, area);
 		},
 	};
 }
 
-// Draws one path for each of four ages, the older the paler.
 function drawCohortLines(svg, lines, scale) {
 	for (let age = 0; age < 4; age += 1) {
 		const [from, to] = [age, age + 1].map((part) => Math.round((part / 4) * lines.length));
@@ -156,21 +170,26 @@ function drawCohortLines(svg, lines, scale) {
 	}
 }
 
+function drawPinned(svg, { cohorts, lines }, pinned, { scale, area, formats }) {
+	for (const [n, { cohort }] of cohorts.entries()) {
+		if (!pinned.includes(cohort)) continue;
+		drawPath(svg, "line series-4", curvePath(lines[n].entries(), scale));
+		const label = drawText(svg, 0, 0, "", "middle label");
+		markLabel(label, formats.date(cohort), lines[n], scale, area);
+	}
+}
+
 function markLabel(label, words, line, { x, y }, { left, right }) {
 	const month = line.findLastIndex(isNumber);
 	label.textContent = month < 0 ? "" : words;
-	label.setAttribute("x", clamp(x(month), left + 28, right - 28));
-	label.setAttribute("y", month < 0 ? 0 : y(line[month]) - 12);
-}
-
-function monthsPerLabel(months) {
-	if (months > 2 * MONTHS_IN_YEAR) return 6;
-	return months > MONTHS_IN_YEAR ? 3 : 1;
+	fill(label, {
+		x: clamp(x(month), left + 28, right - 28),
+		y: month < 0 ? 0 : Math.max(11, y(line[month]) - 12),
+	});
 }
 
 function drawMonthNumbers(svg, months, { x }, { left, right, bottom }) {
-	const every = monthsPerLabel(months);
-	for (let month = 0; month < months; month += every) {
+	for (let month = 0; month < months; month += monthsPerLabel(x(1) - left)) {
 		drawText(svg, x(month), bottom + 18, month);
 	}
 	drawText(svg, (left + right) / 2, bottom + 37, "months since the first order");
@@ -194,6 +213,5 @@ function markCurve({ band, line, forecast, dot }, { lines, forecasts }, [month, 
 	forecast.setAttribute("d", curvePath(points, scale));
 	band.setAttribute("d", curvePath(outline, scale));
 	const value = lines[n][month] ?? points.find(([later]) => later === month)?.[1];
-	dot.setAttribute("cx", scale.x(month));
-	dot.setAttribute("cy", isNumber(value) ? scale.y(value) : -9);
+	fill(dot, { cx: scale.x(month), cy: isNumber(value) ? scale.y(value) : -9 });
 }

@@ -1,4 +1,3 @@
-// HTML elements, and what replaces a faulty one.
 "use strict";
 
 const find = (selector, root = document) => root.querySelector(selector);
@@ -9,7 +8,7 @@ function on(node, handlers) {
 	return node;
 }
 
-function fill(node, attributes, children) {
+function fill(node, attributes, children = []) {
 	for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
 	node.append(...children);
 	return node;
@@ -19,7 +18,11 @@ function make(name, attributes = {}, ...children) {
 	return fill(document.createElement(name), attributes, children);
 }
 
-// Returns the cell that names a row, with a bar for its share of the largest row.
+function makeStop(look, label, ...children) {
+	const attributes = { class: look, tabindex: 0, role: "group", "aria-label": label };
+	return make("div", attributes, ...children);
+}
+
 function makeRowName(row, words, share) {
 	const cell = make("th", { scope: "row" }, words, isIncomplete(row) ? INCOMPLETE : "");
 	if (isNumber(share)) {
@@ -34,50 +37,30 @@ function makeRowName(row, words, share) {
 function makeTable(rows, columns, formats, { caption, bar, isBrief }) {
 	const [first, ...others] = columns;
 	const largest = Math.max(...rows.map((row) => row[bar] ?? 0));
-	const isText = (column) => column === first || !rows.some((row) => isNumber(row[column]));
-	const looks = columns.map((column) => (isText(column) ? { class: "text" } : {}));
+	const texts = others.filter((column) => !rows.some((row) => isNumber(row[column])));
+	const lookOf = (column) => ([first, ...texts].includes(column) ? { class: "text" } : {});
 	const format = (column, value) =>
 		isBrief && isMoney(column) ? formats.moneyWhole(value) : formatValue(column, value, formats);
-	const head = columns.map((column, n) =>
-		make("th", { scope: "col", ...looks[n] }, columnLabel(column)),
+	const head = columns.map((column) =>
+		make("th", { scope: "col", ...lookOf(column) }, columnLabel(column)),
 	);
-	const body = rows.map((row) =>
-		make(
-			"tr",
-			{},
-			makeRowName(row, format(first, row[first]), largest > 0 ? row[bar] / largest : null),
-			...others.map((column, n) =>
-				make(
-					"td",
-					column === "result" ? { "data-status": row.result ?? "" } : looks[n + 1],
-					format(column, row[column]),
-				),
-			),
-		),
-	);
-	const table = make(
-		"table",
-		{},
-		make("caption", { class: isBrief ? "hidden" : "" }, caption),
-		make("thead", {}, make("tr", {}, ...head)),
-		make("tbody", {}, ...body),
-	);
-	const attributes = { class: "scroll", tabindex: 0, role: "group", "aria-label": caption };
-	return make("div", attributes, table);
+	const body = rows.map((row) => {
+		const share = largest > 0 ? row[bar] / largest : null;
+		const cells = others.map((column) => {
+			const look = column === "result" ? { "data-status": row.result ?? "" } : lookOf(column);
+			return make("td", look, format(column, row[column]));
+		});
+		return make("tr", {}, makeRowName(row, format(first, row[first]), share), ...cells);
+	});
+	const title = make("caption", { class: isBrief ? "hidden" : "" }, caption);
+	const parts = [make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body)];
+	return makeStop("scroll", caption, make("table", {}, title, ...parts));
 }
 
-// Returns a folded table, built when it is first opened.
 function makeFold(words, rows, formats, caption, columns = Object.keys(rows[0] ?? {})) {
 	const fold = make("details", {}, make("summary", {}, words));
-	const build = () => {
-		if (fold.children.length > 1) return;
-		try {
-			fold.append(makeTable(rows, columns, formats, { caption }));
-		} catch (error) {
-			fold.append(makeFault(error));
-		}
-	};
-	return on(fold, { toggle: build });
+	const build = () => attempt(() => makeTable(rows, columns, formats, { caption }), makeFault);
+	return on(fold, { toggle: () => fold.children[1] ?? fold.append(build()) });
 }
 
 // Without a byte order mark, a spreadsheet reads another encoding.
@@ -87,15 +70,29 @@ function saveCsv(name, rows) {
 	setTimeout(URL.revokeObjectURL, 1e4, href);
 }
 
+function makeChoice(words, choices, selection, name) {
+	const options = choices.map(([value, text]) => make("option", { value }, text));
+	const select = make("select", {}, ...options);
+	selection.follow(() => {
+		select.value = selection[name] || choices[0][0];
+	});
+	on(select, { change: () => selection.choose(name, select.value) });
+	return make("label", {}, words, select);
+}
+
+function titleOf(section) {
+	return find("h2", section).textContent;
+}
+
 function addRows(section, name, rows, formats, { table = rows, columns } = {}) {
-	const heading = find("h2", section);
-	const caption = heading.textContent;
-	const attributes = { type: "button", class: "save", "aria-label": `CSV: ${caption}` };
-	heading.after(on(make("button", attributes, "CSV"), { click: () => saveCsv(name, rows) }));
+	const caption = titleOf(section);
+	const attributes = { class: "save", "aria-label": `CSV: ${caption}` };
+	find("h2", section).after(
+		on(make("button", attributes, "CSV"), { click: () => saveCsv(name, rows) }),
+	);
 	section.append(makeFold("Show the numbers", table, formats, caption, columns));
 }
 
-// Any other error than a FileFault follows from a value of another kind or none.
 function describeFault(error) {
 	console.debug(error);
 	const words = error instanceof FileFault ? error.message : "a value is missing or wrong";
@@ -103,25 +100,16 @@ function describeFault(error) {
 }
 
 function showWords(node, describe) {
-	try {
-		node.textContent = describe();
-	} catch (error) {
-		node.textContent = describeFault(error);
-	}
+	node.textContent = attempt(describe, describeFault);
 }
 
 function makeFault(error) {
 	return make("p", { class: "notice bad" }, describeFault(error));
 }
 
-// Draws a panel, or the reason why it cannot be drawn, in a task of its own: the page answers
-// between two panels.
-async function drawPanel(section, render) {
+// The page answers between two panels.
+async function drawPanel(section, render, ...inputs) {
 	await new Promise((resolve) => setTimeout(resolve));
-	try {
-		section.hidden = render(section) === false;
-	} catch (error) {
-		section.hidden = false;
-		section.append(makeFault(error));
-	}
+	const showFault = (error) => section.append(makeFault(error));
+	section.hidden = attempt(() => render(section, ...inputs), showFault) === false;
 }

@@ -1,4 +1,3 @@
-// Reads and checks the two files.
 "use strict";
 
 const SCHEMA_MAJOR = "2";
@@ -9,16 +8,15 @@ const FILES = {
 const GENERATE_COMMAND = "python generate_data.py --generate";
 const INGEST_COMMAND = "python ingest.py --ingest";
 const SERVE_COMMAND = "python serve_frontend.py";
+const CREATE_AGAIN = "Create it again with";
 const SERVED_PAGE = "http://localhost:8000/frontend/";
 
 const isNumber = Number.isFinite;
 const isObject = (value) => Object.prototype.toString.call(value) === "[object Object]";
 
-// A fault of the file, in words for the reader.
 class FileFault extends Error {}
 
-// The prototype of all objects of a file: an object where the page expects text stops its panel,
-// and no name such as "constructor" finds a function.
+// An object in the place of text stops its panel, and "constructor" finds no function.
 const FILE_OBJECT = {
 	__proto__: null,
 	toString() {
@@ -26,7 +24,7 @@ const FILE_OBJECT = {
 	},
 };
 
-// Returns { document }, or { fault } with the reason in words.
+// Returns { document }, or { fault }, which a command follows.
 function readDocument(text) {
 	let document;
 	try {
@@ -34,14 +32,14 @@ function readDocument(text) {
 			isObject(value) ? Object.setPrototypeOf(value, FILE_OBJECT) : value,
 		);
 	} catch {
-		return { fault: "is not JSON." };
+		return { fault: `is not JSON. ${CREATE_AGAIN}` };
 	}
-	if (!isObject(document)) {
-		return { fault: "contains no results." };
-	}
+	if (!isObject(document)) return { fault: `contains no results. ${CREATE_AGAIN}` };
 	const version = String(document.schema_version ?? "none");
 	if (version.split(".")[0] === SCHEMA_MAJOR) return { document };
-	return { fault: `has schema version ${version}; this page reads ${SCHEMA_MAJOR}.x.` };
+	return {
+		fault: `has schema version ${version}; this page reads ${SCHEMA_MAJOR}.x. ${CREATE_AGAIN}`,
+	};
 }
 
 function isEmpty({ cohorts, kpis }) {
@@ -54,46 +52,38 @@ function haveSameRows(report, query) {
 	return one && other ? one === other : undefined;
 }
 
-// Returns the text of a result inside the page, as a saved page has it.
 function findSaved(name) {
 	return document.getElementById(name)?.textContent;
 }
 
-// Returns { document }, or { fault, command } with the reason and the command to run.
-async function loadDocument(file) {
-	const saved = findSaved(file.name);
-	if (saved === undefined) return fetchDocument(file);
-	return checkText(saved, file);
+async function loadDocument(name) {
+	const saved = findSaved(name);
+	return saved === undefined ? fetchDocument(name) : readDocument(saved);
 }
 
-function checkText(text, { command }) {
-	const { document: found, fault } = readDocument(text);
-	return found ? { document: found } : { fault: `${fault} Create it again with`, command };
-}
-
-async function fetchDocument(file) {
-	const { name, command } = file;
+async function fetchDocument(name) {
 	let response;
 	let text;
 	try {
 		response = await fetch(`data/${name}`, { cache: "no-store" });
 		text = await response.text();
 	} catch {
-		return {
-			fault: "cannot be fetched: the server does not answer. Start it with",
-			command: SERVE_COMMAND,
-		};
+		const fault = "cannot be fetched: the server does not answer. Start it with";
+		return { fault, command: SERVE_COMMAND };
 	}
-	if (response.status === 404) {
-		const isLink = text.startsWith(`${name} is a link`);
-		const state = isLink ? "is a link, which is not served. Replace it" : "is missing. Create it";
-		return { fault: `${state} with`, command };
+	if (response.ok) return readDocument(text);
+	if (response.status !== 404) {
+		return { fault: `cannot be read: the server answered ${response.status}. ${CREATE_AGAIN}` };
 	}
-	if (!response.ok) {
-		return {
-			fault: `cannot be read: the server answered ${response.status}. Create it again with`,
-			command,
-		};
+	const isLink = text.startsWith(`${name} is a link`);
+	const state = isLink ? "is a link, which is not served. Replace it" : "is missing. Create it";
+	return { fault: `${state} with` };
+}
+
+function attempt(action, explain) {
+	try {
+		return action();
+	} catch (error) {
+		return explain(error);
 	}
-	return checkText(text, file);
 }

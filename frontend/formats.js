@@ -1,4 +1,3 @@
-// Turns figures into words.
 "use strict";
 
 const NO_FIGURE = "–";
@@ -12,6 +11,8 @@ const COLUMN_LABELS = {
 	acquisition_channel: "Channel",
 	failure_rate: "Failed",
 	orders_per_customer: "Orders",
+	cum_net_per_customer_cents: "Cumulative net",
+	cum_margin_per_customer_cents: "Cumulative margin",
 };
 
 const isMoney = (column) => column.endsWith("_cents");
@@ -26,12 +27,12 @@ function makeNumberFormat(locale, digits, options = {}, divisor = 1) {
 function makeMoneyFormat(locale, currency, divisor, digits, options = {}) {
 	const plain = { minimumFractionDigits: digits, ...options };
 	const make = (style) => makeNumberFormat(locale, digits, { ...style, ...plain }, divisor);
-	try {
-		if (currency) return make({ style: "currency", currency });
-	} catch {
-		// Not a currency code: a plain number is still correct.
-	}
-	return make({});
+	if (!currency) return make();
+	// If it is not a currency code, a plain number is still correct.
+	return attempt(
+		() => make({ style: "currency", currency }),
+		() => make(),
+	);
 }
 
 function makeCalendarFormat(locale, options) {
@@ -50,26 +51,16 @@ function makeDateFormat(locale) {
 	};
 }
 
-function makeCountryFormat(locale) {
-	return (code) => {
-		try {
-			return new Intl.DisplayNames(locale, { type: "region" }).of(code);
-		} catch {
-			return String(code);
-		}
-	};
-}
-
 // Version 2.0 of a document states no digits.
 function makeDocumentFormats({ currency, currency_digits: digits }, locale) {
 	return makeFormats(currency, locale, isNumber(digits) ? clamp(digits, 0, 4) : 2);
 }
 
-// Returns a function for each kind of figure. Without a locale the reader's own is used;
-// currency is an ISO 4217 code or null; an amount has digits after the decimal point.
+// Without a locale the reader's own is used; currency is an ISO 4217 code or null.
 function makeFormats(currency, locale, digits = 2) {
 	const divisor = 10 ** digits;
 	const weekday = makeCalendarFormat(locale, { weekday: "short" });
+	const regions = () => new Intl.DisplayNames(locale, { type: "region" });
 	const percent = { style: "percent", minimumFractionDigits: 1 };
 	const short = { notation: "compact", minimumFractionDigits: 0 };
 	return {
@@ -86,7 +77,11 @@ function makeFormats(currency, locale, digits = 2) {
 		// Weekday 0 is a Monday, as was 1 January 2024.
 		weekday: (n) => weekday(2024, 1, 1 + n),
 		date: makeDateFormat(locale),
-		country: makeCountryFormat(locale),
+		country: (code) =>
+			attempt(
+				() => regions().of(code),
+				() => String(code),
+			),
 	};
 }
 
@@ -103,7 +98,6 @@ function columnLabel(column) {
 	return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-// Returns a cell's text; the name of the column states the unit.
 function formatValue(column, value, formats) {
 	if (value === null || value === undefined) return NO_FIGURE;
 	if (/(month|_date|^cohort)$/.test(column)) return formats.date(value);
@@ -127,11 +121,10 @@ function formatInterval(low, high, format) {
 
 function describeRow(row, columns, formats) {
 	return columns
-		.map(({ column, name }) => `${name} ${formatValue(column, row[column], formats)}`)
+		.map((column) => `${columnLabel(column)} ${formatValue(column, row[column], formats)}`)
 		.join(" · ");
 }
 
-// Returns "order_id 7; order_id 9; …" of a check, or its note.
 function describeSample({ columns = [], sample = [], key = columns, note, count }) {
 	if (note) return note;
 	const shown = sample.slice(0, 3).map((row) =>
@@ -144,7 +137,6 @@ function describeSample({ columns = [], sample = [], key = columns, note, count 
 	return shown.join("; ") + (count > shown.length && shown.length ? "; …" : "");
 }
 
-// Returns the columns [name, value] of a figure: a list by age, or one with parts.
 function flattenFigure(name, value) {
 	const rename = (parts, nameOf) => Object.entries(parts).map(([part, one]) => [nameOf(part), one]);
 	if (Array.isArray(value)) {
@@ -157,8 +149,8 @@ function flattenFigure(name, value) {
 	return rename(value, (part) => `${stem}_${part}${unit}`);
 }
 
-// Returns a row for a table: { net_cents: { low: 5 } } becomes { net_low_cents: 5 }, and
-// { clv: [{ months: 3, cents: 5 }] } becomes { clv_3_months_cents: 5 }.
+// { net_cents: { low: 5 } } becomes { net_low_cents: 5 }, and { clv: [{ months: 3, cents: 5 }] }
+// becomes { clv_3_months_cents: 5 }.
 function flattenRow(row) {
 	const columns = Object.entries(row).flatMap(([name, value]) => flattenFigure(name, value));
 	return Object.fromEntries(columns);

@@ -1,10 +1,11 @@
-// Starts the page and shows what is wrong.
 "use strict";
+
+const findSeed = (report) => report?.provenance?.generator?.seed;
 
 function renderProvenance(section, report, query) {
 	const known = report ?? query;
 	const facts = {
-		Seed: report?.provenance?.generator?.seed,
+		Seed: findSeed(report),
 		Rows: report?.tables?.map(({ table, rows }) => `${table} ${rows ?? NO_FIGURE}`).join(" · "),
 		"Loaded content": known.dataset?.content_sha256,
 		Database: known.database?.sha256,
@@ -17,78 +18,56 @@ function renderProvenance(section, report, query) {
 	const rows = Object.entries(facts)
 		.filter(([, value]) => value)
 		.map(([fact, value]) => ({ fact, value }));
-	section.append(
-		makeTable(rows, ["fact", "value"], makeFormats(null), { caption: "Provenance", isBrief: true }),
-	);
+	const look = { caption: "Provenance", isBrief: true };
+	section.append(makeTable(rows, ["fact", "value"], makeFormats(null), look));
 }
 
-// Shows notices, { text, commands, next }; the commands are apart, ready to copy.
-function showNotices(notices) {
-	find("#notices").replaceChildren(
-		...notices.map(({ text, commands, next = "reload this page" }) =>
-			make(
-				"p",
-				{ class: "notice bad" },
-				text,
-				...commands.flatMap((command) => [" ", make("code", {}, command)]),
-				` Then ${next}.`,
-			),
-		),
-	);
+// A notice is [text, ...commands].
+function showNotices(notices, next = "reload this page") {
+	const texts = notices.map(([text, ...commands]) => {
+		const codes = commands.flatMap((command) => [" ", make("code", {}, command)]);
+		return make("p", { class: "notice bad" }, text, ...codes, ` Then ${next}.`);
+	});
+	find("#notices").replaceChildren(...texts);
 }
 
 function hidePanels(selector) {
 	for (const panel of findAll(selector)) panel.hidden = true;
 }
 
-// Draws or hides the panels of one file; returns its document and the notices.
 async function showFile(kind, render) {
 	const file = FILES[kind];
 	const notices = [];
-	const add = (words, ...commands) => notices.push({ text: `${file.name} ${words}`, commands });
+	const add = (words, ...commands) => notices.push([`${file.name} ${words}`, ...commands]);
 	try {
-		const { document, fault, command } = await loadDocument(file);
+		const { document, fault, command = file.command } = await loadDocument(file.name);
 		if (document) {
 			await render(document);
-			if (isEmpty(document)) {
-				add(
-					"is empty: the database contains no valid order. Load data with",
-					INGEST_COMMAND,
-					file.command,
-				);
-			}
+			const words = "is empty: the database contains no valid order. Load data with";
+			if (isEmpty(document)) add(words, INGEST_COMMAND, file.command);
 			return { document, notices };
 		}
 		add(fault, command);
 	} catch {
-		add("cannot be shown. Create it again with", file.command);
+		add(`cannot be shown. ${CREATE_AGAIN}`, file.command);
 	}
-	hidePanels(`[data-file=${kind}]${kind === "report" ? ", [data-trend]" : ""}`);
+	hidePanels(`[data-file=${kind}]${kind === "query" ? ", [data-segment]" : ""}`);
 	return { notices };
 }
 
 function makeSharedNotices(report, query) {
 	const commands = [FILES.report.command, FILES.query.command];
 	if (!report && !query) {
-		return [
-			{
-				text: "No results yet? Run these commands in order:",
-				commands: [GENERATE_COMMAND, INGEST_COMMAND, ...commands],
-			},
-		];
+		const text = "No results yet? Run these commands in order:";
+		return [[text, GENERATE_COMMAND, INGEST_COMMAND, ...commands]];
 	}
 	if (haveSameRows(report, query) !== false) return [];
-	return [
-		{
-			text:
-				"report.json and query_result.json were made from different data, so their figures" +
-				" cannot be compared. Create both again with",
-			commands,
-		},
-	];
+	const text =
+		"report.json and query_result.json were made from different data, so their figures" +
+		" cannot be compared. Create both again with";
+	return [[text, ...commands]];
 }
 
-// On paper, heading and day are also at the foot of each sheet.
 function showHeading(seed, days) {
 	const { date } = makeFormats(null);
 	const words = days.map(date).join(" and ");
@@ -106,9 +85,9 @@ async function showResults() {
 	]);
 	const isText = (value) => value && typeof value === "string";
 	const days = new Set([report?.as_of, query?.as_of].filter(isText));
-	const seed = report?.provenance?.generator?.seed;
+	const seed = findSeed(report);
 	if (report || query) {
-		await drawPanel(find("#provenance"), (section) => renderProvenance(section, report, query));
+		await drawPanel(find("#provenance"), renderProvenance, report, query);
 	}
 	showHeading(isText(seed) && seed, [...days]);
 	showNotices([...notices, ...others, ...makeSharedNotices(report, query)]);
@@ -116,16 +95,11 @@ async function showResults() {
 
 async function start() {
 	if (location.protocol === "file:" && findSaved(FILES.report.name) === undefined) {
-		hidePanels("[data-file], [data-trend]");
-		showNotices([
-			{
-				text:
-					"This page was opened as a file, and a browser lets no file read other files, such as" +
-					" report.json. Run",
-				commands: [SERVE_COMMAND],
-				next: `open ${SERVED_PAGE}`,
-			},
-		]);
+		hidePanels("[data-file], [data-segment]");
+		const text =
+			"This page was opened as a file, and a browser lets no file read other files, such as" +
+			" report.json. Run";
+		showNotices([[text, SERVE_COMMAND]], `open ${SERVED_PAGE}`);
 	} else {
 		await showResults();
 	}

@@ -1,26 +1,47 @@
-// The panels of query_result.json.
 "use strict";
 
 async function renderQuery(query) {
-	const { cohorts = [], cells = [], average = [], summary = {}, forecast, currency } = query;
+	const { cohorts = [], cells = [], segments = [], options } = query;
+	const starts = cohorts.map(({ cohort }) => cohort);
 	const formats = makeDocumentFormats(query);
-	const view = { cohorts, average, summary, forecast, rows: groupCells(cohorts, cells) };
-	view.omitted = query.options?.omit_first_cohort && cohorts[0]?.cohort;
 	const selection = new Selection({
-		cohort: cohorts.map(({ cohort }) => cohort),
+		cohort: starts,
 		metric: METRICS.map(({ key }) => key),
 		scale: Object.keys(SCALES),
-		sort: listOrders(Math.max(0, ...view.rows.map((row) => row.length))),
+		sort: listOrders(1 + Math.max(-1, ...cells.map((cell) => cell.months_since))),
+		segment: segments.map(({ segment }) => segment),
+		...Object.fromEntries(PINS.map((pin) => [pin, starts])),
 	});
-	if (query.options?.cohort === "quarter") find("#cohorts span").textContent = "quarter";
-	await drawPanel(find("#kpis dl[data-file=query]"), (list) =>
-		renderCards(list, queryCards(view, formats)),
+	if (options?.cohort === "quarter") find("#cohorts span").textContent = "quarter";
+	const blanks = findAll("[data-segment]").map((panel) => panel.cloneNode(true));
+	await drawPanel(find("#segments"), renderSegments, query, selection, formats);
+	let [shown, drawn] = [selection.segment, renderSegment(query, selection, formats)];
+	selection.onChange(() => {
+		if (selection.segment === shown) return;
+		shown = selection.segment;
+		drawn = drawn.then(() => {
+			for (const [n, panel] of findAll("[data-segment]").entries()) {
+				panel.replaceWith(blanks[n].cloneNode(true));
+			}
+			return renderSegment(query, selection, formats);
+		});
+	});
+	await drawn;
+}
+
+async function renderSegment(query, selection, formats) {
+	const part = selectSegment(query, selection.segment);
+	const label = part === query ? "" : ` · ${part.segment}`;
+	for (const heading of findAll("[data-segment] h2")) heading.append(label);
+	const { cohorts = [], cells = [], average = [], summary = {}, forecast, currency } = part;
+	const view = { cohorts, average, summary, forecast, rows: groupCells(cohorts, cells) };
+	view.omitted = query.options?.omit_first_cohort && query.cohorts[0]?.cohort;
+	await drawPanel(find("#kpis dl[data-segment]"), (list) =>
+		renderCards(list, queryCards(view, formats, label)),
 	);
-	await drawPanel(find("#clv"), (section) => renderClv(section, view, formats));
-	await drawPanel(find("#curves"), (section) => renderCurves(section, view, selection, formats));
-	await drawPanel(find("#cohorts"), (section) =>
-		renderCohorts(section, view, { selection, formats, currency }),
-	);
+	await drawPanel(find("#clv"), renderClv, view, formats);
+	await drawPanel(find("#curves"), renderCurves, view, selection, formats);
+	await drawPanel(find("#cohorts"), renderCohorts, view, { selection, formats, currency });
 }
 
 function findClv({ clv = [] }, age) {
@@ -28,20 +49,15 @@ function findClv({ clv = [] }, age) {
 }
 
 function clvCard(summary, months, { money }) {
-	const {
-		cents,
-		low_cents: low,
-		high_cents: high,
-		median_cents: median,
-		cohort_count: count,
-	} = findClv(summary, months);
+	const clv = findClv(summary, months);
+	const { cents, median_cents: median, cohort_count: count } = clv;
 	const medianWords = isNumber(median) ? `, median ${money(median)}` : "";
 	return {
 		name: `After ${months} months`,
 		value: cents,
 		text: money(cents),
 		notes: [
-			formatInterval(low, high, money),
+			formatInterval(clv.low_cents, clv.high_cents, money),
 			count ? countNoun(count, "cohort") + medianWords : `no cohort is ${months} months old yet`,
 		],
 	};
@@ -63,15 +79,16 @@ function describeMissingForecast(forecast) {
 	return forecast.refused && `Forecast refused: ${forecast.refused}`;
 }
 
-function queryCards({ summary, cohorts, forecast }, formats) {
+function queryCards({ summary, cohorts, forecast }, formats, label) {
 	const next = forecast?.total
 		? forecastCard(forecast.total.at(-1), formats)
 		: { name: "Next 12 months", text: NO_FIGURE, notes: [] };
+	next.name += label;
 	next.notes.push(describeMissingForecast(forecast) ?? "forecast for today’s customers");
 	return [
 		{
 			...clvCard(summary, 12, formats),
-			name: "12-month CLV",
+			name: `12-month CLV${label}`,
 			line: cohorts.map((cohort) => findClv(cohort, 12).cents),
 		},
 		next,
@@ -79,43 +96,37 @@ function queryCards({ summary, cohorts, forecast }, formats) {
 }
 
 function renderClv(section, { summary, forecast, rows, omitted }, formats) {
-	const add = (name, look, words = "") => section.appendChild(make(name, { class: look }, words));
-	const ages = [3, 6, 12, 24].filter(
-		(months) => months < 24 || findClv(summary, months).cohort_count,
+	const add = (words) => section.append(make("p", {}, words));
+	const addCards = (look, cards) =>
+		renderCards(section.appendChild(make("dl", { class: look })), cards);
+	const ages = [3, 6, 12, 24].filter((age) => age < 24 || findClv(summary, age).cohort_count);
+	addCards(
+		"steps",
+		ages.map((age) => clvCard(summary, age, formats)),
 	);
-	renderCards(
-		add("dl", "steps"),
-		ages.map((months) => clvCard(summary, months, formats)),
-	);
-	const first = summary.large_first_cohort;
+	const { large_first_cohort: first } = summary;
 	if (first) {
 		add(
-			"p",
-			"soft",
 			`The first cohort, ${formats.date(first.cohort)}, seems to include customers who bought` +
 				` before the data begin: it has ${formats.count(first.cohort_size)},` +
 				` the median of the later ones is ${formats.count(first.median_of_later)}.`,
 		);
 	}
-	if (omitted) {
-		add("p", "soft", `The averages omit the first cohort, ${formats.date(omitted)}.`);
-	}
+	if (omitted) add(`The averages omit the first cohort, ${formats.date(omitted)}.`);
 	add(
-		"p",
-		"soft",
 		describeMissingForecast(forecast) ??
 			"Forecast, not fact: future net revenue from today’s customers.",
 	);
 	if (!forecast?.total) return rows.length > 0;
-	renderCards(
-		add("dl", "steps ahead"),
+	addCards(
+		"steps ahead",
 		forecast.total.map((one) => forecastCard(one, formats)),
 	);
-	add("p", "soft", describeHoldout(forecast, formats));
+	add(describeHoldout(forecast, formats));
 	const horizons = forecast.cohorts.flatMap(({ horizons: all, ...cohort }) =>
 		all.map((horizon) => flattenRow({ ...cohort, ...horizon })),
 	);
-	addRows(section, "forecast", horizons, formats);
+	if (horizons.length) addRows(section, "forecast", horizons, formats);
 	return true;
 }
 
@@ -123,7 +134,7 @@ function describeHoldout({ holdout = {}, verdict }, { count, change }) {
 	const { refused, days, purchases = {} } = holdout;
 	if (refused) return `Not tested: ${refused}`;
 	return (
-		`Tested on the last ${days ?? NO_FIGURE} days: ${count(purchases.forecast)} purchases were predicted,` +
+		`Tested on the last ${days ?? NO_FIGURE} days, all customers: ${count(purchases.forecast)} purchases were predicted,` +
 		` ${count(purchases.actual)} were made (${change(purchases.error)}). ${verdict?.text ?? ""}`
 	);
 }

@@ -1,23 +1,22 @@
-// The panels of report.json.
 "use strict";
 
-// Key figures: the name, the figure in `kpis`, the column of its trend, and what that counts.
+// The name, the figure in `kpis`, the column of its trend if it differs, and what that counts.
 const KEY_FIGURES = [
-	["Net revenue", "net_cents", "net_cents", ""],
-	["Valid orders", "order_count", "order_count", ""],
+	["Net revenue", "net_cents"],
+	["Valid orders", "order_count"],
 	["Customers", "customer_count", "new_customers", " new"],
-	["Average order", "aov_cents", "aov_cents", ""],
+	["Average order", "aov_cents"],
 	["Repeat rate", "repeat_rate", "returning_share", " of buyers were not new"],
-	["Refund rate", "refund_rate", "refund_rate", ""],
+	["Refund rate", "refund_rate"],
 ];
 
 const TABLE_COLUMNS = {
+	orders_per_customer: ["orders_per_customer", "customer_count", "customer_share"],
 	category_mix: ["category", "gross_cents", "gross_share"],
+	channels: ["acquisition_channel", "net_cents", "net_share"],
+	countries: ["country_code", "net_cents", "net_share"],
 	top_products: ["product_name", "unit_count", "gross_cents"],
 	payment_methods: ["method", "failure_rate", "charged_cents", "charged_share"],
-	countries: ["country_code", "net_cents", "net_share"],
-	channels: ["acquisition_channel", "net_cents", "net_share"],
-	orders_per_customer: ["orders_per_customer", "customer_count", "customer_share"],
 };
 
 const MOST_ROWS = 10;
@@ -32,19 +31,24 @@ const CHECK_ORDER = ["fail", "warn", "info", "pass"];
 async function renderReport(report) {
 	const formats = makeDocumentFormats(report);
 	const { trends = {} } = report;
+	const tables = Object.keys(TABLE_COLUMNS).map((name) => {
+		const look = name === "top_products" ? "wide" : "";
+		return make("section", { "data-trend": name, class: look }, make("h2"));
+	});
+	find("#hours").after(...tables);
 	const panels = [
 		...Object.entries(MONTH_CHARTS).map(([id, { trend }]) => [find(`#${id}`), trend, renderMonths]),
 		[find("#hours"), "weekday_by_hour", renderHours],
-		...findAll("[data-trend]").map((section) => [section, section.dataset.trend, renderTopRows]),
+		...tables.map((section) => [section, section.dataset.trend, renderTopRows]),
 	];
 	showVerdict(report.verdict?.status);
 	await drawPanel(find("#kpis dl[data-file=report]"), (list) =>
 		renderCards(list, reportCards(report, formats)),
 	);
 	for (const [section, name, render] of panels) {
-		await drawPanel(section, () => renderTrend(section, name, trends[name], render, formats));
+		await drawPanel(section, renderTrend, name, trends[name], render, formats);
 	}
-	await drawPanel(find("#checks"), (section) => renderChecks(section, report, formats));
+	await drawPanel(find("#checks"), renderChecks, report, formats);
 }
 
 function showVerdict(status) {
@@ -62,9 +66,9 @@ function renderCards(list, cards) {
 			return make(
 				"div",
 				{},
-				make("dt", {}, name, ...(definition ? [makeDefinition(name, definition)] : [])),
+				make("dt", {}, name, definition ? makeDefinition(name, definition) : ""),
 				figure,
-				...notes.filter(Boolean).map((note) => make("dd", { class: "soft" }, note)),
+				...notes.filter(Boolean).map((note) => make("dd", {}, note)),
 			);
 		}),
 	);
@@ -79,13 +83,15 @@ function reportCards({ definitions = {}, kpis = {}, trends = {} }, formats) {
 	const months = trends.revenue_by_month?.rows ?? [];
 	const complete = months.filter((row) => !isIncomplete(row));
 	const changes = kpis.last_complete_month?.change_on_year ?? {};
-	return KEY_FIGURES.map(([name, figure, column, words]) => {
+	return KEY_FIGURES.map(([name, figure, column = figure, words = ""]) => {
 		const value = kpis[figure];
 		const format = (of, amount) =>
 			isMoney(of) && Math.abs(value) >= 10000 * formats.divisor
 				? formats.moneyWhole(amount)
 				: formatValue(of, amount, formats);
 		const { month, [column]: latest } = complete.at(-1) ?? {};
+		const onYear = changes[column];
+		const change = isNumber(onYear) ? `, ${formats.change(onYear)} year on year` : "";
 		return {
 			name,
 			value,
@@ -93,36 +99,24 @@ function reportCards({ definitions = {}, kpis = {}, trends = {} }, formats) {
 			line: complete.map((row) => row[column]),
 			definition: definitions[figure],
 			notes: [
-				isNumber(latest) &&
-					`${formats.date(month)}: ` +
-						format(column, latest) +
-						words +
-						describeChange(changes[column], formats),
+				isNumber(latest) && `${formats.date(month)}: ${format(column, latest)}${words}${change}`,
 			],
 		};
 	});
 }
 
-function describeChange(change, formats) {
-	return isNumber(change) ? `, ${formats.change(change)} year on year` : "";
-}
-
-// A trend without rows shows the reason, or is hidden.
-function renderTrend(section, name, { rows = [], note } = {}, render, formats) {
+function renderTrend(section, name, { rows = [], note, title = "" } = {}, render, formats) {
+	if (!titleOf(section)) find("h2", section).append(title);
 	if (rows.length) return render(section, rows, formats, name);
 	if (note) section.append(make("p", {}, `Not known: ${note}.`));
 	return Boolean(note);
 }
 
 function renderTopRows(section, rows, formats, name) {
-	const columns = TABLE_COLUMNS[name].filter((column) => column in rows[0]);
-	section.append(
-		makeTable(rows.slice(0, MOST_ROWS), columns, formats, {
-			caption: find("h2", section).textContent,
-			bar: columns.at(-1),
-			isBrief: true,
-		}),
-	);
+	const known = Object.keys(rows[0]);
+	const columns = TABLE_COLUMNS[name]?.filter((column) => known.includes(column)) ?? known;
+	const look = { caption: titleOf(section), bar: columns.at(-1), isBrief: true };
+	section.append(makeTable(rows.slice(0, MOST_ROWS), columns, formats, look));
 	addRows(section, name, rows, formats);
 }
 
@@ -136,18 +130,12 @@ function renderChecks(section, { checks = [], verdict }, formats) {
 	}));
 	const passed = rows.filter(({ result }) => result === "pass");
 	const others = rows.filter(({ result }) => result !== "pass");
-	section.append(make("p", {}, verdict?.text ?? "The file contains no verdict."));
+	section.append(make("strong", {}, verdict?.text ?? "The file contains no verdict."));
 	if (others.length) {
 		section.append(makeTable(others, Object.keys(others[0]), formats, { caption: "Findings" }));
 	}
 	if (passed.length) {
-		section.append(
-			makeFold(
-				`${countNoun(passed.length, "check")} passed`,
-				passed,
-				formats,
-				"Checks that passed",
-			),
-		);
+		const words = `${countNoun(passed.length, "check")} passed`;
+		section.append(makeFold(words, passed, formats, "Checks that passed"));
 	}
 }

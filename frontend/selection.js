@@ -1,14 +1,11 @@
-// What the reader has chosen.
 "use strict";
 
-// Returns the known words of an address such as "#cohort=2025-03&metric=retention".
 function readAddress(hash, known) {
 	const words = [...new URLSearchParams(hash.replace(/^#/, ""))];
 	const isKnown = ([name, word]) => Object.hasOwn(known, name) && known[name].includes(word);
 	return Object.fromEntries(words.filter(isKnown));
 }
 
-// What the reader has chosen: cohort, metric, scale and order.  The address holds it.
 class Selection {
 	constructor(known) {
 		[this.known, this.listeners] = [known, []];
@@ -30,12 +27,13 @@ class Selection {
 		this.notify();
 	}
 
-	toggleCohort(cohort) {
-		this.choose("cohort", this.cohort === cohort ? "" : cohort);
-	}
-
 	onChange(listener) {
 		this.listeners.push(listener);
+	}
+
+	follow(listener) {
+		this.onChange(listener);
+		listener();
 	}
 
 	notify() {

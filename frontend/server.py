@@ -64,6 +64,7 @@ SCRIPTS = (
     "cohort_cells.js",
     "cohort_table.js",
     "report_panels.js",
+    "segments.js",
     "query_panels.js",
     "page.js",
 )

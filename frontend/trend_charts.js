@@ -1,8 +1,6 @@
-// The charts of report.json.
 "use strict";
 
-// Charts by month: the columns to stack, from the bottom, with the numbers of their colours,
-// and other columns that only the line below the chart and the table show.
+// The columns to stack, from the bottom, with the numbers of their colours; others are in words.
 const MONTH_CHARTS = {
 	revenue: {
 		trend: "revenue_by_month",
@@ -25,11 +23,10 @@ function renderMonths(section, rows, formats, name) {
 	const { series, others } = MONTH_CHARTS[section.id];
 	const columns = Object.keys(series);
 	if (rows[0][columns[0]] === undefined) return false;
-	const shown = [...columns, ...others].map((column) => ({ column, name: columnLabel(column) }));
-	addLegend(section, [
-		...columns.map((column) => [`series-${series[column]}`, columnLabel(column)]),
-		...(rows.some(isIncomplete) ? [["striped", "Incomplete month"]] : []),
-	]);
+	const shown = [...columns, ...others];
+	const entries = columns.map((column) => [`series-${series[column]}`, columnLabel(column)]);
+	if (rows.some(isIncomplete)) entries.push(["striped", "Incomplete month"]);
+	section.append(makeLegend(entries));
 	const last = rows.map(isIncomplete).lastIndexOf(false);
 	new Chart(section, {
 		height: 250,
@@ -40,7 +37,7 @@ function renderMonths(section, rows, formats, name) {
 			`${formats.date(rows[n].month)}${isIncomplete(rows[n]) ? INCOMPLETE : ""}: ` +
 			describeRow(rows[n], shown, formats),
 	});
-	addRows(section, name, rows, formats, { columns: ["month", ...columns, ...others] });
+	addRows(section, name, rows, formats, { columns: ["month", ...shown] });
 	return true;
 }
 
@@ -48,81 +45,61 @@ function drawMonths(svg, width, rows, series, formats) {
 	const area = { left: 52, right: width - 4, top: 10, bottom: 222 };
 	const columns = Object.keys(series);
 	const stacks = rows.map((row) => stackSpans(columns.map((column) => row[column])));
-	const y = drawAxis(
-		svg,
-		stacks.flat(2),
-		area,
-		isMoney(columns[0]) ? formats.moneyShort : formats.countShort,
-	);
+	const format = isMoney(columns[0]) ? formats.moneyShort : formats.countShort;
+	const y = drawAxis(svg, stacks.flat(2), area, format);
 	const step = (area.right - area.left) / rows.length;
-	const cursor = draw(svg, "rect", {
-		class: "cursor",
-		y: area.top,
-		height: area.bottom - area.top,
-		width: step,
-	});
+	const cursor = drawPath(svg, "cursor");
 	drawStacks(svg, rows, stacks, Object.values(series), { left: area.left, step, y });
 	drawMonthNames(svg, rows, step, area, formats);
 	return {
 		locate: (x) => [Math.floor((x - area.left) / step), 0],
-		mark: ([n]) => cursor.setAttribute("x", area.left + step * n),
+		mark: ([n]) => {
+			const { left, top, bottom } = area;
+			cursor.setAttribute("d", boxPath(left + step * n, top, step, bottom - top));
+		},
 	};
 }
 
 function drawStacks(svg, rows, stacks, colours, { left, step, y }) {
 	const width = Math.min(40, step * 0.72);
-	const barOf = (n, [from, to]) =>
-		boxPath(
-			left + step * n + (step - width) / 2,
-			y(Math.max(from, to)),
-			width,
-			Math.abs(y(from) - y(to)),
-		);
+	const barOf = (n, [from, to]) => {
+		const x = left + step * n + (step - width) / 2;
+		return boxPath(x, y(Math.max(from, to)), width, Math.abs(y(from) - y(to)));
+	};
 	colours.forEach((colour, layer) => {
 		drawPath(svg, `series-${colour}`, stacks.map((spans, n) => barOf(n, spans[layer])).join(""));
 	});
-	drawPath(
-		svg,
-		"striped",
-		stacks
-			.flatMap((spans, n) => (isIncomplete(rows[n]) ? spans.map((span) => barOf(n, span)) : []))
-			.join(""),
+	const striped = stacks.map((spans, n) =>
+		isIncomplete(rows[n]) ? spans.map((span) => barOf(n, span)).join("") : "",
 	);
+	drawPath(svg, "striped", striped.join(""));
 }
 
-function drawMonthNames(svg, rows, step, { left, right, bottom }, formats) {
-	const every = [1, 2, 3, 6, 12, 24, 60].find((count) => step * count >= 72) ?? 120;
-	for (let n = 0; n < rows.length; n += every) {
-		drawText(
-			svg,
-			clamp(left + step * (n + 0.5), left + 24, right - 26),
-			bottom + 18,
-			formats.date(rows[n].month),
-		);
+function drawMonthNames(svg, rows, step, { left, right, bottom }, { date }) {
+	for (let n = 0; n < rows.length; n += monthsPerLabel(step)) {
+		const x = clamp(left + step * (n + 0.5), left + 24, right - 26);
+		drawText(svg, x, bottom + 18, date(rows[n].month));
 	}
 }
 
 function renderHours(section, rows, formats) {
-	section.append(make("p", { class: "soft" }, "In UTC."));
+	section.append(make("p", {}, "In UTC."));
 	const counts = Array.from({ length: 7 }, () => Array(24).fill(0));
 	for (const row of rows) {
 		const isCell = isNumber(row.hour) && isNumber(counts[row.weekday]?.[row.hour]);
 		if (isCell && isNumber(row.order_count)) counts[row.weekday][row.hour] = row.order_count;
 	}
+	const countOrders = (count) => countNoun(count, "order", formats.count);
 	new Chart(section, {
 		height: 232,
 		size: [24, 7],
 		start: [12, 0],
 		paint: (svg, width) => drawHours(svg, width, counts, formats),
 		describe: ([hour, day]) =>
-			`${formats.weekday(day)}, ${hour}:00 to ${hour + 1}:00:` +
-			` ${countNoun(counts[day][hour], "order", formats.count)}`,
+			`${formats.weekday(day)}, ${hour}:00 to ${hour + 1}:00: ${countOrders(counts[day][hour])}`,
 	});
-	const domain = colourDomain(counts.flat());
-	addLegend(section, [
-		...zeroEntry(counts.flat(), formats.count),
-		...heatEntries(domain, (count) => countNoun(count, "order", formats.count)),
-	]);
+	const zero = zeroEntry(counts.flat(), formats.count);
+	section.append(makeLegend([...zero, ...heatEntries(colourDomain(counts.flat()), countOrders)]));
 	const table = counts.map((row, weekday) => ({
 		weekday,
 		...Object.fromEntries(row.map((count, hour) => [`${hour} h`, count])),
@@ -149,7 +126,7 @@ function drawHours(svg, width, counts, formats) {
 	};
 }
 
-// Draws one path for each colour, not one node for each cell: the page stays light.
+// One path for each colour, not one node for each cell: the page stays light.
 function drawHeat(svg, counts, boxOf) {
 	const domain = colourDomain(counts.flat());
 	const paths = new Map();

@@ -255,7 +255,7 @@ def real_results() -> Path:
     for result in (
         call(generate_data.main, "--generate", "--users=600", *output),
         call(ingest.main, "--ingest", "--report", "--data-dir", folder, *database, *output),
-        call(run_query.main, "--forecast", *database, *output),
+        call(run_query.main, "--forecast", "--by=channel", *database, *output),
     ):
         if result.status != 0:
             raise AssertionError(result)

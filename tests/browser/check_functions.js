@@ -326,8 +326,8 @@ test("the average is drawn as far as five cohorts support it", () => {
 	assert.equal(lines.at(-1).length, 5);
 });
 
-test("the axis of months has about a dozen labels at most", () => {
-	assertSame([12, 13, 24, 25].map(page.monthsPerLabel), [1, 3, 3, 6]);
+test("the labels of an axis of months are at least 72 pixels apart", () => {
+	assertSame([80, 72, 71, 36, 6, 0.1].map(page.monthsPerLabel), [1, 1, 2, 2, 12, 120]);
 });
 
 test("the nearest line is found, and the average where none has the month", () => {
@@ -385,4 +385,63 @@ test("figures beyond the arithmetic lead to no coordinate", () => {
 	]);
 	assert.throws(() => page.linePath([[0, Number.POSITIVE_INFINITY]]), /do not fit on an axis/);
 	assert.throws(() => page.boxPath(0, Number.NaN, 1, 1), /do not fit on an axis/);
+});
+
+const clvOf = (...cents) => [3, 12].map((months, n) => ({ months, cents: cents[n] ?? null }));
+const segmented = {
+	options: { by: "country" },
+	cohorts: ["all"],
+	forecast: {
+		total: ["all"],
+		cohorts: ["all"],
+		holdout: "of all",
+		segments: [{ segment: "FR", horizons: [{ months: 12, net_cents: { forecast: 7, low: 5 } }] }],
+	},
+	segments: [
+		{ segment: "DE", cohorts: ["of DE"], summary: { customer_count: 4, clv: clvOf(90) } },
+		{ segment: "ES", cohorts: [], summary: { customer_count: 5, clv: clvOf(10, 20) } },
+		{ segment: "FR", cohorts: [], summary: { customer_count: 6, clv: clvOf(10, 30) } },
+	],
+};
+
+test("a segment has its own cohorts and forecast, and the holdout of all", () => {
+	const { cohorts, forecast } = page.selectSegment(segmented, "FR");
+	assertSame(cohorts, []);
+	assertSame([forecast.total[0].months, forecast.cohorts, forecast.holdout], [12, [], "of all"]);
+	assert.equal(page.selectSegment(segmented, "ES").forecast.total, undefined);
+	for (const name of [undefined, "", "XX"]) {
+		assert.equal(page.selectSegment(segmented, name), segmented);
+	}
+	const { forecast: none } = page.selectSegment({ ...segmented, forecast: undefined }, "DE");
+	assert.equal(none, undefined);
+});
+
+test("segments are compared by their value at the oldest age that one has", () => {
+	const rows = page.compareSegments(segmented);
+	assertSame(
+		rows.map(({ country_code }) => country_code),
+		["FR", "ES", "DE"],
+	);
+	assert.equal(rows[0].customer_count, 6);
+	assert.equal(rows[0].clv_12_months_cents, 30);
+	assert.equal(rows[0].next_12_months_forecast_cents, 7);
+	const young = segmented.segments.map((one) => ({
+		...one,
+		summary: { customer_count: 1, clv: clvOf(one.summary.clv[0].cents) },
+	}));
+	const [first] = page.compareSegments({ ...segmented, segments: young });
+	assert.equal(first.country_code, "DE");
+});
+
+test("at most three cohorts are pinned, and a pinned one is released", () => {
+	const selection = {
+		choose(name, word) {
+			this[name] = word;
+		},
+	};
+	for (const cohort of ["a", "b", "c", "d"]) page.togglePin(selection, cohort);
+	assertSame(page.listPinned(selection), ["a", "b", "c"]);
+	page.togglePin(selection, "b");
+	page.togglePin(selection, "d");
+	assertSame(page.listPinned(selection), ["a", "d", "c"]);
 });

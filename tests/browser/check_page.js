@@ -581,7 +581,7 @@ const checks = {
 		const months = (await readLabels("curves", "middle")).slice(0, -2);
 		assert.deepEqual(
 			months.map(([month]) => month),
-			[0, 6, 12, 18, 24],
+			[0, 3, 6, 9, 12, 15, 18, 21, 24],
 		);
 		for (let n = 1; n < months.length; n += 1) assert.ok(months[n][1] > months[n - 1][1]);
 		// The bars of net revenue start at zero and are as long as their values.
@@ -657,6 +657,75 @@ const checks = {
 		assert.equal(await textOf(tab, "#table [data-chosen] th"), "2023-Q2");
 		assert.match(await textOf(tab, "#cohorts"), /in the same quarter/);
 		assert.deepEqual(seen.warnings, []);
+	},
+
+	async a_segment_replaces_all_customers_in_the_panels_of_the_query() {
+		const [report, query] = realistic();
+		const { cohorts, cells, average, summary, forecast } = query;
+		const [own] = cohorts;
+		const segment = {
+			segment: "paid_search",
+			cohorts: [own],
+			cells: cells.filter(({ cohort }) => cohort === own.cohort),
+			average: average.map((row) => ({ ...row, cohort_count: 1 })),
+			summary: { ...summary, customer_count: 77 },
+		};
+		const segments = [{ segment: "email", cohorts, cells, average, summary }, segment];
+		const [horizon] = forecast.total;
+		forecast.segments = [{ segment: "paid_search", customer_count: 77, horizons: [horizon] }];
+		const options = { ...query.options, by: "channel" };
+		putResults(report, { ...query, options, segments });
+		const { tab, seen } = await open(settings.url);
+		const countRows = () => tab.$$eval("#table tbody tr", (rows) => rows.length);
+		assert.equal(await countRows(), cohorts.length);
+		assert.match(await textOf(tab, "#segments table"), /paid search\s+77/);
+		// Two choices at once: the second is drawn after the first, not into it.
+		await tab.select("#segments select", "email");
+		await tab.select("#segments select", "paid_search");
+		await tab.waitForFunction(() => document.querySelectorAll("#table tbody tr").length === 1);
+		await tab.waitForSelector("#cohorts .save");
+		assert.equal(await tab.evaluate(() => location.hash), "#segment=paid_search");
+		assert.equal(await textOf(tab, "#clv h2"), "Customer lifetime value · paid_search");
+		assert.equal((await tab.$$("#clv .ahead > div")).length, 1);
+		assert.match(await textOf(tab, "#kpis"), /12-month CLV · paid_search/);
+		await tab.select("#segments select", "");
+		await tab.waitForFunction(() => document.querySelectorAll("#table tbody tr").length > 1);
+		assert.equal(await textOf(tab, "#clv h2"), "Customer lifetime value");
+		const { tab: shared } = await open(`${settings.url}#segment=paid_search`);
+		assert.equal(await shared.$eval("#segments select", ({ value }) => value), "paid_search");
+		assert.equal((await shared.$$("#table tbody tr")).length, 1);
+		assert.deepEqual(seen.warnings, []);
+	},
+
+	async pinned_cohorts_stay_drawn_and_are_in_the_address() {
+		putResults(...realistic());
+		const { tab, seen } = await open(`${settings.url}#cohort=2023-03&pin1=2023-05`);
+		const countLines = async () => (await tab.$$("#curves path.series-4")).length;
+		assert.equal(await textOf(tab, ".pin"), "Pin Mar 2023");
+		assert.equal(await countLines(), 1);
+		await tab.click(".pin");
+		assert.equal(await countLines(), 2);
+		assert.equal(await textOf(tab, ".pin"), "Unpin Mar 2023");
+		assert.match(await tab.evaluate(() => location.hash), /pin1=2023-05&pin2=2023-03/);
+		assert.match(await tab.$eval("#curves svg", (svg) => svg.textContent), /May 2023/);
+		assert.equal(await tab.evaluate(() => document.activeElement.className), "pin");
+		await tab.click(".pin");
+		assert.equal(await countLines(), 1);
+		assert.match(await tab.evaluate(() => location.hash), /&pin1=2023-05$/);
+		await tab.evaluate(() => {
+			location.hash = "#cohort=2023-05&pin1=2023-05";
+		});
+		await tab.waitForFunction(
+			() => document.querySelector(".pin").textContent === "Unpin May 2023",
+		);
+		assert.deepEqual(seen.warnings, []);
+	},
+
+	async a_result_without_segments_has_no_panel_of_them() {
+		putResults(...realistic());
+		const { tab } = await open(`${settings.url}#segment=email`);
+		assert.equal(await isShown(tab, "#segments"), false);
+		assert.equal(await textOf(tab, "#clv h2"), "Customer lifetime value");
 	},
 
 	async the_forecast_is_separate_from_the_facts() {
