@@ -311,7 +311,13 @@ class PageInBrowser(unittest.TestCase):
 
     def test_pure_functions_return_what_is_expected(self) -> None:
         checks = subprocess.run(
-            [self.node, "--test", str(BROWSER_CHECKS / "check_functions.js")],
+            # The default form of the output differs between versions of Node.js.
+            [
+                self.node,
+                "--test",
+                "--test-reporter=tap",
+                str(BROWSER_CHECKS / "check_functions.js"),
+            ],
             capture_output=True,
             encoding="utf-8",
             timeout=300,
