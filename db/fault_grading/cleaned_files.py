@@ -130,7 +130,7 @@ class _TableComparison:
         self._cleaned = cleaned
         self._rest = set(cleaned.rows)
         self._decoys = [decoy for decoy in decoys if decoy.planted]
-        self._faults = faults
+        self._cut = [fault for fault in faults if fault.level == "file"]
         self._by_key: dict[str, list[PlantedFault]] = defaultdict(list)
         for fault in faults:
             if fault.key and fault.fault_class != "redundant":
@@ -173,7 +173,7 @@ class _TableComparison:
 
     def _find_cut(self, key: str) -> list[PlantedFault]:
         """Return the fault of a truncated file, if it cut off the row *key*."""
-        return [f for f in self._faults if f.level == "file" and int(key) > int(f.key)]
+        return [fault for fault in self._cut if int(key) > int(fault.key)]
 
     def _note(self, fault: PlantedFault, outcome: str) -> None:
         """Note the *outcome* of *fault*; that of several rows is the worst of theirs."""
