@@ -8,9 +8,10 @@ product takes places of others.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
-from operator import itemgetter, lshift
+from itertools import accumulate, repeat
+from operator import floordiv, itemgetter, lshift
 from typing import NamedTuple
 
 from data_generation.model.baskets import (
@@ -36,8 +37,8 @@ from data_generation.model.companions import (
 from data_generation.model.distributions import (
     UNIT_BITS,
     apportion,
+    cumulate,
     fill_places,
-    find_marks,
     powers_of_two,
 )
 from data_generation.model.events import Event, Kind, find_viral_product
@@ -319,25 +320,64 @@ def _list_rows(streams: Streams, offers: tuple[Offer, ...]) -> CategoryRows:
 
     The lists are shared: do not change them.
     """
-    budgets = level_cents()
-    codes = [
-        offer.product << QUANTITY_BITS | units
-        for offer in offers
-        for units in range(len(UNIT_WEIGHTS))
-    ]
-    scaled = [ROW * offer.weight * weight for offer in offers for weight in UNIT_WEIGHTS]
-    levels = [
-        bisect_right(budgets, units * offer.price_cents)
-        for offer in offers
-        for units in range(1, len(UNIT_WEIGHTS) + 1)
-    ]
-    rows, select_levels = CategoryRows([], []), itemgetter(*levels)
-    for closeness in _list_closeness():
-        marks = find_marks(list(map(lshift, scaled, select_levels(closeness))), ROW)
-        rows.choices.extend(fill_places(codes, marks))
-        rows.marks.append(marks[:: len(UNIT_WEIGHTS)])
+    rows = CategoryRows([], [])
+    codes = [offer.product << QUANTITY_BITS for offer in offers]
+    scaled = [ROW * offer.weight for offer in offers]
+    by_class = zip(
+        *(_weigh_units(_find_levels(offer.price_cents)) for offer in offers), strict=True
+    )
+    for unit_weights in by_class:
+        marks, row = _fill_row(codes, scaled, unit_weights)
+        rows.choices.extend(row)
+        rows.marks.append(marks)
     _add_bulk(streams, rows.choices, offers)
     return rows
+
+
+@cache
+def _find_levels(price_cents: int) -> tuple[int, ...]:
+    """Return the levels of the prices of one unit, of two units, …."""
+    budgets, units = level_cents(), range(1, len(UNIT_WEIGHTS) + 1)
+    return tuple([bisect_right(budgets, count * price_cents) for count in units])
+
+
+@cache
+def _weigh_units(levels: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return, by price class, the cumulated weights of units whose prices have *levels*."""
+    select_levels = itemgetter(*levels)
+    return [
+        tuple(accumulate(map(lshift, UNIT_WEIGHTS, select_levels(closeness))))
+        for closeness in _list_closeness()
+    ]
+
+
+def _fill_row(
+    codes: Sequence[int], scaled: Sequence[int], unit_weights: Sequence[tuple[int, ...]]
+) -> tuple[list[int], list[int]]:
+    """Return where in a row the places of each product begin, and the row.
+
+    *codes* are the choices of one unit, *scaled* the weights of the products × ROW, and
+    *unit_weights* are from `_weigh_units`.  Most products have no place in a row; therefore
+    places are divided among the products first, then those of each among its units.
+    """
+    totals, total = cumulate(
+        [weight * units[-1] for weight, units in zip(scaled, unit_weights, strict=True)],
+        ROW,
+    )
+    marks = list(map(floordiv, totals, repeat(total)))
+    choices: list[int] = []
+    starts: list[int] = []
+    columns = zip(codes, scaled, unit_weights, totals, marks, marks[1:], strict=False)
+    for code, weight, (one, two, three, _), before, start, stop in columns:
+        if start < stop:
+            choices += code, code | 1, code | 2, code | 3
+            starts += (
+                start,
+                (before + weight * one) // total,
+                (before + weight * two) // total,
+                (before + weight * three) // total,
+            )
+    return marks, fill_places(choices, [*starts, marks[-1]])
 
 
 def _add_bulk(streams: Streams, rows: list[int], offers: Sequence[Offer]) -> None:
@@ -363,9 +403,9 @@ def _promote(
     *promoted* are positions among the offers, with what is sold more in ROWths of what is
     sold else.  *chances* are random bytes, one for each price class.
     """
-    choices: list[int] = []
-    for number, (marks, chance) in enumerate(zip(rows.marks, chances, strict=True)):
-        row = rows.choices[number * ROW : (number + 1) * ROW]
+    choices = rows.choices.copy()
+    firsts = range(0, CATEGORY_SIZE, ROW)
+    for first, marks, chance in zip(firsts, rows.marks, chances, strict=True):
         added: list[int] = []
         others: list[int] = []
         after = 0
@@ -375,10 +415,12 @@ def _promote(
                 others += PLACES[after:low]
                 after, size = high, high - low
                 select_some = select_evenly(size, (lift * size + chance) // ROW)
-                added += select_some(row[low:high])
-        if added:
-            _replace_some(row, others + PLACES[after:], added, chance)
-        choices += row
+                added += select_some(choices[first + low : first + high])
+        others += PLACES[after:]
+        if added and others:
+            places = _spread_evenly(others, len(added), chance)
+            for place, choice in zip(places, added, strict=False):
+                choices[first + place] = choice
     return choices
 
 
@@ -394,17 +436,13 @@ def select_evenly(size: int, number: int) -> Callable[[Sequence[int]], Sequence[
     return itemgetter(*[at * size // number for at in range(number)])
 
 
-def _replace_some(
-    row: list[int], places: Sequence[int], added: Sequence[int], chance: int
-) -> None:
-    """Put as many of *added* as fit in three of four *places* of *row*, spread evenly.
+def _spread_evenly(places: Sequence[int], number: int, chance: int) -> Iterator[int]:
+    """Return *number* of *places*, spread evenly, but at most three of four.
 
     *chance*, a byte, decides where the first one is.
     """
     size = len(places)
-    number = min(len(added), size * 3 // 4)
-    if number:
-        first, step = chance * size, ROW * size
-        scaled_places = range(first, first + number * step, step)
-        for scaled, choice in zip(scaled_places, added, strict=False):
-            row[places[scaled // (number * ROW)]] = choice
+    number = min(number, size * 3 // 4)
+    first, step = chance * size, ROW * size
+    scaled = range(first, first + number * step, step)
+    return map(places.__getitem__, map(floordiv, scaled, repeat(number * ROW)))

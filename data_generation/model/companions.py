@@ -23,7 +23,7 @@ from data_generation.model.baskets import (
     level_cents,
 )
 from data_generation.model.catalog import CATEGORIES
-from data_generation.model.distributions import apportion
+from data_generation.model.distributions import fill_places, find_marks
 from data_generation.model.prices import QUANTITY_BITS
 from data_generation.model.seasons import PER_MILLE
 
@@ -80,15 +80,14 @@ def list_companions(best_sellers: Sequence[BestSeller]) -> list[int]:
         return [0] * CATEGORY_SIZE
     budgets = level_cents()
     levels = [bisect_right(budgets, best.price_cents) for best in best_sellers]
+    choices = [best.product << QUANTITY_BITS for best in best_sellers]
     rows: list[int] = []
     for likelihoods in _list_likelihoods():
-        weights = [
-            best.share * likelihoods[level]
+        scaled = [
+            ROW * best.share * likelihoods[level]
             for best, level in zip(best_sellers, levels, strict=True)
         ]
-        places = apportion(weights, ROW)
-        row = [best_sellers[place].product << QUANTITY_BITS for place in places]
-        rows += row * COMPANION_CLASSES
+        rows += fill_places(choices, find_marks(scaled, ROW)) * COMPANION_CLASSES
     return rows
 
 

@@ -11,8 +11,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from functools import cache
-from itertools import accumulate, chain, compress, pairwise, repeat
-from operator import floordiv, sub
+from itertools import accumulate, pairwise, repeat
+from operator import floordiv
 from typing import Generic, NamedTuple, TypeVar
 
 from data_generation.model.streams import WORD_BITS, WORDS
@@ -94,9 +94,20 @@ def find_marks(scaled: Sequence[int], size: int) -> list[int]:
     >>> find_marks([16, 0, 8, 8], 8)
     [0, 4, 4, 6, 8]
     """
-    total = sum(scaled) // size
-    totals = accumulate(scaled, initial=total // 2)
+    totals, total = cumulate(scaled, size)
     return list(map(floordiv, totals, repeat(total)))
+
+
+def cumulate(scaled: Sequence[int], size: int) -> tuple[list[int], int]:
+    """Return the cumulated weights *scaled*, and how much weight each of *size* places has.
+
+    The first is half of the weight of a place, so that dividing rounds.
+
+    >>> cumulate([16, 0, 8, 8], 8)
+    ([2, 18, 18, 26, 34], 4)
+    """
+    total = sum(scaled) // size
+    return list(accumulate(scaled, initial=total // 2)), total
 
 
 def fill_places(items: Sequence[Item], marks: Sequence[int]) -> list[Item]:
@@ -105,10 +116,11 @@ def fill_places(items: Sequence[Item], marks: Sequence[int]) -> list[Item]:
     >>> fill_places("abcd", [0, 2, 2, 3, 4])
     ['a', 'a', 'c', 'd']
     """
-    counts = list(map(sub, marks[1:], marks))
-    # Most items have no place; without these it takes half the time.
-    present = compress(items, counts)
-    return list(chain.from_iterable(map(repeat, present, filter(None, counts))))
+    filled: list[Item] = []
+    for item, start, stop in zip(items, marks, marks[1:], strict=False):
+        if start < stop:
+            filled += [item] * (stop - start)
+    return filled
 
 
 @cache

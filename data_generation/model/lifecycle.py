@@ -9,9 +9,10 @@ window's last second are not written, and an order's status is the one at that s
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 from data_generation.model.catalog import COUNTRIES, METHODS, Country
-from data_generation.model.distributions import apportion
+from data_generation.model.distributions import apportion, find_marks
 from data_generation.model.seasons import DAY_SECONDS
 
 HOUR = 3600
@@ -34,6 +35,12 @@ PAYMENT_MASK = (1 << ENDING_SHIFT) - 1
 # From this code on goods are returned, and from the next one on only some of them.
 FIRST_RETURNED = RETURNED << ENDING_SHIFT
 FIRST_PARTLY_RETURNED = PARTLY_RETURNED << ENDING_SHIFT
+
+# The same as tables for `bytes.translate`, which select orders faster than a loop.
+_BYTES = range(256)
+IS_CHARGED_AT_ONCE = bytes([code & PAYMENT_MASK < BANK_TRANSFER for code in _BYTES])
+HAS_LATER_PAYMENTS = bytes([code >= BANK_TRANSFER for code in _BYTES])
+IS_PARTLY_RETURNED = bytes([code >= FIRST_PARTLY_RETURNED for code in _BYTES])
 
 # Customers pay so often by their habitual method, and else by any of their country's.  Our
 # own choice: the method is then the one of the last order twice as often as by chance.
@@ -112,7 +119,12 @@ def _build_lifecycle_table(country: Country, habit: int) -> bytes:
                 weights[_encode_lifecycle(method, paying, ending)] += (
                     share * per_million * weight
                 )
-    return bytes(apportion(weights, 1 << LIFECYCLE_BITS))
+    size = 1 << LIFECYCLE_BITS
+    marks = find_marks([size * weight for weight in weights], size)
+    # Joining bytes takes a tenth of the time of `apportion`.
+    return b"".join(
+        bytes([code]) * (stop - start) for code, (start, stop) in enumerate(pairwise(marks))
+    )
 
 
 def _weigh_methods(country: Country, habit: int) -> list[int]:
@@ -161,7 +173,7 @@ def split_code(code: int) -> tuple[int, int, int]:
 
 @cache
 def count_payments() -> bytes:
-    """Return the number of payments, refunds included, by code."""
+    """Return the number of payments, refunds included, by code, for `bytes.translate`."""
     counts = []
     for code in range(LIFECYCLE_COUNT):
         _, paying, ending = split_code(code)
@@ -171,7 +183,7 @@ def count_payments() -> bytes:
         if paying < UNPAID and ending != DELIVERED:
             refunds = 1 if ending == PARTLY_RETURNED else parts
         counts.append(charges + refunds)
-    return bytes(counts)
+    return bytes(counts).ljust(256)
 
 
 @cache

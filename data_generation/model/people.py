@@ -242,6 +242,8 @@ def _make_slots(names: Sequence[str], texts: Sequence[str]) -> NameSlots:
     )
 
 
+# A common name has several slots.
+@cache
 def to_ascii(name: str) -> str:
     """Return *name* in small ASCII letters.
 

@@ -177,9 +177,10 @@ class PriceList:
     def _list_changes(self, start: date) -> dict[int, list[int]]:
         """Return, by week, the products whose list price is new on its Monday."""
         changes: dict[int, list[int]] = defaultdict(list)
+        first = start.toordinal() - 1
         for index, history in enumerate(self.histories):
             for day in history.days:
-                changes[-(-(start.toordinal() + day - 1) // 7)].append(index)
+                changes[-(-(first + day) // 7)].append(index)
         return changes
 
     def _set_price(self, priced: PricedChoices, index: int, per_cent: int) -> None:
