@@ -20,6 +20,7 @@ from data_generation.model.orders import (
     Ids,
     OrderBuilder,
     count_ids,
+    list_users,
 )
 from data_generation.plan import Plan, Span
 from data_generation.spans import (
@@ -104,7 +105,8 @@ def _read_blocks(file: IO[bytes], day: str, order_count: int) -> Iterator[Block]
         words.fromfile(file, count)
         columns = [file.read(count) for _ in range(4)]
         unit = f"{day}/{start // BLOCK}"
-        yield Block(unit, purchases.tolist(), traits, words, *columns)
+        users = list_users(purchases)
+        yield Block(unit, purchases.tolist(), users, traits, words, *columns)
 
 
 def order_piece(

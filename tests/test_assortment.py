@@ -15,7 +15,6 @@ from data_generation.model import (
     prices,
     seasons,
 )
-from data_generation.model.customers import USER_SHIFT
 from data_generation.model.events import SALE_PER_CENTS, Event, Kind
 from data_generation.model.streams import Streams
 from tests.support import IN_CI
@@ -61,7 +60,7 @@ def fill(
     """Return the choices of orders with these levels and line counts."""
     streams = Streams(seed)
     words = streams.draw_halves("order_items", "product_id", "x", len(levels))
-    return baskets.fill_baskets(streams, "x", words, levels, counts, tables)
+    return baskets.fill_baskets(streams, "x", words, levels, bytes(counts), tables)
 
 
 class Baskets(unittest.TestCase):
@@ -186,8 +185,7 @@ class Taste(unittest.TestCase):
         """Give 4,000 users 6 orders each."""
         self.users = [user for user in range(1, 4_001) for _ in range(6)]
         words = SEED.draw_halves("order_items", "product_id", "x", len(self.users))
-        buyers = [user << USER_SHIFT for user in self.users]
-        self.words = baskets.add_taste(SEED, "x", words, buyers)
+        self.words = baskets.add_taste(SEED, "x", words, self.users)
 
     def count_equal(self, mask: int) -> float:
         """Return the share of orders that equal the same user's next one in *mask*."""

@@ -227,7 +227,7 @@ class Events(unittest.TestCase):
         for trait, (table, more) in enumerate(zip(usual, during, strict=True)):
             # By kind of the purchase; the lowest bit of an order's kind is the coupon.
             counts, raised = (
-                [sum(kind & 1 for kind in kinds[at : at + 256]) for at in (0, 2 * 256)]
+                [sum(kind & 1 for kind in kinds[at]) for at in (0, 2)]
                 for kinds in (table, more)
             )
             self.assertEqual(counts[0], raised[0], trait)

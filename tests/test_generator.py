@@ -783,7 +783,7 @@ class Money(unittest.TestCase):
         late = orders.PlacedOrders(
             ids=["1", "2"],
             countries=[0, 0],
-            lifecycles=[0, 0],
+            lifecycles=bytes(2),
             seconds=[86_380, 86_390],
             delays=bytes([15, 15]),
             chances=(0, 0),

@@ -8,18 +8,16 @@ price class; for each category and price class there is a row of choices to draw
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from itertools import islice
+from itertools import compress, islice
 from typing import NamedTuple
 
 from data_generation.model.customers import (
     LAST_ORDER_CLASS,
     LEVELS_PER_DOUBLING,
-    USER_SHIFT,
     ZERO_LEVEL,
-    list_level_bounds,
+    find_levels,
 )
 from data_generation.model.distributions import (
     UNIT,
@@ -52,6 +50,8 @@ FIRST_STEP, SHORT_GAP_STEP, LONG_GAP_STEP = 1, -3, 4
 # only if the number of lines varies a lot.
 LINE_COUNT_WEIGHTS = (700, 60, 40, 30, 28, 26, 25, 24, 23, 22, 21, 25)
 COUNT_BITS = 4
+# By line count, for `bytes.translate`.
+HAS_FURTHER_LINES = bytes([count > 1 for count in range(256)])
 # Levels that a line's budget is below its order's, by line count 0 to 12: 16 × log2 of the
 # count, less for the first line, more for a further one, which is cheaper; and as much as
 # the jitter of the lines makes them dearer on average.
@@ -149,13 +149,16 @@ def build_basket_tables() -> BasketTables:
 
 def _list_noise() -> list[list[int]]:
     """Return an order's deviation from its customer's level, by kind and word."""
-    bounds, shift = list_level_bounds(), ZERO_NOISE - ZERO_LEVEL - 1
-    noise = [
-        bisect_right(bounds, value * 100 // SPEND_P_PER_CENT) + shift
-        for value in sample_quantiles(gamma(SPEND_P), NOISE_BITS)
-    ]
+    levels = find_levels(
+        [
+            value * 100 // SPEND_P_PER_CENT
+            for value in sample_quantiles(gamma(SPEND_P), NOISE_BITS)
+        ]
+    )
+    shift = ZERO_NOISE - ZERO_LEVEL
     by_step = {
-        step: [level + step for level in noise] for step in dict.fromkeys(list_kind_steps())
+        step: [level + shift + step for level in levels]
+        for step in dict.fromkeys(list_kind_steps())
     }
     return [by_step[step] for step in list_kind_steps()]
 
@@ -224,14 +227,15 @@ def fill_baskets(
     unit: str,
     words: Sequence[int],
     levels: Sequence[int],
-    line_counts: Sequence[int],
+    line_counts: bytes,
     tables: ChoiceTables,
 ) -> list[int]:
     """Return the choices of all lines of a block of orders, in the order of the orders.
 
     *words* are half words that choose the first lines: the low byte chooses the category.
     No order has the same product twice.  This is a hot loop: a function call for a further
-    line would cost as much as the line itself.
+    line would cost as much as the line itself.  Two orders in three have one line and take
+    no step of it.
     """
     choices, starts, furthers, companions, best_sellers = tables
     budgets, size = build_basket_tables(), len(choices)
@@ -246,32 +250,36 @@ def fill_baskets(
         )
     )
     lines: list[int] = []
-    add_line = lines.append
-    for choice, word, level, count in zip(firsts, words, levels, line_counts, strict=True):
-        add_line(choice)
-        if count > 1:
-            start, places = starts[word & 255], further_places[level << COUNT_BITS | count]
-            first = choice >> QUANTITY_BITS
-            categories, taken = companions if first in best_sellers else furthers, [first]
-            for further in islice(more, count - 1):
-                at = categories[further & 255]
-                at = (start if at < 0 else at) + places[further >> 8]
+    add_line, before = lines.append, 0
+    orders = zip(range(1, len(firsts) + 1), firsts, words, levels, line_counts, strict=True)
+    for stop, choice, word, level, count in compress(
+        orders, line_counts.translate(HAS_FURTHER_LINES)
+    ):
+        lines += firsts[before:stop]
+        before = stop
+        start, places = starts[word & 255], further_places[level << COUNT_BITS | count]
+        first = choice >> QUANTITY_BITS
+        categories, taken = companions if first in best_sellers else furthers, [first]
+        for further in islice(more, count - 1):
+            at = categories[further & 255]
+            at = (start if at < 0 else at) + places[further >> 8]
+            product = choices[at] >> QUANTITY_BITS
+            while product in taken:
+                at = (at + STRIDE) % size
                 product = choices[at] >> QUANTITY_BITS
-                while product in taken:
-                    at = (at + STRIDE) % size
-                    product = choices[at] >> QUANTITY_BITS
-                taken.append(product)
-                add_line(choices[at])
+            taken.append(product)
+            add_line(choices[at])
+    lines += firsts[before:]
     return lines
 
 
 def add_taste(
-    streams: Streams, unit: str, words: Sequence[int], buyers: Sequence[int]
+    streams: Streams, unit: str, words: Sequence[int], users: Sequence[int]
 ) -> list[int]:
-    """Return the product *words* of a block of orders, some by the taste of their users.
+    """Return the product *words* of a block of orders, some by the taste of their *users*.
 
-    *buyers* are purchases without their time.  By taste, an order has the same category as
-    other orders of its user or, less often, the same place in the row of choices too.
+    By taste, an order has the same category as other orders of its user or, less often, the
+    same place in the row of choices too.
     """
     tastes = _list_tastes(find_habit(streams, "taste"))
     category, product = TASTE_256THS, PRODUCT_TASTE_256THS
@@ -279,10 +287,10 @@ def add_taste(
     return [
         word
         if chance >= category
-        else tastes[buyer >> USER_SHIFT & CYCLE_MASK]
+        else tastes[user & CYCLE_MASK]
         if chance < product
-        else tastes[buyer >> USER_SHIFT & CYCLE_MASK] & 0xFF | word & 0xFF00
-        for word, chance, buyer in zip(words, chances, buyers, strict=True)
+        else tastes[user & CYCLE_MASK] & 0xFF | word & 0xFF00
+        for word, chance, user in zip(words, chances, users, strict=True)
     ]
 
 

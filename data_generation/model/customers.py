@@ -13,7 +13,7 @@ Only the purchase times need a loop with one step per user.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, localcontext
 from functools import cache, lru_cache
@@ -33,6 +33,7 @@ from data_generation.model.distributions import (
     apportion,
     beta,
     exponential,
+    fill_places,
     gamma,
     hyperexponential,
     powers_of_two,
@@ -132,6 +133,9 @@ KIND_MASK = (1 << USER_SHIFT) - 1
 # The class of a customer's first order, the second, …; it is 3 for all later ones.
 ORDER_CLASSES = (0, 1, 1, 2, 2, 2, 2)
 LAST_ORDER_CLASS = 3
+# The bits of the class in the purchases after the first one.
+REPEAT_KINDS = [order_class << GAP_BITS for order_class in ORDER_CLASSES[1:]]
+LAST_REPEAT_KIND = LAST_ORDER_CLASS << GAP_BITS
 LONG_GAP_TICKS = 8 * 7 * DAY_TICKS
 
 # A user's traits are one 16-bit integer: spending level, channel, class of returners and
@@ -424,17 +428,19 @@ def _add_purchases(
     day, user_count = calendar.texts[day_number], len(signups.ticks)
     words = streams.draw("orders", "ordered_at", day, GAP_WORDS * user_count)
     add_purchase, add_departure = schedule.purchases.append, schedule.departures.append
-    classes, last = ORDER_CLASSES, len(ORDER_CLASSES)
-    for rank, user, signup_tick, (starts, offset), visit, buyer, rate, dropout in zip(
-        count(),
-        count(first_id),
+    kinds, last = REPEAT_KINDS, len(REPEAT_KINDS)
+    user_step = 1 << USER_SHIFT
+    first_user = first_id * user_step
+    for first_word, user, signup_tick, (starts, offset), visit, buyer, rate, dropout in zip(
+        range(0, len(words), GAP_WORDS),
+        range(first_user, first_user + user_count * user_step, user_step),
         signups.ticks,
         signups.clocks,
         streams.draw("orders", "first_ordered_at", day, user_count),
         traits.buyers,
         traits.rates,
         traits.dropouts,
-        strict=False,
+        strict=True,
     ):
         # The low 16 bits decide whether the user ever buys, and whether at once; the high
         # bits decide when.
@@ -451,9 +457,9 @@ def _add_purchases(
             start, slots, profile, midnight = day_times[slot_days[tick >> SLOT_BITS]]
             share = (tick - start << SHARE_BITS) // slots
             second = midnight + dial[share + starts[profile]] - offset
-            add_purchase(second << TIME_SHIFT | user << USER_SHIFT)
-            number = 1
-            source, index = words, rank * GAP_WORDS
+            add_purchase(second << TIME_SHIFT | user)
+            number = 0
+            source, index = words, first_word
             stop = index + GAP_WORDS
             inverse_rate, leaves = inverse_rates[rate], dropouts[dropout]
             gap = gaps[source[index] >> GAP_SHIFT] * inverse_rate >> 12
@@ -462,13 +468,8 @@ def _add_purchases(
                 start, slots, profile, midnight = day_times[slot_days[tick >> SLOT_BITS]]
                 share = (tick - start << SHARE_BITS) // slots
                 second = midnight + dial[share + starts[profile]] - offset
-                order_class = classes[number] if number < last else LAST_ORDER_CLASS
-                add_purchase(
-                    second << TIME_SHIFT
-                    | user << USER_SHIFT
-                    | order_class << GAP_BITS
-                    | (gap > LONG_GAP_TICKS)
-                )
+                kind = kinds[number] if number < last else LAST_REPEAT_KIND
+                add_purchase(second << TIME_SHIFT | user + kind + (gap > LONG_GAP_TICKS))
                 number += 1
                 index += 1
                 if index == stop:
@@ -476,7 +477,8 @@ def _add_purchases(
                     # drawn again from its start, twice as long each time.
                     index = 0 if source is words else stop
                     stop = 2 * index or MORE_GAP_WORDS
-                    source = streams.draw("orders", "ordered_at", f"{day}/{rank}", stop)
+                    unit = f"{day}/{first_word // GAP_WORDS}"
+                    source = streams.draw("orders", "ordered_at", unit, stop)
                 # The low 16 bits decide on the dropout, the high bits on the next purchase.
                 word = source[index]
                 if word & 65535 < leaves:
@@ -528,7 +530,7 @@ def build_gaps(process: Process) -> list[int]:
 @cache
 def build_customer_tables() -> CustomerTables:
     """Return the tables of purchase rates, dropouts and spending levels."""
-    bounds, scale = list_level_bounds(), RATE_SCALE_TICKS << 28
+    scale, unit = RATE_SCALE_TICKS << 28, SPEND_Q_MINUS_1_PER_CENT * UNIT // 100 * UNIT
     least = scale // MOST_INVERSE_RATE
     return CustomerTables(
         inverse_rates=[
@@ -540,11 +542,20 @@ def build_customer_tables() -> CustomerTables:
             for value in sample_quantiles(beta(DROPOUT_A, DROPOUT_B), TRAIT_BITS)
         ],
         # A high word gives a high level, as it gives a high rate.
-        levels=[
-            bisect_right(bounds, SPEND_Q_MINUS_1_PER_CENT * UNIT // 100 * UNIT // value) - 1
-            for value in reversed(sample_quantiles(gamma(SPEND_Q), TRAIT_BITS))
-        ],
+        levels=find_levels(
+            [
+                unit // value
+                for value in reversed(sample_quantiles(gamma(SPEND_Q), TRAIT_BITS))
+            ]
+        ),
     )
+
+
+def find_levels(values: Sequence[int]) -> list[int]:
+    """Return the spending level of each of *values*, fixed-point numbers that ascend."""
+    bounds = list_level_bounds()
+    marks = [bisect_left(values, bound) for bound in bounds]
+    return fill_places(range(-1, len(bounds)), [0, *marks, len(values)])
 
 
 @cache

@@ -14,7 +14,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import accumulate, chain, repeat
+from itertools import accumulate, chain, compress, repeat
 from typing import NamedTuple
 
 from data_generation.model.assortment import Assortment
@@ -34,7 +34,6 @@ from data_generation.model.customers import (
     KIND_MASK,
     LAST_ORDER_CLASS,
     LEVEL_SHIFT,
-    MOST_USER_ID,
     TIME_SHIFT,
     USER_SHIFT,
 )
@@ -49,9 +48,13 @@ from data_generation.model.lifecycle import (
     BANK_TRANSFER,
     CHARGE_TEXTS,
     FIRST_PARTLY_RETURNED,
+    HAS_LATER_PAYMENTS,
     HOUR,
+    IS_CHARGED_AT_ONCE,
+    IS_PARTLY_RETURNED,
     LIFECYCLE_BITS,
     LIFECYCLE_DAYS,
+    METHOD_MASK,
     MOST_PAY_DELAY,
     PAYMENT_MASK,
     REFUND_TEXTS,
@@ -116,11 +119,11 @@ def compute_money(
 'taxes': [315, 2000], 'totals': [5414, 11998]}
     """
     taxes, fees = _TAXES, _SHIPPING
-    discounts = [
-        subtotal * per_cent // 100 if per_cent else 0
-        for subtotal, per_cent in zip(subtotals, per_cents, strict=True)
-    ]
-    goods = list(map(operator.sub, subtotals, discounts))
+    discounts, goods = [0] * len(subtotals), subtotals.copy()
+    # One order in ten has a coupon.
+    for at in compress(range(len(subtotals)), per_cents):
+        discounts[at] = subtotals[at] * per_cents[at] // 100
+        goods[at] -= discounts[at]
     shipping = [
         0 if cents >= FREE_SHIPPING_CENTS else fees[country]
         for cents, country in zip(goods, countries, strict=True)
@@ -144,16 +147,13 @@ class Block(NamedTuple):
 
     unit: str
     purchases: Sequence[int]
+    users: Sequence[int]
     traits: Sequence[int]
     product_words: Sequence[int]
     levels: Sequence[int]
-    line_counts: Sequence[int]
+    line_counts: bytes
     kinds: Sequence[int]
-    lifecycles: Sequence[int]
-
-    def list_users(self) -> list[int]:
-        """Return the user of each order."""
-        return [purchase >> USER_SHIFT & MOST_USER_ID for purchase in self.purchases]
+    lifecycles: bytes
 
 
 class PlacedOrders(NamedTuple):
@@ -167,7 +167,7 @@ class PlacedOrders(NamedTuple):
 
     ids: list[str]
     countries: list[int]
-    lifecycles: Sequence[int]
+    lifecycles: bytes
     seconds: list[int]
     delays: bytes
     chances: tuple[int, ...]
@@ -192,24 +192,24 @@ class Ids(NamedTuple):
 
 
 @cache
-def build_kind_tables(has_campaign: bool) -> list[bytes]:
+def build_kind_tables(has_campaign: bool) -> list[list[bytes]]:
     """Return the kind of an order, see `Block`, by the low byte of its user's trait.
 
-    The second index is the kind of the purchase << 8 | a random byte.  During a campaign
-    more orders have a coupon.
+    The second index is the kind of the purchase, the third a random byte.  During a
+    campaign more orders have a coupon.
     """
     by_channel = [
-        bytes(
-            kind >> GAP_BITS << 1 | has_coupon
-            for kind in range(KIND_MASK + 1)
+        [
+            bytes([order_class << 1 | 1]) * limit
+            + bytes([order_class << 1]) * (256 - limit)
+            for order_class in [kind >> GAP_BITS for kind in range(KIND_MASK + 1)]
             for limit in [
                 256
-                * (CAMPAIGN_COUPONS if has_campaign and kind >> GAP_BITS else 1)
-                * _coupon_per_mille(channel.name, kind >> GAP_BITS)
+                * (CAMPAIGN_COUPONS if has_campaign and order_class else 1)
+                * _coupon_per_mille(channel.name, order_class)
                 // 1000
             ]
-            for has_coupon in [1] * limit + [0] * (256 - limit)
-        )
+        ]
         for channel in CHANNELS
     ]
     return [table for table in by_channel for _ in range(1 << CHANNEL_SHIFT)]
@@ -250,19 +250,19 @@ def _plan_block(
     purchases: Sequence[int],
     traits: array[int],
     categories: Sequence[int],
-    kind_tables: Sequence[bytes],
+    kind_tables: Sequence[Sequence[bytes]],
 ) -> Block:
     baskets = build_basket_tables()
     noise, shift = baskets.noise, 16 - NOISE_BITS
-    # Without their time they are one digit of CPython's integers, which is faster.
-    buyers = [purchase & UNTIMED_MASK for purchase in purchases]
-    user_traits = [traits[buyer >> USER_SHIFT] for buyer in buyers]
+    users = list_users(purchases)
+    user_traits = [traits[user] for user in users]
+    purchase_kinds = [purchase & KIND_MASK for purchase in purchases]
     count = len(purchases)
     levels = [
-        (trait >> LEVEL_SHIFT) + noise[buyer & KIND_MASK][word >> shift]
-        for trait, buyer, word in zip(
+        (trait >> LEVEL_SHIFT) + noise[kind][word >> shift]
+        for trait, kind, word in zip(
             user_traits,
-            buyers,
+            purchase_kinds,
             streams.draw_halves("orders", "basket_value", unit, count),
             strict=True,
         )
@@ -272,13 +272,13 @@ def _plan_block(
         streams,
         unit,
         streams.draw_halves("order_items", "product_id", unit, count),
-        buyers,
+        users,
     )
     kinds = [
-        kind_tables[trait & COUPON_MASK][(buyer & KIND_MASK) << 8 | byte]
-        for trait, buyer, byte in zip(
+        kind_tables[trait & COUPON_MASK][kind][byte]
+        for trait, kind, byte in zip(
             user_traits,
-            buyers,
+            purchase_kinds,
             streams.draw_bytes("orders", "coupon", unit, count),
             strict=True,
         )
@@ -286,20 +286,25 @@ def _plan_block(
     return Block(
         unit,
         purchases,
+        users,
         user_traits,
         product_words,
         levels,
-        [
-            line_counts[level][byte]
-            for level, byte in zip(
-                levels, streams.draw_bytes("orders", "line_count", unit, count), strict=True
-            )
-        ],
+        bytes(
+            [
+                line_counts[level][byte]
+                for level, byte in zip(
+                    levels,
+                    streams.draw_bytes("orders", "line_count", unit, count),
+                    strict=True,
+                )
+            ]
+        ),
         kinds,
         _draw_lifecycles(
             streams,
             unit,
-            buyers,
+            users,
             user_traits,
             product_words,
             kinds,
@@ -308,29 +313,35 @@ def _plan_block(
     )
 
 
+def list_users(purchases: Iterable[int]) -> list[int]:
+    """Return the users of *purchases*."""
+    # Without their time they are one digit of CPython's integers, which is faster.
+    return [(purchase & UNTIMED_MASK) >> USER_SHIFT for purchase in purchases]
+
+
 def _draw_lifecycles(
     streams: Streams,
     unit: str,
-    buyers: Sequence[int],
+    users: Sequence[int],
     traits: Sequence[int],
     product_words: Sequence[int],
     kinds: Sequence[int],
     categories: Sequence[int],
-) -> list[int]:
+) -> bytes:
     """Return the lifecycle of each order.
 
-    *buyers* are purchases without their time, *categories* those of `plan_blocks`.  This is
-    a hot loop: a pass for each table would take a third more time.
+    *categories* are those of `plan_blocks`.  This is a hot loop: a pass for each table
+    would take a third more time.
     """
     methods = find_habit(streams, "method").list_cycle()
     tables, chances, kept = build_lifecycle_tables(), list_return_chances(), keep_goods()
-    count = len(buyers)
-    return [
+    count = len(users)
+    codes = [
         code
         if word < chances[kind][categories[product & 255]][trait & RETURN_MASK]
         else kept[code]
-        for buyer, trait, product, kind, life, word in zip(
-            buyers,
+        for user, trait, product, kind, life, word in zip(
+            users,
             traits,
             product_words,
             kinds,
@@ -339,11 +350,10 @@ def _draw_lifecycles(
             strict=True,
         )
         for code in (
-            tables[trait & COUNTRY_MASK][methods[buyer >> USER_SHIFT & CYCLE_MASK]][
-                life >> LIFE_SHIFT
-            ],
+            tables[trait & COUNTRY_MASK][methods[user & CYCLE_MASK]][life >> LIFE_SHIFT],
         )
     ]
+    return bytes(codes)
 
 
 def count_ids(blocks: Iterable[Block]) -> Ids:
@@ -351,7 +361,7 @@ def count_ids(blocks: Iterable[Block]) -> Ids:
     payments = count_payments()
     total = Ids()
     for block in blocks:
-        payment_count = sum([payments[code] for code in block.lifecycles])
+        payment_count = sum(block.lifecycles.translate(payments))
         total = total.add(Ids(len(block.purchases), sum(block.line_counts), payment_count))
     return total
 
@@ -486,7 +496,7 @@ class OrderBuilder:
         ]
         money, placed = self._place_orders(day, block, orders, baskets, priced.cents)
         statuses = self._add_payments(day, placed)
-        rows = self._list_orders(day, placed, block.list_users(), statuses, money)
+        rows = self._list_orders(day, placed, block.users, statuses, money)
         return Rows(rows, items)
 
     def _place_orders(
@@ -514,8 +524,10 @@ class OrderBuilder:
             money.totals,
             {
                 at: money.totals[at] * cents[lines[ends[at]]] // subtotals[at]
-                for at, code in enumerate(block.lifecycles)
-                if code >= FIRST_PARTLY_RETURNED and block.line_counts[at] > 1
+                for at in compress(
+                    range(count), block.lifecycles.translate(IS_PARTLY_RETURNED)
+                )
+                if block.line_counts[at] > 1
             },
         )
 
@@ -546,20 +558,13 @@ class OrderBuilder:
 
     def _add_immediate_charges(self, day: int, placed: PlacedOrders) -> None:
         """Add the charges of the orders that are paid at once, by one payment."""
-        charges = CHARGE_TEXTS
-        seconds = [
-            second + delay
-            for second, delay, code in zip(
-                placed.seconds, placed.delays, placed.lifecycles, strict=True
-            )
-            if code & PAYMENT_MASK < BANK_TRANSFER
-        ]
+        charges, selected = CHARGE_TEXTS, placed.lifecycles.translate(IS_CHARGED_AT_ONCE)
+        seconds = list(compress(map(operator.add, placed.seconds, placed.delays), selected))
         texts = [
-            f",{order}{charges[code & 3]}{total},"
-            for order, code, total in zip(
-                placed.ids, placed.lifecycles, placed.totals, strict=True
+            f",{order}{charges[code & METHOD_MASK]}{total},"
+            for order, code, total in compress(
+                zip(placed.ids, placed.lifecycles, placed.totals, strict=True), selected
             )
-            if code & PAYMENT_MASK < BANK_TRANSFER
         ]
         if placed.seconds[-1] + MOST_PAY_DELAY < DAY_SECONDS:
             self.payments_by_day[day].extend(seconds, texts)
@@ -583,7 +588,7 @@ class OrderBuilder:
         )
         payments_by_day = self.payments_by_day
         local_midnights = [start + day * DAY_SECONDS for start in self._local_starts]
-        for at in [at for at, code in enumerate(lifecycles) if code >= BANK_TRANSFER]:
+        for at in compress(range(len(orders)), lifecycles.translate(HAS_LATER_PAYMENTS)):
             code, first_share = lifecycles[at], 0
             if code >= FIRST_PARTLY_RETURNED:
                 first_share = first_shares.get(at, 0)
