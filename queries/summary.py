@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from queries.cohort_cells import Cell
 from queries.customer_values import CLV_MONTHS
 from utils.formats import (
+    align_columns,
     count_noun,
     format_amount,
     format_money,
@@ -504,29 +505,6 @@ def _fit_columns(
     headings = [rows[0][place] for place in sorted(omitted)]
     hidden = _list_hidden(hidden_cohorts, columns=headings)
     return [*lines, *textwrap.wrap(hidden, width)]
-
-
-def align_columns(rows: Sequence[Sequence[str]], least: Sequence[int]) -> list[str]:
-    """Return a line for each of *rows*: the first text to the left, others to the right.
-
-    A column is as wide as *least* states, and wider where its content, with two blanks
-    before it, needs more.
-
-    >>> align_columns([["", "size"], ["2024-01", "1,000,000"]], [7, 9])
-    ['              size', '2024-01  1,000,000']
-    """
-    lengths = (max(map(len, column)) for column in zip(*rows, strict=True))
-    widths = [
-        max(width, length if at == 0 else length + 2)
-        for at, (width, length) in enumerate(zip(least, lengths, strict=True))
-    ]
-    return [
-        "".join(
-            f"{text:{'>' if at else '<'}{width}}"
-            for at, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
 
 
 def _format_clv(clv: Mapping[str, Any], currency: str | None) -> str:

@@ -6,7 +6,9 @@ Floats are converted to the decimal that the JSON contains, as on the page: in b
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import chain, repeat
 from typing import Any
 
 # The text in place of a missing figure.
@@ -150,3 +152,28 @@ def shorten_value(value: Any) -> str:
 
 def _round(number: Decimal, unit: Decimal) -> Decimal:
     return number.quantize(unit, rounding=ROUND_HALF_UP)
+
+
+def align_columns(rows: Sequence[Sequence[str]], least: Iterable[int] = ()) -> list[str]:
+    """Return a line for each of *rows*: the first text to the left, others to the right.
+
+    A column is as wide as its content with two blanks before it, or as *least* states, if
+    that is wider; columns beyond *least* have no least width.
+
+    >>> align_columns([["", "size"], ["2024-01", "1,000,000"]], [7, 9])
+    ['              size', '2024-01  1,000,000']
+    """
+    lengths = (max(map(len, column)) for column in zip(*rows, strict=True))
+    widths = [
+        max(width, length if at == 0 else length + 2)
+        for at, (width, length) in enumerate(
+            zip(chain(least, repeat(0)), lengths, strict=False)
+        )
+    ]
+    return [
+        "".join(
+            f"{text:{'>' if at else '<'}{width}}"
+            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]

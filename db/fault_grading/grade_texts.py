@@ -7,7 +7,7 @@ from typing import Any
 
 from db.fault_grading.cleaned_files import DAMAGES, OUTCOMES
 from db.fault_grading.fault_grades import PLACES
-from utils.formats import count_noun, format_count, format_percent
+from utils.formats import align_columns, count_noun, format_count, format_percent
 from utils.markdown_tables import TableColumn, render_table
 
 Row = Mapping[str, Any]
@@ -43,7 +43,8 @@ _SHOWN = 20
 
 def render_terminal(grade: Row) -> str:
     """Return the grade as a few lines and a table by tier, for the terminal."""
-    return "\n".join([*_list_sentences(grade), "", *_align(*_tabulate_tiers(grade))])
+    headings, rows = _tabulate_tiers(grade)
+    return "\n".join([*_list_sentences(grade), "", *align_columns([headings, *rows])])
 
 
 def render_fault_grade(grade: Row) -> str:
@@ -177,15 +178,3 @@ def _render_list(rows: Sequence[Row]) -> str:
     return table + (
         f"\n\nAnd {count_noun(more, 'row')} more in grade.json." if more else ""
     )
-
-
-def _align(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield *rows* below *headings*, in columns as wide as their texts."""
-    table = [headings, *rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        cells = [
-            cell.ljust(width) if at == 0 else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()

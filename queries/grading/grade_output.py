@@ -21,9 +21,8 @@ from queries.grading.marking import (
     share,
 )
 from queries.grading.matching import ColumnMatch
-from queries.summary import align_columns
 from utils.atomic_files import write_atomically
-from utils.formats import count_noun, format_percent, shorten_value
+from utils.formats import align_columns, count_noun, format_percent, shorten_value
 from utils.helpers import escape_line, render_json
 from utils.markdown_tables import TableColumn, escape, render_table
 
@@ -68,18 +67,13 @@ def render_grade(grade: Grade, *, width: int) -> str:
     sections = [
         _wrap_all([_render_headline(grade)], width),
         _wrap_all(_list_matches(grade), width),
-        align_rows(_tabulate_columns(grade)),
-        align_rows(_tabulate_regions(grade)),
-        align_rows(_tabulate_worst(grade)),
+        align_columns(_tabulate_columns(grade)),
+        align_columns(_tabulate_regions(grade)),
+        align_columns(_tabulate_worst(grade)),
         _wrap_all(list_mistakes(grade), width),
         [_render_points(grade)],
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
-
-
-def align_rows(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a line for each of *rows*, the first column to the left."""
-    return align_columns(rows, [0 for _ in rows[0]]) if rows else []
 
 
 def _wrap_all(lines: Iterable[str], width: int) -> list[str]:

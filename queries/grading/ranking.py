@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from queries.cohort_cells import QueryRows
-from queries.grading.grade_output import align_rows, join_words, render_grade_files
+from queries.grading.grade_output import join_words, render_grade_files
 from queries.grading.grading import Grade, Refusal
 from queries.grading.marking import count_marks, share
 from queries.output import render_csv
 from utils.atomic_files import write_atomically
-from utils.formats import count_noun, format_percent
+from utils.formats import align_columns, count_noun, format_percent
 from utils.helpers import escape_line
 
 RANKING_CSV = "ranking.csv"
@@ -56,7 +56,7 @@ def render_ranking(grades: Sequence[Grade | Refusal]) -> str:
         name = escape_line(grade.name)
         rows.append([str(rank), name, points, right, _shorten(name_mistakes(grade))])
     lines = [f"{count_noun(len(grades) - len(refusals), 'file')} graded."]
-    lines += ["", *align_rows(rows)] if rows[1:] else []
+    lines += ["", *align_columns(rows)] if rows[1:] else []
     if refusals:
         lines += ["", f"Not graded: {count_noun(len(refusals), 'file')}."]
         lines += [
