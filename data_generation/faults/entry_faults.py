@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
+from itertools import pairwise
 
 from data_generation.faults.fault_kinds import Edit, PlantedKind, Planter, Row, Site
 
 # ---- One customer with two accounts ------------------------------------------------------
 
 
-def _write_other_case(email: str, _choice: int) -> str:
+def _write_other_case(row: Row, _choice: int) -> str:
+    email = row["email"]
     return email[0].upper() + email[1:]
 
 
-def _write_lookalike(email: str, choice: int) -> str:
-    """Return *email* with a plus sign, dots or a typo; no other customer has these.
+def _write_lookalike(row: Row, choice: int) -> str:
+    """Return the address with a plus sign, dots or a typo; no other customer has these.
 
-    >>> [_write_lookalike("ann.lee@example.com", choice) for choice in range(3)]
+    >>> row = {"email": "ann.lee@example.com"}
+    >>> [_write_lookalike(row, choice) for choice in range(3)]
     ['ann.lee+1@example.com', 'a.n.n.lee@example.com', 'ann.lee@exmaple.com']
     """
+    email = row["email"]
     if choice == 0:
         return email.replace("@", "+1@")
     if choice == 1:
@@ -27,17 +31,35 @@ def _write_lookalike(email: str, choice: int) -> str:
     return email.replace("@example", "@exmaple")
 
 
-def _write_invisible(email: str, _choice: int) -> str:
-    return email.replace("@", "\u200b@")
+def _write_invisible(row: Row, _choice: int) -> str:
+    return row["email"].replace("@", "\u200b@")
 
 
-def _add_account(write: Callable[[str, int], str]) -> Planter:
+def _write_decomposed(row: Row, _choice: int) -> str:
+    r"""Return the address with the accent of the name as a character of its own (NFD).
+
+    >>> row = {"email": "zoe@example.com", "full_name": "Zoë"}
+    >>> print(ascii(_write_decomposed(row, 0)))
+    'zoe\u0308@example.com'
+    """
+    name, at, domain = row["email"].partition("@")
+    for letter, accent in pairwise(unicodedata.normalize("NFD", row["full_name"])):
+        if unicodedata.combining(accent) and letter.lower() in name:
+            return name.replace(letter.lower(), letter.lower() + accent, 1) + at + domain
+    return row["email"]
+
+
+def _has_accent_in_address(row: Row, _site: Site) -> bool:
+    return _write_decomposed(row, 0) != row["email"]
+
+
+def _add_account(write: Callable[[Row, int], str]) -> Planter:
     """Return the planter of a second account, whose address *write* makes."""
 
     def plant(row: Row, site: Site) -> Edit:
         account = site.take_id("users")
         site.memory[row["user_id"]] = account
-        email = write(row["email"], site.draw("form", row["user_id"], 3))
+        email = write(row, site.draw("form", row["user_id"], 3))
         added = ({**row, "user_id": account, "email": email},)
         # A check compares addresses without tags; it cannot see dots and typos.
         is_hidden = write is _write_lookalike and "+" not in email
@@ -203,6 +225,22 @@ ENTRY_KINDS = (
         level="row",
         expected="text_invisible_characters",
         tier=2,
+    ),
+    PlantedKind(
+        45,
+        "account_decomposed",
+        "entry",
+        "a customer opened a second account with a decomposed accent (NFD) in the address",
+        "users",
+        {"users": _add_account(_write_decomposed), "orders": _use_second_account},
+        lanes=(57, 58, 59, 60, 61),
+        at_risk=_has_accent_in_address,
+        fault_class="redundant",
+        level="row",
+        expected="text_invisible_characters",
+        tier=2,
+        mechanism="depends on the value itself",
+        condition=_LETTERS,
     ),
     PlantedKind(
         33,
