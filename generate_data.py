@@ -348,7 +348,7 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
             files += write_truth(
                 plan, args.out_dir, workers=workers, on_progress=on_progress
             )
-    planted = run_planting(plan, args, profile, files) if profile else None
+    planted = run_planting(plan, args, profile, files, workers) if profile else None
     if args.quiet:
         return
     which = "" if part == WHOLE else f", part {part.number} of {part.total}"
@@ -361,12 +361,16 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
 
 
 def run_planting(
-    plan: Plan, args: argparse.Namespace, profile: Profile, files: Sequence[FileEntry]
+    plan: Plan,
+    args: argparse.Namespace,
+    profile: Profile,
+    files: Sequence[FileEntry],
+    workers: int,
 ) -> Planted:
     """Plant the faults of *profile* in the *files* of *plan*."""
     from data_generation.faults.plant import plant_faults
 
-    return plant_faults(plan, args.out_dir, profile, files)
+    return plant_faults(plan, args.out_dir, profile, files, workers=workers)
 
 
 def print_planted(args: argparse.Namespace, planted: Planted) -> None:

@@ -9,9 +9,11 @@ import shutil
 import tempfile
 import unittest
 from collections import Counter
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import generate_data
 import ingest
@@ -19,8 +21,10 @@ import run_query
 from data_generation.datapackage import FileEntry
 from data_generation.faults.fault_catalogue import KINDS
 from data_generation.faults.fault_kinds import LANES
-from data_generation.faults.fault_profiles import BUILT_IN, read_profile
+from data_generation.faults.fault_profiles import BUILT_IN, Choice, Profile, read_profile
 from data_generation.faults.plant import plant_faults
+from data_generation.faults.repair import repair_shop
+from data_generation.faults.shop_figures import CleanSums, FigureSums
 from data_generation.generate_data import generate_shop
 from data_generation.plan import DEFAULT_END, DEFAULT_START, Plan
 from tests.support import (
@@ -32,6 +36,9 @@ from tests.support import (
     hash_folder,
     read_tree,
     run_script,
+    run_spawned,
+    skip,
+    skip_without_processes,
 )
 from utils.answer_key import (
     FAULT_COLUMNS,
@@ -43,6 +50,9 @@ from utils.answer_key import (
 from utils.helpers import DataError, hash_file
 
 SEEDS = (90210, 7, 1015, 31337, 424242) if IN_CI else (90210,)
+
+# So many of the largest orders of a shop are decoys.
+OWN_DECOYS = 3
 
 # Every kind has a row at risk in a shop of this size.
 USERS = 1000
@@ -347,6 +357,161 @@ class Secrecy(ShopCase):
         for decoy in read_decoys(shop / "answer_key/decoys.csv"):
             text = (shop / f"faulty/{decoy.table}.csv").read_text("utf-8")
             self.assertEqual(text.split("\n")[decoy.line - 1], decoy.row)
+
+
+@cache
+def small_shop(seed: int) -> tuple[Path, Plan, list[FileEntry]]:
+    """Return the folder of a clean shop with a few orders a day, its plan and files."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    plan = Plan(seed, 200, date(2025, 1, 1), date(2025, 6, 30), date(2025, 6, 30))
+    return folder, plan, generate_shop(plan, folder)
+
+
+class OneKind(ShopCase):
+    """The key of each kind alone gives the clean files back."""
+
+    # A shop of a few orders a day has no row at risk of some kinds.
+    RARE = 4
+
+    def plant(self, kind: str, seed: int) -> bool:
+        """Plant *kind* alone, repair the files; return whether there was a fault."""
+        clean, plan, files = small_shop(seed)
+        planted = plant_faults(plan, clean, Profile(kind, {kind: Choice()}), files)
+        key, faulty = clean / "answer_key", clean / "faulty"
+        repair_shop(key, faulty, self.folder)
+        for name, sha256 in hash_folder(self.folder).items():
+            self.assertEqual(sha256, hash_file(clean / name), name)
+        changed = any(hash_file(faulty / each.path) != each.sha256 for each in files)
+        self.assertEqual(changed, planted.fault_count + planted.decoy_count > OWN_DECOYS)
+        return changed
+
+    def test_repair_gives_the_clean_files_for_every_kind_alone(self) -> None:
+        kinds = [kind.name for kind in KINDS]
+        rare = set(kinds)
+        for kind in kinds if IN_CI else kinds[::10]:
+            for seed in SEEDS:
+                with self.subTest(kind=kind, seed=seed):
+                    if self.plant(kind, seed):
+                        rare.discard(kind)
+        if IN_CI:
+            self.assertLessEqual(len(rare), self.RARE, rare)
+
+
+class Workers(ShopCase):
+    """Several processes write the same files as one."""
+
+    def test_measuring_and_proving_apart_gives_the_same_bytes(self) -> None:
+        skip_without_processes()
+        clean, plan, files = small_shop(SEEDS[0])
+        shutil.copytree(clean, self.folder, dirs_exist_ok=True)
+        profile = read_profile("realistic")
+        plant_faults(plan, self.folder, profile, files)
+        expected = read_tree(self.folder)
+        with mock.patch("data_generation.faults.plant.FEWEST_ROWS", 1):
+            plant_faults(plan, self.folder, profile, files, workers=2)
+        self.assertEqual(read_tree(self.folder), expected)
+
+    def test_processes_that_are_started_by_spawn_give_the_same_bytes(self) -> None:
+        if not IN_CI:
+            skip("planting in new processes runs in CI only: it takes seconds")
+        plan = ("--users", 40, "--seed", SEEDS[0], "--start", "2025-10-01")
+        options = ("--generate", *plan, "--faults", "realistic", "--out-dir", self.folder)
+        self.succeed(generate_data.main, *options, "--workers", 1)
+        expected = read_tree(self.folder)
+        threshold = "data_generation.faults.plant.FEWEST_ROWS"
+        finished = run_spawned("generate_data", threshold, *options, "--workers", 2)
+        self.assertEqual(finished.returncode, 0, finished)
+        self.assertEqual(read_tree(self.folder), expected)
+
+
+class LostContent(ShopCase):
+    """The clean files cannot be made again from the faulty ones alone."""
+
+    PROFILE = Profile("lost", {"payment_lost": Choice(rate=10_000)})
+
+    def test_two_clean_shops_have_the_same_faulty_files(self) -> None:
+        clean, plan, files = small_shop(SEEDS[0])
+        folder = self.folder / "one"
+        shutil.copytree(clean, folder)
+        plant_faults(plan, folder, self.PROFILE, files)
+        lost = list_faults(folder)
+        self.assertGreater(len(lost), 0)
+        other = self.folder / "other"
+        shutil.copytree(clean, other)
+        other_files = self.edit_payments(other, files, lost)
+        plant_faults(plan, other, self.PROFILE, other_files)
+        self.assertNotEqual(read_tree(other), read_tree(folder))
+        self.assertEqual(read_tree(other / "faulty"), read_tree(folder / "faulty"))
+
+    def edit_payments(
+        self, folder: Path, files: list[FileEntry], lost: list[PlantedFault]
+    ) -> list[FileEntry]:
+        """Change the amount of each payment in *folder* that will be *lost*."""
+        path = folder / "payments.csv"
+        text = path.read_text("utf-8")
+        for fault in lost:
+            cells = fault.clean.split(",")
+            cells[5] += "7"
+            text = text.replace(f"\n{fault.clean}\n", f"\n{','.join(cells)}\n")
+        path.write_text(text, encoding="utf-8", newline="\n")
+        *others, payments = files
+        return [*others, payments._replace(sha256=hash_file(path))]
+
+    def test_faulty_folder_does_not_state_how_the_shop_was_made(self) -> None:
+        _, plan, _ = clean_shop(SEEDS[0])
+        faulty = faulty_shop("hostile") / "faulty"
+        self.assertEqual(len(read_tree(faulty)), 6)
+        text = (faulty / "datapackage.json").read_text("utf-8")
+        for hint in (str(plan.seed), "seed", "sample", "truth", "fault", "generator"):
+            self.assertNotIn(hint, text.lower())
+        hashes = {hash_file(path) for path in faulty.iterdir()}
+        clean_hashes = {file.sha256 for file in clean_shop(SEEDS[0])[2]}
+        self.assertEqual(hashes & clean_hashes, set())
+
+    def test_faulty_folder_alone_can_be_neither_verified_nor_repaired(self) -> None:
+        faulty = faulty_shop("hostile") / "faulty"
+        for options, words in (
+            (("--verify", "--out-dir", faulty), "seed"),
+            (
+                ("--repair", faulty, "--data-dir", faulty, "--out-dir", self.folder),
+                "manifest.json: cannot be read",
+            ),
+        ):
+            with self.subTest(options[0]):
+                result = call(generate_data.main, *options)
+                self.assertEqual(result.status, 1)
+                self.assertIn(words, result.stderr)
+        self.assertEqual(read_tree(self.folder), {})
+
+
+class SumsOfShop(unittest.TestCase):
+    """The figures of a clean shop are sums over its orders and refunds."""
+
+    def test_sums_are_those_worked_by_hand(self) -> None:
+        sums = CleanSums(3, last_month=12 * 2025 + 6)
+        # Pays back 500 x 900 / 1200 = 375 of goods, after the first 12 months.
+        sums.add_refund("1", "500", "2025-03-01T00:00:00Z")
+        for user, month, status, goods, total in (
+            (1, "2024-01", "returned", 900, 1200),
+            (1, "2025-01", "paid", 300, 300),
+            (2, "2024-07", "delivered", 50, 60),  # its 12 months are not complete
+            (3, "2024-07", "cancelled", 70, 70),
+        ):
+            key = "1" if status == "returned" else "2"
+            amounts = (str(goods + 100), "100", str(total))
+            sums.add_order((key, str(user), f"{month}-05T00:00:00Z", status, *amounts))
+        self.assertEqual(
+            sums.compute(),
+            FigureSums(
+                net_cents=900 - 375 + 300 + 50,
+                order_count=3,
+                customer_count=2,
+                repeat_count=1,
+                cohort_customer_count=1,
+                cohort_net_cents=900 + 300,
+            ),
+        )
 
 
 class Effects(ShopCase):

@@ -1,23 +1,33 @@
 """What each incident does to the figures of the shop: clean, and with it alone.
 
-A scratch database without rules holds the clean rows.  The faults of one incident are
-applied to it, the figures of the touched customers are computed before and after, and the
-faults are rolled back.  All figures are sums over customers, so the difference is that of
-the shop.  A row that cannot be read, such as a ragged one, counts as missing.
+A scratch database without rules holds the clean rows of the customers that any fault
+touches.  The faults of one incident are applied to it, the figures of its customers are
+computed before and after, and the faults are rolled back.  All figures are sums over
+customers, so the difference is that of the shop.  A row that cannot be read, such as a
+ragged one, counts as missing.
 """
 
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import date
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from utils.answer_key import PlantedFault
+from data_generation.faults.shop_figures import (
+    CleanSums,
+    Figures,
+    FigureSums,
+    derive_figures,
+)
+from utils.answer_key import PlantedFault, read_planted_faults
 from utils.connections import open_connection
 from utils.contract import Contract, Table
-from utils.ratios import ratio
 
 _FIGURES_PATH = Path(__file__).with_name("shop_figures.sql")
 
@@ -45,9 +55,7 @@ _COLUMNS = {
 
 # Only payments that pay something back are stored, in a table of this name.
 _STORED_NAMES = {"payments": "refunds"}
-
-# More customers at once would take memory, fewer would take time.
-_CUSTOMERS_AT_ONCE = 10_000
+_REFUND = (",refund,", ",succeeded,")
 
 # The customers of the touched orders, then all orders of these customers.
 _TOUCH_CUSTOMERS = (
@@ -58,55 +66,41 @@ _TOUCH_CUSTOMERS = (
 )
 
 
-class FigureSums(NamedTuple):
-    """Sums over customers; the cohorts are those that completed 12 months."""
+class IncidentFigures(NamedTuple):
+    """The figures of the clean shop, and those with each incident alone, by its id."""
 
-    net_cents: int
-    order_count: int
-    customer_count: int
-    repeat_count: int
-    cohort_customer_count: int
-    cohort_net_cents: int
-
-
-class Figures(NamedTuple):
-    """The figures of a shop as its owner knows them; None where nobody is counted."""
-
-    net_cents: int
-    order_count: int
-    customer_count: int
-    repeat_rate: float | None
-    clv_12_cents: float | None
-
-
-def derive_figures(sums: FigureSums) -> Figures:
-    """Return the figures of *sums*.
-
-    >>> derive_figures(FigureSums(900, 5, 4, 1, 2, 301))[3:]
-    (0.25, 150.5)
-    """
-    return Figures(
-        sums.net_cents,
-        sums.order_count,
-        sums.customer_count,
-        ratio(sums.repeat_count, sums.customer_count),
-        ratio(sums.cohort_net_cents, sums.cohort_customer_count, digits=2),
-    )
+    clean: Figures
+    by_incident: dict[str, Figures]
 
 
 class EffectMeter:
-    """Measures incidents on the clean files in *folder*; the scratch file is *path*."""
+    """Measures incidents on the clean files in *folder*; the scratch file is *path*.
 
-    def __init__(self, path: Path, contract: Contract, folder: Path, last: date) -> None:
+    *row_counts* are those of the files, by table, and *last* is the last day of the shop.
+    Only what *faults* touch can be measured.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        contract: Contract,
+        folder: Path,
+        row_counts: Mapping[str, int],
+        last: date,
+        faults: Iterable[PlantedFault],
+    ) -> None:
         self._tables = {t.name: t for t in contract.tables if t.name in _COLUMNS}
+        self._folder = folder
         is_over = last.day == calendar.monthrange(last.year, last.month)[1]
         self._last_month = 12 * last.year + last.month - (not is_over)
         self._figures_sql = _FIGURES_PATH.read_text(encoding="utf-8")
+        users = self._find_touched_users(faults, row_counts)
+        sums = CleanSums(row_counts["users"], self._last_month)
         self._connection = open_connection(str(path))
         self._create_tables()
-        for table in self._tables.values():
-            self._load_table(table, folder)
-        self.clean = self._compute_clean()
+        self._load_rows(users, row_counts["orders"], sums)
+        self._create_indexes()
+        self.clean = sums.compute()
 
     def close(self) -> None:
         """Close the scratch database."""
@@ -126,59 +120,89 @@ class EffectMeter:
         script += "CREATE TABLE touched_orders (order_id INTEGER PRIMARY KEY);"
         self._connection.executescript(script)
 
-    def _load_table(self, table: Table, folder: Path) -> None:
-        key, *others = _COLUMNS[table.name]
-        stored = _STORED_NAMES.get(table.name, table.name)
-        self._connection.execute("BEGIN")
-        with open(
-            folder.joinpath(f"{table.name}.csv"), encoding="utf-8", newline="\n"
-        ) as lines:
+    def _create_indexes(self) -> None:
+        for name, (key, *others) in _COLUMNS.items():
+            stored = _STORED_NAMES.get(name, name)
+            references = [each for each in others if each in ("user_id", "order_id")]
+            for column in (key, *references):
+                self._connection.execute(
+                    f"CREATE INDEX {stored}_{column}_idx ON {stored} ({column})"
+                )
+
+    def _read_lines(self, name: str) -> Iterator[str]:
+        """Yield the rows of the clean file of the table *name*, as lines."""
+        path = self._folder / f"{name}.csv"
+        with open(path, encoding="utf-8", newline="\n") as lines:
             next(lines)
-            rows = (line.rstrip("\n").split(",") for line in lines)
-            self._insert(table, rows)
-        references = [each for each in others if each in ("user_id", "order_id")]
-        for column in (key, *references):
-            self._connection.execute(
-                f"CREATE INDEX {stored}_{column}_idx ON {stored} ({column})"
-            )
+            yield from lines
+
+    def _find_touched_users(
+        self, faults: Iterable[PlantedFault], row_counts: Mapping[str, int]
+    ) -> bytearray:
+        """Return a 1 at the id of each user whose figures *faults* may change.
+
+        The ids in a clean file are the numbers of its rows.
+        """
+        ids: dict[str, set[int]] = defaultdict(set)
+        for fault in faults:
+            for column, found in _list_ids(fault, self._tables[fault.table]).items():
+                ids[column].update(found)
+        for name in ("order_items", "payments", "orders"):
+            key, reference, *_ = _COLUMNS[name]
+            lines = enumerate(self._read_lines(name), start=1)
+            chosen = [line for number, line in lines if number in ids[key]]
+            ids[reference].update(int(row[1]) for row in self._pick(name, chosen))
+        touched = bytearray(row_counts["users"] + 1)
+        for user_id in ids["user_id"]:
+            if user_id < len(touched):
+                touched[user_id] = 1
+        return touched
+
+    def _pick(self, name: str, lines: Iterable[str]) -> Iterator[Sequence[str]]:
+        """Return what is stored of *lines* of the table *name*."""
+        names = self._tables[name].column_names
+        if name == "payments":
+            lines = (line for line in lines if all(text in line for text in _REFUND))
+        places = [names.index(column) for column in _COLUMNS[name]]
+        # With one place, such as the first, it would return no sequence.
+        pick = itemgetter(*places) if len(places) > 1 else itemgetter(slice(1))
+        return (pick(line.rstrip("\n").split(",")) for line in lines)
+
+    def _load_rows(self, users: bytearray, order_count: int, sums: CleanSums) -> None:
+        """Store the rows of the *users* marked with 1; add all rows to *sums*."""
+        orders = bytearray(order_count + 1)
+        refunds = list(self._pick("payments", self._read_lines("payments")))
+        for _, order_id, cents, processed_at in refunds:
+            sums.add_refund(order_id, cents, processed_at)
+        self._connection.execute("BEGIN")
+        ids = ([user_id] for user_id, is_touched in enumerate(users) if is_touched)
+        self._store("users", ids)
+        self._store("orders", self._load_orders(users, orders, sums))
+        lines = self._pick("order_items", self._read_lines("order_items"))
+        self._store("order_items", (row for row in lines if orders[int(row[1])]))
+        self._store("payments", (row for row in refunds if orders[int(row[1])]))
         self._connection.execute("COMMIT")
 
-    def _insert(self, table: Table, rows: Iterable[Sequence[str]]) -> None:
-        """Store the *rows* of *table*; of the payments, the refunds that succeeded."""
-        names = table.column_names
-        places = [names.index(column) for column in _COLUMNS[table.name]]
-        if table.name == "payments":
-            kind, status = names.index("kind"), names.index("status")
-            rows = (
-                row for row in rows if (row[kind], row[status]) == ("refund", "succeeded")
-            )
-        stored = _STORED_NAMES.get(table.name, table.name)
-        marks = ", ".join("?" * len(places))
-        self._connection.executemany(
-            f"INSERT INTO {stored} VALUES ({marks})",
-            ([row[at] for at in places] for row in rows),
-        )
+    def _load_orders(
+        self, users: bytearray, orders: bytearray, sums: CleanSums
+    ) -> Iterator[Sequence[str]]:
+        """Yield the rows of the *users*, whose *orders* are marked; add all to *sums*."""
+        for row in self._pick("orders", self._read_lines("orders")):
+            sums.add_order(row)
+            if users[int(row[1])]:
+                orders[int(row[0])] = 1
+                yield row
+
+    def _store(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Store *rows*, what the figures need of the table *name*."""
+        stored = _STORED_NAMES.get(name, name)
+        marks = ", ".join("?" * len(_COLUMNS[name]))
+        self._connection.executemany(f"INSERT INTO {stored} VALUES ({marks})", rows)
 
     def _compute(self) -> FigureSums:
         """Return the sums over the touched orders and their customers."""
         options = {"last_month": self._last_month}
         return FigureSums(*self._connection.execute(self._figures_sql, options).fetchone())
-
-    def _compute_clean(self) -> FigureSums:
-        """Return the sums over all customers, computed for some of them at a time."""
-        sums = FigureSums(*[0] * len(FigureSums._fields))
-        (last_id,) = self._connection.execute("SELECT MAX(user_id) FROM users").fetchone()
-        for first_id in range(1, (last_id or 0) + 1, _CUSTOMERS_AT_ONCE):
-            self._connection.execute("BEGIN")
-            self._connection.execute(
-                "INSERT INTO touched_orders SELECT order_id FROM orders"
-                " WHERE user_id BETWEEN ? AND ?",
-                [first_id, first_id + _CUSTOMERS_AT_ONCE - 1],
-            )
-            some = self._compute()
-            self._connection.execute("ROLLBACK")
-            sums = FigureSums(*(a + b for a, b in zip(sums, some, strict=True)))
-        return sums
 
     def measure(self, faults: Iterable[PlantedFault]) -> Figures:
         """Return the figures of the shop with these *faults* alone, which affect some."""
@@ -200,23 +224,18 @@ class EffectMeter:
         """Record the customers and orders whose figures *fault* may change."""
         table = self._tables[fault.table]
         key, *_ = _COLUMNS[table.name]
-        changed = {fault.column: fault.faulty}
-        if _is_added_row(fault, table):
-            changed = dict(zip(table.column_names, fault.faulty.split(","), strict=True))
-        elif fault.key:
-            changed[key] = fault.key
+        ids = _list_ids(fault, table)
         for name, stored in (("user_id", "touched_users"), ("order_id", "touched_orders")):
-            if changed.get(name, "").isdigit():
-                self._connection.execute(
-                    f"INSERT OR IGNORE INTO {stored} VALUES (?)", [int(changed[name])]
-                )
+            self._connection.executemany(
+                f"INSERT OR IGNORE INTO {stored} VALUES (?)",
+                ([each] for each in ids.get(name, ())),
+            )
         if table.name in ("order_items", "payments"):
             stored = _STORED_NAMES.get(table.name, table.name)
-            comparison = ">=" if fault.level == "file" else "="
-            self._connection.execute(
+            self._connection.executemany(
                 "INSERT OR IGNORE INTO touched_orders"
-                f" SELECT order_id FROM {stored} WHERE {key} {comparison} ?",
-                [fault.key],
+                f" SELECT order_id FROM {stored} WHERE {key} = ?",
+                ([each] for each in ids.get(key, ())),
             )
 
     def _apply(self, fault: PlantedFault) -> None:
@@ -225,7 +244,7 @@ class EffectMeter:
         key, *others = _COLUMNS[table.name]
         stored = _STORED_NAMES.get(table.name, table.name)
         if _is_added_row(fault, table):
-            self._insert(table, [fault.faulty.split(",")])
+            self._store(table.name, self._pick(table.name, [fault.faulty]))
         elif fault.level == "file":
             self._connection.execute(f"DELETE FROM {stored} WHERE {key} >= ?", [fault.key])
         elif fault.column in others:
@@ -237,7 +256,30 @@ class EffectMeter:
             self._connection.execute(f"DELETE FROM {stored} WHERE {key} = ?", [fault.key])
 
 
-def affects_figures(fault: PlantedFault) -> bool:
+def measure_incidents(
+    faults_path: Path,
+    scratch: Path,
+    contract: Contract,
+    folder: Path,
+    row_counts: Mapping[str, int],
+    last: date,
+) -> IncidentFigures:
+    """Return what each incident in the file *faults_path* does to the shop in *folder*.
+
+    *scratch* is a path for a database; the others are those of `EffectMeter`.
+    """
+    by_incident: dict[str, list[PlantedFault]] = defaultdict(list)
+    for fault in read_planted_faults(faults_path):
+        some = by_incident[fault.incident_id]
+        if _affects_figures(fault):
+            some.append(fault)
+    faults = chain.from_iterable(by_incident.values())
+    with closing(EffectMeter(scratch, contract, folder, row_counts, last, faults)) as meter:
+        measured = {name: meter.measure(some) for name, some in by_incident.items()}
+        return IncidentFigures(derive_figures(meter.clean), measured)
+
+
+def _affects_figures(fault: PlantedFault) -> bool:
     """Return whether *fault* may change a figure: most cells are in none."""
     if fault.table not in _COLUMNS:
         return False
@@ -245,6 +287,20 @@ def affects_figures(fault: PlantedFault) -> bool:
         return fault.column in _COLUMNS[fault.table]
     is_charge = fault.table == "payments" and ",charge," in fault.clean + fault.faulty
     return not is_charge
+
+
+def _list_ids(fault: PlantedFault, table: Table) -> dict[str, Collection[int]]:
+    """Return the ids of *table* and others that *fault* names, by column."""
+    key, *_ = _COLUMNS[table.name]
+    if fault.level == "file":
+        first = int(fault.key)
+        return {key: range(first, first + fault.clean.count("\n"))}
+    named = {fault.column: fault.faulty}
+    if _is_added_row(fault, table):
+        named = dict(zip(table.column_names, fault.faulty.split(","), strict=True))
+    elif fault.key:
+        named[key] = fault.key
+    return {column: [int(text)] for column, text in named.items() if text.isdigit()}
 
 
 def _is_added_row(fault: PlantedFault, table: Table) -> bool:

@@ -10,7 +10,7 @@ from data_generation.faults.delivery_faults import (
     repeat_payment,
     shift_instant,
 )
-from data_generation.faults.fault_kinds import Edit, PlantedKind, Row, Site, count_seconds
+from data_generation.faults.fault_kinds import Edit, PlantedKind, Row, Site
 from data_generation.faults.file_faults import join_row
 from data_generation.model.catalog import COUNTRIES
 
@@ -80,7 +80,7 @@ def _swap_columns(row: Row, _site: Site) -> Edit:
 
 def _is_of_channel(row: Row, site: Site) -> bool:
     """Return whether the customer came through the first channel of the incident."""
-    channel = site.shop.channels[int(row["user_id"]) - 1]
+    channel = site.shop.users.read(row["user_id"])["acquisition_channel"]
     first: str = site.memory.setdefault(("channel", site.incident), channel)
     return channel == first
 
@@ -120,17 +120,18 @@ def _is_of_country(row: Row, site: Site) -> bool:
     An hour is as much as summer time changes.  An order that would precede the sign-up is
     left, as a check would find it at once.
     """
-    at = int(row["user_id"]) - 1
-    country = site.shop.countries[at]
+    user = site.shop.users.read(row["user_id"])
+    country = user["country_code"]
     if _AHEAD[country] > _DISTANT:
         return False
     first: str = site.memory.setdefault(("country", site.incident), country)
     local = shift_instant(row["ordered_at"], timedelta(hours=_AHEAD[country]))
-    return country == first and count_seconds(local) >= site.shop.sign_ups[at]
+    return country == first and local >= user["signed_up_at"]
 
 
 def _write_local_time(row: Row, site: Site) -> Edit:
-    hours = timedelta(hours=_AHEAD[site.shop.countries[int(row["user_id"]) - 1]])
+    country = site.shop.users.read(row["user_id"])["country_code"]
+    hours = timedelta(hours=_AHEAD[country])
     site.memory[row["order_id"]] = hours
     return Edit({"ordered_at": shift_instant(row["ordered_at"], hours)})
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from functools import cached_property
+from itertools import accumulate
+from typing import IO, Any, NamedTuple
 
 from data_generation.model.streams import WORD_BITS, Streams
 
@@ -14,8 +16,6 @@ Row = dict[str, str]
 
 # Each customer has one of these lanes, and each kind has lanes of its own.
 LANES = 64
-
-_DAY_OF_1970 = date(1970, 1, 1).toordinal()
 
 
 class Edit(NamedTuple):
@@ -43,10 +43,33 @@ DROPPED = Edit(is_dropped=True)
 MOVED = Edit(is_moved=True)
 
 
+def split_row(line: bytes, names: Sequence[str]) -> Row:
+    """Return the cells of the clean *line* by the *names* of its columns."""
+    return dict(zip(names, line.decode("utf-8").rstrip("\n").split(","), strict=True))
+
+
+class UserRows:
+    """The rows of the clean *file* of users, read by id when a kind needs them."""
+
+    def __init__(self, file: IO[bytes], names: Sequence[str]) -> None:
+        self._file = file
+        self._names = names
+
+    @cached_property
+    def _starts(self) -> array[int]:
+        """Where each row begins; the ids are 1, 2, 3 and so on."""
+        self._file.seek(0)
+        return array("q", accumulate(map(len, self._file)))
+
+    def read(self, user_id: str) -> Row:
+        """Return the row of the user with this id."""
+        self._file.seek(self._starts[int(user_id) - 1])
+        return split_row(self._file.readline(), self._names)
+
+
 class ShopFacts(NamedTuple):
     """What planting knows of the clean shop: its rows by table, its days, its products.
 
-    *countries*, *channels* and *sign_ups* (seconds) are those of the users, by id less 1.
     *buyers* has a 1 at the id of each user with an order, if a chosen kind needs it.
     """
 
@@ -55,21 +78,8 @@ class ShopFacts(NamedTuple):
     first_day: date
     last_day: date
     products: list[Row]
-    countries: list[str]
-    channels: list[str]
-    sign_ups: array[int]
+    users: UserRows
     buyers: bytearray
-
-
-def count_seconds(instant: str) -> int:
-    """Return the seconds from 1970 to the *instant* of a file, which is in UTC.
-
-    >>> count_seconds("1970-01-02T00:00:01Z")
-    86401
-    """
-    days = date.fromisoformat(instant[:10]).toordinal() - _DAY_OF_1970
-    hours, minutes, seconds = map(int, instant[11:19].split(":"))
-    return (days * 24 + hours) * 3600 + minutes * 60 + seconds
 
 
 class Site:

@@ -8,7 +8,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import IO, Any, NamedTuple
 
-from data_generation.faults.fault_kinds import Edit, PlantedKind, Row, Site
+from data_generation.faults.fault_kinds import (
+    Edit,
+    PlantedKind,
+    Row,
+    Site,
+    split_row,
+)
 from utils.answer_key import FAULT_COLUMNS, Decoy, PlantedFault
 from utils.contract import Table
 
@@ -171,8 +177,7 @@ class TablePlanter:
 
     def read_row(self, line: bytes) -> Row:
         """Return the cells of the clean *line* by column."""
-        cells = line.decode("utf-8").rstrip("\n").split(",")
-        return dict(zip(self._names, cells, strict=True))
+        return split_row(line, self._names)
 
     def pass_line(self, line: bytes) -> int:
         """Write *line* as it is; return its number."""

@@ -79,15 +79,16 @@ class Ownership:
         tail: int,
     ) -> None:
         self.users = users
+        self._single = [Week(number, 1) for number in range(LANES)]
         self._days = days
         self._customer_numbers = customer_numbers
         self._tail = tail
 
     def find_owner(self, order_id: int, user_id: int, day: bytes) -> Week:
         """Return the kind that may change the order, and its incident."""
-        number = self.users[user_id]
-        if number in self._customer_numbers:
-            return Week(number, 1)
+        owner = self._single[self.users[user_id]]
+        if owner.number in self._customer_numbers:
+            return owner
         if order_id > self._tail:
-            return Week(_NOBODY, 1)
-        return self._days.get(day) or Week(number, 1)
+            return self._single[_NOBODY]
+        return self._days.get(day, owner)

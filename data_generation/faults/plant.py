@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from array import array
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from data_generation.datapackage import FileEntry, describe_blind_package
-from data_generation.faults.effects import (
-    EffectMeter,
-    Figures,
-    affects_figures,
-    derive_figures,
-)
+from data_generation.faults.effects import IncidentFigures, measure_incidents
 from data_generation.faults.fault_catalogue import KINDS
-from data_generation.faults.fault_kinds import ShopFacts
+from data_generation.faults.fault_kinds import ShopFacts, UserRows, split_row
 from data_generation.faults.fault_profiles import Profile
 from data_generation.faults.faulty_files import (
     FaultyFile,
@@ -28,6 +20,7 @@ from data_generation.faults.faulty_files import (
 )
 from data_generation.faults.planting import Planting
 from data_generation.faults.repair import collect_repairs, hash_repaired
+from data_generation.faults.shop_figures import Figures
 from data_generation.model.streams import Streams
 from data_generation.plan import Plan
 from utils.answer_key import (
@@ -37,13 +30,15 @@ from utils.answer_key import (
     INCIDENTS_NAME,
     KEY_FOLDER,
     KEY_MANIFEST_NAME,
-    PlantedFault,
     PlantedIncident,
-    read_planted_faults,
 )
 from utils.atomic_files import open_atomically, open_scratch_folder
 from utils.contract import MANIFEST_NAME, Contract, read_contract
 from utils.helpers import hash_file, parse_json, render_json
+from utils.processes import run_tasks
+
+# Below so many clean rows no other process is started: it would take longer to start.
+FEWEST_ROWS = 100_000
 
 _KEY_NAMES = (FAULTS_NAME, DECOYS_NAME, INCIDENTS_NAME)
 
@@ -62,7 +57,12 @@ class Planted(NamedTuple):
 
 
 def plant_faults(
-    plan: Plan, out_dir: Path, profile: Profile, clean: Sequence[FileEntry]
+    plan: Plan,
+    out_dir: Path,
+    profile: Profile,
+    clean: Sequence[FileEntry],
+    *,
+    workers: int = 1,
 ) -> Planted:
     """Write the folders of faulty files and of their key beside the *clean* files.
 
@@ -80,7 +80,10 @@ def plant_faults(
         writer, row_counts = run.write_tables(
             [files[name] for name in tables], [files[name] for name in keys]
         )
-        incidents = run.describe_incidents(writer.happenings, files[keys[0]])
+        effects = run.measure_and_prove(
+            [files[name] for name in tables], [files[name] for name in keys[:2]], workers
+        )
+        incidents = run.list_incidents(writer.happenings, effects)
         for row in (PlantedIncident._fields, *incidents):
             files[keys[-1]].write(render_row(row))
         entries = [
@@ -92,7 +95,6 @@ def plant_faults(
         entries.append(_describe_file(package, files[package]))
         manifest = _describe_key(out_dir, profile, clean, entries)
         opened[-1].write(render_json(manifest).encode("utf-8"))
-        _prove(clean, [files[name] for name in tables], [files[name] for name in keys])
     return Planted(
         [entry for entry in entries if entry.path.endswith(".csv")],
         sum(writer.counts[kind.name] for kind in KINDS if not kind.is_decoy),
@@ -117,6 +119,7 @@ class _Run:
         self._out_dir = out_dir
         self._profile = profile
         self._contract = contract
+        self._clean = clean
         self._row_counts = {file.path.removesuffix(".csv"): file.rows for file in clean}
 
     def write_tables(
@@ -127,54 +130,66 @@ class _Run:
         A kind that chance gave no row gets its nearest one in a second run, so a small
         shop has each kind too.
         """
-        forced: dict[str, str] = {}
-        while True:
-            for file in (*tables, *keys):
-                file.seek(0)
-                file.truncate()
-            writer = KeyWriter(keys[0], keys[1])
-            planting = Planting(self._read_facts(), self._profile, forced, writer)
-            row_counts = {}
-            for table, file in zip(self._contract.tables, tables, strict=True):
-                output = FaultyFile(file)
-                with open(self._out_dir / f"{table.name}.csv", "rb") as lines:
-                    planting.copy_table(table, lines, output)
-                row_counts[f"{FAULTY_FOLDER}/{table.name}.csv"] = output.lines - 1
-            planting.add_own_decoys()
-            missed = {
-                name: key
-                for name, (_, key) in planting.least.items()
-                if not writer.counts[name]
-            }
-            if forced or not missed:
-                return writer, row_counts
-            forced = missed
+        with open(self._out_dir / "users.csv", "rb") as users:
+            facts = self._read_facts(users)
+            planting, result = self._copy_tables(facts, {}, tables, keys)
+            counts = result[0].counts
+            missed = {n: key for n, (_, key) in planting.least.items() if not counts[n]}
+            if missed:
+                _, result = self._copy_tables(facts, missed, tables, keys)
+        return result
 
-    def describe_incidents(
-        self, happenings: Mapping[str, Happening], faults_file: IO[bytes]
-    ) -> list[PlantedIncident]:
-        """Return what the incidents in *faults_file* are, and what each does alone."""
-        faults_file.flush()
-        by_incident: dict[str, list[PlantedFault]] = defaultdict(list)
-        for fault in read_planted_faults(Path(faults_file.name)):
-            some = by_incident[fault.incident_id]
-            if affects_figures(fault):
-                some.append(fault)
-        with (
-            open_scratch_folder(self._out_dir) as scratch,
-            closing(
-                EffectMeter(
-                    scratch / "figures.db", self._contract, self._out_dir, self._plan.until
-                )
-            ) as meter,
-        ):
-            clean = derive_figures(meter.clean)
-            return [
-                self._describe_incident(
-                    incident_id, happenings[incident_id], clean, meter.measure(faults)
-                )
-                for incident_id, faults in by_incident.items()
+    def _copy_tables(
+        self,
+        facts: ShopFacts,
+        forced: Mapping[str, str],
+        tables: Sequence[IO[bytes]],
+        keys: Sequence[IO[bytes]],
+    ) -> tuple[Planting, tuple[KeyWriter, dict[str, int]]]:
+        for file in (*tables, *keys):
+            file.seek(0)
+            file.truncate()
+        writer = KeyWriter(keys[0], keys[1])
+        planting = Planting(facts, self._profile, forced, writer)
+        row_counts = {}
+        for table, file in zip(self._contract.tables, tables, strict=True):
+            output = FaultyFile(file)
+            with open(self._out_dir / f"{table.name}.csv", "rb") as lines:
+                planting.copy_table(table, lines, output)
+            row_counts[f"{FAULTY_FOLDER}/{table.name}.csv"] = output.lines - 1
+        planting.add_own_decoys()
+        return planting, (writer, row_counts)
+
+    def measure_and_prove(
+        self, tables: Sequence[IO[bytes]], keys: Sequence[IO[bytes]], workers: int
+    ) -> IncidentFigures:
+        """Return what the incidents do to the figures, once the key has been proven."""
+        for file in (*tables, *keys):
+            file.flush()
+        paths = [Path(file.name) for file in tables]
+        faults, decoys = (Path(file.name) for file in keys)
+        is_small = sum(self._row_counts.values()) < FEWEST_ROWS
+        # A worker that is ended could not remove the folder.
+        with open_scratch_folder(self._out_dir) as scratch:
+            shop = (self._contract, self._out_dir, self._row_counts, self._plan.until)
+            jobs = [
+                (measure_incidents, faults, scratch / "figures.db", *shop),
+                (_prove, faults, decoys, self._clean, paths),
             ]
+            effects, _ = run_tasks(_run_job, jobs, 1 if is_small else workers)
+        result: IncidentFigures = effects
+        return result
+
+    def list_incidents(
+        self, happenings: Mapping[str, Happening], effects: IncidentFigures
+    ) -> list[PlantedIncident]:
+        """Return what each incident is, and what it does alone to the figures."""
+        return [
+            self._describe_incident(
+                incident_id, happenings[incident_id], effects.clean, figures
+            )
+            for incident_id, figures in effects.by_incident.items()
+        ]
 
     def _describe_incident(
         self, incident_id: str, happening: Happening, clean: Figures, faulty: Figures
@@ -205,22 +220,18 @@ class _Run:
             faulty.clv_12_cents,
         )
 
-    def _read_facts(self) -> ShopFacts:
-        columns = {table.name: table.column_names for table in self._contract.tables}
-        text = (self._out_dir / "products.csv").read_text(encoding="utf-8")
-        products = [
-            dict(zip(columns["products"], line.split(","), strict=True))
-            for line in text.splitlines()[1:]
-        ]
+    def _read_facts(self, users: IO[bytes]) -> ShopFacts:
+        names = {table.name: table.column_names for table in self._contract.tables}
+        with open(self._out_dir / "products.csv", "rb") as lines:
+            next(lines)
+            products = [split_row(line, names["products"]) for line in lines]
         return ShopFacts(
             Streams(self._plan.seed),
             self._row_counts,
             self._plan.start,
             self._plan.until,
             products,
-            [],
-            [],
-            array("q"),
+            UserRows(users, names["users"]),
             self._find_buyers(),
         )
 
@@ -288,12 +299,16 @@ def _list_hashes(files: Sequence[FileEntry], folder: str) -> list[dict[str, str]
     ]
 
 
+def _run_job(job: Callable[..., Any], *arguments: Any) -> Any:
+    return job(*arguments)
+
+
 def _prove(
-    clean: Sequence[FileEntry], tables: Sequence[IO[bytes]], keys: Sequence[IO[bytes]]
+    faults: Path, decoys: Path, clean: Sequence[FileEntry], paths: Sequence[Path]
 ) -> None:
     """Raise `AssertionError` unless key and faulty files give the *clean* files back."""
-    repairs = collect_repairs(Path(keys[0].name), Path(keys[1].name))
-    for entry, file in zip(clean, tables, strict=True):
+    repairs = collect_repairs(faults, decoys)
+    for entry, path in zip(clean, paths, strict=True):
         table = entry.path.removesuffix(".csv")
-        if hash_repaired(Path(file.name), repairs[table]) != entry.sha256:
+        if hash_repaired(path, repairs[table]) != entry.sha256:
             raise AssertionError(f"the answer key does not give {entry.path} back")

@@ -7,17 +7,11 @@ Per order one byte is kept in memory: the kind that may change its lines and pay
 from __future__ import annotations
 
 import heapq
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from data_generation.faults.fault_catalogue import KINDS
-from data_generation.faults.fault_kinds import (
-    Edit,
-    Row,
-    ShopFacts,
-    Site,
-    count_seconds,
-)
+from data_generation.faults.fault_kinds import LANES, Edit, Row, ShopFacts, Site
 from data_generation.faults.fault_profiles import Profile
 from data_generation.faults.faulty_files import FaultyFile, KeyWriter, TablePlanter
 from data_generation.faults.file_faults import CUT_ROWS, TAIL_ROWS
@@ -57,13 +51,15 @@ class Planting:
         self._profile = profile
         self._forced = forced
         self._key = key
-        self._sites = {
-            kind.number: Site(kind, shop) for kind in KINDS if kind.name in profile.choices
-        }
+        # By the numbers of the kinds; None for those that are not chosen.
+        self._sites: list[Site | None] = [None] * LANES
+        for kind in KINDS:
+            if kind.name in profile.choices:
+                self._sites[kind.number] = Site(kind, shop)
         self._ownership = self._share_out()
         self._products = self._share_out_table("products")
         # By order: the number of the kind, and the incident where it is not the first.
-        self._owners = bytearray(1)
+        self._owners = bytearray(shop.row_counts["orders"] + 1)
         self._incidents: dict[int, int] = {}
         # The largest orders that nobody owns: (total, line, text).
         self._largest: list[tuple[int, int, bytes]] = []
@@ -87,81 +83,87 @@ class Planting:
     def copy_table(self, table: Table, lines: Iterable[bytes], output: FaultyFile) -> None:
         """Write the clean *lines* of *table*, header first, to *output* with the faults."""
         planter = TablePlanter(table, output, self._key)
-        plant: Callable[[TablePlanter, bytes], None] = {
-            "users": self._plant_user,
-            "products": self._plant_product,
-            "orders": self._plant_order,
-        }.get(table.name, self._plant_child)
         rows = iter(lines)
         planter.pass_line(next(rows))
-        tail_start = self._shop.row_counts[table.name] - TAIL_ROWS
-        tail: list[bytes] = []
-        for number, line in enumerate(rows):
-            if table.name == "order_items" and number >= tail_start:
-                tail.append(line)
-            else:
-                plant(planter, line)
+        if table.name == "users":
+            self._plant_by_id(planter, rows, self._ownership.users)
+        elif table.name == "products":
+            self._plant_by_id(planter, rows, self._products)
+        elif table.name == "orders":
+            self._plant_orders(planter, rows)
+        elif table.name == "order_items":
+            count = max(self._shop.row_counts[table.name] - TAIL_ROWS, 0)
+            self._plant_children(planter, islice(rows, count))
+        else:
+            self._plant_children(planter, rows)
         planter.flush_later()
-        self._write_tail(planter, tail)
+        # Of order_items.csv the end is left.
+        self._write_tail(planter, list(rows))
 
     def _write_tail(self, planter: TablePlanter, tail: list[bytes]) -> None:
         """Write the last rows of order_items.csv, cut off if the profile has that kind."""
-        sites = [site for site in self._sites.values() if site.kind.level == "file"]
+        sites = [site for site in self._sites if site and site.kind.level == "file"]
         kept = len(tail) - CUT_ROWS if sites else len(tail)
         for line in tail[:kept]:
             planter.pass_line(line)
         if tail[kept:]:
             planter.cut(tail[kept:], sites[0])
 
-    def _plant_user(self, planter: TablePlanter, line: bytes) -> None:
-        user_id, _, _, country, _, channel, signed_up_at = line.split(b",")
-        self._shop.countries.append(sys.intern(country.decode("ascii")))
-        self._shop.channels.append(sys.intern(channel.decode("ascii")))
-        self._shop.sign_ups.append(count_seconds(signed_up_at.decode("ascii")))
-        site = self._sites.get(self._ownership.users[int(user_id)])
-        self._plant_own(planter, line, site)
+    def _plant_by_id(
+        self, planter: TablePlanter, rows: Iterable[bytes], owners: bytearray
+    ) -> None:
+        """Write *rows*, whose ids are 1, 2, 3 and so on; *owners* are kinds by id."""
+        sites = self._list_sites(planter.name)
+        for owner, line in zip(islice(owners, 1, None), rows, strict=True):
+            site = sites[owner]
+            if site is None:
+                planter.pass_line(line)
+            else:
+                self._plant_own(planter, line, site)
 
-    def _plant_product(self, planter: TablePlanter, line: bytes) -> None:
-        number = self._products[int(line.split(b",", 1)[0])]
-        self._plant_own(planter, line, self._sites.get(number))
+    def _list_sites(self, table: str) -> list[Site | None]:
+        """Return the sites by number, without those that change no row of *table*."""
+        return [
+            site if site and table in (site.kind.table, *site.kind.planters) else None
+            for site in self._sites
+        ]
 
-    def _plant_own(self, planter: TablePlanter, line: bytes, site: Site | None) -> bool:
+    def _plant_own(self, planter: TablePlanter, line: bytes, site: Site) -> bool:
         """Write *line*, a row at risk of the kind at *site*; return whether it has it."""
+        row = planter.read_row(line)
         edit = None
-        if site is not None and site.kind.table == planter.name:
-            row = planter.read_row(line)
-            if self._is_chosen(site, row):
-                edit = site.kind.planters.get(planter.name, _leave)(row, site) or Edit()
-        if site is None or edit is None:
+        if self._is_chosen(site, row):
+            edit = site.kind.planters.get(planter.name, _leave)(row, site) or Edit()
+        if edit is None:
             planter.pass_line(line)
             return False
         planter.plant(line, site, edit)
         return True
 
-    def _plant_order(self, planter: TablePlanter, line: bytes) -> None:
-        order_id, user_id, ordered_at, _ = line.split(b",", 3)
-        owner = self._ownership.find_owner(int(order_id), int(user_id), ordered_at[:10])
-        site = self._sites.get(owner.number)
-        self._owners.append(0)
-        if site is None:
-            self._rank(line, planter.pass_line(line))
-            return
-        site.incident = owner.incident
-        if site.kind.table == "orders":
-            is_owned = self._plant_own(planter, line, site)
-        else:
-            is_changed = self._plant_following(planter, line, site)
-            is_owned = is_changed or site.kind.table != "users"
-        if is_owned:
-            self._own(int(order_id), owner)
+    def _plant_orders(self, planter: TablePlanter, rows: Iterable[bytes]) -> None:
+        for order_id, line in enumerate(rows, start=1):
+            _, user_id, ordered_at, _ = line.split(b",", 3)
+            owner = self._ownership.find_owner(order_id, int(user_id), ordered_at[:10])
+            site = self._sites[owner.number]
+            if site is None:
+                self._rank(line, planter.pass_line(line))
+                continue
+            site.incident = owner.incident
+            if site.kind.table == "orders":
+                is_owned = self._plant_own(planter, line, site)
+            else:
+                is_changed = self._plant_following(planter, line, site)
+                is_owned = is_changed or site.kind.table != "users"
+            if is_owned:
+                self._own(order_id, owner)
 
     def _rank(self, line: bytes, number: int) -> None:
         """Keep the clean order *line* if it is one of the largest."""
-        order = (int(line.rsplit(b",", 1)[1]), -number, line)
+        total = int(line.rsplit(b",", 1)[1])
         if len(self._largest) < _OWN_DECOYS:
-            heapq.heappush(self._largest, order)
-        elif order > self._largest[0]:
-            heapq.heapreplace(self._largest, order)
+            heapq.heappush(self._largest, (total, -number, line))
+        elif total > self._largest[0][0]:
+            heapq.heapreplace(self._largest, (total, -number, line))
 
     def add_own_decoys(self) -> None:
         """List the largest clean orders among the decoys."""
@@ -173,18 +175,20 @@ class Planting:
         if owner.incident > 1:
             self._incidents[order_id] = owner.incident
 
-    def _plant_child(self, planter: TablePlanter, line: bytes) -> None:
-        """Write the line or payment *line* of an order."""
-        order_id = int(line.split(b",", 2)[1])
-        site = self._sites.get(self._owners[order_id])
-        if site is None:
-            planter.pass_line(line)
-            return
-        site.incident = self._incidents.get(order_id, 1)
-        if site.kind.table == planter.name:
-            self._plant_own(planter, line, site)
-        else:
-            self._plant_following(planter, line, site)
+    def _plant_children(self, planter: TablePlanter, rows: Iterable[bytes]) -> None:
+        """Write *rows*, the lines or payments of orders."""
+        sites = self._list_sites(planter.name)
+        for line in rows:
+            order_id = int(line.split(b",", 2)[1])
+            site = sites[self._owners[order_id]]
+            if site is None:
+                planter.pass_line(line)
+                continue
+            site.incident = self._incidents.get(order_id, 1)
+            if site.kind.table == planter.name:
+                self._plant_own(planter, line, site)
+            else:
+                self._plant_following(planter, line, site)
 
     def _plant_following(self, planter: TablePlanter, line: bytes, site: Site) -> bool:
         """Write *line*, which follows the row of another table; return whether changed."""
