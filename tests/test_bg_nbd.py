@@ -14,10 +14,11 @@ from queries.forecast import bg_nbd, bg_nbd_expectations, newton
 from queries.forecast.bg_nbd import fit_purchases
 from queries.forecast.bg_nbd_expectations import (
     PurchaseSummary,
-    expect_pairs_given_alive,
     expect_purchases,
     expect_purchases_by_age,
     list_alive,
+    tabulate_pairs,
+    tabulate_purchases,
 )
 from queries.forecast.clv import forecast_group
 from queries.forecast.gamma_gamma import fit_spending
@@ -151,7 +152,7 @@ class FittedModel(unittest.TestCase):
         summaries[1400, 1490, 1500] += 1
         model = fit_purchases(summaries)
         self.assertTrue(math.isfinite(model.log_likelihood))
-        self.assertEqual(list_alive(model.parameters, 900, 1500, [3]), [0.0])
+        self.assertEqual(list_alive(model.parameters, [(900, 3, 1500)]), [0.0])
 
 
 class Expectations(unittest.TestCase):
@@ -190,21 +191,36 @@ class Expectations(unittest.TestCase):
         self.assertAlmostEqual(found, fmean(sides), delta=1e-5)
 
     def test_customer_without_repeat_purchase_is_alive(self) -> None:
-        self.assertEqual(list_alive(PUBLISHED, 0, 272, [0]), [1.0])
+        self.assertEqual(list_alive(PUBLISHED, [(0, 0, 272)]), [1.0])
 
     def test_expectations_by_age_equal_those_of_each_age_alone(self) -> None:
-        found = expect_purchases_by_age(PUBLISHED, 60)
-        self.assertEqual(
-            found,
-            [expect_purchases(PUBLISHED, [NEW_CUSTOMER], day)[0] for day in range(61)],
-        )
+        found = expect_purchases_by_age(PUBLISHED, 600)
         self.assertEqual(found[0], 0.0)
+        for day in range(1, 601):
+            expected = expect_purchases(PUBLISHED, [NEW_CUSTOMER], day)[0]
+            self.assertAlmostEqual(found[day] / expected, 1, delta=1e-11)
+
+    def test_expectations_of_many_ages_equal_those_of_each_age_alone(self) -> None:
+        for parameters in (PUBLISHED, (0.9, 0.5, 1.5, 0.2), (0.8, 25.0, 0.1), (0.8, 25.0)):
+            for x, tabulate, most in (
+                (0, tabulate_purchases, 1e-12),
+                (20, tabulate_purchases, 1e-11),
+                (0, tabulate_pairs, 1e-8),
+                (20, tabulate_pairs, 1e-8),
+            ):
+                kinds = [(x, age) for age in range(x, 1000, 9)]
+                errors = [
+                    abs(found / tabulate(parameters, [kind], 364)[kind] - 1)
+                    for kind, found in tabulate(parameters, kinds, 364).items()
+                ]
+                with self.subTest(parameters, x=x, tabulate=tabulate.__name__):
+                    self.assertLess(max(errors), most)
 
     def test_probability_alive_falls_with_the_time_since_the_last_purchase(self) -> None:
-        alive = list_alive(PUBLISHED, 4, 272, range(1, 273))
+        alive = list_alive(PUBLISHED, [(4, at, 272) for at in range(1, 273)])
         self.assertEqual(alive, sorted(alive))
         # A3 / (A3 + A4) by hand for x = 1, t_x = T: b / (a + b).
-        (found,) = list_alive(PUBLISHED, 1, 70, [70])
+        (found,) = list_alive(PUBLISHED, [(1, 70, 70)])
         self.assertAlmostEqual(found, 2.4259 / (0.7929 + 2.4259), delta=1e-12)
 
     def test_pairs_and_value_agree_with_a_simulation_of_the_process(self) -> None:
@@ -213,7 +229,7 @@ class Expectations(unittest.TestCase):
         spending = make_spending_model(6.0, 8.0, 200.0)
         customer = Customer(3, 150, 182, 30.0)
         x, weeks, days = 3, 26.0, 364
-        (alive,) = list_alive(purchases.parameters, x, 182, [150])
+        (alive,) = list_alive(purchases.parameters, [(x, 150, 182)])
         counts, values = [], []
         for _ in range(20_000):
             count = 0
@@ -228,7 +244,7 @@ class Expectations(unittest.TestCase):
             counts.append(count)
             values.append(rng.gammavariate(6.0 * count, 1 / nu) if count else 0.0)
         pairs = [n * (n - 1) for n in counts]
-        expected = alive * expect_pairs_given_alive(purchases.parameters, x, 182, days=days)
+        expected = alive * tabulate_pairs(purchases.parameters, [(x, 182)], days)[x, 182]
         error = stdev(pairs) / math.sqrt(len(pairs))
         self.assertLess(abs(fmean(pairs) - expected), 3.5 * error)
         forecast = forecast_group(

@@ -80,16 +80,18 @@ class RateEffect(unittest.TestCase):
         flat = [(x, mean, 0.0) for x, mean, _ in values]
         rows: dict[int, list[rate_effect._Row]] = {}
         for x, mean, z in flat:
-            rows.setdefault(x, []).append(rate_effect._Row(x * mean, z, 1))
-        found = rate_effect._evaluate(rows, (*plain.parameters, 1.0)).value
+            rows.setdefault(x, []).append((x * mean, z, 1))
+        tally = rate_effect._tally_rows(rows)
+        found = rate_effect._evaluate(tally, (*plain.parameters, 1.0)).value
         found -= sum(math.log(mean) for _, mean, _ in values)
         self.assertAlmostEqual(found, plain.log_likelihood, delta=1e-6)
 
     def test_derivatives_of_the_likelihood_equal_its_differences(self) -> None:
         rows: dict[int, list[rate_effect._Row]] = {}
         for x, mean, z in simulate_values(0.4)[:200]:
-            rows.setdefault(x, []).append(rate_effect._Row(x * mean / 15, z + 2, 1))
-        check_derivatives(self, partial(rate_effect._evaluate, rows), (5.0, 3.5, 1.1, 1.3))
+            rows.setdefault(x, []).append((x * mean / 15, z + 2, 1))
+        evaluate = partial(rate_effect._evaluate, rate_effect._tally_rows(rows))
+        check_derivatives(self, evaluate, (5.0, 3.5, 1.1, 1.3))
 
     def test_expected_value_of_new_customers_follows_their_rate(self) -> None:
         _, model, _ = fit(simulate_values(0.4))

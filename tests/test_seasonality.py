@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import date
 from functools import cache
 from statistics import fmean
+from typing import Any
 from unittest import mock
 
 from queries.forecast import fitting
@@ -109,11 +110,11 @@ class SeasonalFactors(unittest.TestCase):
         real_fit = fitting.fit_with_clock
 
         def fit_calendar_days_only(
-            histories: CountedHistories, clock: SeasonalClock
+            histories: CountedHistories, clock: SeasonalClock, **options: Any
         ) -> PurchaseFit:
             if clock.days_between(clock.first, clock.first + 31) != 31:
                 raise DataError("no model fits in adjusted days")
-            return real_fit(histories, clock)
+            return real_fit(histories, clock, **options)
 
         with mock.patch.object(fitting, "fit_with_clock", fit_calendar_days_only):
             fit = fit_purchase_model(counted, day("2024-12-31"))

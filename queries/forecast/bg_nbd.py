@@ -90,13 +90,16 @@ class NoDropoutModel(PurchaseModel):
     parameter_names = ("r", "alpha")
 
 
-def fit_purchases(customers_by_summary: Mapping[PurchaseSummary, int]) -> PurchaseModel:
+def fit_purchases(
+    customers_by_summary: Mapping[PurchaseSummary, int], near: PurchaseModel | None = None
+) -> PurchaseModel:
     """Fit BG/NBD to counts of customers by (frequency, recency days, age days).
 
     By maximum likelihood (`_evaluate`), with `maximize` from r = a = b = 1 and the alpha
-    that gives the observed purchases per week.  Where the likelihood has no maximum at
-    finite parameters, the better one of its two limits is fitted.  Raise
-    `DataError` where the data do not support any; the limits are the constants above.
+    that gives the observed purchases per week, or from the parameters of *near*, a similar
+    fit.  Where the likelihood has no maximum at finite parameters, the better one of its
+    two limits is fitted.  Raise `DataError` where the data do not support any; the limits
+    are the constants above.
     """
     _check_summaries(customers_by_summary)
     weeks = sum(n * age for (_, _, age), n in customers_by_summary.items()) / DAYS_PER_UNIT
@@ -104,7 +107,7 @@ def fit_purchases(customers_by_summary: Mapping[PurchaseSummary, int]) -> Purcha
     start = (1.0, weeks / repeats)
     tally = _tally_summaries(customers_by_summary)
     try:
-        return _fit_model(PurchaseModel, _evaluate, tally, (*start, 1.0, 1.0))
+        return _fit_model(PurchaseModel, _evaluate, tally, (*start, 1.0, 1.0), near)
     except DataError:
         limits = list(_fit_limits(tally, start))
         if not limits:
@@ -131,12 +134,15 @@ def _fit_model(
     evaluate: Callable[[_PurchaseTally, Vector], LogLikelihood],
     tally: _PurchaseTally,
     start: Vector,
+    near: PurchaseModel | None = None,
 ) -> PurchaseModel:
+    """Fit *model*, from the parameters of *near* if that is such a model."""
     optimum = maximize(
         partial(evaluate, tally),
         start=start,
         names=model.parameter_names,
         model="purchase model",
+        near=near.parameters if type(near) is model else None,
     )
     return model(
         optimum.parameters,

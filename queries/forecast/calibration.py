@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from operator import sub
 from statistics import fmean
@@ -19,11 +20,11 @@ from typing import Any, NamedTuple, TypeVar
 from queries.forecast.bg_nbd_expectations import (
     DAYS_PER_UNIT,
     expect_purchases,
-    expect_purchases_by_age,
 )
 from queries.forecast.fitting import ModelFit, PurchaseFit
 from queries.forecast.histories import PurchaseHistories
 from queries.forecast.observed_customers import ObservedCustomers, list_summaries
+from queries.forecast.seasonality import expect_totals
 
 DECILES = 10
 
@@ -72,21 +73,37 @@ def forecast_customers(
     customers: ObservedCustomers, fit: ModelFit, days: int
 ) -> HoldoutColumns:
     """Return the expected purchases of each of *customers* in the next *days*."""
-    purchases, spending, *_ = fit
+    (forecast,) = forecast_choices(customers, [fit], days)
+    return forecast
+
+
+def forecast_choices(
+    customers: ObservedCustomers, choices: Sequence[ModelFit], days: int
+) -> list[HoldoutColumns]:
+    """Return the forecast by each of *choices*, which have the same purchase model."""
+    purchases = choices[0].purchases
     summaries = list_summaries(customers, purchases.clock)
     counts = expect_purchases(
         purchases.model.parameters,
         summaries,
         purchases.clock.days_between(customers.until, customers.until + days),
     )
-    log_rate = purchases.model.log_rate
-    values = [
-        count * spending.expected_value(frequency, spent, log_rate(frequency, age))
-        for count, (frequency, _, age), spent in zip(
-            counts, summaries, customers.spent, strict=True
+    log_rate = cache(purchases.model.log_rate)
+    return [
+        HoldoutColumns(
+            array("d", counts),
+            array(
+                "d",
+                [
+                    count * fit.spending.expected_value(x, spent, log_rate(x, age))
+                    for count, (x, _, age), spent in zip(
+                        counts, summaries, customers.spent, strict=True
+                    )
+                ],
+            ),
         )
+        for fit in choices
     ]
-    return HoldoutColumns(array("d", counts), array("d", values))
 
 
 def continue_as_before(customers: ObservedCustomers, days: int) -> HoldoutColumns:
@@ -209,18 +226,8 @@ def track_weeks(
     of new customers of the same first days, without their histories.  The cumulative ones
     count from the first day of the data on, so purchases before the holdout dilute them.
     """
-    clock, starts = fit.clock, Counter(customers.first_days)
-    by_age = expect_purchases_by_age(
-        fit.model.parameters, clock.days_between(min(starts), until)
-    )
     ends = range(customers.until, until + 1, DAYS_PER_UNIT)
-    expected = [
-        math.fsum(
-            count * by_age[clock.days_between(start, end)]
-            for start, count in starts.items()
-        )
-        for end in ends
-    ]
+    expected = expect_totals(fit.model, fit.clock, Counter(customers.first_days), ends)
     actual = [sum(customers.repeats.values())]
     for end in ends[:-1]:
         week = range(end + 1, end + 1 + DAYS_PER_UNIT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import NamedTuple
 
 from queries.forecast.bg_nbd import PurchaseModel, fit_purchases
@@ -110,8 +111,9 @@ def list_rated_values(
 
     Their rates are those of *purchases*.
     """
+    log_rate = cache(purchases.model.log_rate)
     return [
-        (frequency, spent / frequency, purchases.model.log_rate(frequency, age))
+        (frequency, spent / frequency, log_rate(frequency, age))
         for (frequency, _, age), spent in zip(
             list_summaries(customers, purchases.clock), customers.spent, strict=True
         )
@@ -150,9 +152,10 @@ def fit_with_seasons(first_fit: PurchaseFit, histories: CountedHistories) -> Pur
         )
         clock = build_clock(factors, fit.clock.first, fit.clock.last)
         try:
-            fit = fit_with_clock(histories, clock)._replace(seasonal_factors=factors)
+            fit = fit_with_clock(histories, clock, near=fit.model)
         except DataError:
             return first_fit
+        fit = fit._replace(seasonal_factors=factors)
         if _largest_change(old_factors, factors) <= MAX_CHANGE:
             break
     return fit
@@ -162,7 +165,9 @@ def _largest_change(old: list[float], new: list[float]) -> float:
     return max(abs(after / before - 1) for before, after in zip(old, new, strict=True))
 
 
-def fit_with_clock(histories: CountedHistories, clock: SeasonalClock) -> PurchaseFit:
-    """Fit the purchase model in the days of *clock*."""
+def fit_with_clock(
+    histories: CountedHistories, clock: SeasonalClock, *, near: PurchaseModel | None = None
+) -> PurchaseFit:
+    """Fit the purchase model in the days of *clock*, beginning *near* a similar one."""
     customers = describe_groups(histories, clock)
-    return PurchaseFit(fit_purchases(count_by_summary(customers)), clock, None)
+    return PurchaseFit(fit_purchases(count_by_summary(customers), near), clock, None)

@@ -8,7 +8,6 @@ because they have no model of their own.
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import date, timedelta
@@ -28,7 +27,7 @@ from queries.forecast.forecast_sums import (
     SimilarCustomers,
     add_sums,
     count_members,
-    sum_forecasts,
+    sum_groups,
 )
 from queries.forecast.gamma_gamma import SpendingModel
 from queries.forecast.histories import PurchaseHistories, name_cohort, parse_day
@@ -104,9 +103,7 @@ def forecast_cohorts(
     if holdout.get("has_rate_effect"):
         fit = fit.list_choices()[-1]
     groups = group_by_cohort(counted, fit.purchases.clock, is_by_quarter=is_by_quarter)
-    total, *cohorts = forecast_groups(
-        fit, list(groups.values()), as_of, kept_share, worker_count
-    )
+    total, *cohorts = forecast_groups(fit, list(groups.values()), as_of, kept_share)
     factors = fit.purchases.seasonal_factors
     document = {
         "is_forecast": True,
@@ -129,13 +126,7 @@ def forecast_cohorts(
         document["segments"] = forecast_segments(
             fit,
             split_customers(customers, segments),
-            partial(
-                forecast_groups,
-                fit,
-                as_of=as_of,
-                kept_share=kept_share,
-                worker_count=worker_count,
-            ),
+            partial(forecast_groups, fit, as_of=as_of, kept_share=kept_share),
             total,
         )
     return CohortForecast(document, fit, kept_share, customers)
@@ -225,7 +216,6 @@ def forecast_groups(
     groups: Sequence[Sequence[SimilarCustomers]],
     as_of: str,
     kept_share: float,
-    worker_count: int,
 ) -> list[list[dict[str, Any]]]:
     """Return the forecasts of all *groups* together and of each of them.
 
@@ -238,10 +228,7 @@ def forecast_groups(
         deviate_demand(fit.purchases.demand, fit.purchases.clock, until, each)
         for each in days
     ]
-    tasks = [
-        (fit.purchases.model, fit.spending, customers, clock_days) for customers in groups
-    ]
-    sums = list(run_tasks(sum_forecasts, tasks, worker_count))
+    sums = sum_groups(fit.purchases.model, fit.spending, groups, clock_days)
     total = [add_sums(by_group) for by_group in zip(*sums, strict=True)]
     return [
         [
@@ -269,8 +256,9 @@ def count_days_ahead(as_of: str, months: int) -> int:
     [184, 183, 181]
     """
     start = _next_day(as_of)
-    first = first_day(month_number(start.isoformat()) + months)
-    month_days = monthrange(first.year, first.month)[1]
+    month = month_number(start.isoformat()) + months
+    first = first_day(month)
+    month_days = (first_day(month + 1) - first).days
     return (first.replace(day=min(start.day, month_days)) - start).days
 
 

@@ -12,6 +12,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import StatisticsError, correlation
 from typing import ClassVar, NamedTuple
 
@@ -80,11 +81,17 @@ class SpendingModel(FittedModel):
         less: the value of a purchase then has no finite variance.
         """
         p, q = self.parameters[:2]
-        shape = q + p * frequency
-        inverse_square = 1 / ((shape - 1) * (shape - 2)) if shape > 2 else math.inf
-        return ValueFactors(
-            p / (shape - 1), p * p * inverse_square, p * (p + 1) * inverse_square
-        )
+        return _list_factors(p, q, frequency)
+
+
+# The factors of one model, one for each frequency, are used again for each customer.
+@lru_cache(maxsize=1024)
+def _list_factors(p: float, q: float, frequency: int) -> ValueFactors:
+    shape = q + p * frequency
+    inverse_square = 1 / ((shape - 1) * (shape - 2)) if shape > 2 else math.inf
+    return ValueFactors(
+        p / (shape - 1), p * p * inverse_square, p * (p + 1) * inverse_square
+    )
 
 
 class CommonMeanModel(SpendingModel):
@@ -268,10 +275,15 @@ def _evaluate_frequency(
 ) -> LogLikelihood:
     """Return the part of the customers with *x* repeat purchases: (total, customers)."""
     p, q, gamma = parameters
-    n = sum(copies for _, copies in rows)
-    logs = sum(copies * math.log(gamma + total) for total, copies in rows)
-    rates = sum(copies / (gamma + total) for total, copies in rows)
-    squares = sum(copies / (gamma + total) ** 2 for total, copies in rows)
+    log = math.log
+    n, logs, rates, squares = 0, 0.0, 0.0, 0.0
+    for total, copies in rows:
+        scale = gamma + total
+        rate = copies / scale
+        n += copies
+        logs += copies * log(scale)
+        rates += rate
+        squares += rate / scale
     px, k = p * x, p * x + q
     first, second = digamma(k), trigamma(k)
     return LogLikelihood(

@@ -10,7 +10,7 @@ from typing import Any
 from queries.forecast.calibration import (
     continue_as_before,
     find_later_purchases,
-    forecast_customers,
+    forecast_choices,
     measure_customers,
     measure_values,
     relative_error,
@@ -57,7 +57,7 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
         return {"refused": str(error)}
     later = find_later_purchases(histories, split, until)
     actual = later.columns
-    forecasts = [forecast_customers(observed, fit, days) for fit in choices]
+    forecasts = forecast_choices(observed, choices, days)
     best = 0
     if len(choices) > 1:
         errors = [measure_values(forecast, actual) for forecast in forecasts]

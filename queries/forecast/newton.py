@@ -20,8 +20,9 @@ MAX_STEPS = 100
 # No step multiplies or divides a parameter by more than e.
 MAX_STEP = 1.0
 
-# Stop where the next step is expected to add less than half of this to the log-likelihood:
-# every parameter is then within 1e-4 of its standard error of the optimum.
+# The last step is expected to add less than half of this to the log-likelihood: it moves
+# every parameter by less than 1e-4 of its standard error.  As each step squares the
+# distance, the end is within about 1e-8 of it, wherever the search started.
 MIN_GAIN = 1e-8
 
 # A step that was halved to less than this share of its length has failed.
@@ -82,27 +83,30 @@ def maximize(
     start: Vector,
     names: Sequence[str],
     model: str,
+    near: Vector | None = None,
 ) -> Optimum:
     """Return the parameters with the largest log-likelihood, by exact derivatives.
 
-    A step is damped towards the gradient where the surface is not concave, is no longer
-    than `MAX_STEP`, and is halved until the log-likelihood does not fall.  The search ends
-    where the surface is concave and the expected gain is below `MIN_GAIN`.  Nelder-Mead,
-    the usual choice, needs 309 evaluations for the 2,357 customers of CDNOW where this
-    needs 7, and gives no covariance.
+    The search begins *near* the optimum if that is given, else at *start*.  A step is
+    damped towards the gradient where the surface is not concave, is no longer than
+    `MAX_STEP`, and is halved until the log-likelihood does not fall.  The search ends
+    with the step whose expected gain is below `MIN_GAIN` where the surface is concave; the
+    likelihood after it is not evaluated.  Nelder-Mead, the usual choice, needs 309
+    evaluations for the 2,357 customers of CDNOW where this needs 7, and gives no
+    covariance.
 
     Raise `DataError`, which calls the model *model* and its parameters *names*, where no
     step improves the point, and after `MAX_STEPS`; its subclass `NoFiniteEstimateError`
     where a parameter leaves *start* by a factor of more than `MAX_DRIFT`.
     """
-    point = start
+    point = near or start
     here = _by_logarithms(evaluate(point), point)
     for _ in range(MAX_STEPS):
         factor, damping = _factorize_damped(here.hessian)
         step = _solve(factor, here.gradient)
         gain = sum(g * s for g, s in zip(here.gradient, step, strict=True))
         if not damping and gain < MIN_GAIN:
-            return Optimum(point, here.value, _invert(factor))
+            return Optimum(_move(point, step), here.value + gain / 2, _invert(factor))
         improved = _take_step(evaluate, point, here, step)
         if improved is None:
             break
@@ -130,13 +134,18 @@ def _take_step(
     scale = min(1.0, MAX_STEP / max(map(abs, step)))
     rounding = 1e-12 * abs(here.value)
     while True:
-        ahead = tuple(x * math.exp(scale * s) for x, s in zip(point, step, strict=True))
+        ahead = _move(point, [scale * part for part in step])
         there = _by_logarithms(evaluate(ahead), ahead)
         if there.value >= here.value - rounding:
             return ahead, there
         scale /= 2
         if scale < _MIN_SCALE:
             return None
+
+
+def _move(point: Vector, step: Sequence[float]) -> Vector:
+    """Return the *point* after *step*, which is of the parameters' logarithms."""
+    return tuple(x * math.exp(part) for x, part in zip(point, step, strict=True))
 
 
 def _require_near(start: Vector, point: Vector, names: Sequence[str], model: str) -> None:

@@ -152,35 +152,41 @@ def describe_groups(
     """Return each group of *histories* in whole days of *clock*."""
     described = []
     for first_day, frequency, last_days, *columns in histories.groups:
-        age = count_days(clock, first_day, histories.until, frequency)
-        recencies = [count_days(clock, first_day, day, frequency) for day in last_days]
+        age, *recencies = count_days(
+            clock, first_day, [histories.until, *last_days], frequency
+        )
         described.append(SimilarCustomers(frequency, age, recencies, *columns))
     return described
 
 
-def count_days(clock: SeasonalClock, first_day: int, day: int, frequency: int) -> int:
-    """Return the age on *day* of a customer with *frequency* repeat purchases.
+def count_days(
+    clock: SeasonalClock, first_day: int, days: Iterable[int], frequency: int
+) -> list[int]:
+    """Return the ages on *days* of a customer with *frequency* repeat purchases.
 
     A repeat purchase counts as at least one day after the first, even where the clock
     rounds the time between them to zero.
     """
-    return max(clock.days_between(first_day, day), 1 if frequency else 0)
+    ages = clock.list_days(first_day, days)
+    return [age or 1 for age in ages] if frequency else ages
 
 
 def list_summaries(
     customers: ObservedCustomers, clock: SeasonalClock
 ) -> list[PurchaseSummary]:
     """Return the frequency, recency and age of each of *customers*, in days of *clock*."""
-    return [
-        (
-            frequency,
-            count_days(clock, first_day, last_day, frequency),
-            count_days(clock, first_day, customers.until, frequency),
-        )
-        for frequency, first_day, last_day in zip(
-            customers.frequencies, customers.first_days, customers.last_days, strict=True
-        )
-    ]
+    summaries: dict[tuple[int, int, int], PurchaseSummary] = {}
+    found = []
+    for history in zip(
+        customers.first_days, customers.frequencies, customers.last_days, strict=True
+    ):
+        if history not in summaries:
+            first_day, frequency, last_day = history
+            days = [last_day, customers.until]
+            recency, age = count_days(clock, first_day, days, frequency)
+            summaries[history] = frequency, recency, age
+        found.append(summaries[history])
+    return found
 
 
 def count_by_summary(customers: Iterable[SimilarCustomers]) -> Counter[PurchaseSummary]:

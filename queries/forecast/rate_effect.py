@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import NormalDist
@@ -92,9 +92,9 @@ def _fit_effect(customers: Counter[RatedValue], plain: SpendingModel) -> RateSpe
     unit = plain.parameters[2]
     rows: dict[int, list[_Row]] = defaultdict(list)
     for (x, mean, log_rate), n in sorted(customers.items()):
-        rows[x].append(_Row(x * mean / unit, log_rate - mean_log_rate, n))
+        rows[x].append((x * mean / unit, log_rate - mean_log_rate, n))
     optimum = maximize(
-        partial(_evaluate, rows),
+        partial(_evaluate, _tally_rows(rows)),
         start=(*plain.parameters[:2], 1.0, 1.0),
         names=RateSpendingModel.parameter_names,
         model="spending model with a rate effect",
@@ -115,50 +115,69 @@ def _fit_effect(customers: Counter[RatedValue], plain: SpendingModel) -> RateSpe
 # ---- The likelihood ----------------------------------------------------------------------
 
 
-class _Row(NamedTuple):
-    """The total of a customer's repeat purchases, z, and the number of such customers."""
-
-    total: float
-    effect: float
-    copies: int
+# The total of a customer's repeat purchases, z, and the number of such customers.
+_Row = tuple[float, float, int]
 
 
-def _evaluate(rows: dict[int, list[_Row]], parameters: Vector) -> LogLikelihood:
+class _RatedTally(NamedTuple):
+    """The customers of one frequency: their number, the sums of z and of ln total."""
+
+    frequency: int
+    customer_count: int
+    effects: float
+    log_totals: float
+    rows: Sequence[_Row]
+
+
+def _tally_rows(rows: Mapping[int, Sequence[_Row]]) -> list[_RatedTally]:
+    """Return the customers in *rows*, which are by frequency, with their sums."""
+    return [
+        _RatedTally(
+            frequency,
+            sum(n for _, _, n in of_frequency),
+            sum(n * effect for _, effect, n in of_frequency),
+            sum(n * math.log(total) for total, _, n in of_frequency),
+            of_frequency,
+        )
+        for frequency, of_frequency in rows.items()
+    ]
+
+
+def _evaluate(tallies: Sequence[_RatedTally], parameters: Vector) -> LogLikelihood:
     """Return the log-likelihood, with derivatives by p, q, gamma and the rate factor.
 
     It is that of `gamma_gamma` with the scale of each customer, plus the sum of the
     logarithms of the means, which does not depend on the parameters.
     """
-    by_frequency = [_evaluate_frequency(x, of_x, parameters) for x, of_x in rows.items()]
+    by_frequency = [_evaluate_frequency(tally, parameters) for tally in tallies]
     return _by_parameters(add_log_likelihoods(by_frequency), parameters)
 
 
-def _evaluate_frequency(x: int, rows: Sequence[_Row], parameters: Vector) -> LogLikelihood:
-    """Return the part of the customers with *x* repeat purchases.
+def _evaluate_frequency(tally: _RatedTally, parameters: Vector) -> LogLikelihood:
+    """Return the part of the customers of one frequency.
 
     The derivatives are by p, q, ln gamma and ln of the rate factor.  With s the scale of a
     customer and t the total, those of ln(s + t) by ln s are s / (s + t) and
     s t / (s + t)^2.
     """
     p, q, gamma, factor = parameters
-    log_gamma, log_factor = math.log(gamma), math.log(factor)
-    n = effects = log_scales = log_totals = logs = 0.0
-    parts = effect_parts = bends = effect_bends = square_bends = 0.0
+    x, n, effects, log_totals, rows = tally
+    exp, log = math.exp, math.log
+    log_gamma, log_factor = log(gamma), log(factor)
+    log_scales = n * log_gamma + log_factor * effects
+    logs = parts = effect_parts = bends = effect_bends = square_bends = 0.0
     for total, effect, copies in rows:
-        log_scale = log_gamma + log_factor * effect
-        scale = math.exp(log_scale)
-        part = copies * scale / (scale + total)
-        bend = part * total / (scale + total)
-        n += copies
-        effects += copies * effect
-        log_scales += copies * log_scale
-        log_totals += copies * math.log(total)
-        logs += copies * math.log(scale + total)
+        scale = gamma * exp(log_factor * effect)
+        rate = scale + total
+        logs += copies * log(rate)
+        part = copies * scale / rate
+        bend = part * total / rate
         parts += part
         effect_parts += part * effect
         bends += bend
-        effect_bends += bend * effect
-        square_bends += bend * effect * effect
+        bend *= effect
+        effect_bends += bend
+        square_bends += bend * effect
     px, k = p * x, p * x + q
     first, second = digamma(k), trigamma(k)
     return LogLikelihood(

@@ -9,9 +9,11 @@ busy month, fewer in a quiet one, and one on the average of a year.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import NamedTuple
 
 from queries.forecast.bg_nbd import PurchaseModel
@@ -57,6 +59,11 @@ class SeasonalClock(NamedTuple):
     def days_between(self, start: int, end: int) -> int:
         """Return the adjusted days from the end of *start* to the end of *end*, rounded."""
         return round(self.ends[end - self.first] - self.ends[start - self.first])
+
+    def list_days(self, start: int, ends: Iterable[int]) -> list[int]:
+        """Return the adjusted days as in `days_between` to each of *ends*."""
+        before = self.days_until(start)
+        return [round(self.ends[end - self.first] - before) for end in ends]
 
 
 def build_clock(factors: Sequence[float], first: int, last: int) -> SeasonalClock:
@@ -140,19 +147,30 @@ def expect_months(
     model: PurchaseModel, clock: SeasonalClock, starts: Mapping[int, int], until: int
 ) -> list[float]:
     """Return the repeat purchases that *model* expects in each month of the data."""
-    first = min(starts)
-    by_age = expect_purchases_by_age(model.parameters, clock.days_between(first, until))
-    months = [clock.days_until(end) for _, end in list_month_ends(first, until)]
-    expected = [0.0] * len(months)
-    for start, count in starts.items():
-        started = clock.days_until(start)
-        so_far = 0.0
-        for place, ended in enumerate(months):
-            if ended > started:
-                by_then = by_age[round(ended - started)]
-                expected[place] += count * (by_then - so_far)
-                so_far = by_then
-    return expected
+    ends = [end for _, end in list_month_ends(min(starts), until)]
+    totals = expect_totals(model, clock, starts, ends)
+    return [after - before for before, after in pairwise([0.0, *totals])]
+
+
+def expect_totals(
+    model: PurchaseModel,
+    clock: SeasonalClock,
+    starts: Mapping[int, int],
+    days: Sequence[int],
+) -> list[float]:
+    """Return the repeat purchases that *model* expects by the end of each of *days*.
+
+    *starts* counts customers by the day of their first purchase; *days* ascend.
+    """
+    by_age = expect_purchases_by_age(
+        model.parameters, clock.days_between(min(starts), days[-1])
+    )
+    started = [(clock.days_until(start), count) for start, count in starts.items()]
+    ended = map(clock.days_until, days)
+    return [
+        math.fsum(count * by_age[round(end - at)] for at, count in started if at < end)
+        for end in ended
+    ]
 
 
 def list_month_ends(first: int, last: int) -> list[tuple[int, int]]:
