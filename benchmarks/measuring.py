@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
@@ -57,9 +57,12 @@ class Usage(NamedTuple):
         return self.others_seconds / self.wall_seconds
 
 
-def run_process(command: Sequence[str], folder: Path, *, status: int = 0) -> Usage:
+def run_process(
+    command: Sequence[str], folder: Path, *, status: int | Collection[int] = 0
+) -> Usage:
     """Run *command* in *folder* to its end; raise `BenchmarkError` if it fails.
 
+    *status* is the exit status that it must have, or those that it may have.
     On Linux a peak below this process's own (some 20 MB) cannot be seen.
     """
     with tempfile.TemporaryFile() as log:
@@ -82,7 +85,8 @@ def run_process(command: Sequence[str], folder: Path, *, status: int = 0) -> Usa
         wall_seconds = time.perf_counter() - started
         busy = read_busy_seconds() - busy
         process.returncode = os.waitstatus_to_exitcode(waited)
-        if process.returncode != status:
+        expected = {status} if isinstance(status, int) else status
+        if process.returncode not in expected:
             raise BenchmarkError(
                 f"{' '.join(command)}: exit status {process.returncode}\n{_read_tail(log)}"
             )

@@ -23,14 +23,14 @@ def read_versions(requirements: str) -> dict[str, str]:
     return {name.strip(): version.strip() for name, version in pins}
 
 
-def prepare_environment(folder: Path) -> None:
-    """Install peers.txt into the virtual environment *folder*, once."""
-    required = REQUIREMENTS.read_text(encoding="utf-8")
-    installed = folder / "installed-peers.txt"
+def prepare_environment(folder: Path, requirements: Path = REQUIREMENTS) -> None:
+    """Install *requirements* into the virtual environment *folder*, once."""
+    required = requirements.read_text(encoding="utf-8")
+    installed = folder / f"installed-{requirements.name}"
     with suppress(FileNotFoundError):
         if installed.read_text(encoding="utf-8") == required:
             return
-    note("Installing the peers into an environment of their own")
+    note(f"Installing {requirements.name} into an environment of its own")
     venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
     run_process(
         (
@@ -41,14 +41,14 @@ def prepare_environment(folder: Path) -> None:
             "--quiet",
             "--disable-pip-version-check",
             "--requirement",
-            str(REQUIREMENTS),
+            str(requirements),
         ),
         folder,
     )
     installed.write_text(required, encoding="utf-8", newline="\n")
 
 
-def default_environment() -> Path:
-    """Return the environment's place in the user's cache, one for each Python."""
+def default_environment(name: str = "venv") -> Path:
+    """Return the place of the environment *name* in the user's cache, for this Python."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "shop-benchmarks" / f"venv-{platform.python_version()}"
+    return cache / "shop-benchmarks" / f"{name}-{platform.python_version()}"

@@ -174,7 +174,7 @@ def _translate_glob(dialect: Dialect, found: re.Match[str]) -> str:
     return match_text(dialect, found[1], pattern)
 
 
-def _list_keys(contract: Contract) -> Iterator[tuple[Table, tuple[str, ...]]]:
+def list_keys(contract: Contract) -> Iterator[tuple[Table, tuple[str, ...]]]:
     """Yield each table with the columns of its key, and of each of its UNIQUE indexes."""
     with closing(create_empty_database(contract)) as model:
         for table in contract.tables:
@@ -195,7 +195,7 @@ def _list_keys(contract: Contract) -> Iterator[tuple[Table, tuple[str, ...]]]:
 
 def _count_duplicates(contract: Contract) -> Iterator[str]:
     """Yield for each key the SQL of how many of its values occur more than once."""
-    for table, names in _list_keys(contract):
+    for table, names in list_keys(contract):
         columns = ", ".join(names)
         example = " || ', ' || ".join(f"('' || {name})" for name in names)
         has_values = " AND ".join(f"{name} IS NOT NULL" for name in names)
