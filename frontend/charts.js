@@ -34,10 +34,10 @@ function heatLook(value, domain) {
 function heatEntries([low, high], format) {
 	if (!low && !high) return [];
 	const [from, to] = [low, high].map(format);
-	if (from === to) return [[`h${heatStep(low, [low, low])}`, from]];
+	if (from === to) return [["h3", from]];
 	return [
-		["", `${from} or less`],
-		["ramp", `${to} or more`],
+		["h0", `${from} or less`],
+		["h6", `${to} or more`],
 	];
 }
 
@@ -114,17 +114,16 @@ function monthsPerLabel(step) {
 	return [1, 2, 3, 6, 12, 24, 60].find((count) => step * count >= 72) ?? 120;
 }
 
-// An entry [look, words] without a look has no coloured mark.
 function makeLegend(entries) {
-	const items = entries.map(([look, words]) => make("li", look ? { class: look } : {}, words));
+	const items = entries.map(([look, words]) => make("li", { class: look }, words));
 	return make("ul", { class: "legend" }, ...items);
 }
 
 // A place is [column, row].  paint(svg, width) returns { locate, mark }: from a point to its
 // place, and mark one.
 class Chart {
-	constructor(section, { height, size, start, paint, describe, choose }) {
-		Object.assign(this, { height, size, paint, describe, choose, home: start, place: start });
+	constructor(section, options) {
+		Object.assign(this, options, { home: options.start, place: options.start });
 		const label = `${titleOf(section)}. Arrow keys move; the line below shows the figures.`;
 		this.plot = makeStop("plot", label);
 		this.readout = make("p", { class: "readout", "aria-live": "polite" });
@@ -140,8 +139,8 @@ class Chart {
 		new ResizeObserver(() => this.repaint()).observe(this.plot);
 	}
 
-	repaint(width = Math.max(240, this.plot.clientWidth), isChanged = false) {
-		if (width === this.drawnWidth && !isChanged) return;
+	repaint(width = Math.max(240, this.plot.clientWidth)) {
+		if (width === this.drawnWidth) return;
 		this.drawnWidth = width;
 		this.plot.replaceChildren();
 		const svg = drawSvg(this.plot, width, this.height);
@@ -158,8 +157,8 @@ class Chart {
 	}
 
 	showHome(place, size) {
-		Object.assign(this, { home: place, place, size });
-		this.repaint(this.drawnWidth, true);
+		Object.assign(this, { home: place, place, size, drawnWidth: 0 });
+		this.repaint();
 	}
 
 	showPoint(event) {

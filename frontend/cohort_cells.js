@@ -3,19 +3,16 @@
 // The word in the address, the column in the JSON and its meaning.
 const METRICS = [
 	["retention", "retention", "Share of the cohort with a valid order in that month."],
-	["cum_net", CUMULATIVE_NET, "Net revenue per customer, up to and including that month."],
+	["cum_net", CUMULATIVE_NET, "Net revenue per customer to the end of that month."],
 	[
 		"cum_margin",
 		"cum_margin_per_customer_cents",
-		"Net revenue minus cost per customer, up to and including that month.",
+		"Net revenue minus cost per customer, to the end of that month.",
 	],
 	["orders", "order_count", "Valid orders of the cohort in that month."],
 	["aov", "aov_cents", "Average order value: net revenue per valid order."],
 ].map(([key, column, note]) => ({ key, column, note }));
 const SCALES = { table: "the entire table", month: "each month", cohort: "each cohort" };
-
-// A table of more months shows percentages without their sign.
-const MOST_MONTHS_WITH_SIGN = 30;
 
 function groupCells(cohorts, cells) {
 	const rows = new Map(cohorts.map(({ cohort }) => [cohort, []]));
@@ -49,20 +46,19 @@ function cohortEntries({ column }, scale, cells, domain, formats) {
 	const format = (value) => formatValue(column, value, formats);
 	const values = cells.map((cell) => cell[column]);
 	const within = [
-		["", "low"],
-		["ramp", `high, within ${SCALES[scale]}`],
+		["h0", "low"],
+		["h6", `high, within ${SCALES[scale]}`],
 	];
 	return [
 		...zeroEntry(values, format),
 		...(scale === "table" ? heatEntries(domain, format) : within),
 		...(cells.some(isIncomplete) ? [["striped", "incomplete month"]] : []),
-		["", "empty: in the future"],
 	];
 }
 
 // The line above the table names the unit, that below has the exact figure.
-function makeCellFormat({ key, column }, cells, isWide, formats) {
-	if (key === "retention" && isWide) return formats.percentFigure;
+function makeCellFormat({ key, column }, cells, formats) {
+	if (key === "retention") return formats.percentFigure;
 	if (!isMoney(column)) return (value) => formatValue(column, value, formats);
 	const largest = Math.max(...cells.map((cell) => cell[column] ?? 0)) / formats.divisor;
 	const { money, moneyWhole, moneyShort } = makeFormats(null, undefined, formats.digits);
@@ -70,15 +66,15 @@ function makeCellFormat({ key, column }, cells, isWide, formats) {
 	return largest >= 100 ? moneyWhole : money;
 }
 
-function describeUnit({ key, column }, isWide, currency) {
-	const unit = isMoney(column) ? currency : isWide && key === "retention" && "%";
+function describeUnit({ key, column }, currency) {
+	const unit = isMoney(column) ? currency : key === "retention" && "%";
 	return unit ? ` In ${unit}.` : "";
 }
 
 function makeCohortTable(choice, cells, domainOf) {
-	const { view, shown, metric, order, selection, formats, isWide } = choice;
+	const { view, shown, metric, order, selection, formats } = choice;
 	const months = [...Array(Math.max(...shown.map((row) => row.cells.length))).keys()];
-	const format = makeCellFormat(metric, cells, isWide, formats);
+	const format = makeCellFormat(metric, cells, formats);
 	const body = shown.map(({ cohort, cells: row }) =>
 		makeCohortRow(
 			formats.date(cohort.cohort),
@@ -97,7 +93,7 @@ function makeCohortTable(choice, cells, domainOf) {
 	const table = make(
 		"table",
 		{ class: "heat" },
-		make("caption", { class: "hidden" }, caption),
+		make("caption", {}, caption),
 		make("thead", {}, ...makeCohortHead(months, order)),
 		make("tbody", {}, ...body),
 		make("tfoot", {}, makeCohortRow("Average, of cohorts", size, means)),

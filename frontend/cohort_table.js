@@ -14,8 +14,8 @@ function sortBy(items, readValue, isDown) {
 
 // A place is [month, row]; row -1 is the headings, where -2 is the cohort and -1 its size.
 class CohortTable {
-	constructor(section, metrics, view, { selection, formats, currency }) {
-		Object.assign(this, { section, metrics, view, selection, formats, currency });
+	constructor(section, metrics, view, selection, formats) {
+		Object.assign(this, { section, metrics, view, selection, formats });
 		[this.holder, this.readout] = [find("#table"), find(".readout", section)];
 		this.link = on(find("#to-curves"), { click: showCurves });
 		on(this.holder, {
@@ -41,25 +41,20 @@ class CohortTable {
 		return this.metrics.map(({ column }) => column);
 	}
 
-	get isWide() {
-		return this.view.rows[0].length > MOST_MONTHS_WITH_SIGN;
-	}
-
 	update() {
 		const showFault = (error) => this.holder.replaceChildren(makeFault(error));
 		attempt(() => this.redraw(), showFault);
 	}
 
 	redraw() {
-		const { metric, section, currency } = this;
+		const { metric, section, formats } = this;
 		const { scale = "table" } = this.selection;
 		const cells = this.view.rows.flat();
 		const domainOf = makeColourDomains(metric, scale, cells);
 		this.shown = this.sortCohorts();
 		this.holder.replaceChildren(makeCohortTable(this, cells, domainOf));
-		find(`input[value=${metric.key}]`, section).checked = true;
-		find(".note", section).textContent = metric.note + describeUnit(metric, this.isWide, currency);
-		const entries = cohortEntries(metric, scale, cells, domainOf({}), this.formats);
+		find(".note", section).textContent = metric.note + describeUnit(metric, formats.currency);
+		const entries = cohortEntries(metric, scale, cells, domainOf({}), formats);
 		find(".legend", section).replaceWith(makeLegend(entries));
 		this.showChoice();
 		if (this.place[1] >= 0) this.show(this.place);
@@ -70,12 +65,8 @@ class CohortTable {
 		const readValue = ({ cohort, cells }) =>
 			({ cohort: cohort.cohort, size: cohort.cohort_size })[column] ??
 			cells[column]?.[this.metric.column];
-		const { cohorts, rows } = this.view;
-		return sortBy(
-			cohorts.map((cohort, n) => ({ cohort, cells: rows[n] })),
-			readValue,
-			isDown,
-		);
+		const lines = this.view.cohorts.map((cohort, n) => ({ cohort, cells: this.view.rows[n] }));
+		return sortBy(lines, readValue, isDown);
 	}
 
 	sort(column) {
@@ -165,25 +156,16 @@ function showCurves() {
 	plot.focus();
 }
 
-function renderCohorts(section, view, context) {
-	const { selection, formats } = context;
+function renderCohorts(section, view, selection, formats) {
 	const metrics = METRICS.filter(({ column }) => view.rows[0]?.[0]?.[column] !== undefined);
 	if (!metrics.length) return false;
-	addChoices(find("#choices"), metrics, selection);
-	const table = new CohortTable(section, metrics, view, context);
-	const columns = ["cohort", "months_since", "cohort_size", ...table.columns];
-	addRows(section, "cohorts", view.rows.flat(), formats, { columns });
-	return true;
-}
-
-function addChoices(holder, metrics, selection) {
-	const buttons = metrics.map(({ key, column }) => {
-		const button = make("input", { type: "radio", name: "metric", value: key });
-		return make("label", {}, button, columnLabel(column));
-	});
-	const chooseMetric = (event) => selection.choose("metric", event.target.value);
-	holder.append(
-		on(make("fieldset", {}, make("legend", {}, "Show"), ...buttons), { change: chooseMetric }),
+	const names = metrics.map(({ key, column }) => [key, columnLabel(column)]);
+	find("#choices").append(
+		makeChoice("Show ", names, selection, "metric"),
 		makeChoice("Colours span ", Object.entries(SCALES), selection, "scale"),
 	);
+	const table = new CohortTable(section, metrics, view, selection, formats);
+	const columns = ["cohort", "months_since", "cohort_size", ...table.columns];
+	addRows(section, view.rows.flat(), formats, { columns });
+	return true;
 }

@@ -13,6 +13,7 @@ const MOST_MONTHS = 10000;
 function forecastPoints(cells, horizons = []) {
 	const { months_since: month, [CUMULATIVE_NET]: value } = cells.at(-1) ?? {};
 	const points = horizons.map(({ months_since: later, [CUMULATIVE_NET]: net }) => {
+		if (later > MOST_MONTHS) throw new FileFault("its months do not fit on an axis");
 		return [later, net?.forecast, net?.low, net?.high];
 	});
 	const isKnown = points.length && points.flat().every(isNumber);
@@ -31,9 +32,6 @@ function makeCurves({ cohorts, rows, average, forecast }) {
 	const forecasts = cohorts.map(({ cohort }, n) =>
 		forecastPoints(rows[n], forecast?.cohorts?.find((one) => one.cohort === cohort)?.horizons),
 	);
-	if (forecasts.flat().some(([month]) => month > MOST_MONTHS)) {
-		throw new FileFault("its months do not fit on an axis");
-	}
 	return { cohorts, average: drawn, lines, forecasts };
 }
 
@@ -65,29 +63,36 @@ function describeCurve({ cohorts, average, lines, forecasts }, [month, n], { cou
 		return `${words} after month ${month}: ${money(lines[n][month])}; ${mean}`;
 	}
 	const [later, value, low, high] = next;
-	const interval = formatInterval(low, high, money);
-	return `${words}, forecast for month ${later}: ${money(value)}, ${interval}`;
+	const forecast = `${money(value)}, ${formatInterval(low, high, money)}`;
+	return `${words}, forecast for month ${later}: ${forecast}`;
 }
 
 function listPinned(selection) {
 	return PINS.map((pin) => selection[pin]).filter(Boolean);
 }
 
-function togglePin(selection, cohort) {
-	const own = PINS.find((pin) => selection[pin] === cohort);
-	const pin = own ?? PINS.find((each) => !selection[each]);
-	if (pin) selection.choose(pin, own ? "" : cohort);
+// The first free place offers the highlighted cohort, unless it is pinned.
+function offerPin(selection, pin) {
+	const isFirst = pin === PINS.find((each) => !selection[each]);
+	return isFirst && !listPinned(selection).includes(selection.cohort) ? selection.cohort : "";
 }
 
-function addPinButton(section, selection, { date }) {
-	const button = section.appendChild(make("button", { class: "pin" }));
-	on(button, { click: () => togglePin(selection, selection.cohort) });
-	selection.follow(() => {
-		const pinned = listPinned(selection);
-		const isPinned = pinned.includes(selection.cohort);
-		button.hidden = !selection.cohort || (pinned.length === PINS.length && !isPinned);
-		button.textContent = `${isPinned ? "Unpin" : "Pin"} ${date(selection.cohort)}`;
-	});
+// Each place has a button: where it pinned a cohort, it releases that one.
+function addPinButtons(section, selection, { date }) {
+	for (const pin of PINS) {
+		const button = section.appendChild(make("button", { class: "pin" }));
+		selection.follow(() => {
+			const cohort = selection[pin] || offerPin(selection, pin);
+			button.hidden = !cohort;
+			button.textContent = `${selection[pin] ? "Unpin" : "Pin"} ${date(cohort)}`;
+		});
+		const toggle = () => {
+			selection.choose(pin, selection[pin] ? "" : offerPin(selection, pin));
+			// A hidden button loses the focus of the keyboard.
+			if (button.hidden) find(".plot", section).focus();
+		};
+		on(button, { click: toggle });
+	}
 }
 
 function renderCurves(section, view, selection, formats) {
@@ -104,10 +109,10 @@ function renderCurves(section, view, selection, formats) {
 		["series-3 line", "Highlighted cohort"],
 		["series-3 line dashed", "its forecast, 95% interval shaded"],
 	];
-	section.append(makeLegend(curves.forecasts.flat().length ? entries : entries.slice(0, -1)));
 	const placeOf = () => firstCurvePlace(curves, selection.cohort);
 	const sizeOf = ([, n]) => [spanMonths(curves, n), curves.lines.length];
-	const chart = new Chart(section, {
+	const chart = addChart(section, formats, [formats.currency, "per customer"], {
+		entries: curves.forecasts.flat().length ? entries : entries.slice(0, -1),
 		height: 340,
 		size: sizeOf(placeOf()),
 		start: placeOf(),
@@ -118,9 +123,9 @@ function renderCurves(section, view, selection, formats) {
 		describe: (place) => describeCurve(curves, place, formats),
 		choose: ([, n]) => selection.choose("cohort", cohorts[n]?.cohort),
 	});
-	selection.onChange(() => chart.showHome(placeOf(), sizeOf(placeOf())));
-	addPinButton(section, selection, formats);
-	addRows(section, "curves", rows.flat(), formats, { table: cohorts.map(flattenRow) });
+	on(selection, { change: () => chart.showHome(placeOf(), sizeOf(placeOf())) });
+	addPinButtons(section, selection, formats);
+	addRows(section, rows.flat(), formats, { table: cohorts.map(flattenRow) });
 	return true;
 }
 
@@ -138,8 +143,7 @@ function drawCurves(svg, width, curves, { n, pinned, formats }) {
 	const step = (area.right - area.left) / (months - 1);
 	const scale = { x: (month) => area.left + step * month, y, top: area.top };
 	drawMonthNumbers(svg, months, scale, area);
-	drawCohortLines(svg, lines.slice(0, -1), scale);
-	drawPinned(svg, curves, pinned, { scale, area, formats });
+	drawCohortLines(svg, curves, pinned, { scale, area, formats });
 	const marks = {
 		band: drawPath(svg, "band"),
 		line: drawPath(svg, "line series-3"),
@@ -147,7 +151,6 @@ function drawCurves(svg, width, curves, { n, pinned, formats }) {
 	};
 	drawPath(svg, "line series-1", curvePath(lines.at(-1).entries(), scale));
 	marks.dot = draw(svg, "circle", { r: 5, class: "dot" });
-	marks.label = drawText(svg, 0, 0, "", "middle label");
 	return {
 		locate: (left, top) => {
 			const month = clamp(Math.round((left - area.left) / step), 0, months - 1);
@@ -157,35 +160,26 @@ function drawCurves(svg, width, curves, { n, pinned, formats }) {
 			markCurve(marks, curves, place, scale);
 			const own = curves.cohorts[place[1]];
 			const words = own ? formats.date(own.cohort) : "Average";
-			markLabel(marks.label, words, lines[place[1]], scale, area);
+			marks.label?.remove();
+			marks.label = drawLabel(svg, words, lines[place[1]], scale, area);
 		},
 	};
 }
 
-function drawCohortLines(svg, lines, scale) {
-	for (let age = 0; age < 4; age += 1) {
-		const [from, to] = [age, age + 1].map((part) => Math.round((part / 4) * lines.length));
-		const paths = lines.slice(from, to).map((line) => curvePath(line.entries(), scale));
-		drawPath(svg, "line series-2", paths.join("")).setAttribute("opacity", 0.4 + age / 5);
-	}
-}
-
-function drawPinned(svg, { cohorts, lines }, pinned, { scale, area, formats }) {
+function drawCohortLines(svg, { cohorts, lines }, pinned, { scale, area, formats }) {
 	for (const [n, { cohort }] of cohorts.entries()) {
-		if (!pinned.includes(cohort)) continue;
-		drawPath(svg, "line series-4", curvePath(lines[n].entries(), scale));
-		const label = drawText(svg, 0, 0, "", "middle label");
-		markLabel(label, formats.date(cohort), lines[n], scale, area);
+		const isPinned = pinned.includes(cohort);
+		const look = `line series-${isPinned ? 4 : 2}`;
+		const path = drawPath(svg, look, curvePath(lines[n].entries(), scale));
+		path.setAttribute("opacity", isPinned ? 1 : 0.4 + (0.6 * n) / cohorts.length);
+		if (isPinned) drawLabel(svg, formats.date(cohort), lines[n], scale, area);
 	}
 }
 
-function markLabel(label, words, line, { x, y }, { left, right }) {
+function drawLabel(svg, words, line, { x, y }, { left, right }) {
 	const month = line.findLastIndex(isNumber);
-	label.textContent = month < 0 ? "" : words;
-	fill(label, {
-		x: clamp(x(month), left + 28, right - 28),
-		y: month < 0 ? 0 : Math.max(11, y(line[month]) - 12),
-	});
+	const height = Math.max(11, y(line[month] ?? 0) - 12);
+	return drawText(svg, clamp(x(month), left + 28, right - 28), height, words, "middle label");
 }
 
 function drawMonthNumbers(svg, months, { x }, { left, right, bottom }) {
@@ -195,12 +189,12 @@ function drawMonthNumbers(svg, months, { x }, { left, right, bottom }) {
 	drawText(svg, (left + right) / 2, bottom + 37, "months since the first order");
 }
 
+// Returns the last line, the average, where no line has a value.
 function nearestLine(lines, month, distanceTo) {
 	const distances = lines.map((line) =>
 		isNumber(line[month]) ? distanceTo(line[month]) : Infinity,
 	);
-	const nearest = Math.min(...distances);
-	return nearest < Infinity ? distances.indexOf(nearest) : lines.length - 1;
+	return distances.lastIndexOf(Math.min(...distances));
 }
 
 function markCurve({ band, line, forecast, dot }, { lines, forecasts }, [month, n], scale) {

@@ -23,50 +23,39 @@ function makeStop(look, label, ...children) {
 	return make("div", attributes, ...children);
 }
 
-function makeRowName(row, words, share) {
-	const cell = make("th", { scope: "row" }, words, isIncomplete(row) ? INCOMPLETE : "");
-	if (isNumber(share)) {
-		cell.className = "bar";
-		// The policy forbids a style attribute, but not a property that the script sets.
-		cell.style.setProperty("--share", Math.max(0, share));
-	}
-	return cell;
-}
-
-// The bars of the first column show the sizes in column `bar`; a brief table has no cents.
-function makeTable(rows, columns, formats, { caption, bar, isBrief }) {
+function makeTable(caption, rows, columns, formats) {
 	const [first, ...others] = columns;
-	const largest = Math.max(...rows.map((row) => row[bar] ?? 0));
 	const texts = others.filter((column) => !rows.some((row) => isNumber(row[column])));
 	const lookOf = (column) => ([first, ...texts].includes(column) ? { class: "text" } : {});
-	const format = (column, value) =>
-		isBrief && isMoney(column) ? formats.moneyWhole(value) : formatValue(column, value, formats);
-	const head = columns.map((column) =>
+	const heads = columns.map((column) =>
 		make("th", { scope: "col", ...lookOf(column) }, columnLabel(column)),
 	);
 	const body = rows.map((row) => {
-		const share = largest > 0 ? row[bar] / largest : null;
 		const cells = others.map((column) => {
 			const look = column === "result" ? { "data-status": row.result ?? "" } : lookOf(column);
-			return make("td", look, format(column, row[column]));
+			const cell = make("td", look, formatValue(column, row[column], formats));
+			// The policy forbids a style attribute, but not a property that the script sets.
+			if (column.endsWith("_share")) cell.style.setProperty("--share", row[column]);
+			return cell;
 		});
-		return make("tr", {}, makeRowName(row, format(first, row[first]), share), ...cells);
+		const name = formatValue(first, row[first], formats);
+		const head = make("th", { scope: "row" }, name, isIncomplete(row) ? INCOMPLETE : "");
+		return make("tr", {}, head, ...cells);
 	});
-	const title = make("caption", { class: isBrief ? "hidden" : "" }, caption);
-	const parts = [make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body)];
+	const title = make("caption", {}, caption);
+	const parts = [make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...body)];
 	return makeStop("scroll", caption, make("table", {}, title, ...parts));
 }
 
 function makeFold(words, rows, formats, caption, columns = Object.keys(rows[0] ?? {})) {
 	const fold = make("details", {}, make("summary", {}, words));
-	const build = () => attempt(() => makeTable(rows, columns, formats, { caption }), makeFault);
+	const build = () => attempt(() => makeTable(caption, rows, columns, formats), makeFault);
 	return on(fold, { toggle: () => fold.children[1] ?? fold.append(build()) });
 }
 
-// Without a byte order mark, a spreadsheet reads another encoding.
-function saveCsv(name, rows) {
-	const href = URL.createObjectURL(new Blob(["\ufeff", toCsv(rows)], { type: "text/csv" }));
-	make("a", { href, download: `${name}.csv` }).click();
+function saveFile(download, type, text) {
+	const href = URL.createObjectURL(new Blob([text], { type }));
+	make("a", { href, download }).click();
 	setTimeout(URL.revokeObjectURL, 1e4, href);
 }
 
@@ -84,13 +73,17 @@ function titleOf(section) {
 	return find("h2", section).textContent;
 }
 
-function addRows(section, name, rows, formats, { table = rows, columns } = {}) {
-	const caption = titleOf(section);
-	const attributes = { class: "save", "aria-label": `CSV: ${caption}` };
-	find("h2", section).after(
-		on(make("button", attributes, "CSV"), { click: () => saveCsv(name, rows) }),
-	);
-	section.append(makeFold("Show the numbers", table, formats, caption, columns));
+function addSaveButton(section, kind, save) {
+	const attributes = { class: "save", "aria-label": `${kind}: ${titleOf(section)}` };
+	find("h2", section).after(on(make("button", attributes, kind), { click: save }));
+}
+
+function addRows(section, rows, formats, { table = rows, columns, name } = {}) {
+	const file = `${name || section.dataset.trend || section.id}.csv`;
+	// Without a byte order mark, a spreadsheet reads another encoding.
+	const save = () => saveFile(file, "text/csv", `\ufeff${toCsv(rows)}`);
+	addSaveButton(section, "CSV", save);
+	section.append(makeFold("Show the numbers", table, formats, titleOf(section), columns));
 }
 
 function describeFault(error) {

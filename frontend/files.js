@@ -9,7 +9,6 @@ const GENERATE_COMMAND = "python generate_data.py --generate";
 const INGEST_COMMAND = "python ingest.py --ingest";
 const SERVE_COMMAND = "python serve_frontend.py";
 const CREATE_AGAIN = "Create it again with";
-const SERVED_PAGE = "http://localhost:8000/frontend/";
 
 const isNumber = Number.isFinite;
 const isObject = (value) => Object.prototype.toString.call(value) === "[object Object]";

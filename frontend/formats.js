@@ -7,10 +7,6 @@ const COLUMN_LABELS = {
 	__proto__: null,
 	aov_cents: "AOV",
 	sku: "SKU",
-	product_id: "ID",
-	acquisition_channel: "Channel",
-	failure_rate: "Failed",
-	orders_per_customer: "Orders",
 	cum_net_per_customer_cents: "Cumulative net",
 	cum_margin_per_customer_cents: "Cumulative margin",
 };
@@ -27,7 +23,6 @@ function makeNumberFormat(locale, digits, options = {}, divisor = 1) {
 function makeMoneyFormat(locale, currency, divisor, digits, options = {}) {
 	const plain = { minimumFractionDigits: digits, ...options };
 	const make = (style) => makeNumberFormat(locale, digits, { ...style, ...plain }, divisor);
-	if (!currency) return make();
 	// If it is not a currency code, a plain number is still correct.
 	return attempt(
 		() => make({ style: "currency", currency }),
@@ -51,9 +46,14 @@ function makeDateFormat(locale) {
 	};
 }
 
-// Version 2.0 of a document states no digits.
-function makeDocumentFormats({ currency, currency_digits: digits }, locale) {
-	return makeFormats(currency, locale, isNumber(digits) ? clamp(digits, 0, 4) : 2);
+// Adds what a saved chart states of its document.  Version 2.0 states no digits.
+function makeDocumentFormats({ currency, currency_digits: digits, as_of: day, dataset }, locale) {
+	return {
+		...makeFormats(currency, locale, isNumber(digits) ? clamp(digits, 0, 4) : 2),
+		currency,
+		day,
+		digest: dataset?.content_sha256,
+	};
 }
 
 // Without a locale the reader's own is used; currency is an ISO 4217 code or null.
@@ -99,7 +99,7 @@ function columnLabel(column) {
 }
 
 function formatValue(column, value, formats) {
-	if (value === null || value === undefined) return NO_FIGURE;
+	if ((value ?? null) === null) return NO_FIGURE;
 	if (/(month|_date|^cohort)$/.test(column)) return formats.date(value);
 	if (column === "country_code") return formats.country(value);
 	if (/^(method|acquisition_channel)$/.test(column)) return String(value).replace(/_/g, " ");
@@ -141,10 +141,10 @@ function flattenFigure(name, value) {
 	const rename = (parts, nameOf) => Object.entries(parts).map(([part, one]) => [nameOf(part), one]);
 	if (Array.isArray(value)) {
 		return value.flatMap(({ months, ...parts }) =>
-			rename(parts, (part) => `${name}_${months}_months_${part}`),
+			rename(flattenRow(parts), (part) => `${name}_${months}_months_${part}`),
 		);
 	}
-	if (value === null || typeof value !== "object") return [[name, value]];
+	if (!isObject(value)) return [[name, value]];
 	const [, stem, unit = ""] = /^(.*?)(_cents)?$/.exec(name);
 	return rename(value, (part) => `${stem}_${part}${unit}`);
 }
@@ -159,14 +159,14 @@ function flattenRow(row) {
 // As OWASP advises, an apostrophe keeps a text from being a formula.
 function formatCsvCell(value) {
 	if (isNumber(value)) return value;
-	if (value === null || value === undefined) return "";
+	if ((value ?? null) === null) return "";
 	return `"${String(value)
 		.replace(/^[=+\-@\t\r]/, "'$&")
 		.replace(/"/g, '""')}"`;
 }
 
 function toCsv(rows) {
-	const columns = Object.keys(rows[0] ?? {});
+	const columns = [...new Set(rows.flatMap(Object.keys))];
 	const lines = [columns, ...rows.map((row) => columns.map((column) => row[column]))];
 	return lines.map((line) => `${line.map(formatCsvCell).join(",")}\n`).join("");
 }

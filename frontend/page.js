@@ -18,8 +18,7 @@ function renderProvenance(section, report, query) {
 	const rows = Object.entries(facts)
 		.filter(([, value]) => value)
 		.map(([fact, value]) => ({ fact, value }));
-	const look = { caption: "Provenance", isBrief: true };
-	section.append(makeTable(rows, ["fact", "value"], makeFormats(null), look));
+	section.append(makeTable("Provenance", rows, ["fact", "value"], makeFormats(null)));
 }
 
 // A notice is [text, ...commands].
@@ -96,10 +95,8 @@ async function showResults() {
 async function start() {
 	if (location.protocol === "file:" && findSaved(FILES.report.name) === undefined) {
 		hidePanels("[data-file], [data-segment]");
-		const text =
-			"This page was opened as a file, and a browser lets no file read other files, such as" +
-			" report.json. Run";
-		showNotices([[text, SERVE_COMMAND]], `open ${SERVED_PAGE}`);
+		const text = "This page was opened as a file, and a browser lets no file read other files. Run";
+		showNotices([[text, SERVE_COMMAND]], "open http://localhost:8000/frontend/");
 	} else {
 		await showResults();
 	}

@@ -16,7 +16,7 @@ async function renderQuery(query) {
 	const blanks = findAll("[data-segment]").map((panel) => panel.cloneNode(true));
 	await drawPanel(find("#segments"), renderSegments, query, selection, formats);
 	let [shown, drawn] = [selection.segment, renderSegment(query, selection, formats)];
-	selection.onChange(() => {
+	const change = () => {
 		if (selection.segment === shown) return;
 		shown = selection.segment;
 		drawn = drawn.then(() => {
@@ -25,23 +25,25 @@ async function renderQuery(query) {
 			}
 			return renderSegment(query, selection, formats);
 		});
-	});
+	};
+	on(selection, { change });
 	await drawn;
 }
 
 async function renderSegment(query, selection, formats) {
 	const part = selectSegment(query, selection.segment);
-	const label = part === query ? "" : ` · ${part.segment}`;
+	const { segment, options } = part;
+	const label = segment ? ` · ${formatValue(segmentColumn(options), segment, formats)}` : "";
 	for (const heading of findAll("[data-segment] h2")) heading.append(label);
-	const { cohorts = [], cells = [], average = [], summary = {}, forecast, currency } = part;
+	const { cohorts = [], cells = [], average = [], summary = {}, forecast } = part;
 	const view = { cohorts, average, summary, forecast, rows: groupCells(cohorts, cells) };
-	view.omitted = query.options?.omit_first_cohort && query.cohorts[0]?.cohort;
+	view.omitted = options?.omit_first_cohort && query.cohorts[0]?.cohort;
 	await drawPanel(find("#kpis dl[data-segment]"), (list) =>
 		renderCards(list, queryCards(view, formats, label)),
 	);
 	await drawPanel(find("#clv"), renderClv, view, formats);
 	await drawPanel(find("#curves"), renderCurves, view, selection, formats);
-	await drawPanel(find("#cohorts"), renderCohorts, view, { selection, formats, currency });
+	await drawPanel(find("#cohorts"), renderCohorts, view, selection, formats);
 }
 
 function findClv({ clv = [] }, age) {
@@ -126,15 +128,15 @@ function renderClv(section, { summary, forecast, rows, omitted }, formats) {
 	const horizons = forecast.cohorts.flatMap(({ horizons: all, ...cohort }) =>
 		all.map((horizon) => flattenRow({ ...cohort, ...horizon })),
 	);
-	if (horizons.length) addRows(section, "forecast", horizons, formats);
+	if (horizons.length) addRows(section, horizons, formats, { name: "forecast" });
 	return true;
 }
 
-function describeHoldout({ holdout = {}, verdict }, { count, change }) {
+function describeHoldout({ holdout = {}, verdict }, { count }) {
 	const { refused, days, purchases = {} } = holdout;
 	if (refused) return `Not tested: ${refused}`;
 	return (
-		`Tested on the last ${days ?? NO_FIGURE} days, all customers: ${count(purchases.forecast)} purchases were predicted,` +
-		` ${count(purchases.actual)} were made (${change(purchases.error)}). ${verdict?.text ?? ""}`
+		`Tested on the last ${days ?? NO_FIGURE} days, all customers: ${count(purchases.forecast)}` +
+		` purchases were predicted, ${count(purchases.actual)} were made. ${verdict?.text ?? ""}`
 	);
 }

@@ -19,46 +19,41 @@ const TABLE_COLUMNS = {
 	payment_methods: ["method", "failure_rate", "charged_cents", "charged_share"],
 };
 
-const MOST_ROWS = 10;
-
 const VERDICTS = new Map([
 	["pass", "✓ Data sound"],
-	["warn", "! Data sound, with warnings"],
+	["warn", "! Data sound"],
 	["fail", "✕ Data not sound"],
 ]);
 const CHECK_ORDER = ["fail", "warn", "info", "pass"];
 
 async function renderReport(report) {
 	const formats = makeDocumentFormats(report);
-	const { trends = {} } = report;
 	const tables = Object.keys(TABLE_COLUMNS).map((name) => {
 		const look = name === "top_products" ? "wide" : "";
 		return make("section", { "data-trend": name, class: look }, make("h2"));
 	});
 	find("#hours").after(...tables);
-	const panels = [
-		...Object.entries(MONTH_CHARTS).map(([id, { trend }]) => [find(`#${id}`), trend, renderMonths]),
-		[find("#hours"), "weekday_by_hour", renderHours],
-		...tables.map((section) => [section, section.dataset.trend, renderTopRows]),
-	];
-	showVerdict(report.verdict?.status);
+	showVerdict(report.verdict ?? {});
 	await drawPanel(find("#kpis dl[data-file=report]"), (list) =>
 		renderCards(list, reportCards(report, formats)),
 	);
-	for (const [section, name, render] of panels) {
-		await drawPanel(section, renderTrend, name, trends[name], render, formats);
+	for (const section of findAll("[data-trend]")) {
+		await drawPanel(section, renderTrend, report, formats);
 	}
 	await drawPanel(find("#checks"), renderChecks, report, formats);
 }
 
-function showVerdict(status) {
-	const badge = find("#verdict");
-	badge.dataset.status = VERDICTS.has(status) ? status : "";
-	badge.textContent = VERDICTS.get(status) ?? "Data not checked";
+function showVerdict({ status, errors, warnings }) {
+	if (!VERDICTS.has(status)) return;
+	const badge = fill(find("#verdict"), { "data-status": status });
+	showWords(badge, () => {
+		const counts = [countNoun(errors, "failed check"), countNoun(warnings, "warning")];
+		return `${VERDICTS.get(status)}: ${counts.join(", ")}`;
+	});
 }
 
 function renderCards(list, cards) {
-	list.replaceChildren(
+	list.append(
 		...cards.map(({ name, value = "", text, notes, definition, line = [] }) => {
 			const figure = make("dd", {}, make("data", { value }, text));
 			const known = line.filter(isNumber);
@@ -86,9 +81,7 @@ function reportCards({ definitions = {}, kpis = {}, trends = {} }, formats) {
 	return KEY_FIGURES.map(([name, figure, column = figure, words = ""]) => {
 		const value = kpis[figure];
 		const format = (of, amount) =>
-			isMoney(of) && Math.abs(value) >= 10000 * formats.divisor
-				? formats.moneyWhole(amount)
-				: formatValue(of, amount, formats);
+			of === "net_cents" ? formats.moneyWhole(amount) : formatValue(of, amount, formats);
 		const { month, [column]: latest } = complete.at(-1) ?? {};
 		const onYear = changes[column];
 		const change = isNumber(onYear) ? `, ${formats.change(onYear)} year on year` : "";
@@ -105,26 +98,27 @@ function reportCards({ definitions = {}, kpis = {}, trends = {} }, formats) {
 	});
 }
 
-function renderTrend(section, name, { rows = [], note, title = "" } = {}, render, formats) {
+function renderTrend(section, { trends }, formats) {
+	const { rows = [], note, title = "" } = trends?.[section.dataset.trend] ?? {};
 	if (!titleOf(section)) find("h2", section).append(title);
-	if (rows.length) return render(section, rows, formats, name);
+	const render = { hours: renderHours, "": renderTopRows }[section.id] ?? renderMonths;
+	if (rows.length) return render(section, rows, formats);
 	if (note) section.append(make("p", {}, `Not known: ${note}.`));
 	return Boolean(note);
 }
 
-function renderTopRows(section, rows, formats, name) {
-	const known = Object.keys(rows[0]);
-	const columns = TABLE_COLUMNS[name]?.filter((column) => known.includes(column)) ?? known;
-	const look = { caption: titleOf(section), bar: columns.at(-1), isBrief: true };
-	section.append(makeTable(rows.slice(0, MOST_ROWS), columns, formats, look));
-	addRows(section, name, rows, formats);
+function renderTopRows(section, rows, formats, chosen = TABLE_COLUMNS[section.dataset.trend]) {
+	const columns = chosen.filter((column) => column in rows[0]);
+	const brief = { ...formats, money: formats.moneyWhole };
+	section.append(makeTable(titleOf(section), rows.slice(0, 10), columns, brief));
+	addRows(section, rows, formats);
 }
 
 function renderChecks(section, { checks = [], verdict }, formats) {
 	const rows = sortBy(checks, ({ status }) => CHECK_ORDER.indexOf(status)).map((check) => ({
 		check: check.title ?? check.check,
 		result: check.status,
-		row_count: check.count,
+		found: check.count,
 		for_example: describeSample(check),
 		all_rows: check.all_rows ?? "",
 	}));
@@ -132,7 +126,7 @@ function renderChecks(section, { checks = [], verdict }, formats) {
 	const others = rows.filter(({ result }) => result !== "pass");
 	section.append(make("strong", {}, verdict?.text ?? "The file contains no verdict."));
 	if (others.length) {
-		section.append(makeTable(others, Object.keys(others[0]), formats, { caption: "Findings" }));
+		section.append(makeTable("Findings", others, Object.keys(others[0]), formats));
 	}
 	if (passed.length) {
 		const words = `${countNoun(passed.length, "check")} passed`;

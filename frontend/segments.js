@@ -2,6 +2,8 @@
 
 const SEGMENT_COLUMNS = { channel: "acquisition_channel", country: "country_code" };
 
+const segmentColumn = ({ by }) => SEGMENT_COLUMNS[by] ?? by;
+
 function selectSegment(query, name) {
 	const isChosen = ({ segment }) => segment === name;
 	const chosen = query.segments?.find(isChosen);
@@ -11,35 +13,29 @@ function selectSegment(query, name) {
 	return { ...query, ...chosen, forecast };
 }
 
+// Returns a row with all figures of each segment, and the columns that compare them.
 function compareSegments({ segments, forecast, options }) {
-	const column = SEGMENT_COLUMNS[options.by] ?? options.by;
-	const rows = segments.map(({ segment, summary }) => {
-		const clv = summary.clv.map(({ months, cents }) => ({ months, cents }));
-		const next = forecast?.segments?.find((one) => one.segment === segment)?.horizons.at(-1);
-		const figures = next && {
-			[`next_${next.months}_months_forecast_cents`]: next.net_cents.forecast,
-		};
-		return flattenRow({
-			[column]: segment,
-			customer_count: summary.customer_count,
-			clv,
-			...figures,
-		});
+	const column = segmentColumn(options);
+	const rows = segments.map(({ segment, summary: { customer_count, clv } }) => {
+		const next = forecast?.segments?.find((one) => one.segment === segment)?.horizons ?? [];
+		return flattenRow({ [column]: segment, customer_count, clv, next });
 	});
-	const value = Object.keys(rows[0])
-		.filter((name) => name.startsWith("clv"))
-		.findLast((age) => rows.some((row) => isNumber(row[age])));
-	return sortBy(rows, (row) => row[value], true);
+	const known = Object.keys(Object.assign({}, ...rows));
+	const hasFigure = (name) => rows.some((row) => isNumber(row[name]));
+	const values = known.filter((name) => /^clv_\d+_months_cents$/.test(name) && hasFigure(name));
+	const next = known.filter((name) => name.endsWith("_net_forecast_cents")).slice(-1);
+	return {
+		rows: sortBy(rows, (row) => row[values.at(-1)], true),
+		columns: [column, "customer_count", ...values, ...next],
+	};
 }
 
 function renderSegments(section, query, selection, formats) {
 	if (!query.segments?.length) return false;
-	const rows = compareSegments(query);
-	const choices = rows.map((row) => {
-		const [[column, value]] = Object.entries(row);
-		return [value, formatValue(column, value, formats)];
-	});
+	const { rows, columns } = compareSegments(query);
+	const [own] = columns;
+	const choices = rows.map((row) => [row[own], formatValue(own, row[own], formats)]);
 	choices.unshift(["", "all customers"]);
 	section.append(makeChoice("Values, curves and cohorts of ", choices, selection, "segment"));
-	return renderTopRows(section, rows, formats, "segments");
+	return renderTopRows(section, rows, formats, columns);
 }

@@ -6,9 +6,11 @@ function readAddress(hash, known) {
 	return Object.fromEntries(words.filter(isKnown));
 }
 
-class Selection {
+// Dispatches "change".
+class Selection extends EventTarget {
 	constructor(known) {
-		[this.known, this.listeners] = [known, []];
+		super();
+		this.known = known;
 		this.read();
 		addEventListener("hashchange", () => this.read());
 	}
@@ -27,16 +29,12 @@ class Selection {
 		this.notify();
 	}
 
-	onChange(listener) {
-		this.listeners.push(listener);
-	}
-
-	follow(listener) {
-		this.onChange(listener);
-		listener();
+	follow(change) {
+		on(this, { change });
+		change();
 	}
 
 	notify() {
-		for (const listener of this.listeners) listener();
+		this.dispatchEvent(new Event("change"));
 	}
 }

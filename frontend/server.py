@@ -58,6 +58,7 @@ SCRIPTS = (
     "formats.js",
     "elements.js",
     "charts.js",
+    "chart_files.js",
     "trend_charts.js",
     "curves.js",
     "selection.js",

@@ -3,32 +3,31 @@
 // The columns to stack, from the bottom, with the numbers of their colours; others are in words.
 const MONTH_CHARTS = {
 	revenue: {
-		trend: "revenue_by_month",
 		series: { net_cents: 1, discount_cents: 4, refund_cents: 3 },
 		others: ["order_count", "aov_cents", "refund_rate"],
 	},
 	customers: {
-		trend: "revenue_by_month",
+		unit: "customers",
 		series: { returning_customers: 1, new_customers: 4 },
 		others: ["returning_share"],
 	},
 	orders: {
-		trend: "refunds_and_cancellations",
+		unit: "orders",
 		series: { order_count: 1, pending_count: 4, cancelled_count: 3 },
 		others: ["cancellation_rate", "returned_count", "partially_returned_count", "return_rate"],
 	},
 };
 
-function renderMonths(section, rows, formats, name) {
-	const { series, others } = MONTH_CHARTS[section.id];
+function renderMonths(section, rows, formats) {
+	const { series, others, unit = formats.currency } = MONTH_CHARTS[section.id];
 	const columns = Object.keys(series);
 	if (rows[0][columns[0]] === undefined) return false;
 	const shown = [...columns, ...others];
 	const entries = columns.map((column) => [`series-${series[column]}`, columnLabel(column)]);
 	if (rows.some(isIncomplete)) entries.push(["striped", "Incomplete month"]);
-	section.append(makeLegend(entries));
 	const last = rows.map(isIncomplete).lastIndexOf(false);
-	new Chart(section, {
+	addChart(section, formats, [unit], {
+		entries,
 		height: 250,
 		size: [rows.length, 1],
 		start: [last < 0 ? rows.length - 1 : last, 0],
@@ -37,7 +36,7 @@ function renderMonths(section, rows, formats, name) {
 			`${formats.date(rows[n].month)}${isIncomplete(rows[n]) ? INCOMPLETE : ""}: ` +
 			describeRow(rows[n], shown, formats),
 	});
-	addRows(section, name, rows, formats, { columns: ["month", ...shown] });
+	addRows(section, rows, formats, { columns: ["month", ...shown] });
 	return true;
 }
 
@@ -85,12 +84,13 @@ function drawMonthNames(svg, rows, step, { left, right, bottom }, { date }) {
 function renderHours(section, rows, formats) {
 	section.append(make("p", {}, "In UTC."));
 	const counts = Array.from({ length: 7 }, () => Array(24).fill(0));
-	for (const row of rows) {
-		const isCell = isNumber(row.hour) && isNumber(counts[row.weekday]?.[row.hour]);
-		if (isCell && isNumber(row.order_count)) counts[row.weekday][row.hour] = row.order_count;
+	for (const { weekday, hour, order_count: count } of rows) {
+		if (isNumber(count) && isNumber(counts[weekday]?.[hour])) counts[weekday][hour] = count;
 	}
 	const countOrders = (count) => countNoun(count, "order", formats.count);
-	new Chart(section, {
+	const all = counts.flat();
+	addChart(section, formats, ["orders, hours in UTC"], {
+		entries: [...zeroEntry(all, countOrders), ...heatEntries(colourDomain(all), countOrders)],
 		height: 232,
 		size: [24, 7],
 		start: [12, 0],
@@ -98,13 +98,7 @@ function renderHours(section, rows, formats) {
 		describe: ([hour, day]) =>
 			`${formats.weekday(day)}, ${hour}:00 to ${hour + 1}:00: ${countOrders(counts[day][hour])}`,
 	});
-	const zero = zeroEntry(counts.flat(), formats.count);
-	section.append(makeLegend([...zero, ...heatEntries(colourDomain(counts.flat()), countOrders)]));
-	const table = counts.map((row, weekday) => ({
-		weekday,
-		...Object.fromEntries(row.map((count, hour) => [`${hour} h`, count])),
-	}));
-	addRows(section, "weekday_by_hour", rows, formats, { table });
+	addRows(section, rows, formats);
 }
 
 function drawHours(svg, width, counts, formats) {

@@ -171,7 +171,7 @@ class Colours(unittest.TestCase):
         style = read_page("dashboard.css")
         self.assertGreater(len(self.schemes["light"]), 20)
         used = set(re.findall(r"var\((--[\w-]+)\)", style))
-        set_elsewhere = {"--colour", "--foot", "--heat", "--months", "--share"}
+        set_elsewhere = {"--colour", "--foot", "--months", "--share"}
         self.assertEqual(used - set(self.schemes["light"]), set_elsewhere)
         # The style sheet contains no other colour.
         self.assertEqual(
@@ -190,7 +190,7 @@ class Colours(unittest.TestCase):
         self.assertEqual(set(inks), {f".h{step}" for step in range(HEAT_STEPS)})
         for step in range(HEAT_STEPS):
             self.expect(inks[f".h{step}"], f"--heat-{step}", TEXT_CONTRAST)
-            self.assertIn(f".h{step} {{ --heat: var(--heat-{step}); }}", style)
+            self.assertIn(f".h{step} {{ --colour: var(--heat-{step}); }}", style)
 
     def test_words_are_readable_on_page_and_card(self) -> None:
         for name in ("--ink", "--soft", "--accent", "--pass", "--warn", "--fail"):

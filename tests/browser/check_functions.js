@@ -100,6 +100,8 @@ test("CSV keeps figures as they are and escapes formulas", () => {
 		'"month","net_cents","note"\n"2024-01",-5,\n"\'=1+""1""",1.5,"a\nb"\n',
 	);
 	assert.equal(page.toCsv([]), "\n");
+	// A later row can have a column that the first lacks.
+	assert.equal(page.toCsv([{ a: 1 }, { a: 2, b: 3 }]), '"a","b"\n1,\n2,3\n');
 });
 
 test("colours and scales cover their values", () => {
@@ -346,7 +348,7 @@ test("the legend of colours names its ends, low first, and zero where it is", ()
 	const words = (scale, values, domain) => {
 		const cells = values.map((retention) => ({ retention }));
 		const entries = page.cohortEntries({ column: "retention" }, scale, cells, domain, euro);
-		return entries.slice(0, -1).map(([, text]) => text);
+		return entries.map(([, text]) => text);
 	};
 	assertSame(words("table", [0.1, 0.4], [0.1, 0.4]), ["10.0% or less", "40.0% or more"]);
 	assertSame(words("month", [0.1, 0], [0.1, 0.1]), ["0.0%", "low", "high, within each month"]);
@@ -387,7 +389,10 @@ test("figures beyond the arithmetic lead to no coordinate", () => {
 	assert.throws(() => page.boxPath(0, Number.NaN, 1, 1), /do not fit on an axis/);
 });
 
-const clvOf = (...cents) => [3, 12].map((months, n) => ({ months, cents: cents[n] ?? null }));
+const clvOf = (...cents) =>
+	[3, 12].map((months, n) => ({ months, cents: cents[n] ?? null, low_cents: cents[n] - 1 }));
+const horizonsOf = (...ages) =>
+	ages.map((months) => ({ months, days: 30, net_cents: { forecast: months, low: 2, high: 20 } }));
 const segmented = {
 	options: { by: "country" },
 	cohorts: ["all"],
@@ -395,7 +400,7 @@ const segmented = {
 		total: ["all"],
 		cohorts: ["all"],
 		holdout: "of all",
-		segments: [{ segment: "FR", horizons: [{ months: 12, net_cents: { forecast: 7, low: 5 } }] }],
+		segments: [{ segment: "FR", horizons: horizonsOf(3, 12) }],
 	},
 	segments: [
 		{ segment: "DE", cohorts: ["of DE"], summary: { customer_count: 4, clv: clvOf(90) } },
@@ -407,7 +412,7 @@ const segmented = {
 test("a segment has its own cohorts and forecast, and the holdout of all", () => {
 	const { cohorts, forecast } = page.selectSegment(segmented, "FR");
 	assertSame(cohorts, []);
-	assertSame([forecast.total[0].months, forecast.cohorts, forecast.holdout], [12, [], "of all"]);
+	assertSame([forecast.total[1].months, forecast.cohorts, forecast.holdout], [12, [], "of all"]);
 	assert.equal(page.selectSegment(segmented, "ES").forecast.total, undefined);
 	for (const name of [undefined, "", "XX"]) {
 		assert.equal(page.selectSegment(segmented, name), segmented);
@@ -417,31 +422,39 @@ test("a segment has its own cohorts and forecast, and the holdout of all", () =>
 });
 
 test("segments are compared by their value at the oldest age that one has", () => {
-	const rows = page.compareSegments(segmented);
+	const { rows, columns } = page.compareSegments(segmented);
 	assertSame(
 		rows.map(({ country_code }) => country_code),
 		["FR", "ES", "DE"],
 	);
 	assert.equal(rows[0].customer_count, 6);
 	assert.equal(rows[0].clv_12_months_cents, 30);
-	assert.equal(rows[0].next_12_months_forecast_cents, 7);
+	assertSame(columns, [
+		"country_code",
+		"customer_count",
+		"clv_3_months_cents",
+		"clv_12_months_cents",
+		"next_12_months_net_forecast_cents",
+	]);
+	// The rows, which are saved as CSV, have every figure with its interval.
+	const { clv_12_months_low_cents, next_3_months_net_low_cents } = rows[0];
+	assertSame([clv_12_months_low_cents, next_3_months_net_low_cents], [29, 2]);
+	assert.equal(rows[0].next_12_months_net_high_cents, 20);
 	const young = segmented.segments.map((one) => ({
 		...one,
 		summary: { customer_count: 1, clv: clvOf(one.summary.clv[0].cents) },
 	}));
-	const [first] = page.compareSegments({ ...segmented, segments: young });
-	assert.equal(first.country_code, "DE");
+	const { rows: others } = page.compareSegments({ ...segmented, segments: young });
+	assert.equal(others[0].country_code, "DE");
 });
 
-test("at most three cohorts are pinned, and a pinned one is released", () => {
-	const selection = {
-		choose(name, word) {
-			this[name] = word;
-		},
-	};
-	for (const cohort of ["a", "b", "c", "d"]) page.togglePin(selection, cohort);
-	assertSame(page.listPinned(selection), ["a", "b", "c"]);
-	page.togglePin(selection, "b");
-	page.togglePin(selection, "d");
-	assertSame(page.listPinned(selection), ["a", "d", "c"]);
+test("the first free place of three offers the highlighted cohort, once", () => {
+	const offers = (selection) =>
+		["pin1", "pin2", "pin3"].map((pin) => page.offerPin(selection, pin) || "");
+	assertSame(offers({ cohort: "a" }), ["a", "", ""]);
+	assertSame(offers({ cohort: "d", pin1: "a", pin3: "c" }), ["", "d", ""]);
+	assertSame(offers({ cohort: "d", pin1: "a", pin2: "b", pin3: "c" }), ["", "", ""]);
+	assertSame(offers({ cohort: "c", pin3: "c" }), ["", "", ""]);
+	assertSame(offers({}), ["", "", ""]);
+	assertSame(page.listPinned({ pin1: "", pin3: "c" }), ["c"]);
 });

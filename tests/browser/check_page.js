@@ -10,6 +10,7 @@ const { execFileSync } = require("node:child_process");
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
+const { pathToFileURL } = require("node:url");
 const { openTab, showPage, withBrowser } = require("./chromium.js");
 const page = require("./page_functions.js");
 const { makeQueryResult, makeReport, SHOPS } = require("./sample_results.js");
@@ -50,6 +51,11 @@ const textOf = (tab, selector) => tab.$eval(selector, (node) => node.innerText);
 const isShown = (tab, selector) => tab.$eval(selector, (node) => node.offsetParent !== null);
 const realistic = () => [makeReport(SHOPS.realistic), makeQueryResult(SHOPS.realistic)];
 
+const chooseMetric = (tab, key) => tab.select("#choices label:nth-child(1) select", key);
+const chooseScale = (tab, scale) => tab.select("#choices label:nth-child(2) select", scale);
+const readChoices = (tab) =>
+	tab.$$eval("#choices select", (selects) => selects.map(({ value }) => value));
+
 async function expectWords(tab, words) {
 	const notices = await textOf(tab, "#notices");
 	for (const word of words) assert.ok(notices.includes(word), `no "${word}" in "${notices}"`);
@@ -70,30 +76,68 @@ const CSV_NAMES = [
 	"payment_methods",
 ];
 
-// Presses every CSV button and waits until the files are in the folder.
-async function saveEveryPanel(folder, names) {
+const SVG_NAMES = ["revenue", "customers", "curves", "hours", "orders"];
+const FOLDER = path.join(os.tmpdir(), `shop-downloads-${process.pid}`);
+
+// Presses the buttons of a kind and returns the text of each file, by its name.
+async function saveFiles(kind, names, url = settings.url, options = {}) {
+	fs.mkdirSync(FOLDER);
 	const devtools = await browser.target().createCDPSession();
-	const behaviour = { behavior: "allow", downloadPath: folder };
+	const behaviour = { behavior: "allow", downloadPath: FOLDER };
 	await devtools.send("Browser.setDownloadBehavior", behaviour);
 	// Chromium prompts after ten downloads of one page, so two pages share them.
-	for (const [from, to] of [
-		[0, 6],
-		[6, 99],
-	]) {
-		const { tab, seen } = await open(settings.url);
-		for (const button of (await tab.$$(".save")).slice(from, to)) await button.click();
+	for (const [from, to] of names.length > 6
+		? [
+				[0, 6],
+				[6, 99],
+			]
+		: [[0, 99]]) {
+		const { tab, seen } = await open(url, options);
+		const buttons = await tab.$$(`.save[aria-label^=${kind.toUpperCase()}]`);
+		for (const button of buttons.slice(from, to)) await button.click();
 		assert.deepEqual(seen.warnings, []);
 	}
-	const isSaved = (name) => fs.existsSync(path.join(folder, `${name}.csv`));
+	try {
+		return await readFiles(names.map((name) => `${name}.${kind}`));
+	} finally {
+		fs.rmSync(FOLDER, { recursive: true });
+	}
+}
+
+async function readFiles(names) {
+	const isSaved = (name) => fs.existsSync(path.join(FOLDER, name));
 	for (let n = 0; n < 400 && !names.every(isSaved); n += 1) {
 		await new Promise((resolve) => {
 			setTimeout(resolve, 50);
 		});
 	}
-	assert.deepEqual(
-		names.filter((name) => !isSaved(name)),
-		[],
-	);
+	const read = (name) => fs.readFileSync(path.join(FOLDER, name), "utf8");
+	return Object.fromEntries(names.map((name) => [name.split(".")[0], read(name)]));
+}
+
+// Opens an SVG file alone, as a viewer does; returns its parts and whether they are drawn.
+async function readSvg(text) {
+	const file = path.join(settings.resultsDir, "chart.svg");
+	fs.writeFileSync(file, text);
+	const tab = await openTab(browser, { scheme: "dark" });
+	await tab.goto(pathToFileURL(file).href);
+	const found = await tab.evaluate(() => {
+		const root = document.documentElement;
+		const { width, height } = root.getBoundingClientRect();
+		const box = root.querySelector("g").getBoundingClientRect();
+		return {
+			name: root.localName,
+			size: [width, height],
+			title: root.querySelector("title").textContent,
+			words: root.querySelector("desc").textContent,
+			texts: [...root.querySelectorAll("text")].map((node) => node.textContent),
+			isInside: box.left >= 0 && box.right <= width && box.bottom <= height,
+			rules: document.styleSheets.length + root.querySelectorAll("[class], image, use").length,
+		};
+	});
+	await tab.close();
+	fs.rmSync(file);
+	return found;
 }
 
 // Prints the page to A4 and returns the sheets: { width, words } with [text, left, right, height]
@@ -185,7 +229,7 @@ const checks = {
 		assert.match(await textOf(tab, "#kpis"), /€65\.42/);
 		assert.match(await textOf(tab, "#kpis"), /31\.3%/);
 		assert.match(await textOf(tab, "#as-of"), /Dec 14, 2024/);
-		assert.match(await textOf(tab, "#verdict"), /with warnings/);
+		assert.equal(await textOf(tab, "#verdict"), "! Data sound: 0 failed checks, 1 warning");
 	},
 
 	async real_results_fill_every_panel() {
@@ -226,11 +270,13 @@ const checks = {
 		const to = page.makeFormats(null, "en-US");
 		const [first, ...others] = page.METRICS;
 		for (const { key, column } of [...others, first]) {
-			await tab.click(`input[value=${key}]`);
+			await chooseMetric(tab, key);
 			// From 100 on, cells of money are whole: the line below shows the exact figure.
 			const isWhole = /_cents$/.test(column) && query.cells.some((cell) => cell[column] >= 10000);
-			const format = (value) =>
-				isWhole ? to.moneyWhole(value) : page.formatValue(column, value, to);
+			const format = (value) => {
+				if (key === "retention") return to.percentFigure(value);
+				return isWhole ? to.moneyWhole(value) : page.formatValue(column, value, to);
+			};
 			const shown = await tab.$$eval("#table tbody tr", (rows) =>
 				rows.map((row) => [...row.cells].slice(2).map((cell) => cell.textContent)),
 			);
@@ -255,7 +301,7 @@ const checks = {
 		putResults(report, query);
 		const { tab } = await open(settings.url);
 		for (const scale of ["month", "cohort", "table"]) {
-			await tab.select("#choices select", scale);
+			await chooseScale(tab, scale);
 			const domainOf = page.makeColourDomains(page.METRICS[0], scale, query.cells);
 			const shown = await tab.$$eval("#table tbody td:is([class^=h], .zero)", (cells) =>
 				cells.map((cell) => cell.className),
@@ -303,7 +349,7 @@ const checks = {
 		const { tab } = await open(settings.url);
 		// The words are generated content, so they are read from the accessibility tree.
 		const tree = JSON.stringify(await tab.accessibility.snapshot({ interestingOnly: false }));
-		assert.equal(tree.match(/"name":"[^"]*% incomplete"/g).length, 24);
+		assert.equal(tree.match(/"name":"[\d.]+ incomplete"/g).length, 24);
 		assert.equal((await tab.$$("#table .incomplete")).length, 24);
 		const lengths = await tab.$$eval("#table tbody tr", (rows) =>
 			rows.map((row) => [...row.cells].slice(2).filter((cell) => cell.textContent).length),
@@ -326,7 +372,7 @@ const checks = {
 		assert.deepEqual(table, {
 			caption: "Retention by cohort and months since the first order",
 			unscoped: 0,
-			averages: "100.0%",
+			averages: "100.0",
 			counts: "23",
 		});
 	},
@@ -334,14 +380,13 @@ const checks = {
 	async the_address_chooses_metric_scale_and_cohort() {
 		putResults(...realistic());
 		const { tab } = await open(`${settings.url}#cohort=2023-05&metric=aov&scale=month`);
-		assert.ok(await tab.$eval("input[value=aov]", (input) => input.checked));
-		assert.equal(await tab.$eval("#choices select", (select) => select.value), "month");
+		assert.deepEqual(await readChoices(tab), ["aov", "month"]);
 		assert.equal(await textOf(tab, "#table [data-chosen] th"), "May 2023");
 		assert.match(await textOf(tab, "#curves .readout"), /^Cohort May 2023 /);
 		await tab.evaluate(() => {
 			location.hash = "#metric=orders";
 		});
-		await tab.waitForSelector("input[value=orders]:checked");
+		await tab.waitForFunction(() => document.querySelector("#choices select").value === "orders");
 		await tab.evaluate(() => {
 			location.hash = "#metric=nothing&cohort=<b>";
 		});
@@ -449,7 +494,7 @@ const checks = {
 		putResults(report, query);
 		const { tab } = await open(settings.url);
 		for (const metric of ["retention", "cum_net", "orders", "aov"]) {
-			await tab.click(`input[value=${metric}]`);
+			await chooseMetric(tab, metric);
 			const [widths, isCut] = await tab.$eval("#table", (box) => [
 				[...box.querySelectorAll("thead tr + tr th")].map((th) => Math.round(th.offsetWidth)),
 				box.scrollWidth > box.clientWidth,
@@ -473,12 +518,9 @@ const checks = {
 		);
 		const known = new Set(looks.map((pair) => pair.join()));
 		assert.deepEqual([...known].sort(), [
-			...["0.0%,incomplete", "0.0%,zero", "100.0%,first-month", "100.0%,incomplete", "2.1%,h3"],
+			...["0.0,incomplete", "0.0,zero", "100.0,first-month", "100.0,incomplete", "2.1,h3"],
 		]);
-		assert.equal(
-			await textOf(tab, "#cohorts .legend"),
-			"0.0%\n2.1%\nincomplete month\nempty: in the future",
-		);
+		assert.equal(await textOf(tab, "#cohorts .legend"), "0.0%\n2.1%\nincomplete month");
 	},
 
 	async orders_without_a_time_of_day_have_a_sentence_instead_of_a_chart() {
@@ -497,7 +539,7 @@ const checks = {
 		const { tab } = await open(settings.url);
 		assert.match(
 			await textOf(tab, "#hours .legend"),
-			/^0\n\d+ orders or less\n\d+ orders or more$/,
+			/^0 orders\n\d+ orders or less\n\d+ orders or more$/,
 		);
 		const cut = await tab.$$eval(
 			".plot text",
@@ -685,9 +727,9 @@ const checks = {
 		await tab.waitForFunction(() => document.querySelectorAll("#table tbody tr").length === 1);
 		await tab.waitForSelector("#cohorts .save");
 		assert.equal(await tab.evaluate(() => location.hash), "#segment=paid_search");
-		assert.equal(await textOf(tab, "#clv h2"), "Customer lifetime value · paid_search");
+		assert.equal(await textOf(tab, "#clv h2"), "Customer lifetime value · paid search");
 		assert.equal((await tab.$$("#clv .ahead > div")).length, 1);
-		assert.match(await textOf(tab, "#kpis"), /12-month CLV · paid_search/);
+		assert.match(await textOf(tab, "#kpis"), /12-month CLV · paid search/);
 		await tab.select("#segments select", "");
 		await tab.waitForFunction(() => document.querySelectorAll("#table tbody tr").length > 1);
 		assert.equal(await textOf(tab, "#clv h2"), "Customer lifetime value");
@@ -701,17 +743,38 @@ const checks = {
 		putResults(...realistic());
 		const { tab, seen } = await open(`${settings.url}#cohort=2023-03&pin1=2023-05`);
 		const countLines = async () => (await tab.$$("#curves path.series-4")).length;
-		assert.equal(await textOf(tab, ".pin"), "Pin Mar 2023");
+		const readButtons = () =>
+			tab.$$eval(".pin:not([hidden])", (nodes) => nodes.map((node) => node.textContent));
+		const readFocus = () =>
+			tab.evaluate(() => document.activeElement.textContent || document.activeElement.className);
+		const press = async (...keys) => {
+			for (const key of keys) await tab.keyboard.press(key);
+		};
+		assert.deepEqual(await readButtons(), ["Unpin May 2023", "Pin Mar 2023"]);
 		assert.equal(await countLines(), 1);
-		await tab.click(".pin");
+		// From the chart, the tab key leads to the buttons.
+		await tab.focus("#curves .plot");
+		await press("Tab", "Tab", "Enter");
 		assert.equal(await countLines(), 2);
-		assert.equal(await textOf(tab, ".pin"), "Unpin Mar 2023");
+		assert.equal(await readFocus(), "Unpin Mar 2023");
 		assert.match(await tab.evaluate(() => location.hash), /pin1=2023-05&pin2=2023-03/);
-		assert.match(await tab.$eval("#curves svg", (svg) => svg.textContent), /May 2023/);
-		assert.equal(await tab.evaluate(() => document.activeElement.className), "pin");
-		await tab.click(".pin");
-		assert.equal(await countLines(), 1);
-		assert.match(await tab.evaluate(() => location.hash), /&pin1=2023-05$/);
+		await tab.click("#table tbody tr:nth-child(7) td:nth-child(5)");
+		await tab.click(".pin:last-of-type");
+		assert.equal(await countLines(), 3);
+		await tab.click("#table tbody tr:nth-child(9) td:nth-child(5)");
+		const pinned = ["Unpin May 2023", "Unpin Mar 2023", "Unpin Jul 2023"];
+		assert.deepEqual(await readButtons(), pinned);
+		const labels = await tab.$$eval("#curves .label", (nodes) => nodes.map((n) => n.textContent));
+		assert.deepEqual(labels, ["Mar 2023", "May 2023", "Jul 2023", "Sep 2023"]);
+		await tab.focus(".pin");
+		await press("Enter");
+		assert.deepEqual(await readButtons(), ["Pin Sep 2023", ...pinned.slice(1)]);
+		assert.equal(await readFocus(), "Pin Sep 2023");
+		await press("Enter", "Tab", "Enter");
+		// Nothing is left to pin, so the button is hidden and the chart has the focus.
+		assert.deepEqual(await readButtons(), ["Unpin Sep 2023", "Unpin Jul 2023"]);
+		assert.match(await tab.evaluate(() => document.activeElement.className), /plot/);
+		assert.match(await tab.evaluate(() => location.hash), /&pin1=2023-09&pin3=2023-07$/);
 		await tab.evaluate(() => {
 			location.hash = "#cohort=2023-05&pin1=2023-05";
 		});
@@ -761,17 +824,56 @@ const checks = {
 	async every_panel_saves_its_rows_as_csv() {
 		const [report, query] = realistic();
 		putResults(report, query);
-		const folder = fs.mkdtempSync(path.join(os.tmpdir(), "shop-downloads-"));
-		await saveEveryPanel(folder, CSV_NAMES);
-		const read = (name) => fs.readFileSync(path.join(folder, `${name}.csv`), "utf8");
-		const saved = Object.fromEntries(CSV_NAMES.map((name) => [name, read(name)]));
-		fs.rmSync(folder, { recursive: true });
+		const saved = await saveFiles("csv", CSV_NAMES);
 		// A spreadsheet recognizes UTF-8 by the byte order mark.
 		assert.equal(saved.cohorts, `\ufeff${page.toCsv(query.cells)}`);
 		const months = page.toCsv(report.trends.revenue_by_month.rows);
 		assert.equal(saved.revenue_by_month, `\ufeff${months}`);
 		assert.match(saved.forecast, /^\ufeff"cohort",.*"net_forecast_cents","net_low_cents"/);
 		assert.equal(saved.forecast.split("\n").length, 1 + 3 * query.cohorts.length + 1);
+	},
+
+	async every_chart_is_saved_as_a_drawing_that_stands_alone() {
+		const [report, query] = realistic();
+		putResults(report, query);
+		const saved = await saveFiles("svg", SVG_NAMES);
+		const units = {
+			revenue: "EUR",
+			customers: "customers",
+			curves: "EUR per customer",
+			hours: "orders, hours in UTC",
+			orders: "orders",
+		};
+		for (const [name, unit] of Object.entries(units)) {
+			const found = await readSvg(saved[name]);
+			assert.equal(found.name, "svg");
+			assert.ok(found.size[0] === 900 && found.size[1] > 300, `${found.size}`);
+			assert.ok(found.isInside && found.rules === 0, name);
+			const facts = [
+				`In ${unit}, as of Dec 14, 2024`,
+				`SHA-256 of the data: ${report.dataset.content_sha256}`,
+			];
+			assert.equal(found.words, facts.join(". "));
+			for (const words of [found.title, ...facts]) assert.ok(found.texts.includes(words), words);
+			assert.match(saved[name], /font-family="[^"]*sans-serif"/);
+			assert.doesNotMatch(saved[name], /var\(|light-dark|NaN/);
+		}
+		assert.match(saved.curves, /<title>Revenue per customer over time<.*Highlighted cohort</);
+		assert.match(saved.revenue, />Net<.*>Incomplete month<.*fill="rgb\(0, 114, 178\)"/);
+	},
+
+	async a_saved_chart_is_the_same_in_each_window_and_in_a_saved_page() {
+		putResults(...realistic());
+		const [wide, narrow, saved] = [
+			await saveFiles("svg", SVG_NAMES),
+			await saveFiles("svg", SVG_NAMES, settings.url, { width: 375, dark: true }),
+			await saveFiles("svg", SVG_NAMES, settings.savedUrl),
+		];
+		assert.deepEqual(narrow, wide);
+		assert.deepEqual(saved, wide);
+		const link = `${settings.url}#cohort=2023-05&pin1=2023-02`;
+		const { curves } = await saveFiles("svg", SVG_NAMES, link);
+		assert.match(curves, />Feb 2023<.*>May 2023</);
 	},
 
 	async figures_and_dates_follow_the_reader_s_locale() {
@@ -800,7 +902,7 @@ const checks = {
 
 	async failing_checks_are_named_with_their_keys() {
 		const report = makeReport(SHOPS.realistic);
-		Object.assign(report.verdict, { status: "fail", text: "Not sound." });
+		Object.assign(report.verdict, { status: "fail", errors: 1, text: "Not sound." });
 		Object.assign(report.checks[0], {
 			status: "fail",
 			count: 1234,
@@ -809,7 +911,7 @@ const checks = {
 		});
 		putResults(report, makeQueryResult(SHOPS.realistic));
 		const { tab } = await open(settings.url);
-		assert.match(await textOf(tab, "#verdict"), /not sound/);
+		assert.equal(await textOf(tab, "#verdict"), "✕ Data not sound: 1 failed check, 1 warning");
 		const first = await tab.$$eval("#checks tbody tr:first-child > *", (cells) =>
 			cells.map((cell) => cell.textContent),
 		);
@@ -937,7 +1039,7 @@ const checks = {
 			change({ report, query });
 			putResults(report, query);
 			const { tab, seen } = await open(settings.url);
-			if (panel === "#cohorts") await tab.click("input[value=cum_net]");
+			if (panel === "#cohorts") await chooseMetric(tab, "cum_net");
 			assert.deepEqual(seen.warnings, [], panel);
 			const faulty = await tab.$$eval("section .notice", (nodes) => nodes.length);
 			assert.equal(faulty, 1, panel);
@@ -965,9 +1067,9 @@ const checks = {
 		await tab.keyboard.press("ArrowDown");
 		await tab.keyboard.press("ArrowRight");
 		assert.match(await textOf(tab, "#cohorts .readout"), /cannot be shown: expected text/);
-		await tab.click("input[value=orders]");
+		await chooseMetric(tab, "orders");
 		assert.match(await textOf(tab, "#table"), /cannot be shown: expected text/);
-		await tab.click("input[value=aov]");
+		await chooseMetric(tab, "aov");
 		assert.match(await textOf(tab, "#table"), /Dec 2024/);
 		assert.deepEqual(seen.warnings, []);
 	},
@@ -1109,29 +1211,14 @@ const checks = {
 
 	async in_a_saved_page_the_address_holds_the_choice() {
 		const { tab } = await open(`${settings.savedUrl}#metric=aov`);
-		assert.equal(await tab.$eval("#choices :checked", (input) => input.value), "aov");
+		assert.deepEqual(await readChoices(tab), ["aov", "table"]);
 		await tab.click("#table tbody th");
 		assert.match(await tab.evaluate(() => location.hash), /cohort=\d{4}-\d\d&metric=aov/);
 	},
 
 	async a_saved_page_gives_its_rows_as_csv() {
-		const folder = fs.mkdtempSync(path.join(os.tmpdir(), "shop-saved-"));
-		try {
-			const devtools = await browser.target().createCDPSession();
-			const behaviour = { behavior: "allow", downloadPath: folder };
-			await devtools.send("Browser.setDownloadBehavior", behaviour);
-			const { tab, seen } = await open(settings.savedUrl);
-			await (await tab.$("#cohorts .save")).click();
-			for (let n = 0; n < 400 && !fs.existsSync(path.join(folder, "cohorts.csv")); n += 1) {
-				await new Promise((resolve) => {
-					setTimeout(resolve, 50);
-				});
-			}
-			assert.match(fs.readFileSync(path.join(folder, "cohorts.csv"), "utf8"), /cohort/);
-			assert.deepEqual(seen.warnings, []);
-		} finally {
-			fs.rmSync(folder, { recursive: true, force: true });
-		}
+		const { cohorts } = await saveFiles("csv", ["cohorts"], settings.savedUrl);
+		assert.match(cohorts, /cohort/);
 	},
 
 	async hostile_names_in_a_saved_page_are_text() {
@@ -1163,7 +1250,7 @@ const checks = {
 		const { tab, seen } = await open(`${settings.url}#cohort=2020-02`);
 		assert.equal((await tab.$$("#table tbody tr")).length, 60);
 		assert.equal((await tab.$$("#table tbody td")).length, 60 + (60 * 61) / 2);
-		await tab.click("input[value=cum_net]");
+		await chooseMetric(tab, "cum_net");
 		await tab.mouse.move(0, 0);
 		await tab.focus("#table");
 		await tab.keyboard.press("ArrowDown");
@@ -1240,7 +1327,7 @@ const checks = {
 			...headings,
 			to.moneyWhole(kpis.net_cents),
 			...cohorts.map(({ cohort }) => to.date(cohort)),
-			to.percent(last.retention),
+			to.percentFigure(last.retention),
 			verdict.text,
 			"checks passed",
 			dataset.content_sha256,

@@ -37,6 +37,7 @@ const NAMES = [
 	"monthsPerLabel",
 	"nearestLine",
 	"niceTicks",
+	"offerPin",
 	"readAddress",
 	"readDocument",
 	"selectSegment",
@@ -44,12 +45,11 @@ const NAMES = [
 	"spanMonths",
 	"stackSpans",
 	"toCsv",
-	"togglePin",
 	"HEAT_STEPS",
 	"METRICS",
 ];
 
-const context = vm.createContext({ addEventListener() {}, URLSearchParams });
+const context = vm.createContext({ addEventListener() {}, EventTarget, URLSearchParams });
 const html = fs.readFileSync(path.join(FOLDER, "index.html"), "utf8");
 const SCRIPTS = [...html.matchAll(/<script src="([^"]+)"/g)].map(([, name]) => name);
 for (const name of SCRIPTS) {
