@@ -38,7 +38,7 @@ FEW_ROWS = {
     *("as_of_of_data", "as_of_dates", "as_of_months", "stored_as_of_months"),
     *("thousands", "hundreds", "tens", "ones"),
     *("cohorts", "first_cohorts", "later_cohorts", "counted_remainders"),
-    *("last_day", "far_months", "offsets", "sizes"),
+    *("last_day", "far_months", "offsets", "sizes", "wrong_texts"),
 }
 
 

@@ -5,7 +5,8 @@
 -- A source that delivers an event twice, or a day that was loaded twice, gives the copy a
 -- number of its own.  Orders at 00:00:00 are not compared: their source has days only, and
 -- a customer may order the same again on one day.
--- Few orders share their second, so only these are compared.
+-- Few orders share their second, so only these are compared.  The + 0 keeps SQLite from
+-- reading the orders by the index of their users, from all over the table.
 WITH repeated AS (
     SELECT orders.ordered_at
     FROM orders
@@ -16,7 +17,7 @@ WITH repeated AS (
 candidates AS (
     SELECT
         orders.order_id,
-        orders.user_id,
+        orders.user_id + 0 AS user_id,
         orders.ordered_at,
         orders.subtotal_cents,
         orders.total_cents

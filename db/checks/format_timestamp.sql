@@ -36,17 +36,38 @@ hours AS (
     FROM table_hours
 ),
 
+-- NULL has no parts, and those of a text with a NUL character are not the complete text.
 minutes AS (
-    SELECT DISTINCT SUBSTR(orders.ordered_at, 14) AS minute_text
+    SELECT DISTINCT
+        SUBSTR(orders.ordered_at, 14) AS minute_text,
+        CASE
+            WHEN SUBSTR(orders.ordered_at, 1, 20) = orders.ordered_at THEN 1
+            ELSE 0
+        END AS is_complete
     FROM orders
     UNION
-    SELECT DISTINCT SUBSTR(payments.processed_at, 14) AS minute_text
+    SELECT DISTINCT
+        SUBSTR(payments.processed_at, 14) AS minute_text,
+        CASE
+            WHEN SUBSTR(payments.processed_at, 1, 20) = payments.processed_at THEN 1
+            ELSE 0
+        END AS is_complete
     FROM payments
     UNION
-    SELECT DISTINCT SUBSTR(products.launched_at, 14) AS minute_text
+    SELECT DISTINCT
+        SUBSTR(products.launched_at, 14) AS minute_text,
+        CASE
+            WHEN SUBSTR(products.launched_at, 1, 20) = products.launched_at THEN 1
+            ELSE 0
+        END AS is_complete
     FROM products
     UNION
-    SELECT DISTINCT SUBSTR(users.signed_up_at, 14) AS minute_text
+    SELECT DISTINCT
+        SUBSTR(users.signed_up_at, 14) AS minute_text,
+        CASE
+            WHEN SUBSTR(users.signed_up_at, 1, 20) = users.signed_up_at THEN 1
+            ELSE 0
+        END AS is_complete
     FROM users
 ),
 
@@ -120,13 +141,26 @@ wrong_minutes AS (
         OR SUBSTR(minute_patterns.minute_text, 5, 2) > '59'
 ),
 
--- NULL has no parts, and those of a text with a NUL character are not the complete text.
+-- One row if a text is wrong; else none, and the rows of the tables are not read again.
+wrong_texts AS (
+    SELECT 1 AS is_found
+    FROM wrong_hours
+    UNION
+    SELECT 1 AS is_found
+    FROM wrong_minutes
+    UNION
+    SELECT 1 AS is_found
+    FROM minutes
+    WHERE minutes.is_complete = 0
+),
+
 faults AS (
     SELECT
         'orders' AS table_name,
         orders.order_id AS row_id,
         orders.ordered_at AS happened_at
-    FROM orders
+    FROM wrong_texts
+    CROSS JOIN orders
     WHERE
         SUBSTR(orders.ordered_at, 1, 13) IN (
             SELECT wrong_hours.hour_text
@@ -143,7 +177,8 @@ faults AS (
         'payments' AS table_name,
         payments.payment_id AS row_id,
         payments.processed_at AS happened_at
-    FROM payments
+    FROM wrong_texts
+    CROSS JOIN payments
     WHERE
         SUBSTR(payments.processed_at, 1, 13) IN (
             SELECT wrong_hours.hour_text
@@ -160,7 +195,8 @@ faults AS (
         'products' AS table_name,
         products.product_id AS row_id,
         products.launched_at AS happened_at
-    FROM products
+    FROM wrong_texts
+    CROSS JOIN products
     WHERE
         SUBSTR(products.launched_at, 1, 13) IN (
             SELECT wrong_hours.hour_text
@@ -177,7 +213,8 @@ faults AS (
         'users' AS table_name,
         users.user_id AS row_id,
         users.signed_up_at AS happened_at
-    FROM users
+    FROM wrong_texts
+    CROSS JOIN users
     WHERE
         SUBSTR(users.signed_up_at, 1, 13) IN (
             SELECT wrong_hours.hour_text
