@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from utils.contract import PROVENANCE_TABLE, Table
 
@@ -15,6 +15,19 @@ _BATCH_ROWS = 4096
 # All bytes of plain cells: without those that separate cells, or need quotes.
 _PLAIN_BYTES = bytes(set(range(256)) - set(b',"\n\r'))
 
+# Of these, what everybody sees: ASCII without blanks and controls.
+_VISIBLE_BYTES = bytes(set(range(ord("!"), ord("~") + 1)) & set(_PLAIN_BYTES))
+
+
+class TableDigest(NamedTuple):
+    """The SHA-256 of a table, and whether all its cells are of visible ASCII alone.
+
+    Such a cell has no blank either; one with a comma or a quote does not count as visible.
+    """
+
+    sha256: str
+    is_visible: bool
+
 
 def table_digest(connection: sqlite3.Connection, table: Table) -> str:
     """Return the SHA-256 of *table* as a canonical CSV file.
@@ -23,19 +36,28 @@ def table_digest(connection: sqlite3.Connection, table: Table) -> str:
     order of the primary key, quotes only where a cell needs them; NULL is an empty cell,
     and an empty text two quotes.  `sha256sum` of a canonical file prints the same digest.
     """
+    return digest_cells(connection, table).sha256
+
+
+def digest_cells(connection: sqlite3.Connection, table: Table) -> TableDigest:
+    """Return what `table_digest` does for *table*, and whether its cells are visible."""
     digest = hashlib.sha256(render_header(table))
-    row_count = 0
+    row_count, allowed = 0, _VISIBLE_BYTES
     for lines in _select_batches(connection, table, _render_plain_row(table)):
-        if not _are_plain(lines, len(table.columns)):
-            break
-        digest.update(b"".join(lines))
+        text = b"".join(lines)
+        separators = (b"," * (len(table.columns) - 1) + b"\n") * len(lines)
+        if text.translate(None, allowed) != separators:
+            allowed = _PLAIN_BYTES
+            if text.translate(None, allowed) != separators:
+                break
+        digest.update(text)
         row_count += len(lines)
     else:
-        return digest.hexdigest()
+        return TableDigest(digest.hexdigest(), allowed is _VISIBLE_BYTES)
     # A cell needs quotes: SQL decides it for each cell, in twice the time.
     for lines in _select_batches(connection, table, _render_row(table), row_count):
         digest.update(b"".join(lines))
-    return digest.hexdigest()
+    return TableDigest(digest.hexdigest(), is_visible=False)
 
 
 def _select_batches(
@@ -49,12 +71,6 @@ def _select_batches(
     )
     while batch := rows.fetchmany(_BATCH_ROWS):
         yield [line for (line,) in batch]
-
-
-def _are_plain(lines: Sequence[bytes], column_count: int) -> bool:
-    """Return whether *lines* separate their cells only, so that no cell needs quotes."""
-    separators = b"".join(lines).translate(None, _PLAIN_BYTES)
-    return separators == (b"," * (column_count - 1) + b"\n") * len(lines)
 
 
 def _render_plain_row(table: Table) -> str:

@@ -16,12 +16,27 @@ class SqlParts(NamedTuple):
     select_at: int
 
 
+class SimpleSelect(NamedTuple):
+    """A SELECT of rows: its text, what it reads, and the condition for its rows."""
+
+    text: str
+    source: str
+    condition: str
+
+
 class _Token(NamedTuple):
     """A word or character outside all parentheses, or a pair of them with its content."""
 
     text: str
     start: int
     end: int
+
+
+# The words of a SELECT that begin its parts, or make its rows others than those it reads.
+_CLAUSES = {
+    *("select", "distinct", "from", "where", "group", "having", "order", "limit"),
+    *("with", "union", "intersect", "except", "window"),
+}
 
 
 # More than the queries of a report, which are read in turn, twice each.
@@ -42,6 +57,29 @@ def find_parts(sql: str) -> SqlParts:
         elif token.text != "()":
             words.append(token.text)
     return SqlParts(bodies, len(sql))
+
+
+def find_simple_select(sql: str) -> SimpleSelect | None:
+    """Return the parts of *sql*, `SELECT ... FROM source WHERE condition ORDER BY ...`.
+
+    None if it is another statement, such as one with a CTE, or if a function, which may
+    aggregate, is among its columns.
+
+    >>> find_simple_select("SELECT a FROM b WHERE (c) ORDER BY a;")
+    SimpleSelect(text='SELECT a FROM b WHERE (c) ORDER BY a', source='b', condition='(c)')
+    """
+    tokens = [token for token in _split_tokens(sql) if token.text != ";"]
+    clauses = [token for token in tokens if token.text in _CLAUSES]
+    if [token.text for token in clauses] != ["select", "from", "where", "order"]:
+        return None
+    select, source, where, order = clauses
+    if any(token.text == "()" and token.start < source.start for token in tokens):
+        return None
+    return SimpleSelect(
+        sql[select.start : tokens[-1].end],
+        sql[source.end : where.start].strip(),
+        sql[where.end : order.start].strip(),
+    )
 
 
 def _split_tokens(sql: str) -> Iterator[_Token]:

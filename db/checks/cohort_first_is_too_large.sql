@@ -8,15 +8,9 @@
 -- season alone rarely doubles a month.  Half a year of later cohorts is needed, so that a
 -- single month does not decide, and 20 customers, because fewer may double by chance.
 -- The + 0 keeps SQLite from reading the orders by the index of their users, from all over
--- the table.
-WITH limits AS (
-    SELECT
-        2 AS times_the_median,
-        6 AS fewest_later_cohorts,
-        20 AS fewest_customers
-),
-
-valid_orders AS (
+-- the table.  The first two CTEs are those of orders_per_customer.sql too, so that a report
+-- computes them once.
+WITH valid_orders AS (
     SELECT
         orders.user_id + 0 AS user_id,
         SUBSTR(orders.ordered_at, 1, 7) AS month
@@ -26,20 +20,28 @@ valid_orders AS (
     )
 ),
 
-first_orders AS (
+customer_orders AS (
     SELECT
         valid_orders.user_id,
-        MIN(valid_orders.month) AS cohort_month
+        MIN(valid_orders.month) AS first_month,
+        COUNT(*) AS order_count
     FROM valid_orders
     GROUP BY valid_orders.user_id
 ),
 
+limits AS (
+    SELECT
+        2 AS times_the_median,
+        6 AS fewest_later_cohorts,
+        20 AS fewest_customers
+),
+
 cohorts AS (
     SELECT
-        first_orders.cohort_month,
+        customer_orders.first_month AS cohort_month,
         COUNT(*) AS customer_count
-    FROM first_orders
-    GROUP BY first_orders.cohort_month
+    FROM customer_orders
+    GROUP BY customer_orders.first_month
 ),
 
 first_months AS (

@@ -7,7 +7,18 @@
 -- days from 24 December to 2 January may be closed.  With 120 orders or more it is found if
 -- it has more than twice the orders of both and of the days beside it; the season from 15
 -- November to 24 December has such days.
-WITH limits AS (
+-- The first CTE is that of weekday_by_hour.sql and
+-- refunds_and_cancellations.sql too, so that a report computes it once.
+WITH order_hours AS (
+    SELECT
+        SUBSTR(orders.ordered_at, 1, 13) AS date_hour,
+        orders.status,
+        COUNT(*) AS order_count
+    FROM orders
+    GROUP BY SUBSTR(orders.ordered_at, 1, 13), orders.status
+),
+
+limits AS (
     SELECT
         60 AS fewest_orders,
         2 AS times_the_usual
@@ -26,10 +37,10 @@ offsets AS (
 
 order_days AS (
     SELECT
-        SUBSTR(orders.ordered_at, 1, 10) AS day_text,
-        COUNT(*) AS order_count
-    FROM orders
-    GROUP BY SUBSTR(orders.ordered_at, 1, 10)
+        SUBSTR(order_hours.date_hour, 1, 10) AS day_text,
+        SUM(order_hours.order_count) AS order_count
+    FROM order_hours
+    GROUP BY SUBSTR(order_hours.date_hour, 1, 10)
 ),
 
 parts AS (

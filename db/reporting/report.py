@@ -47,10 +47,12 @@ from db.reporting.invisible_text import (
     find_invisible_faults,
     is_unusual_in_sqlite,
     list_checked_tables,
+    list_text_columns,
     select_unusual_texts,
 )
 from db.reporting.markdown import describe_verdict, render_markdown
 from db.reporting.shared_ctes import group_queries, store_shared_ctes
+from db.reporting.shared_scans import count_together, group_by_source
 from utils.atomic_files import write_atomically
 from utils.contract import PROVENANCE_TABLE, Contract, Table, read_contract
 from utils.database import (
@@ -68,7 +70,13 @@ from utils.database import (
     require_types,
     run_reads,
 )
-from utils.digest import dataset_digest, provenance_digest, table_digest
+from utils.digest import (
+    TableDigest,
+    dataset_digest,
+    digest_cells,
+    provenance_digest,
+    table_digest,
+)
 from utils.formats import count_minor_digits, shorten_value
 from utils.helpers import (
     PROJECT_ROOT,
@@ -92,15 +100,16 @@ TYPES, COUNTS, SOURCE, INEXACT_REFUND = "types", "row counts", "file", "inexact 
 # The reads that take longest, the longest first.
 LONG_READS = (
     "db/trends/revenue_by_month.sql",  # with those that share its CTEs
-    TEXT_CHECK,
-    "format_timestamp",
+    "digest of users",
     "digest of order_items",
     "digest of payments",
     "payments_match_order_status",
     "digest of orders",
-    "digest of users",
-    "db/trends/top_products.sql",
+    "format_timestamp",
+    "volume_shifted_hours",
     "cohort_first_is_too_large",
+    "volume_unusual_day",
+    "db/trends/top_products.sql",
 )
 
 # What the figures of the report mean, for readers of both files.
@@ -173,15 +182,21 @@ def publish_report(document: Report, out_dir: Path | None) -> Report:
     return report
 
 
-def read_report(database: Path, *, worker_count: int = 1) -> Report:
+def read_report(
+    database: Path,
+    *,
+    worker_count: int = 1,
+    digests: Mapping[Table, TableDigest] | None = None,
+) -> Report:
     """Return the report on the file *database*, which is opened read-only.
 
     At most *worker_count* processes read it; their number changes nothing in the report.
+    A table whose digest is in *digests* is not digested again.
     """
     with open_database(database, defers_check=True) as connection:
         provenance = read_provenance(connection)
         contract = find_loaded_contract(connection, read_contract(), provenance)
-        reads = list_reads(database, contract, provenance)
+        reads = list_reads(database, contract, provenance, digests)
         process_count = limit_workers(database, worker_count, BYTES_PER_WORKER)
         with closing(
             run_reads(connection, database, list(reads.values()), process_count)
@@ -278,23 +293,20 @@ def describe_tables(row_counts: Mapping[str, int]) -> list[Row]:
 
 
 def list_reads(
-    database: Path, contract: Contract, provenance: Provenance
+    database: Path,
+    contract: Contract,
+    provenance: Provenance,
+    digests: Mapping[Table, TableDigest] | None = None,
 ) -> dict[tuple[str, ...], tuple[Any, ...]]:
     """Return all that the report reads: a function and its arguments, by names.
 
-    It returns an answer for each of the names.  The types are checked first, because
-    nothing else has a meaning without them.  What takes long comes next, so that no process
-    works alone at the end.
+    It returns an answer for each of the names; *digests* are those that are known.  The
+    types are checked first, because nothing else has a meaning without them.  What takes
+    long comes next, so that no process works alone at the end.
     """
     checks = {check.name: check for check in list_checks()}
     single: dict[str, tuple[Any, ...]] = {
-        **{name_digest(table): (table_digest, table) for table in contract.tables},
-        **{
-            name: (examine, check, contract, provenance)
-            for name, check in checks.items()
-            # The first read has one of these two; the other compares the digests.
-            if check.query is None and name not in (INTACT_CHECK, CONTENT_CHECK)
-        },
+        SCHEMA_CHECK: (examine, checks[SCHEMA_CHECK], contract, provenance),
         COUNTS: (count_rows, contract),
         INEXACT_REFUND: (find_inexact_refund,),
         SOURCE: (hash_database, database),
@@ -302,11 +314,20 @@ def list_reads(
     reads: dict[tuple[str, ...], tuple[Any, ...]] = {
         (name,): (answer_alone, *read) for name, read in single.items()
     }
-    for group in group_queries(each.query for each in checks.values() if each.query):
+    for table in contract.tables:
+        known = digests.get(table) if digests else None
+        reads[name_digest(table), name_texts(table)] = (examine_texts, table, known)
+    by_file = {check.query.file: check for check in checks.values() if check.query}
+    queries = [check.query for check in by_file.values() if check.query]
+    for group in group_by_source(queries):
         names = tuple(query.name for query in group)
-        reads[names] = (examine_together, group, checks, contract, provenance)
-    for group in group_queries(read_queries(TRENDS_DIR)):
-        reads[tuple(query.file for query in group)] = (select_together, group)
+        reads[names] = (examine_together, group, by_file, contract, provenance)
+        queries = [query for query in queries if query not in group]
+    for group in group_queries([*queries, *read_queries(TRENDS_DIR)]):
+        names = tuple(
+            query.name if query.file in by_file else query.file for query in group
+        )
+        reads[names] = (answer_together, group, by_file, contract, provenance)
     intact = checks[INTACT_CHECK]
     return {
         (TYPES, INTACT_CHECK): (examine_cells, database, intact, contract, provenance),
@@ -336,6 +357,11 @@ def name_digest(table: Table) -> str:
     return f"digest of {table.name}"
 
 
+def name_texts(table: Table) -> str:
+    """Return the name of what nobody sees in the texts of *table*."""
+    return f"texts of {table.name}"
+
+
 def hash_database(_connection: sqlite3.Connection, database: Path) -> dict[str, Any]:
     """Return SHA-256 and size of the file *database*."""
     return describe_file(database)
@@ -359,6 +385,28 @@ def examine_cells(
     return None, findings
 
 
+def examine_texts(
+    connection: sqlite3.Connection, table: Table, known: TableDigest | None
+) -> tuple[str, Findings]:
+    """Return the digest of *table*, unless it is *known*, and the invisible in its texts.
+
+    The digest reads all cells.  Where it finds visible characters alone, as in orders and
+    payments, the texts are not read again.
+    """
+    digest = known or digest_cells(connection, table)
+    tables = [table] if list_text_columns(table) and not digest.is_visible else []
+    rows = find_invisible_texts(connection, tables)
+    return digest.sha256, count_findings(BUILT_IN_COLUMNS[TEXT_CHECK], rows)
+
+
+def join_texts(contract: Contract, answers: Mapping[str, Any]) -> Findings:
+    """Return what nobody sees in the texts of all tables, from *answers* for each."""
+    found = [answers[name_texts(table)] for table in list_checked_tables(contract)]
+    sample = [row for findings in found for row in findings.sample]
+    row_count = sum(findings.row_count for findings in found)
+    return Findings(BUILT_IN_COLUMNS[TEXT_CHECK], row_count, sample[:SAMPLE_ROWS])
+
+
 def answer_alone(
     connection: sqlite3.Connection, function: Callable[..., Any], *arguments: Any
 ) -> list[Any]:
@@ -366,12 +414,26 @@ def answer_alone(
     return [function(connection, *arguments)]
 
 
-def select_together(
-    connection: sqlite3.Connection, queries: Sequence[Query]
-) -> list[tuple[list[Row], str | None]]:
-    """Return what `select_rows` does for each of *queries*, which share CTEs."""
+def answer_together(
+    connection: sqlite3.Connection,
+    queries: Sequence[Query],
+    checks: Mapping[str, Check],
+    contract: Contract,
+    provenance: Provenance,
+) -> list[Findings | tuple[list[Row], str | None]]:
+    """Return what `examine` or `select_rows` does for *queries*, which share CTEs.
+
+    *checks* has the checks by their files; the other queries are trends.
+    """
     with store_shared_ctes(connection, queries) as stored:
-        return [select_rows(connection, query) for query in stored]
+        return [
+            examine(
+                connection, checks[query.file]._replace(query=query), contract, provenance
+            )
+            if query.file in checks
+            else select_rows(connection, query)
+            for query in stored
+        ]
 
 
 def examine_together(
@@ -381,10 +443,22 @@ def examine_together(
     contract: Contract,
     provenance: Provenance,
 ) -> list[Findings]:
-    """Return what `examine` does for the checks of *queries*, which share CTEs."""
-    with store_shared_ctes(connection, queries) as stored:
-        found = [checks[query.name]._replace(query=query) for query in stored]
-        return [examine(connection, check, contract, provenance) for check in found]
+    """Return what `examine` does for the checks of *queries*, which have one source.
+
+    *checks* has them by their files.  One pass counts the rows of all; if that fails, each
+    check is examined alone, and runs into the reason.
+    """
+    counted: Sequence[tuple[Query, int | None]]
+    try:
+        counted = count_together(connection, queries)
+    except (sqlite3.Error, sqlite3.Warning):
+        counted = [(query, None) for query in queries]
+    findings = []
+    for query, count in counted:
+        check = checks[query.file]._replace(query=query)
+        found = examine(connection, check, contract, provenance)
+        findings.append(found if count is None else found._replace(row_count=count))
+    return findings
 
 
 def examine(
@@ -408,6 +482,8 @@ def judge_findings(
     """Return what `run_check` would, from *answers* where they have the findings."""
     if check.name == CONTENT_CHECK:
         return collect_findings(check, loaded)
+    if check.name == TEXT_CHECK:
+        return join_texts(loaded.contract, answers)
     findings: Findings = answers[check.name]
     return judge_applicability(check, loaded) or findings
 
@@ -415,11 +491,15 @@ def judge_findings(
 def collect_findings(check: Check, loaded: LoadedDatabase) -> Findings:
     """Return what *check* finds; the rows are counted one by one, in constant memory."""
     try:
-        columns, rows = open_rows(check, loaded)
-        sample = [sample_row(row) for row in islice(rows, SAMPLE_ROWS)]
-        return Findings(columns, len(sample) + sum(1 for _ in rows), sample)
+        return count_findings(*open_rows(check, loaded))
     except sqlite3.OperationalError as error:
         return Findings(check.key, None, [], note=explain_overflow(error))
+
+
+def count_findings(columns: list[str], rows: Iterator[Sequence[Any]]) -> Findings:
+    """Return the findings of all *rows*, with the first few as a sample."""
+    sample = [sample_row(row) for row in islice(rows, SAMPLE_ROWS)]
+    return Findings(columns, len(sample) + sum(1 for _ in rows), sample)
 
 
 def judge_applicability(check: Check, loaded: LoadedDatabase) -> Findings | None:
@@ -442,7 +522,7 @@ def open_rows(
     elif check.name == SCHEMA_CHECK:
         rows = iter(find_schema_differences(loaded.connection, loaded.contract))
     elif check.name == TEXT_CHECK:
-        rows = find_invisible_texts(loaded)
+        rows = find_invisible_texts(loaded.connection, list_checked_tables(loaded.contract))
     else:
         rows = find_changed_tables(loaded)
     return BUILT_IN_COLUMNS[check.name], rows
@@ -541,11 +621,13 @@ def find_damage(connection: sqlite3.Connection) -> Iterator[list[str]]:
             yield [message]
 
 
-def find_invisible_texts(loaded: LoadedDatabase) -> Iterator[list[Any]]:
-    """Yield the texts with characters that nobody sees, of every table and column."""
-    for table in list_checked_tables(loaded.contract):
+def find_invisible_texts(
+    connection: sqlite3.Connection, tables: Iterable[Table]
+) -> Iterator[list[Any]]:
+    """Yield the texts with characters that nobody sees, of every column of *tables*."""
+    for table in tables:
         select = select_unusual_texts(table, is_unusual_in_sqlite)
-        for row in loaded.connection.execute(select):
+        for row in connection.execute(select):
             yield from find_invisible_faults(table, row)
 
 

@@ -2,9 +2,12 @@
 -- Grain: one row per number of valid orders; 10 means ten or more.
 -- Title: Orders per customer
 -- The + 0 keeps SQLite from reading the orders by the index of their users, from all over
--- the table.
+-- the table.  The first two CTEs are those of cohort_first_is_too_large.sql too, so that a
+-- report computes them once.
 WITH valid_orders AS (
-    SELECT orders.user_id + 0 AS user_id
+    SELECT
+        orders.user_id + 0 AS user_id,
+        SUBSTR(orders.ordered_at, 1, 7) AS month
     FROM orders
     WHERE orders.status IN (
         'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
@@ -14,6 +17,7 @@ WITH valid_orders AS (
 customer_orders AS (
     SELECT
         valid_orders.user_id,
+        MIN(valid_orders.month) AS first_month,
         COUNT(*) AS order_count
     FROM valid_orders
     GROUP BY valid_orders.user_id

@@ -5,15 +5,26 @@
 -- that starts in March, a leap day is the last day, and every five months have 153 days.
 -- (x - x % y) / y is the same integer by the division of every engine, also in floating
 -- point, because all numbers here are small.
-WITH hours AS (
+-- The first CTE is that of refunds_and_cancellations.sql and
+-- volume_unusual_day.sql too, so that a report computes it once.
+WITH order_hours AS (
     SELECT
         SUBSTR(orders.ordered_at, 1, 13) AS date_hour,
+        orders.status,
         COUNT(*) AS order_count
     FROM orders
-    WHERE orders.status IN (
+    GROUP BY SUBSTR(orders.ordered_at, 1, 13), orders.status
+),
+
+hours AS (
+    SELECT
+        order_hours.date_hour,
+        SUM(order_hours.order_count) AS order_count
+    FROM order_hours
+    WHERE order_hours.status IN (
         'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
     )
-    GROUP BY SUBSTR(orders.ordered_at, 1, 13)
+    GROUP BY order_hours.date_hour
 ),
 
 parts AS (
