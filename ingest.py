@@ -409,7 +409,7 @@ def run_verification(args: argparse.Namespace) -> bool:
     """Print the result of each verification; return whether all of them passed."""
     from itertools import chain
 
-    from db.verify import verify_load, verify_report
+    from db.verify import verify_files
     from queries.verify_result import verify_result
     from utils.contract import read_contract
     from utils.processes import count_processors
@@ -418,10 +418,13 @@ def run_verification(args: argparse.Namespace) -> bool:
     database = args.database or DATABASE_PATH
     workers = args.workers or count_processors()
     verifications = chain(
-        verify_load(
-            contract, args.data_dir or PROJECT_ROOT, database, worker_count=workers
+        verify_files(
+            contract,
+            args.data_dir or PROJECT_ROOT,
+            database,
+            args.out_dir,
+            worker_count=workers,
         ),
-        verify_report(database, args.out_dir, worker_count=workers),
         verify_result(database, args.out_dir, worker_count=workers),
     )
     failed = count = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -31,19 +31,21 @@ from utils.database import (
     find_schema_differences,
     find_temporary_folder,
     is_damage,
+    is_wal,
     limit_workers,
     open_database,
     read_provenance,
     require_columns,
     run_reads,
 )
-from utils.digest import dataset_digest, provenance_digest, table_digest
+from utils.digest import TableDigest, dataset_digest, digest_cells, provenance_digest
 from utils.formats import shorten_value
 from utils.helpers import (
     PROJECT_ROOT,
     PUBLISHED_DIR,
     DataError,
     hash_file,
+    identify_file,
     render_json,
     shorten_path,
 )
@@ -75,25 +77,48 @@ class FileHash(NamedTuple):
     fault: str = ""
 
 
+class KnownDigests(NamedTuple):
+    """The digests of the tables of the file that has this *identity*."""
+
+    identity: tuple[int, ...]
+    digests: dict[Table, TableDigest]
+
+
+def verify_files(
+    contract: Contract,
+    data_dir: Path,
+    database: Path,
+    out_dir: Path | None = None,
+    *,
+    worker_count: int = 1,
+) -> Iterator[Verification]:
+    """Yield what `verify_load` and `verify_report` do; each table is digested once."""
+    known = yield from verify_load(contract, data_dir, database, worker_count=worker_count)
+    yield from verify_report(database, out_dir, known=known, worker_count=worker_count)
+
+
 def verify_load(
     contract: Contract, data_dir: Path, database: Path, *, worker_count: int = 1
-) -> Iterator[Verification]:
+) -> Generator[Verification, None, KnownDigests | None]:
     """Yield the verifications manifest → CSV → database of the files in *data_dir*.
 
-    At most *worker_count* processes hash files and digest tables.  A *database* that is
+    Return the digests of the tables, if they are those of the file until it changes.  At
+    most *worker_count* processes hash files and digest tables.  A *database* that is
     damaged or not the loader's fails the verifications that need it.  Raise `DataError` if
     it cannot be read for another reason, or if there is no space to compare.
     """
     try:
-        yield from _verify_database(contract, data_dir, database, worker_count)
+        return (yield from _verify_database(contract, data_dir, database, worker_count))
     except UnusableDatabase as error:
         yield Verification(_ALL_FILES, str(error))
+        return None
 
 
 def _verify_database(
     contract: Contract, data_dir: Path, database: Path, worker_count: int
-) -> Iterator[Verification]:
+) -> Generator[Verification, None, KnownDigests | None]:
     with open_database(database, allow_damage=True) as connection:
+        identity, is_in_log = identify_file(database), is_wal(database)
         provenance = read_provenance(connection)
         if not provenance:
             raise UnusableDatabase(
@@ -107,13 +132,13 @@ def _verify_database(
         reads += [(_hash, data_dir / f"{table.name}.csv") for table in loaded.tables]
         process_count = limit_workers(database, worker_count, BYTES_PER_WORKER)
         with closing(run_reads(connection, database, reads, process_count)) as results:
-            digests = {table.name: next(results) for table in loaded.tables}
+            digests = {table: next(results) for table in loaded.tables}
             hashes = {table.name: next(results) for table in loaded.tables}
         yield from _verify_folder(data_dir, provenance, hashes)
         yield from _verify_manifest(data_dir, provenance, hashes)
         yield _verify_schema(connection, contract, loaded)
         for table in loaded.tables:
-            file, digest = hashes[table.name], digests[table.name]
+            file, digest = hashes[table.name], digests[table]
             try:
                 verification = _verify_table(
                     connection, loaded, table, data_dir, provenance, file, digest
@@ -125,12 +150,23 @@ def _verify_database(
                 verification = Verification(_name_load(table), fault)
             yield verification
         yield _verify_provenance(connection, loaded, provenance)
+    # The rows of a database in WAL mode change without its file.
+    if is_in_log:
+        return None
+    sound = {
+        table: digest
+        for table, digest in digests.items()
+        if isinstance(digest, TableDigest)
+    }
+    return KnownDigests(identity, sound)
 
 
-def _digest(connection: sqlite3.Connection, table: Table) -> str | sqlite3.DatabaseError:
+def _digest(
+    connection: sqlite3.Connection, table: Table
+) -> TableDigest | sqlite3.DatabaseError:
     """Return the digest of the rows of *table*, or the error that its damage causes."""
     try:
-        return table_digest(connection, table)
+        return digest_cells(connection, table)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
@@ -234,7 +270,7 @@ def _verify_table(
     data_dir: Path,
     provenance: Provenance,
     file: FileHash,
-    digest: str | sqlite3.DatabaseError,
+    digest: TableDigest | sqlite3.DatabaseError,
 ) -> Verification:
     """Return whether the rows of *table*, with this *digest*, are those of its *file*."""
     path = data_dir / f"{table.name}.csv"
@@ -245,8 +281,9 @@ def _verify_table(
         raise digest
     recorded = provenance.get(path.name, {})
     is_file_recorded = file.sha256 == recorded.get("sha256")
-    is_table_recorded = digest == provenance.get(table.name, {}).get("content_sha256")
-    if is_file_recorded and is_table_recorded and digest == file.sha256:
+    found = digest.sha256
+    is_table_recorded = found == provenance.get(table.name, {}).get("content_sha256")
+    if is_file_recorded and is_table_recorded and found == file.sha256:
         return Verification(name)
     # The file is not canonical, or something was changed: load it again to find out.
     with closing(open_new("")) as scratch:
@@ -254,7 +291,7 @@ def _verify_table(
         loaded = _load_again(scratch, table, path)
         if loaded is None:
             return Verification(name, f"{path.name} can no longer be loaded. {LOAD_AGAIN}")
-        if loaded.content_sha256 != digest:
+        if loaded.content_sha256 != found:
             where = find_row_difference(table, connection, scratch)
             return Verification(name, f"{where} in {path.name}. {LOAD_AGAIN}")
     if not is_file_recorded:
@@ -358,11 +395,16 @@ def _verify_provenance(
 
 
 def verify_report(
-    database: Path, out_dir: Path | None = None, *, worker_count: int = 1
+    database: Path,
+    out_dir: Path | None = None,
+    *,
+    known: KnownDigests | None = None,
+    worker_count: int = 1,
 ) -> Iterator[Verification]:
     """Yield whether the report in *out_dir* is the one that *database* gives.
 
-    At most *worker_count* processes read the database.  Without *out_dir* the report is in
+    At most *worker_count* processes read the database; the *known* digests are not computed
+    again, unless its file has changed since.  Without *out_dir* the report is in
     the project's root and where the page reads it.  What is made from `report.json` may
     come from the existing one or from the correct one, so that one failed verification
     causes no other.
@@ -371,7 +413,10 @@ def verify_report(
     path = folder / "report.json"
     texts, pages = _read_made_from(path)
     try:
-        text = render_json(read_report(database, worker_count=worker_count))
+        digests = _find_digests(known, database)
+        text = render_json(
+            read_report(database, worker_count=worker_count, digests=digests)
+        )
     except (DataError, OSError, sqlite3.Error) as error:
         yield Verification("database -> report.json", str(error))
     else:
@@ -386,6 +431,15 @@ def verify_report(
     if out_dir is None:
         path = PUBLISHED_DIR / "report.json"
         yield compare_text("report.json -> the page's copy", path, *texts, remedy=_REPORT)
+
+
+def _find_digests(
+    known: KnownDigests | None, database: Path
+) -> dict[Table, TableDigest] | None:
+    """Return the *known* digests, or None if the file *database* has changed since."""
+    if known is None or known.identity != identify_file(database):
+        return None
+    return known.digests
 
 
 def _read_made_from(path: Path) -> tuple[list[str], list[str]]:

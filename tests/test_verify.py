@@ -945,6 +945,43 @@ class ReportVerification(VerifyCase):
         self.assertIn("report.json -> report.md", self.find_failed())
 
 
+class KnownDigests(VerifyCase):
+    """A report is verified with the digests of the load while these are still right."""
+
+    def verify_load(self) -> verify_module.KnownDigests | None:
+        """Verify the load; return the digests that the verification of a report gets."""
+        found = verify_module.verify_load(read_contract(), self.folder, self.database)
+        while True:
+            try:
+                next(found)
+            except StopIteration as end:
+                known: verify_module.KnownDigests | None = end.value
+                return known
+
+    def find_failed_of_report(self, known: verify_module.KnownDigests | None) -> list[str]:
+        """Return what failed from the database to the report."""
+        found = verify_module.verify_report(self.database, self.folder, known=known)
+        return [fault for _, fault in found if fault]
+
+    def test_no_table_is_digested_twice(self) -> None:
+        digest = mock.Mock(side_effect=AssertionError("digested again"))
+        with mock.patch.object(report_module, "digest_cells", digest):
+            self.assertEqual(self.find_failed(), {})
+
+    def test_change_after_the_load_was_verified_is_found(self) -> None:
+        known = self.verify_load()
+        self.assertEqual(self.find_failed_of_report(known), [])
+        self.change("UPDATE users SET city = 'Elsewhere' WHERE user_id = 3")
+        failed = self.find_failed_of_report(known)
+        self.assertNotEqual(failed, [])
+        self.assertEqual(failed, self.find_failed_of_report(None))
+
+    def test_rows_of_a_write_ahead_log_are_digested_again(self) -> None:
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        self.assertIsNone(self.verify_load())
+
+
 class PageVerification(VerifyCase):
     """Without --out-dir the copies for the page are verified too."""
 
