@@ -316,13 +316,17 @@ def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan
 def run_generator(plan: Plan, args: argparse.Namespace) -> None:
     """Write the files of *plan* that *args* choose; print what was written."""
     # Imported here so that --help and usage errors appear without delay.
-    from data_generation.faults.fault_profiles import read_profile
     from data_generation.generate_data import generate_shop
     from utils.contract import MANIFEST_NAME
     from utils.processes import count_processors
     from utils.progress import open_progress_bar
 
-    profile = read_profile(args.faults) if args.faults else None
+    profile = None
+    if args.faults:
+        # All kinds of faults are imported with the profiles.
+        from data_generation.faults.fault_profiles import read_profile
+
+        profile = read_profile(args.faults)
     if (profile or args.blind) and plan.seed < LEAST_SECRET_SEED:
         print_safely(
             f"generate_data: warning: seed {plan.seed} can be found by trying, and it makes"

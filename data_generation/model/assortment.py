@@ -148,9 +148,9 @@ class Assortment:
             changed += self._list_promoted()
         for number in dict.fromkeys(changed):
             start = number * CATEGORY_SIZE
-            self._tables.choices[start : start + CATEGORY_SIZE] = self._promote_category(
-                number, week
-            )
+            choices = self._rows[number].choices
+            self._tables.choices[start : start + CATEGORY_SIZE] = choices
+            self._promote_category(number, week)
         if changed or has_new_prices:
             self._update_best_sellers(day_number - day.weekday())
         if self._month != (day.year, day.month):
@@ -236,19 +236,19 @@ class Assortment:
         """Return the category of each product that is promoted or viral."""
         return [self._products[index].category for index in self._lifts]
 
-    def _promote_category(self, number: int, week: int) -> list[int]:
-        """Return the choices of a category with promotions and viral product of *week*."""
+    def _promote_category(self, number: int, week: int) -> None:
+        """Change the choices of a category for promotions and viral product of *week*."""
         promoted = [
             (position, self._lifts[offer.product])
             for position, offer in enumerate(self._offers[number])
             if offer.product in self._lifts
         ]
-        if not promoted:
-            return self._rows[number].choices
-        chances = self._streams.draw_bytes(
-            "products", "promotion_place", f"{number}/{week}", CLASS_COUNT
-        )
-        return _promote(self._rows[number], promoted, chances)
+        if promoted:
+            chances = self._streams.draw_bytes(
+                "products", "promotion_place", f"{number}/{week}", CLASS_COUNT
+            )
+            start = number * CATEGORY_SIZE
+            _promote(self._tables.choices, start, self._rows[number], promoted, chances)
 
 
 def _find_lifts(promotions: Mapping[int, int], viral: Mapping[int, int]) -> dict[int, int]:
@@ -396,15 +396,18 @@ def _add_bulk(streams: Streams, rows: list[int], offers: Sequence[Offer]) -> Non
 
 
 def _promote(
-    rows: CategoryRows, promoted: Sequence[tuple[int, int]], chances: bytes
-) -> list[int]:
-    """Return the choices of *rows* with more places for some products, fewer for others.
+    choices: list[int],
+    start: int,
+    rows: CategoryRows,
+    promoted: Sequence[tuple[int, int]],
+    chances: bytes,
+) -> None:
+    """Give more places of *rows*, which begin at *start* of *choices*, to some products.
 
     *promoted* are positions among the offers, with what is sold more in ROWths of what is
     sold else.  *chances* are random bytes, one for each price class.
     """
-    choices = rows.choices.copy()
-    firsts = range(0, CATEGORY_SIZE, ROW)
+    firsts = range(start, start + CATEGORY_SIZE, ROW)
     for first, marks, chance in zip(firsts, rows.marks, chances, strict=True):
         added: list[int] = []
         others: list[int] = []
@@ -421,7 +424,6 @@ def _promote(
             places = _spread_evenly(others, len(added), chance)
             for place, choice in zip(places, added, strict=False):
                 choices[first + place] = choice
-    return choices
 
 
 @cache

@@ -252,23 +252,25 @@ def fill_baskets(
     lines: list[int] = []
     add_line, before = lines.append, 0
     orders = zip(range(1, len(firsts) + 1), firsts, words, levels, line_counts, strict=True)
-    for stop, choice, word, level, count in compress(
+    for stop, first_choice, word, level, count in compress(
         orders, line_counts.translate(HAS_FURTHER_LINES)
     ):
         lines += firsts[before:stop]
         before = stop
         start, places = starts[word & 255], further_places[level << COUNT_BITS | count]
-        first = choice >> QUANTITY_BITS
+        first = first_choice >> QUANTITY_BITS
         categories, taken = companions if first in best_sellers else furthers, [first]
         for further in islice(more, count - 1):
             at = categories[further & 255]
             at = (start if at < 0 else at) + places[further >> 8]
-            product = choices[at] >> QUANTITY_BITS
+            choice = choices[at]
+            product = choice >> QUANTITY_BITS
             while product in taken:
                 at = (at + STRIDE) % size
-                product = choices[at] >> QUANTITY_BITS
+                choice = choices[at]
+                product = choice >> QUANTITY_BITS
             taken.append(product)
-            add_line(choices[at])
+            add_line(choice)
     lines += firsts[before:]
     return lines
 

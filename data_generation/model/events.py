@@ -216,7 +216,7 @@ class Shocks:
             return PER_MILLE
         if day.year not in self._noise_by_year:
             self._noise_by_year[day.year] = self._list_noise(day.year)
-        return self._noise_by_year[day.year][day.timetuple().tm_yday - 1]
+        return self._noise_by_year[day.year][(day - date(day.year, 1, 1)).days]
 
     def _sum_effects(self, year: int) -> dict[date, int]:
         """Return how much more demand there is, per mille, on the days with events."""

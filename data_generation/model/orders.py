@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 import struct
 from array import array
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -566,10 +567,11 @@ class OrderBuilder:
                 zip(placed.ids, placed.lifecycles, placed.totals, strict=True), selected
             )
         ]
-        if placed.seconds[-1] + MOST_PAY_DELAY < DAY_SECONDS:
-            self.payments_by_day[day].extend(seconds, texts)
-            return
-        for second, text in zip(seconds, texts, strict=True):
+        # The orders are in time order, so only the last ones can be paid after midnight.
+        early = bisect_left(placed.seconds, DAY_SECONDS - MOST_PAY_DELAY)
+        count = sum(selected[:early])
+        self.payments_by_day[day].extend(seconds[:count], texts[:count])
+        for second, text in zip(seconds[count:], texts[count:], strict=True):
             if second < DAY_SECONDS:
                 self.payments_by_day[day].add(second, text)
             else:

@@ -17,7 +17,7 @@ from data_generation.model.catalog import CATEGORIES, Product, round_price
 from data_generation.model.distributions import DiscreteDistribution, discrete
 from data_generation.model.events import SALE_PER_CENTS, Event, Kind
 from data_generation.model.seasons import PER_MILLE, Calendar, find_black_friday
-from data_generation.model.streams import Streams, is_chosen
+from data_generation.model.streams import Streams, is_chosen, list_chosen
 
 # Quantities by code.  Only the first UNIT_WEIGHTS, see `assortment`, are common.
 QUANTITY_BITS = 3
@@ -69,12 +69,11 @@ def find_price_history(streams: Streams, product: Product, day_count: int) -> Pr
     chance, *words = streams.draw("products", "price_step", product.product_id, count + 1)
     limit = STEP_PER_MILLE[chance % len(STEP_PER_MILLE)]
     history = PriceHistory([product.launch_day], [product.price_cents])
-    for number, word in enumerate(words, 1):
-        if is_chosen(word, limit):
-            cents = _step_price(product, history.cents[-1], word)
-            if cents != history.cents[-1]:
-                history.days.append(product.launch_day + number * STEP_DAYS)
-                history.cents.append(cents)
+    for index in list_chosen(words, limit):
+        cents = _step_price(product, history.cents[-1], words[index])
+        if cents != history.cents[-1]:
+            history.days.append(product.launch_day + (index + 1) * STEP_DAYS)
+            history.cents.append(cents)
     return history
 
 
@@ -231,8 +230,8 @@ def draw_promotions(
     depths = streams.draw("products", "promotion", week, count)
     return {
         index: sale_per_cent or PROMOTION_PER_CENT.item_at(depths[index])
-        for index, (product, word) in enumerate(zip(products, chosen, strict=True))
-        if categories[product.category] and is_chosen(word, share)
+        for index in list_chosen(chosen, share)
+        if categories[products[index].category]
     }
 
 

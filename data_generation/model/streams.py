@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 # Increased when the bytes of a seed change on purpose.
@@ -59,6 +60,16 @@ def scale_word(word: int, low: int, high: int) -> int:
     (10, 19)
     """
     return low + ((high - low) * word >> WORD_BITS)
+
+
+def list_chosen(words: Iterable[int], per_mille: int) -> list[int]:
+    """Return the indexes of the *words* that `is_chosen` selects.
+
+    >>> list_chosen([0, WORDS // 2, WORDS // 4], 500)
+    [0, 2]
+    """
+    limit = per_mille << WORD_BITS
+    return [index for index, word in enumerate(words) if word * 1000 < limit]
 
 
 def is_chosen(word: int, per_mille: int) -> bool:
