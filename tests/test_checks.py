@@ -247,6 +247,13 @@ BREAKS: dict[str, list[Break]] = {
             also=("files_content_as_loaded", "files_rows_in_table"),
         ),
     ],
+    "coverage_missing_orders": [
+        Break(
+            add_days({"02-05": 100, "02-07": 100}),
+            (1100,),
+            also=("price_differs_from_list",),
+        ),
+    ],
     "coverage_orders_without_goods": [
         Break("DELETE FROM order_items WHERE order_item_id = 10", (8,)),
         Break(
@@ -273,6 +280,7 @@ BREAKS: dict[str, list[Break]] = {
             "INSERT INTO users SELECT 5, 'ulf@example.com', full_name, country_code, city,"
             " acquisition_channel, signed_up_at FROM users WHERE user_id = 4",
             (4, 5),
+            also=("duplicate_user_content",),
         ),
     ],
     "database_is_intact": [
@@ -354,6 +362,14 @@ BREAKS: dict[str, list[Break]] = {
             "UPDATE products SET sku = 'SKU-1' WHERE product_id = 4",
             ("SKU-1",),
             also=("database_matches_schema",),
+        ),
+    ],
+    "duplicate_user_content": [
+        Break(
+            "INSERT INTO users SELECT 5, 'other@example.com', full_name, country_code,"
+            " city, acquisition_channel, signed_up_at FROM users WHERE user_id = 1",
+            (5,),
+            also=("coverage_users_without_orders",),
         ),
     ],
     "files_content_as_loaded": [
@@ -634,7 +650,7 @@ BREAKS: dict[str, list[Break]] = {
         Break(
             add_hours(1, 14, 25) + add_hours(2, 8, 5) + add_hours(3, 14, 12),
             (("SE", "2024-02"),),
-            also=("price_differs_from_list",),
+            also=("coverage_missing_orders", "price_differs_from_list"),
         ),
     ],
     "volume_unusual_day": [
@@ -929,6 +945,17 @@ class SoundShop(CheckCase):
             with self.subTest(days):
                 fault = Break(add_days(days))
                 self.assertEqual(self.check_one(fault, "volume_unusual_day")["count"], 0)
+
+    def test_gaps_of_a_day_or_between_few_consecutive_numbers_break_no_rule(self) -> None:
+        time = "'2024-02-05T10:' || PRINTF('%02d:%02dZ', n / 60, n % 60)"
+        for sql in (
+            add_days({"02-05": 99, "02-07": 100}),
+            add_days({"02-05": 100, "02-07": 99}),
+            add_orders(1000, 100, time) + add_orders(2000, 100, time),
+        ):
+            with self.subTest(sql):
+                found = self.check_one(Break(sql), "coverage_missing_orders")["count"]
+                self.assertEqual(found, 0)
 
     def test_hours_that_change_by_an_hour_break_no_rule(self) -> None:
         fault = Break(add_hours(1, 14, 12) + add_hours(2, 13, 12))

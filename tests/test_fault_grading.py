@@ -185,6 +185,20 @@ class GradedFindings(ShopCase):
                     grade["faults"]["planted"] - grade["faults"]["missed"], found
                 )
 
+    def test_number_of_a_missing_order_finds_its_lines_and_payments(self) -> None:
+        missing = [
+            fault(f"{table} 1", clean=join(rows[0]), fault_class="missing", line=None)
+            for table, rows in (("orders", ORDERS), ("order_items", ORDER_ITEMS))
+        ]
+        rows = {name: list(table) for name, table in ROWS.items()}
+        for each in missing:
+            rows[each.table] = rows[each.table][1:]
+        folder = write_files(self.folder, rows)
+        key = KEY._replace(faults=missing, decoys=[])
+        grade = grade_findings(key, folder, [Finding("orders", "1")])
+        counts = [grade["faults"][name] for name in ("exact", "related", "missed")]
+        self.assertEqual(counts, [1, 1, 0])
+
     def test_shares_are_those_of_the_counted_faults_and_findings(self) -> None:
         grade = self.grade(
             Finding("users", "3"),

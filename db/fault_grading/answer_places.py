@@ -114,7 +114,8 @@ class AnswerPlaces:
         ]
         here = list(dict.fromkeys(here))
         exact = [fault for fault in here if _is_exact(fault, finding)]
-        groups = list_groups(finding.table, row)
+        # An order that is missing has no row, but lines and payments that are missing too.
+        groups = list_groups(finding.table, row or key)
         if finding.table == "users":
             groups.append(("account", key))
         related = [fault for group in groups for fault in self._faults_by_group[group]]

@@ -77,11 +77,11 @@ def _place_rows(
         yield from _place_spellings(check, rows, database)
         return
     for row in rows:
-        if "day_text" in row:
-            yield Finding("orders", label=check, days=(row["day_text"], row["day_text"]))
-        elif "month" in row:
-            days = (f"{row['month']}-01", f"{row['month']}-{_LAST_DAY_OF_MONTH}")
+        if days := _find_days(row):
             yield Finding(row.get("table_name", "orders"), label=check, days=days)
+        elif "first_missing_id" in row:
+            for key in range(row["first_missing_id"], row["last_missing_id"] + 1):
+                yield Finding("orders", str(key), label=check)
         elif "row_id" in row:
             column = row.get("column_name", "")
             yield Finding(row["table_name"], str(row["row_id"]), None, column, check)
@@ -90,6 +90,15 @@ def _place_rows(
                 if column in row:
                     yield Finding(table, str(row[column]), label=check)
                     break
+
+
+def _find_days(row: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the first and last day that *row* of a check is about; None for a row."""
+    if "day_text" in row:
+        return row["day_text"], row["day_text"]
+    if "month" in row:
+        return f"{row['month']}-01", f"{row['month']}-{_LAST_DAY_OF_MONTH}"
+    return None
 
 
 def _place_spellings(
