@@ -912,6 +912,9 @@ const checks = {
 		putResults(report, makeQueryResult(SHOPS.realistic));
 		const { tab } = await open(settings.url);
 		assert.equal(await textOf(tab, "#verdict"), "✕ Data not sound: 1 failed check, 1 warning");
+		await tab.click("#verdict");
+		assert.equal(await tab.evaluate(() => document.activeElement.id), "checks");
+		assert.ok(await tab.$eval("#checks h2", (node) => node.getBoundingClientRect().top >= 0));
 		const first = await tab.$$eval("#checks tbody tr:first-child > *", (cells) =>
 			cells.map((cell) => cell.textContent),
 		);
