@@ -1151,6 +1151,8 @@ const checks = {
 		assert.match(await textOf(tab, "#kpis"), /\b65\.42\b/);
 		assert.doesNotMatch(await tab.$eval("main", (node) => node.innerText), /€/);
 		assert.deepEqual(seen.warnings, []);
+		const { revenue } = await saveFiles("svg", SVG_NAMES);
+		assert.match(revenue, />In the shop’s currency, as of Dec 14, 2024</);
 	},
 
 	async hostile_names_appear_as_text() {
