@@ -20,12 +20,12 @@ The notes are at brucehardie.com/notes/.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import ClassVar, NamedTuple
 
 from queries.forecast.bg_nbd_expectations import (
@@ -205,22 +205,24 @@ class _PurchaseTally(NamedTuple):
 
 
 def _tally_summaries(customers_by_summary: Mapping[PurchaseSummary, int]) -> _PurchaseTally:
-    by_frequency: Counter[int] = Counter()
-    by_age: dict[int, Counter[int]] = defaultdict(Counter)
-    repeaters: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    by_frequency, by_age, repeaters = [], [], []
     # Flat tuples sort in half the time of nested ones.
     rows = sorted((*summary, count) for summary, count in customers_by_summary.items())
-    for frequency, recency, age, count in rows:
-        by_frequency[frequency] += count
-        by_age[frequency][age] += count
+    for frequency, of_frequency in groupby(rows, itemgetter(0)):
+        members = [row[1:] for row in of_frequency]
+        ages: dict[int, int] = {}
+        for _, age, count in members:
+            ages[age] = ages.get(age, 0) + count
+        by_frequency.append((frequency, sum(ages.values())))
+        by_age.append((frequency, sorted(ages.items())))
         if frequency:
-            repeaters[frequency].append((recency, age, count))
+            repeaters.append((frequency, members))
     return _PurchaseTally(
-        by_frequency.total(),
-        max(age for _, _, age in customers_by_summary),
-        sorted(by_frequency.items()),
-        [(frequency, sorted(ages.items())) for frequency, ages in by_age.items()],
-        list(repeaters.items()),
+        sum(count for _, count in by_frequency),
+        max(max(ages)[0] for _, ages in by_age),
+        by_frequency,
+        by_age,
+        repeaters,
     )
 
 

@@ -14,7 +14,6 @@ from queries.forecast.observed_customers import (
     CountedHistories,
     ObservedCustomers,
     count_by_summary,
-    describe_groups,
     list_summaries,
 )
 from queries.forecast.rate_effect import (
@@ -169,5 +168,4 @@ def fit_with_clock(
     histories: CountedHistories, clock: SeasonalClock, *, near: PurchaseModel | None = None
 ) -> PurchaseFit:
     """Fit the purchase model in the days of *clock*, beginning *near* a similar one."""
-    customers = describe_groups(histories, clock)
-    return PurchaseFit(fit_purchases(count_by_summary(customers), near), clock, None)
+    return PurchaseFit(fit_purchases(count_by_summary(histories, clock), near), clock, None)

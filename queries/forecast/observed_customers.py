@@ -189,10 +189,13 @@ def list_summaries(
     return found
 
 
-def count_by_summary(customers: Iterable[SimilarCustomers]) -> Counter[PurchaseSummary]:
-    """Return the number of customers by frequency, recency and age."""
-    summaries: Counter[PurchaseSummary] = Counter()
-    for frequency, age, recencies, counts, *_ in customers:
+def count_by_summary(
+    histories: CountedHistories, clock: SeasonalClock
+) -> dict[PurchaseSummary, int]:
+    """Return the number of customers by frequency, recency and age, in days of *clock*."""
+    summaries: dict[PurchaseSummary, int] = {}
+    for frequency, age, recencies, counts, *_ in describe_groups(histories, clock):
         for recency, count in zip(recencies, counts, strict=True):
-            summaries[frequency, recency, age] += count
+            summary = frequency, recency, age
+            summaries[summary] = summaries.get(summary, 0) + count
     return summaries
