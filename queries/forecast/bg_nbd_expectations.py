@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache, partial
+from itertools import product
 from operator import mul
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ _STEP_PER_DEVIATION = 0.7
 _MIN_WEIGHT = 1e-13
 
 # The error of interpolated expectations, and how far from the real line they are still of
-# moderate size: at pi, 1 + p s is 0, and (1 + p s)^-k is infinite.
+# moderate size: at a distance of pi, 1 + p s is 0, and (1 + p s)^-k is infinite.
 _PRECISION = 1e-12
 _DISTANCE = 2 / 3 * math.pi
 
@@ -71,7 +72,7 @@ def expect_purchases(
     """Return the expected purchases of each of *customers* in the next *days*."""
     summaries = list(dict.fromkeys(customers))
     kinds = [(x, age) for x, _, age in summaries]
-    given_alive = tabulate_purchases(parameters, kinds, days)
+    (given_alive,) = tabulate_purchases(parameters, kinds, [days])
     expected = {
         summary: alive * given_alive[kind]
         for summary, kind, alive in zip(
@@ -87,49 +88,49 @@ def expect_purchases(
 
 
 def tabulate_purchases(
-    parameters: Vector, kinds: Iterable[CustomerKind], days: int
-) -> dict[CustomerKind, float]:
-    """Return the expected purchases in the next *days* of customers who are alive.
+    parameters: Vector, kinds: Iterable[CustomerKind], horizons: Sequence[int]
+) -> list[dict[CustomerKind, float]]:
+    """Return the expected purchases of *kinds* of customers who are alive.
 
-    The conditional expectation of FHL 2005, without P(alive), of each of *kinds*.  Its
-    closed form with Gauss's 2F1 divides by a - 1 and converges slowly over long horizons,
-    so its integral over the dropout probability is computed instead.
+    There is one table for each of *horizons*, in days.  It has the conditional expectation
+    of FHL 2005, without P(alive).  Its closed form with Gauss's 2F1 divides by a - 1 and
+    converges slowly over long horizons, so its integral over the dropout probability is
+    computed instead.
     """
-    return _tabulate(_purchases_given_alive, parameters, kinds, days)
+    return _tabulate(_purchases_given_alive, parameters, kinds, horizons)
 
 
 def tabulate_pairs(
-    parameters: Vector, kinds: Iterable[CustomerKind], days: int
-) -> dict[CustomerKind, float]:
+    parameters: Vector, kinds: Iterable[CustomerKind], horizons: Sequence[int]
+) -> list[dict[CustomerKind, float]]:
     """Return E[X(X - 1)] of the purchases X as in `tabulate_purchases`."""
-    return _tabulate(_pairs_given_alive, parameters, kinds, days)
+    return _tabulate(_pairs_given_alive, parameters, kinds, horizons)
 
 
 def _tabulate(
     expect: Callable[[_Quadrature, float, float], float],
     parameters: Vector,
     kinds: Iterable[CustomerKind],
-    days: int,
-) -> dict[CustomerKind, float]:
+    horizons: Sequence[int],
+) -> list[dict[CustomerKind, float]]:
     """Return *expect* by kind; it has a rule, k and s as in `_purchases_given_alive`."""
     r, alpha, *dropout = parameters
-    times: dict[int, dict[int, float]] = defaultdict(dict)
+    ages: dict[int, list[int]] = defaultdict(list)
     for frequency, age in kinds:
-        times[frequency][age] = alpha + age / DAYS_PER_UNIT
-    oldest = max(map(max, times.values()), default=0)
-    grid = _build_grid(alpha, alpha + oldest / DAYS_PER_UNIT)
-    weeks = days / DAYS_PER_UNIT
-    found = {}
-    for frequency, by_age in times.items():
-        rule, k = _choose_rule(dropout, frequency), r + frequency
-
-        def expect_at(time: float, rule: _Quadrature = rule, k: float = k) -> float:
-            return expect(rule, k, weeks / time)
-
-        values = grid.tabulate(expect_at, by_age.values())
-        for age, value in zip(by_age, values, strict=True):
-            found[frequency, age] = value
-    return found
+        ages[frequency].append(age)
+    start = alpha * DAYS_PER_UNIT
+    oldest = max(map(max, ages.values()), default=0)
+    grid = _build_grid(min(horizons) / (start + oldest), max(horizons) / start)
+    tables: list[dict[CustomerKind, float]] = [{} for _ in horizons]
+    for frequency, of_frequency in ages.items():
+        values = grid.tabulate(
+            partial(expect, _choose_rule(dropout, frequency), r + frequency),
+            [days / (start + age) for days in horizons for age in of_frequency],
+        )
+        places = product(tables, of_frequency)
+        for (table, age), value in zip(places, values, strict=True):
+            table[frequency, age] = value
+    return tables
 
 
 def find_dropout_odds(dropout: Sequence[float], frequency: int) -> float:
@@ -149,14 +150,12 @@ def find_dropout_odds(dropout: Sequence[float], frequency: int) -> float:
 
 def expect_purchases_by_age(parameters: Vector, days: int) -> list[float]:
     """Return a new customer's expected repeat purchases by the age of 0, 1, ... *days*."""
+    if not days:
+        return [0.0]
     r, alpha, *dropout = parameters
-    rule = _choose_rule(dropout, 0)
-    times = [alpha + day / DAYS_PER_UNIT for day in range(1, days + 1)]
-    grid = _build_grid(alpha, alpha + days / DAYS_PER_UNIT)
-    later = grid.tabulate(
-        lambda time: _purchases_given_alive(rule, r, time / alpha - 1), times
-    )
-    return [0.0, *later]
+    expect = partial(_purchases_given_alive, _choose_rule(dropout, 0), r)
+    shares = [day / DAYS_PER_UNIT / alpha for day in range(1, days + 1)]
+    return [0.0, *_build_grid(shares[0], shares[-1]).tabulate(expect, shares)]
 
 
 def _purchases_given_alive(rule: _Quadrature, k: float, s: float) -> float:
@@ -195,54 +194,51 @@ def _pairs_given_alive(rule: _Quadrature, k: float, s: float) -> float:
     return total
 
 
-class _TimeGrid:
-    """Some times from *first* to *last*, between which expectations are interpolated.
+class _Grid:
+    """Values of s = t / (alpha + T), from *least* to *most*, to interpolate expectations.
 
-    By a polynomial in the logarithm of the time, which is alpha + T, or alpha + t for a new
-    customer.  An expectation is an analytic function of it also at complex numbers, up to
-    `_DISTANCE` from the real line.  So at Chebyshev's nodes the error falls by the same
-    factor with each more of them (Trefethen 2013, "Approximation Theory and Approximation
-    Practice", theorem 8.2): 20 to 30 nodes replace 1,000 ages.
+    By a polynomial in ln(1 + s).  An expectation is an analytic function of it also at
+    complex numbers, up to `_DISTANCE` from the real line.  So at Chebyshev's nodes the
+    error falls by the same factor with each more of them (Trefethen 2013, "Approximation
+    Theory and Approximation Practice", theorem 8.2): 20 to 30 nodes replace 1,000 ages.
     """
 
-    def __init__(self, first: float, last: float) -> None:
-        half = math.log(last / first) / 2
-        count = (
-            math.ceil(-math.log(_PRECISION) / math.asinh(_DISTANCE / half)) if half else 1
-        )
+    def __init__(self, least: float, most: float) -> None:
+        low, high = math.log1p(least), math.log1p(most)
+        self._middle, self._half = (low + high) / 2, (high - low) / 2
+        rate = math.asinh(_DISTANCE / self._half) if self._half else math.inf
+        count = math.ceil(-math.log(_PRECISION) / rate) or 1
         angles = [math.pi * (at + 0.5) / count for at in range(count)]
-        self._middle, self._half = math.log(first) + half, half
         self._nodes = [math.cos(angle) for angle in angles]
         self._signs = [(-1) ** at * math.sin(angle) for at, angle in enumerate(angles)]
         self._weigh = cache(self._list_weights)
 
     def tabulate(
-        self, function: Callable[[float], float], times: Collection[float]
+        self, function: Callable[[float], float], shares: Sequence[float]
     ) -> list[float]:
-        """Return *function* at each of *times*, computed at the nodes if they are fewer."""
-        if len(times) <= len(self._nodes):
-            return [function(time) for time in times]
-        at_nodes = [math.exp(self._middle + self._half * node) for node in self._nodes]
-        values = [function(time) for time in at_nodes]
-        return [sum(map(mul, self._weigh(time), values)) for time in times]
+        """Return *function* at each of *shares*, computed at nodes if they are fewer."""
+        if len(shares) <= len(self._nodes):
+            return list(map(function, shares))
+        places = [self._middle + self._half * node for node in self._nodes]
+        values = [function(math.expm1(place)) for place in places]
+        weights = map(self._weigh, shares)
+        return [sum(map(mul, each, values)) / total for each, total in weights]
 
-    def _list_weights(self, time: float) -> list[float]:
-        """Return the weights of the nodes at *time*, by the barycentric formula."""
-        place = (math.log(time) - self._middle) / self._half
-        if place in self._nodes:
-            return [float(node == place) for node in self._nodes]
-        terms = [
-            sign / (place - node)
-            for sign, node in zip(self._signs, self._nodes, strict=True)
-        ]
-        total = sum(terms)
-        return [term / total for term in terms]
+    def _list_weights(self, share: float) -> tuple[list[float], float]:
+        """Return the nodes' weights at *share* and their sum: the barycentric formula."""
+        place = (math.log1p(share) - self._middle) / self._half
+        signs = zip(self._signs, self._nodes, strict=True)
+        try:
+            weights = [sign / (place - node) for sign, node in signs]
+        except ZeroDivisionError:
+            weights = [float(node == place) for node in self._nodes]
+        return weights, sum(weights)
 
 
-# All frequencies and horizons have the same grid.
+# All frequencies have the same grid, and so have parameters that differ in r, a or b.
 @lru_cache(maxsize=8)
-def _build_grid(first: float, last: float) -> _TimeGrid:
-    return _TimeGrid(first, last)
+def _build_grid(least: float, most: float) -> _Grid:
+    return _Grid(least, most)
 
 
 def _choose_rule(dropout: Sequence[float], frequency: int) -> _Quadrature:

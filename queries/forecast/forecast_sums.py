@@ -9,7 +9,7 @@ frequency and age, for all groups of customers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from operator import mul
 from typing import NamedTuple
@@ -114,7 +114,7 @@ def sum_groups(
     independent.
     """
     kinds = {(each.frequency, each.age_days) for group in groups for each in group}
-    tables = [_tabulate_horizon(purchases.parameters, kinds, days) for days in horizons]
+    tables = _tabulate_expectations(purchases.parameters, kinds, horizons)
     sums = []
     for customers in groups:
         prepared = _prepare(purchases, spending, customers)
@@ -271,25 +271,31 @@ class _Expectations(NamedTuple):
 
     purchases: dict[CustomerKind, float]
     pairs: dict[CustomerKind, float]
-    shifted: list[tuple[dict[CustomerKind, float], dict[CustomerKind, float]]]
+    shifted: Sequence[tuple[dict[CustomerKind, float], dict[CustomerKind, float]]]
 
 
-def _tabulate_horizon(
-    parameters: Vector, kinds: Iterable[CustomerKind], days: int
-) -> _Expectations:
-    """Return the expectations of *kinds* of customers for the next *days*."""
+def _tabulate_expectations(
+    parameters: Vector, kinds: Collection[CustomerKind], horizons: Sequence[int]
+) -> list[_Expectations]:
+    """Return the expectations of *kinds* of customers for each of *horizons*."""
     weekly_kinds = set(map(_round_age, kinds))
-    return _Expectations(
-        tabulate_purchases(parameters, kinds, days),
-        tabulate_pairs(parameters, kinds, days),
-        [
-            (
-                tabulate_purchases(above, weekly_kinds, days),
-                tabulate_purchases(below, weekly_kinds, days),
-            )
-            for above, below in _shift_parameters(parameters)
-        ],
-    )
+    shifted = [
+        zip(
+            tabulate_purchases(above, weekly_kinds, horizons),
+            tabulate_purchases(below, weekly_kinds, horizons),
+            strict=True,
+        )
+        for above, below in _shift_parameters(parameters)
+    ]
+    return [
+        _Expectations(*tables)
+        for tables in zip(
+            tabulate_purchases(parameters, kinds, horizons),
+            tabulate_pairs(parameters, kinds, horizons),
+            zip(*shifted, strict=True),
+            strict=True,
+        )
+    ]
 
 
 def _sum_horizon(prepared: _Prepared, expectations: _Expectations) -> ForecastSums:

@@ -167,8 +167,10 @@ def count_days(
     A repeat purchase counts as at least one day after the first, even where the clock
     rounds the time between them to zero.
     """
-    ages = clock.list_days(first_day, days)
-    return [age or 1 for age in ages] if frequency else ages
+    first, ends = clock
+    before = ends[first_day - first]
+    least = 1 if frequency else 0
+    return [round(ends[day - first] - before) or least for day in days]
 
 
 def list_summaries(
@@ -194,7 +196,9 @@ def count_by_summary(
 ) -> dict[PurchaseSummary, int]:
     """Return the number of customers by frequency, recency and age, in days of *clock*."""
     summaries: dict[PurchaseSummary, int] = {}
-    for frequency, age, recencies, counts, *_ in describe_groups(histories, clock):
+    for first_day, frequency, last_days, counts, *_ in histories.groups:
+        days = [histories.until, *last_days]
+        age, *recencies = count_days(clock, first_day, days, frequency)
         for recency, count in zip(recencies, counts, strict=True):
             summary = frequency, recency, age
             summaries[summary] = summaries.get(summary, 0) + count

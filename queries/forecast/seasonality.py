@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 from typing import NamedTuple
@@ -59,11 +59,6 @@ class SeasonalClock(NamedTuple):
     def days_between(self, start: int, end: int) -> int:
         """Return the adjusted days from the end of *start* to the end of *end*, rounded."""
         return round(self.ends[end - self.first] - self.ends[start - self.first])
-
-    def list_days(self, start: int, ends: Iterable[int]) -> list[int]:
-        """Return the adjusted days as in `days_between` to each of *ends*."""
-        before = self.days_until(start)
-        return [round(self.ends[end - self.first] - before) for end in ends]
 
 
 def build_clock(factors: Sequence[float], first: int, last: int) -> SeasonalClock:
