@@ -152,7 +152,7 @@ class Assortment:
             self._tables.choices[start : start + CATEGORY_SIZE] = choices
             self._promote_category(number, week)
         if changed or has_new_prices:
-            self._update_best_sellers(day_number - day.weekday())
+            self._update_best_sellers()
         if self._month != (day.year, day.month):
             self._month = day.year, day.month
             self._update_starts(day_number)
@@ -164,13 +164,12 @@ class Assortment:
         if self._category_month != (day.year, day.month):
             self._category_month = day.year, day.month
             first_day = max(day_number - day.day + 1, 0)
-            weights = [0] * len(CATEGORIES)
-            for product in self._products:
-                if _is_on_sale(product, first_day):
-                    category = CATEGORIES[product.category]
-                    weights[product.category] = (
-                        category.weight * category.season[day.month - 1]
-                    )
+            weights = [
+                category.weight * category.season[day.month - 1]
+                if any(_is_on_sale(self._products[index], first_day) for index in ranked)
+                else 0
+                for category, ranked in zip(CATEGORIES, self._ranked, strict=True)
+            ]
             self._categories = apportion(weights, 256)
         return self._categories
 
@@ -184,19 +183,16 @@ class Assortment:
             companions=list_further_categories(starts, same, COMPANION_256THS),
         )
 
-    def _update_best_sellers(self, monday: int) -> None:
-        """Set the best sellers and the choices among them; prices began on *monday*."""
+    def _update_best_sellers(self) -> None:
+        """Set the best sellers and the choices among them."""
         shares = {
             product: share
             for best_sellers in self._best_sellers
             for product, share in best_sellers.items()
         }
+        lifts, prices = self._lifts, self._prices.list_cents
         found = [
-            BestSeller(
-                product,
-                share * (ROW + self._lifts.get(product, 0)),
-                self._prices.histories[product].price_at(monday),
-            )
+            BestSeller(product, share * (ROW + lifts.get(product, 0)), prices[product])
             for product, share in shares.items()
         ]
         self._tables = self._tables._replace(best_sellers=shares)

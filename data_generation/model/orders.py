@@ -480,10 +480,7 @@ class OrderBuilder:
     ) -> Rows:
         """Return the orders and lines of *block*; keep its payments for their days."""
         first_order, first_item = self.ids.orders + 1, self.ids.items + 1
-        self.ids = self.ids._replace(
-            orders=self.ids.orders + len(block.purchases),
-            items=self.ids.items + len(baskets.lines),
-        )
+        self.ids = self.ids.add(Ids(len(block.purchases), len(baskets.lines)))
         orders = list(map(str, range(first_order, self.ids.orders + 1)))
         texts = priced.texts
         items = [

@@ -106,7 +106,10 @@ def _step_price(product: Product, cents: int, word: int) -> int:
 
 
 class PriceList:
-    """The prices of all products; fast in order of weeks."""
+    """The prices of all products; fast in order of weeks.
+
+    *list_cents* are the list prices of the week by product.
+    """
 
     def __init__(
         self,
@@ -135,7 +138,7 @@ class PriceList:
         self._streams = streams
         self._week: int | None = None
         self._changes = self._list_changes(calendar.start)
-        self._list_cents = [0] * len(products)
+        self.list_cents = [0] * len(products)
         self._list_prices = PricedChoices(
             [""] * (len(products) << QUANTITY_BITS), [0] * (len(products) << QUANTITY_BITS)
         )
@@ -170,7 +173,7 @@ class PriceList:
             changed = [index for at in weeks for index in self._changes.get(at, ())]
         self._week = week
         for index in changed:
-            self._list_cents[index] = self.histories[index].price_at(monday)
+            self.list_cents[index] = self.histories[index].price_at(monday)
             self._set_price(self._list_prices, index, 0)
 
     def _list_changes(self, start: date) -> dict[int, list[int]]:
@@ -186,7 +189,7 @@ class PriceList:
         """Set the prices of a product, at *per_cent* off its list price, in *priced*."""
         start, stop = index << QUANTITY_BITS, index + 1 << QUANTITY_BITS
         priced.texts[start:stop], priced.cents[start:stop] = price_product(
-            self._products[index].product_id, self._list_cents[index], per_cent
+            self._products[index].product_id, self.list_cents[index], per_cent
         )
 
 
