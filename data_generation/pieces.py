@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from data_generation.model.baskets import Picks
 from data_generation.model.orders import (
     BLOCK,
     Block,
@@ -88,10 +89,10 @@ def plan_piece(
 def _write_block(file: IO[bytes], block: Block) -> None:
     # In this machine's byte order: only this machine reads the file.
     array("Q", block.purchases).tofile(file)
-    for halves in (block.traits, block.product_words):
-        array("H", halves).tofile(file)
-    for column in (block.levels, block.line_counts, block.kinds, block.lifecycles):
+    array("H", block.traits).tofile(file)
+    for column in (*block.picks, block.levels, block.line_counts, block.kinds):
         file.write(bytes(column))
+    file.write(block.lifecycles)
 
 
 def _read_blocks(file: IO[bytes], day: str, order_count: int) -> Iterator[Block]:
@@ -100,13 +101,17 @@ def _read_blocks(file: IO[bytes], day: str, order_count: int) -> Iterator[Block]
         count = min(BLOCK, order_count - start)
         purchases = array("Q")
         purchases.fromfile(file, count)
-        traits, words = array("H"), array("H")
+        traits = array("H")
         traits.fromfile(file, count)
-        words.fromfile(file, count)
-        columns = [file.read(count) for _ in range(4)]
-        unit = f"{day}/{start // BLOCK}"
-        users = list_users(purchases)
-        yield Block(unit, purchases.tolist(), users, traits, words, *columns)
+        category_picks, place_picks, *columns = [file.read(count) for _ in range(6)]
+        yield Block(
+            f"{day}/{start // BLOCK}",
+            purchases.tolist(),
+            list_users(purchases),
+            traits,
+            Picks(category_picks, place_picks),
+            *columns,
+        )
 
 
 def order_piece(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import unittest
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date, timedelta
+from itertools import pairwise
 from statistics import mean
 
 from data_generation.model import (
@@ -59,8 +61,8 @@ def fill(
 ) -> list[int]:
     """Return the choices of orders with these levels and line counts."""
     streams = Streams(seed)
-    words = streams.draw_halves("order_items", "product_id", "x", len(levels))
-    return baskets.fill_baskets(streams, "x", words, levels, bytes(counts), tables)
+    picks = baskets.draw_picks(streams, "product_id", "x", len(levels))
+    return baskets.fill_baskets(streams, "x", picks, levels, bytes(counts), tables)
 
 
 class Baskets(unittest.TestCase):
@@ -184,31 +186,31 @@ class Taste(unittest.TestCase):
     def setUp(self) -> None:
         """Give 4,000 users 6 orders each."""
         self.users = [user for user in range(1, 4_001) for _ in range(6)]
-        words = SEED.draw_halves("order_items", "product_id", "x", len(self.users))
-        self.words = baskets.add_taste(SEED, "x", words, self.users)
+        picks = baskets.draw_picks(SEED, "product_id", "x", len(self.users))
+        self.picks = baskets.add_taste(SEED, "x", picks, self.users)
 
-    def count_equal(self, mask: int) -> float:
-        """Return the share of orders that equal the same user's next one in *mask*."""
+    def count_equal(self, picks: Iterable[object]) -> float:
+        """Return the share of orders whose pick is that of the same user's next order."""
         same = [
-            (word ^ after) & mask == 0
-            for at, (word, after) in enumerate(
-                zip(self.words, self.words[1:], strict=False)
-            )
-            if at % 6 < 5
+            pick == after for at, (pick, after) in enumerate(pairwise(picks)) if at % 6 < 5
         ]
         return mean(same)
 
     def test_orders_of_a_user_share_the_byte_of_the_category(self) -> None:
         share = (baskets.TASTE_256THS / 256) ** 2
-        self.assertAlmostEqual(self.count_equal(255), share + (1 - share) / 256, delta=0.01)
+        self.assertAlmostEqual(
+            self.count_equal(self.picks.categories), share + (1 - share) / 256, delta=0.01
+        )
 
     def test_fewer_orders_of_a_user_share_the_place_too(self) -> None:
         share = (baskets.PRODUCT_TASTE_256THS / 256) ** 2
-        self.assertAlmostEqual(self.count_equal(0xFFFF), share, delta=0.01)
+        self.assertAlmostEqual(
+            self.count_equal(zip(*self.picks, strict=True)), share, delta=0.01
+        )
 
     def test_every_category_byte_stays_as_likely(self) -> None:
-        counts = Counter(word & 255 for word in self.words)
-        mean_count = len(self.words) / 256
+        counts = Counter(self.picks.categories)
+        mean_count = len(self.users) / 256
         self.assertTrue(
             all(0.5 * mean_count < counts[byte] < 1.6 * mean_count for byte in range(256))
         )

@@ -10,6 +10,7 @@ from data_generation.model.baskets import (
     LOWEST_CLASS_LEVEL,
     ROW,
     ChoiceTables,
+    Picks,
     level_cents,
 )
 from data_generation.model.free_shipping import RAISED_256THS, Baskets, raise_orders
@@ -48,7 +49,10 @@ class RaisedOrders(unittest.TestCase):
             [per_cent] * 2000,
         )
         words = [at * 31 & 0xFFFF for at in range(2000)]
-        raise_orders(Streams(1), "x", baskets, words, TABLES, cents)
+        picks = Picks(
+            bytes([word & 255 for word in words]), bytes([word >> 8 for word in words])
+        )
+        raise_orders(Streams(1), "x", baskets, picks, TABLES, cents)
         for start, stop, subtotal in zip(
             baskets.ends, baskets.ends[1:], baskets.subtotals, strict=False
         ):
@@ -86,7 +90,9 @@ class RaisedOrders(unittest.TestCase):
         lines, subtotals = [1] * 50, [7000] * 50
         baskets = Baskets(lines, list(range(51)), subtotals, [0] * 50)
         cents = [7000] * len(price_choices())
-        raise_orders(Streams(1), "x", baskets, range(50), TABLES, cents)
+        raise_orders(
+            Streams(1), "x", baskets, Picks(bytes(range(50)), bytes(50)), TABLES, cents
+        )
         self.assertEqual((set(lines), set(subtotals)), ({1}, {7000}))
 
 

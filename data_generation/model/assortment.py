@@ -126,7 +126,7 @@ class Assortment:
         self._day_number: int | None = None
         self._month: tuple[int, int] | None = None
         self._category_month: tuple[int, int] | None = None
-        self._categories: list[int] = []
+        self._categories = b""
         # The shares of the best sellers in all lines, by category.
         self._best_sellers: list[dict[int, int]] = [{} for _ in CATEGORIES]
         self._tables = ChoiceTables([0] * (BEST_SELLERS + CATEGORY_SIZE), [], [], [], {})
@@ -158,7 +158,7 @@ class Assortment:
             self._update_starts(day_number)
         return self._tables, self._prices.priced
 
-    def list_categories(self, day_number: int) -> list[int]:
+    def list_categories(self, day_number: int) -> bytes:
         """Return the category of a first line on a day, by byte."""
         day = self._calendar.days[day_number]
         if self._category_month != (day.year, day.month):
@@ -170,7 +170,7 @@ class Assortment:
                 else 0
                 for category, ranked in zip(CATEGORIES, self._ranked, strict=True)
             ]
-            self._categories = apportion(weights, 256)
+            self._categories = bytes(apportion(weights, 256))
         return self._categories
 
     def _update_starts(self, day_number: int) -> None:

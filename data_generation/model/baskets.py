@@ -93,6 +93,8 @@ SAME_CATEGORY = -1
 # (the same category as in the last order: 2.81) and of UCI Online Retail (a product bought
 # before: 2.37).
 TASTE_256THS, PRODUCT_TASTE_256THS = 126, 118
+# By chance, for `bytes.translate`.
+HAS_TASTE = bytes([chance < TASTE_256THS for chance in range(256)])
 
 
 class ChoiceTables(NamedTuple):
@@ -222,47 +224,60 @@ def find_class(level: int) -> int:
     return max(0, min((level - LOWEST_CLASS_LEVEL) // CLASS_STEPS, CLASS_COUNT - 1))
 
 
+class Picks(NamedTuple):
+    """Random bytes that choose lines: a category, and a place in the row of choices."""
+
+    categories: bytes
+    places: bytes
+
+
+def draw_picks(streams: Streams, column: str, unit: str, count: int) -> Picks:
+    """Return what *count* half words of a stream pick: the low byte picks the category."""
+    drawn = streams.draw_bytes("order_items", column, unit, 2 * count)
+    return Picks(drawn[::2], drawn[1::2])
+
+
 def fill_baskets(
     streams: Streams,
     unit: str,
-    words: Sequence[int],
+    picks: Picks,
     levels: Sequence[int],
     line_counts: bytes,
     tables: ChoiceTables,
 ) -> list[int]:
     """Return the choices of all lines of a block of orders, in the order of the orders.
 
-    *words* are half words that choose the first lines: the low byte chooses the category.
-    No order has the same product twice.  This is a hot loop: a function call for a further
-    line would cost as much as the line itself.  Two orders in three have one line and take
-    no step of it.
+    *picks* choose the first lines.  No order has the same product twice.  This is a hot
+    loop: a function call for a further line would cost as much as the line itself.  Two
+    orders in three have one line and take no step of it.
     """
     choices, starts, furthers, companions, best_sellers = tables
     budgets, size = build_basket_tables(), len(choices)
     first_places, further_places = budgets.firsts, budgets.furthers
+    first_starts = list(map(starts.__getitem__, picks.categories))
     firsts = [
-        choices[starts[word & 255] + first_places[level << COUNT_BITS | count][word >> 8]]
-        for word, level, count in zip(words, levels, line_counts, strict=True)
-    ]
-    more = iter(
-        streams.draw_halves(
-            "order_items", "further_product_id", unit, sum(line_counts) - len(levels)
+        choices[start + first_places[level << COUNT_BITS | count][place]]
+        for start, place, level, count in zip(
+            first_starts, picks.places, levels, line_counts, strict=True
         )
-    )
+    ]
+    further_count = sum(line_counts) - len(levels)
+    more = zip(*draw_picks(streams, "further_product_id", unit, further_count), strict=True)
     lines: list[int] = []
     add_line, before = lines.append, 0
-    orders = zip(range(1, len(firsts) + 1), firsts, words, levels, line_counts, strict=True)
-    for stop, first_choice, word, level, count in compress(
+    orders = zip(
+        range(1, len(firsts) + 1), firsts, first_starts, levels, line_counts, strict=True
+    )
+    for stop, first_choice, start, level, count in compress(
         orders, line_counts.translate(HAS_FURTHER_LINES)
     ):
         lines += firsts[before:stop]
-        before = stop
-        start, places = starts[word & 255], further_places[level << COUNT_BITS | count]
+        before, places = stop, further_places[level << COUNT_BITS | count]
         first = first_choice >> QUANTITY_BITS
         categories, taken = companions if first in best_sellers else furthers, [first]
-        for further in islice(more, count - 1):
-            at = categories[further & 255]
-            at = (start if at < 0 else at) + places[further >> 8]
+        for category, place in islice(more, count - 1):
+            at = categories[category]
+            at = (start if at < 0 else at) + places[place]
             choice = choices[at]
             product = choice >> QUANTITY_BITS
             while product in taken:
@@ -275,28 +290,27 @@ def fill_baskets(
     return lines
 
 
-def add_taste(
-    streams: Streams, unit: str, words: Sequence[int], users: Sequence[int]
-) -> list[int]:
-    """Return the product *words* of a block of orders, some by the taste of their *users*.
+def add_taste(streams: Streams, unit: str, picks: Picks, users: Sequence[int]) -> Picks:
+    """Return the *picks* of a block of orders, some by the taste of their *users*.
 
     By taste, an order has the same category as other orders of its user or, less often, the
     same place in the row of choices too.
     """
     tastes = _list_tastes(find_habit(streams, "taste"))
-    category, product = TASTE_256THS, PRODUCT_TASTE_256THS
-    chances = streams.draw_bytes("order_items", "taste", unit, len(words))
-    return [
-        word
-        if chance >= category
-        else tastes[user & CYCLE_MASK]
-        if chance < product
-        else tastes[user & CYCLE_MASK] & 0xFF | word & 0xFF00
-        for word, chance, user in zip(words, chances, users, strict=True)
-    ]
+    categories, places = bytearray(picks.categories), bytearray(picks.places)
+    chances = streams.draw_bytes("order_items", "taste", unit, len(users))
+    for at in compress(range(len(users)), chances.translate(HAS_TASTE)):
+        taste = users[at] & CYCLE_MASK
+        categories[at] = tastes.categories[taste]
+        if chances[at] < PRODUCT_TASTE_256THS:
+            places[at] = tastes.places[taste]
+    return Picks(bytes(categories), bytes(places))
 
 
 @lru_cache(maxsize=1)
-def _list_tastes(habit: Habit) -> list[int]:
-    """Return the half words of the taste *habit* for a cycle of users."""
-    return habit.list_halves(range(CYCLE_MASK + 1))
+def _list_tastes(habit: Habit) -> Picks:
+    """Return what the taste *habit* picks for a cycle of users."""
+    halves = habit.list_halves(range(CYCLE_MASK + 1))
+    return Picks(
+        bytes([half & 255 for half in halves]), bytes([half >> 8 for half in halves])
+    )

@@ -16,6 +16,7 @@ from data_generation.model.baskets import (
     ROW,
     STRIDE,
     ChoiceTables,
+    Picks,
     find_class,
     level_cents,
 )
@@ -57,13 +58,13 @@ def raise_orders(
     streams: Streams,
     unit: str,
     baskets: Baskets,
-    words: Sequence[int],
+    picks: Picks,
     tables: ChoiceTables,
     cents: Sequence[int],
 ) -> None:
     """Raise some orders of *baskets* above the threshold of free shipping, in place.
 
-    *words* choose the first lines, *cents* are the prices of all choices.
+    *picks* choose the first lines, *cents* are the prices of all choices.
     """
     lines, ends, subtotals, per_cents = baskets
     chances = streams.draw_bytes("order_items", "raised_product_id", unit, len(subtotals))
@@ -76,16 +77,22 @@ def raise_orders(
         first, last = ends[at], ends[at + 1] - 1
         taken = [line >> QUANTITY_BITS for line in lines[first:last]]
         before = cents[lines[last]]
-        choice = _find_choice(tables, words[at], taken, cents, before + missing)
+        category, place = picks.categories[at], picks.places[at]
+        choice = _find_choice(tables, category, place, taken, cents, before + missing)
         if choice is not None:
             lines[last] = choice
             subtotals[at] += cents[choice] - before
 
 
 def _find_choice(
-    tables: ChoiceTables, word: int, taken: Sequence[int], cents: Sequence[int], least: int
+    tables: ChoiceTables,
+    category: int,
+    place: int,
+    taken: Sequence[int],
+    cents: Sequence[int],
+    least: int,
 ) -> int | None:
-    """Return a choice of the category of *word* for *least* cents or a little more.
+    """Return a choice that *category* and *place* pick for *least* cents or a little more.
 
     Its product is not in *taken*.  Return None if the row of the price has no such choice.
     It is a row for orders of one line, whose prices are near each other; only some places
@@ -93,9 +100,9 @@ def _find_choice(
     """
     most = least + MOST_ABOVE_CENTS
     level = bisect_right(level_cents(), least + MOST_ABOVE_CENTS // 2)
-    start = tables.firsts[word & 255] + ROW * find_class(level)
+    start = tables.firsts[category] + ROW * find_class(level)
     for step in range(TRIED_CHOICES):
-        choice = tables.choices[start + ((word >> 8) + STRIDE * step) % ROW]
+        choice = tables.choices[start + (place + STRIDE * step) % ROW]
         if least <= cents[choice] < most and choice >> QUANTITY_BITS not in taken:
             return choice
     return None

@@ -22,8 +22,10 @@ from data_generation.model.assortment import Assortment
 from data_generation.model.baskets import (
     NOISE_BITS,
     ChoiceTables,
+    Picks,
     add_taste,
     build_basket_tables,
+    draw_picks,
     fill_baskets,
 )
 from data_generation.model.catalog import COUNTRIES
@@ -141,7 +143,7 @@ class Block(NamedTuple):
     """A block of orders before its lines are chosen, by column.
 
     *purchases* and *traits* are integers as in `customers`, *lifecycles* codes as in
-    `lifecycle`.  *product_words* are half words that choose the first lines.  *kinds* are
+    `lifecycle`.  *picks* choose the first lines.  *kinds* are
     `class of the order's number << 1 | whether it has a coupon`.  The integers of the last
     four columns fit into a byte.
     """
@@ -150,7 +152,7 @@ class Block(NamedTuple):
     purchases: Sequence[int]
     users: Sequence[int]
     traits: Sequence[int]
-    product_words: Sequence[int]
+    picks: Picks
     levels: Sequence[int]
     line_counts: bytes
     kinds: Sequence[int]
@@ -230,7 +232,7 @@ def plan_blocks(
     day: str,
     purchases: Sequence[int],
     traits: array[int],
-    categories: Sequence[int],
+    categories: bytes,
     *,
     has_campaign: bool,
 ) -> Iterator[Block]:
@@ -250,7 +252,7 @@ def _plan_block(
     unit: str,
     purchases: Sequence[int],
     traits: array[int],
-    categories: Sequence[int],
+    categories: bytes,
     kind_tables: Sequence[Sequence[bytes]],
 ) -> Block:
     baskets = build_basket_tables()
@@ -269,12 +271,8 @@ def _plan_block(
         )
     ]
     line_counts = baskets.line_counts
-    product_words = add_taste(
-        streams,
-        unit,
-        streams.draw_halves("order_items", "product_id", unit, count),
-        users,
-    )
+    picks = draw_picks(streams, "product_id", unit, count)
+    picks = add_taste(streams, unit, picks, users)
     kinds = [
         kind_tables[trait & COUPON_MASK][kind][byte]
         for trait, kind, byte in zip(
@@ -289,7 +287,7 @@ def _plan_block(
         purchases,
         users,
         user_traits,
-        product_words,
+        picks,
         levels,
         bytes(
             [
@@ -307,9 +305,8 @@ def _plan_block(
             unit,
             users,
             user_traits,
-            product_words,
+            picks.categories.translate(categories),
             kinds,
-            categories,
         ),
     )
 
@@ -325,26 +322,23 @@ def _draw_lifecycles(
     unit: str,
     users: Sequence[int],
     traits: Sequence[int],
-    product_words: Sequence[int],
+    categories: bytes,
     kinds: Sequence[int],
-    categories: Sequence[int],
 ) -> bytes:
     """Return the lifecycle of each order.
 
-    *categories* are those of `plan_blocks`.  This is a hot loop: a pass for each table
+    *categories* are those of the first lines.  This is a hot loop: a pass for each table
     would take a third more time.
     """
     methods = find_habit(streams, "method").list_cycle()
     tables, chances, kept = build_lifecycle_tables(), list_return_chances(), keep_goods()
     count = len(users)
     codes = [
-        code
-        if word < chances[kind][categories[product & 255]][trait & RETURN_MASK]
-        else kept[code]
-        for user, trait, product, kind, life, word in zip(
+        code if word < chances[kind][category][trait & RETURN_MASK] else kept[code]
+        for user, trait, category, kind, life, word in zip(
             users,
             traits,
-            product_words,
+            categories,
             kinds,
             streams.draw_halves("orders", "life", unit, count),
             streams.draw_halves("orders", "is_returned", unit, count),
@@ -458,7 +452,7 @@ class OrderBuilder:
         lines = fill_baskets(
             self._streams,
             block.unit,
-            block.product_words,
+            block.picks,
             block.levels,
             block.line_counts,
             tables,
@@ -472,7 +466,7 @@ class OrderBuilder:
             list(map(operator.sub, totals_at_ends[1:], totals_at_ends)),
             list(map(_COUPONS.__getitem__, block.kinds)),
         )
-        raise_orders(self._streams, block.unit, baskets, block.product_words, tables, cents)
+        raise_orders(self._streams, block.unit, baskets, block.picks, tables, cents)
         return baskets
 
     def _make_block(
