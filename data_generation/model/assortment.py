@@ -8,7 +8,7 @@ product takes places of others.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import accumulate, repeat
 from operator import floordiv, itemgetter, lshift
@@ -417,9 +417,7 @@ def _promote(
                 added += select_some(choices[first + low : first + high])
         others += PLACES[after:]
         if added and others:
-            places = _spread_evenly(others, len(added), chance)
-            for place, choice in zip(places, added, strict=False):
-                choices[first + place] = choice
+            _replace_some(choices, first, others, added, chance)
 
 
 @cache
@@ -434,13 +432,22 @@ def select_evenly(size: int, number: int) -> Callable[[Sequence[int]], Sequence[
     return itemgetter(*[at * size // number for at in range(number)])
 
 
-def _spread_evenly(places: Sequence[int], number: int, chance: int) -> Iterator[int]:
-    """Return *number* of *places*, spread evenly, but at most three of four.
+def _replace_some(
+    choices: list[int],
+    start: int,
+    places: Sequence[int],
+    added: Sequence[int],
+    chance: int,
+) -> None:
+    """Put *added* in three of four *places* of a row at most, spread evenly.
 
-    *chance*, a byte, decides where the first one is.
+    The row begins at *start* of *choices*.  *chance*, a byte, decides where the first one
+    is.
     """
     size = len(places)
-    number = min(number, size * 3 // 4)
-    first, step = chance * size, ROW * size
-    scaled = range(first, first + number * step, step)
-    return map(places.__getitem__, map(floordiv, scaled, repeat(number * ROW)))
+    number = min(len(added), size * 3 // 4)
+    step, unit = ROW * size, ROW * number
+    for scaled, choice in zip(
+        range(chance * size, chance * size + number * step, step), added, strict=False
+    ):
+        choices[start + places[scaled // unit]] = choice

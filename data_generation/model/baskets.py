@@ -132,15 +132,13 @@ class BasketTables(NamedTuple):
 @cache
 def build_basket_tables() -> BasketTables:
     """Return the tables of budgets, line counts and price classes."""
-    intended = bytes(count + 1 for count in apportion(LINE_COUNT_WEIGHTS, 256))
+    most = len(LINE_COUNT_WEIGHTS)
     return BasketTables(
         noise=_list_noise(),
         line_counts=[
-            intended.translate(
-                bytes(
-                    _count_lines(cents, count)
-                    for count in range(len(LINE_COUNT_WEIGHTS) + 1)
-                ).ljust(256)
+            _bound_line_counts(
+                min(cents // MOST_CENTS_PER_LINE, most),
+                min(1 + cents // LEAST_CENTS_PER_LINE, most),
             )
             for cents in level_cents()
         ],
@@ -177,11 +175,12 @@ def level_cents() -> list[int]:
     return [MEAN_ORDER_CENTS * step // UNIT for step in steps]
 
 
-def _count_lines(cents: int, intended: int) -> int:
-    """Return how many lines a budget of *cents* allows for an order of *intended* lines."""
-    most = 1 + cents // LEAST_CENTS_PER_LINE
-    least = min(cents // MOST_CENTS_PER_LINE, len(LINE_COUNT_WEIGHTS))
-    return max(least, min(intended, most))
+# Most budgets have the bounds of others.
+@cache
+def _bound_line_counts(least: int, most: int) -> bytes:
+    """Return the line counts by byte of orders that have from *least* to *most* lines."""
+    intended = apportion(LINE_COUNT_WEIGHTS, 256)
+    return bytes([max(least, min(count + 1, most)) for count in intended])
 
 
 def _list_places(line_levels: Sequence[int]) -> list[list[int]]:

@@ -139,10 +139,9 @@ class PriceList:
         self._week: int | None = None
         self._changes = self._list_changes(calendar.start)
         self.list_cents = [0] * len(products)
-        self._list_prices = PricedChoices(
+        self.priced = PricedChoices(
             [""] * (len(products) << QUANTITY_BITS), [0] * (len(products) << QUANTITY_BITS)
         )
-        self.priced = self._list_prices
         self.promotions: dict[int, int] = {}
 
     def select_week(self, day_number: int, day: date) -> bool:
@@ -154,19 +153,18 @@ class PriceList:
         week = count_weeks(day)
         if week == self._week:
             return False
-        self._update_list_prices(week, day_number - day.weekday())
+        changed = self._update_list_prices(week, day_number - day.weekday())
+        # What was promoted has its list price again, unless it is promoted again.
+        per_cents = dict.fromkeys([*changed, *self.promotions], 0)
         self.promotions = draw_promotions(
             self._streams, day, self._products, self._sales.get(week, 0)
         )
-        self.priced = PricedChoices(
-            self._list_prices.texts.copy(), self._list_prices.cents.copy()
-        )
-        for index, per_cent in self.promotions.items():
-            self._set_price(self.priced, index, per_cent)
+        for index, per_cent in (per_cents | self.promotions).items():
+            self._set_price(index, per_cent)
         return True
 
-    def _update_list_prices(self, week: int, monday: int) -> None:
-        """Set the list prices of *week*, whose first day is *monday*."""
+    def _update_list_prices(self, week: int, monday: int) -> Iterable[int]:
+        """Set the list prices of *week*, from *monday* on; return whose may be new."""
         changed: Iterable[int] = range(len(self._products))
         if self._week is not None and self._week < week:
             weeks = range(self._week + 1, week + 1)
@@ -174,7 +172,7 @@ class PriceList:
         self._week = week
         for index in changed:
             self.list_cents[index] = self.histories[index].price_at(monday)
-            self._set_price(self._list_prices, index, 0)
+        return changed
 
     def _list_changes(self, start: date) -> dict[int, list[int]]:
         """Return, by week, the products whose list price is new on its Monday."""
@@ -185,10 +183,11 @@ class PriceList:
                 changes[-(-(first + day) // 7)].append(index)
         return changes
 
-    def _set_price(self, priced: PricedChoices, index: int, per_cent: int) -> None:
-        """Set the prices of a product, at *per_cent* off its list price, in *priced*."""
+    def _set_price(self, index: int, per_cent: int) -> None:
+        """Set the prices of a product, at *per_cent* off its list price."""
         start, stop = index << QUANTITY_BITS, index + 1 << QUANTITY_BITS
-        priced.texts[start:stop], priced.cents[start:stop] = price_product(
+        texts, cents = self.priced
+        texts[start:stop], cents[start:stop] = price_product(
             self._products[index].product_id, self.list_cents[index], per_cent
         )
 
@@ -203,14 +202,15 @@ def price_product(product_id: int, price_cents: int, per_cent: int) -> PricedCho
     >>> price_product(7, 1299, 10).texts[1]
     ',7,2,1299,259,2339\n'
     """
-    prices = [quantity * price_cents for quantity in QUANTITIES]
-    cents = [price - price * per_cent // 100 for price in prices]
+    choices = PricedChoices([], [])
     start, middle = f",{product_id},", f",{price_cents},"
-    texts = [
-        f"{start}{quantity}{middle}{price - total},{total}\n"
-        for quantity, price, total in zip(QUANTITIES, prices, cents, strict=True)
-    ]
-    return PricedChoices(texts, cents)
+    for quantity in QUANTITIES:
+        price = quantity * price_cents
+        discount = price * per_cent // 100
+        total = price - discount
+        choices.texts.append(f"{start}{quantity}{middle}{discount},{total}\n")
+        choices.cents.append(total)
+    return choices
 
 
 def draw_promotions(

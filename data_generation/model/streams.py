@@ -68,8 +68,8 @@ def list_chosen(words: Iterable[int], per_mille: int) -> list[int]:
     >>> list_chosen([0, WORDS // 2, WORDS // 4], 500)
     [0, 2]
     """
-    limit = per_mille << WORD_BITS
-    return [index for index, word in enumerate(words) if word * 1000 < limit]
+    limit = -(-(per_mille << WORD_BITS) // 1000)
+    return [index for index, word in enumerate(words) if word < limit]
 
 
 def is_chosen(word: int, per_mille: int) -> bool:
