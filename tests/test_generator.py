@@ -159,7 +159,7 @@ class GeneratorSource(unittest.TestCase):
             "expectations.py",
             "truth.py",
             *("generate_data.py", "parts.py", "spans.py", "spark_job.py", "workers.py"),
-            *("plant.py", "repair.py"),
+            *("effects.py", "plant.py", "repair.py"),
         }
     )
     # These use this machine's byte order, which is allowed for scratch files only.
