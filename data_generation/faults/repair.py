@@ -79,7 +79,7 @@ def repair_lines(lines: Iterable[bytes], repair: TableRepair) -> Iterator[bytes]
     """
     source = iter(lines)
     # The lines between two changed ones pass without being looked at.
-    places = [0, *sorted({*repair.cells, *repair.lines}), sys.maxsize]
+    places = [0, *sorted(repair.cells.keys() | repair.lines.keys()), sys.maxsize]
     clean_lines = chain.from_iterable(
         chain(islice(source, place - previous - 1), _repair_next(source, place, repair))
         for previous, place in pairwise(places)
