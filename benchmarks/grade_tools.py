@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.measuring import (  # noqa: E402
+    BenchmarkError,
     Usage,
     count_lines,
     describe_machine,
@@ -69,6 +70,7 @@ INGEST = ROOT / "ingest.py"
 
 DEFAULT_PROFILES = ("hostile", "realistic")
 DEFAULT_SEED = 90210
+DEFAULT_USERS = 1_000
 TIERS = (1, 2, 3)
 
 RULES_NAME = "rules.json"
@@ -280,7 +282,7 @@ def score_tool(
     before = run_on_clean_files(tool, clean, python)
     scores = []
     for profile, folder in folders.items():
-        place = Place(folder / FAULTY_FOLDER, rules, clean.folder / profile)
+        place = Place(folder / FAULTY_FOLDER, rules, clean.folder / folder.name)
         place.folder.mkdir()
         if tool.engine:
             shutil.copyfile(clean.database, place.database)
@@ -337,35 +339,72 @@ def format_share(share: float | None) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*; return the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--users", type=parse_count, default=1000, metavar="N")
-    parser.add_argument("--seed", type=parse_count, default=DEFAULT_SEED, metavar="N")
-    parser.add_argument("--profile", nargs="+", default=DEFAULT_PROFILES)
-    parser.add_argument("--tool", nargs="+", help="only these (default: all)")
-    args = parser.parse_args(argv)
+    args = build_parser().parse_args(argv)
     tools = [tool for tool in TOOLS if not args.tool or tool.name in args.tool]
+    try:
+        compare(tools, args.users, args.seed, args.profile)
+    except (BenchmarkError, OSError, subprocess.CalledProcessError) as error:
+        sys.stderr.write(f"grade_tools: error: {error}\n")
+        return 1
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--users",
+        type=parse_count,
+        default=DEFAULT_USERS,
+        metavar="N",
+        help="size of the shop (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=parse_count,
+        default=DEFAULT_SEED,
+        metavar="N",
+        help="random seed of the shop and of its faults (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--profile",
+        nargs="+",
+        default=DEFAULT_PROFILES,
+        help="profiles of faults, or TOML files (default: hostile realistic)",
+    )
+    parser.add_argument(
+        "--tool",
+        nargs="+",
+        choices=[tool.name for tool in TOOLS],
+        metavar="TOOL",
+        help="grade only these (default: all)",
+    )
+    return parser
+
+
+def compare(tools: Sequence[Tool], users: int, seed: int, profiles: Sequence[str]) -> None:
+    """Grade *tools* on a shop with the faults of each of *profiles*; print the table."""
     required = REQUIREMENTS.with_name("tools.txt")
     environment = default_environment("tools")
     prepare_environment(environment, required)
     pins = read_versions(required.read_text(encoding="utf-8"))
+    versions = {tool.name: describe_versions(tool, pins) for tool in tools}
     python = environment / "bin" / "python"
     with tempfile.TemporaryDirectory(prefix="shop-tools-") as name:
         scratch = Path(os.path.realpath(name))
         write_rules(list_table_rules(read_contract()), scratch / RULES_NAME)
-        folders = {profile: scratch / profile for profile in args.profile}
+        folders = {each: scratch / Path(each).stem for each in profiles}
         for profile, folder in folders.items():
-            plant(args.users, args.seed, profile, folder)
+            plant(users, seed, profile, folder)
         scores = [
             score for tool in tools for score in score_tool(tool, folders, scratch, python)
         ]
-    scores.sort(key=lambda score: args.profile.index(score.profile))
-    versions = {tool.name: describe_versions(tool, pins) for tool in tools}
-    print_line(f"{describe_machine()}; {args.users:,} users, seed {args.seed}\n")
+    scores.sort(key=lambda score: list(folders).index(score.profile))
+    print_line(f"{describe_machine()}; {users:,} users, seed {seed}\n")
     print_line(render_scores(scores, versions) + "\n")
     modules = dict.fromkeys(tool.module for tool in tools if tool.module)
     for module in (*modules, "tool_frames"):
         print_line(f"- {describe_configuration(module)}")
-    return 0
 
 
 if __name__ == "__main__":

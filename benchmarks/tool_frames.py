@@ -2,7 +2,8 @@
 
 Every cell is read as text, with bad bytes replaced, which no text may contain.  Whole
 numbers and instants are converted, and what is none is missing, so that the rule `required`
-finds it.  pandas skips a row with too many fields with a warning, which is a finding.
+finds it.  pandas skips a row with too many fields with a warning, which is a finding, and
+so is its error about quotes that are not closed; the rows before them are read then.
 """
 
 from __future__ import annotations
@@ -41,8 +42,13 @@ def read_frames(job: Job) -> tuple[dict[str, Frame], list[Found]]:
         values = read_texts(path, kept)
         for column in table.columns:
             values[column.name] = convert_cells(values[column.name], column)
-        frames[table.name] = Frame(table, values, [record.line for record in kept])
+        lines = [record.line for record in kept]
+        frames[table.name] = Frame(table, values, lines[: len(values)])
         findings += refused
+        findings += [
+            Found(table.name, "", line, "", "ends within quotes")
+            for line in lines[len(values) :]
+        ]
     return frames, findings
 
 
@@ -63,7 +69,8 @@ def divide_records(
 def read_texts(path: Path, kept: Sequence[Record]) -> Any:
     """Return the rows *kept* of *path* as texts; an empty cell is a missing one.
 
-    pandas refuses a file that ends within quotes, so only the rows before are read then.
+    pandas refuses a file that ends within quotes, and names the row in which they begin; so
+    only the rows before are read then.
     """
     pandas = import_module("pandas")
     options = {
