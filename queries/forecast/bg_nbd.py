@@ -361,13 +361,17 @@ def _evaluate_survival(
     value = g_r = g_alpha = h_ralpha = h_alpha = 0.0
     for frequency, ages in tally.by_age:
         k = r + frequency
-        log_sum = sum(n * logs[age] for age, n in ages)
-        rate_sum = sum(n * rates[age] for age, n in ages)
+        log_sum = rate_sum = square_sum = 0.0
+        for age, n in ages:
+            log_sum += n * logs[age]
+            rate = n * rates[age]
+            rate_sum += rate
+            square_sum += rate * rates[age]
         value -= k * log_sum
         g_r -= log_sum
         g_alpha -= k * rate_sum
         h_ralpha -= rate_sum
-        h_alpha += k * sum(n * rates[age] ** 2 for age, n in ages)
+        h_alpha += k * square_sum
     return LogLikelihood(
         value,
         (g_r, g_alpha, 0.0, 0.0),

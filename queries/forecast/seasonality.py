@@ -161,10 +161,9 @@ def expect_totals(
         model.parameters, clock.days_between(min(starts), days[-1])
     )
     started = [(clock.days_until(start), count) for start, count in starts.items()]
-    ended = map(clock.days_until, days)
     return [
-        math.fsum(count * by_age[round(end - at)] for at, count in started if at < end)
-        for end in ended
+        math.fsum([count * by_age[round(end - at)] for at, count in started if at < end])
+        for end in map(clock.days_until, days)
     ]
 
 
