@@ -236,7 +236,7 @@ class _Grid:
 
 
 # All frequencies have the same grid, and so have parameters that differ in r, a or b.
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _build_grid(least: float, most: float) -> _Grid:
     return _Grid(least, most)
 
