@@ -136,6 +136,14 @@ class EffectMeter:
             next(lines)
             yield from lines
 
+    def _collect_ids(self, faults: Iterable[PlantedFault]) -> dict[str, set[int]]:
+        """Return the ids that *faults* name, by column."""
+        ids: dict[str, set[int]] = defaultdict(set)
+        for fault in faults:
+            for column, found in _list_ids(fault, self._tables[fault.table]).items():
+                ids[column].update(found)
+        return ids
+
     def _find_touched_users(
         self, faults: Iterable[PlantedFault], row_counts: Mapping[str, int]
     ) -> bytearray:
@@ -143,10 +151,7 @@ class EffectMeter:
 
         The ids in a clean file are the numbers of its rows.
         """
-        ids: dict[str, set[int]] = defaultdict(set)
-        for fault in faults:
-            for column, found in _list_ids(fault, self._tables[fault.table]).items():
-                ids[column].update(found)
+        ids = self._collect_ids(faults)
         for name in ("order_items", "payments", "orders"):
             key, reference, *_ = _COLUMNS[name]
             lines = enumerate(self._read_lines(name), start=1)
@@ -178,8 +183,9 @@ class EffectMeter:
         ids = ([user_id] for user_id, is_touched in enumerate(users) if is_touched)
         self._store("users", ids)
         self._store("orders", self._load_orders(users, orders, sums))
-        lines = self._pick("order_items", self._read_lines("order_items"))
-        self._store("order_items", (row for row in lines if orders[int(row[1])]))
+        lines = self._read_lines("order_items")
+        touched = (line for line in lines if orders[int(line.split(",", 2)[1])])
+        self._store("order_items", self._pick("order_items", touched))
         self._store("payments", (row for row in refunds if orders[int(row[1])]))
         self._connection.execute("COMMIT")
 
@@ -208,8 +214,7 @@ class EffectMeter:
         """Return the figures of the shop with these *faults* alone, which affect some."""
         effective = list(faults)
         self._connection.execute("BEGIN")
-        for fault in effective:
-            self._touch(fault)
+        self._touch(effective)
         for statement in _TOUCH_CUSTOMERS:
             self._connection.execute(statement)
         before = self._compute()
@@ -220,22 +225,20 @@ class EffectMeter:
         sums = zip(self.clean, before, after, strict=True)
         return derive_figures(FigureSums(*(a - b + c for a, b, c in sums)))
 
-    def _touch(self, fault: PlantedFault) -> None:
-        """Record the customers and orders whose figures *fault* may change."""
-        table = self._tables[fault.table]
-        key, *_ = _COLUMNS[table.name]
-        ids = _list_ids(fault, table)
-        for name, stored in (("user_id", "touched_users"), ("order_id", "touched_orders")):
+    def _touch(self, faults: Iterable[PlantedFault]) -> None:
+        """Record the customers and orders whose figures *faults* may change."""
+        ids = self._collect_ids(faults)
+        for column, table in (("user_id", "touched_users"), ("order_id", "touched_orders")):
             self._connection.executemany(
-                f"INSERT OR IGNORE INTO {stored} VALUES (?)",
-                ([each] for each in ids.get(name, ())),
+                f"INSERT OR IGNORE INTO {table} VALUES (?)",
+                ([each] for each in ids[column]),
             )
-        if table.name in ("order_items", "payments"):
-            stored = _STORED_NAMES.get(table.name, table.name)
+        for name in ("order_items", "payments"):
+            key, *_ = _COLUMNS[name]
             self._connection.executemany(
                 "INSERT OR IGNORE INTO touched_orders"
-                f" SELECT order_id FROM {stored} WHERE {key} = ?",
-                ([each] for each in ids.get(key, ())),
+                f" SELECT order_id FROM {_STORED_NAMES.get(name, name)} WHERE {key} = ?",
+                ([each] for each in ids[key]),
             )
 
     def _apply(self, fault: PlantedFault) -> None:

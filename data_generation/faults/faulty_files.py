@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
-import io
 from collections import Counter
 from collections.abc import Iterable
 from typing import IO, Any, NamedTuple
@@ -101,13 +101,13 @@ class KeyWriter:
     """The files faults.csv and decoys.csv being written; it counts what happened."""
 
     def __init__(self, faults: IO[bytes], decoys: IO[bytes]) -> None:
-        self._faults = faults
-        self._decoys = decoys
+        self._faults = _open_rows(faults)
+        self._decoys = _open_rows(decoys)
         self.happenings: dict[str, Happening] = {}
         self.counts: Counter[str] = Counter()
         self.decoy_count = 0
-        faults.write(render_row(FAULT_COLUMNS))
-        decoys.write(render_row(Decoy._fields))
+        self._faults.writerow(FAULT_COLUMNS)
+        self._decoys.writerow(Decoy._fields)
 
     def add(self, site: Site, place: KeyPlace, change: Change, day: str) -> None:
         """Write a fault, or a decoy, of the kind of *site*."""
@@ -134,7 +134,7 @@ class KeyWriter:
             kind.certainty,
             change.effect_cents,
         )
-        self._faults.write(render_row(fault))
+        self._faults.writerow(fault)
 
     def add_own_decoy(self, number: int, line: int, text: str) -> None:
         """Write the order *text* in *line* as the *number*-th largest one of the shop."""
@@ -145,7 +145,7 @@ class KeyWriter:
 
     def _write_decoy(self, decoy: Decoy) -> None:
         self.decoy_count += 1
-        self._decoys.write(render_row(decoy))
+        self._decoys.writerow(decoy)
 
     def _count(self, site: Site, table: str, day: str) -> None:
         happening = self.happenings.setdefault(
@@ -157,11 +157,13 @@ class KeyWriter:
             happening.days[:] = [min(days), max(days)]
 
 
-def render_row(cells: Iterable[Any]) -> bytes:
-    """Return *cells* as a line of CSV; None is an empty cell."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue().encode("utf-8")
+def write_rows(file: IO[bytes], rows: Iterable[Iterable[Any]]) -> None:
+    """Write *rows* to *file* as lines of CSV; None is an empty cell."""
+    _open_rows(file).writerows(rows)
+
+
+def _open_rows(file: IO[bytes]) -> Any:
+    return csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
 
 
 class TablePlanter:
@@ -170,6 +172,8 @@ class TablePlanter:
     def __init__(self, table: Table, output: FaultyFile, key: KeyWriter) -> None:
         self._key = key
         self._output = output
+        # Writes a line as it is; returns its number.
+        self.pass_line = output.write_line
         self._names = table.column_names
         self._event = next((each.name for each in table.columns if each.is_event), "")
         self._later: list[_LaterRow] = []
@@ -178,10 +182,6 @@ class TablePlanter:
     def read_row(self, line: bytes) -> Row:
         """Return the cells of the clean *line* by column."""
         return split_row(line, self._names)
-
-    def pass_line(self, line: bytes) -> int:
-        """Write *line* as it is; return its number."""
-        return self._output.write_line(line)
 
     def plant(self, line: bytes, site: Site, edit: Edit) -> None:
         """Write the clean *line* as *edit* changes it."""

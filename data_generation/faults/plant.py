@@ -16,7 +16,7 @@ from data_generation.faults.faulty_files import (
     FaultyFile,
     Happening,
     KeyWriter,
-    render_row,
+    write_rows,
 )
 from data_generation.faults.planting import Planting
 from data_generation.faults.repair import collect_repairs, hash_repaired
@@ -84,8 +84,7 @@ def plant_faults(
             [files[name] for name in tables], [files[name] for name in keys[:2]], workers
         )
         incidents = run.list_incidents(writer.happenings, effects)
-        for row in (PlantedIncident._fields, *incidents):
-            files[keys[-1]].write(render_row(row))
+        write_rows(files[keys[-1]], (PlantedIncident._fields, *incidents))
         entries = [
             *(_describe_file(name, files[name], row_counts[name]) for name in tables),
             *(_describe_file(name, files[name]) for name in keys),

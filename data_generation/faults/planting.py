@@ -177,12 +177,13 @@ class Planting:
 
     def _plant_children(self, planter: TablePlanter, rows: Iterable[bytes]) -> None:
         """Write *rows*, the lines or payments of orders."""
-        sites = self._list_sites(planter.name)
+        sites, owners = self._list_sites(planter.name), self._owners
+        pass_line = planter.pass_line
         for line in rows:
             order_id = int(line.split(b",", 2)[1])
-            site = sites[self._owners[order_id]]
+            site = sites[owners[order_id]]
             if site is None:
-                planter.pass_line(line)
+                pass_line(line)
                 continue
             site.incident = self._incidents.get(order_id, 1)
             if site.kind.table == planter.name:
