@@ -21,6 +21,7 @@ from tests.documents import copy_project, render_document, run_command
 from tests.engine_cases import (
     FAULTS,
     JVM_OPTIONS,
+    PLAIN_EXECUTION,
     EngineCase,
     cdnow_shop,
     engine_parts,
@@ -227,11 +228,14 @@ class EnginesReadme(EngineCase):
             self.run_printed(command, copy)
         settings = self.folder / "conf"
         settings.mkdir()
-        (settings / "spark-defaults.conf").write_text(
-            "spark.sql.shuffle.partitions 2\nspark.ui.enabled false\n"
-            f"spark.driver.extraJavaOptions {JVM_OPTIONS}\n",
-            encoding="utf-8",
-        )
+        of_small_data = {
+            **PLAIN_EXECUTION,
+            "spark.sql.shuffle.partitions": "2",
+            "spark.ui.enabled": "false",
+            "spark.driver.extraJavaOptions": JVM_OPTIONS,
+        }
+        text = "".join(f"{name} {value}\n" for name, value in of_small_data.items())
+        (settings / "spark-defaults.conf").write_text(text, encoding="utf-8")
         for command in commands:
             with self.subTest(command):
                 self.run_printed(command, copy, SPARK_CONF_DIR=os.fspath(settings))
@@ -295,6 +299,6 @@ class SparkAnswers(EngineCase):
         self.copy_sample()
         with open(self.folder / "products.csv", "a", encoding="utf-8") as file:
             file.write("1,2,3\n")
-        result = self.run_query(self.engine)
+        result = self.run_query(self.engine, is_plain=True)
         self.assertEqual((result.status, result.stdout), (1, ""), result)
         self.assertIn("products.csv:302: the number of cells is 3", result.stderr)

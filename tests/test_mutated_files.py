@@ -203,11 +203,12 @@ class MutatedFiles(FaultCase, CommandCase):
         self.assertEqual(sorted(stored), sorted(map(tuple, rows)))
 
 
-# Runs a script in a process that has written a line before it reads the script.  What runpy
-# imports when it starts a script is imported before that line.
+# Runs a script in a process that has written a line before it reads the script.  Ctrl-C
+# ends it from then on, as from the first statement of the script, also where it was
+# ignored.
 START = """
-import pkgutil, runpy, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.argv = sys.argv[1:]
 sys.path.insert(0, ".")
