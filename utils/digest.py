@@ -88,7 +88,7 @@ def _render_plain_row(table: Table) -> str:
     # With a single argument, MAX and MIN are aggregates.
     plain = [f"MAX({', '.join(integers)}, 0) < ''"] if integers else []
     plain += [f"MIN({', '.join(texts)}, 'a') > ''"] if texts else []
-    plain += [f"NOT INSTR({name}, char(0))" for name in texts]
+    plain += [f"NOT INSTR({' || '.join(texts)}, char(0))"] if texts else []
     formats = ",".join("%s" for _ in table.columns)
     return (
         f"CASE WHEN {' AND '.join(plain)}"

@@ -5,8 +5,8 @@
 -- The loader accepts only events of these years; a product may be launched in any year.
 -- Each part is checked alone, because the engines' date functions accept different texts.
 -- Digits are replaced one by one, because the range from '0' to '9' depends on the collation.
--- Many rows share a date and hour, many share minutes and seconds: the format of these two
--- parts is checked once for each different text, which takes a third of the time.
+-- Many rows share a date and hour, many share minutes and seconds: the format of each part
+-- is checked once for each different text, which takes a third of the time.
 WITH table_hours AS (
     SELECT DISTINCT
         'event' AS kind,
@@ -71,16 +71,38 @@ minutes AS (
     FROM users
 ),
 
--- The pattern of a text: every digit becomes 0.
-hour_patterns AS (
-    SELECT
+dates AS (
+    SELECT DISTINCT
         hours.kind,
-        hours.hour_text,
+        SUBSTR(hours.hour_text, 1, 10) AS date_text
+    FROM hours
+),
+
+day_hours AS (
+    SELECT DISTINCT SUBSTR(hours.hour_text, 11) AS day_hour_text
+    FROM hours
+),
+
+-- The pattern of a text: every digit becomes 0.
+date_patterns AS (
+    SELECT
+        dates.kind,
+        dates.date_text,
         REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(
-            hours.hour_text,
+            dates.date_text,
             '1', '0'), '2', '0'), '3', '0'), '4', '0'), '5', '0'), '6', '0'), '7', '0'),
             '8', '0'), '9', '0') AS pattern
-    FROM hours
+    FROM dates
+),
+
+day_hour_patterns AS (
+    SELECT
+        day_hours.day_hour_text,
+        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(
+            day_hours.day_hour_text,
+            '1', '0'), '2', '0'), '3', '0'), '4', '0'), '5', '0'), '6', '0'), '7', '0'),
+            '8', '0'), '9', '0') AS pattern
+    FROM day_hours
 ),
 
 minute_patterns AS (
@@ -96,30 +118,28 @@ minute_patterns AS (
 -- The year of a text with another pattern is NULL.
 parts AS (
     SELECT
-        hour_patterns.kind,
-        hour_patterns.hour_text,
+        date_patterns.kind,
+        date_patterns.date_text,
         CASE
-            WHEN hour_patterns.pattern = '0000-00-00T00'
-                THEN CAST(SUBSTR(hour_patterns.hour_text, 1, 4) AS BIGINT)
+            WHEN date_patterns.pattern = '0000-00-00'
+                THEN CAST(SUBSTR(date_patterns.date_text, 1, 4) AS BIGINT)
         END AS year_number,
-        SUBSTR(hour_patterns.hour_text, 1, 4) AS year_text,
-        SUBSTR(hour_patterns.hour_text, 6, 2) AS month_text,
-        SUBSTR(hour_patterns.hour_text, 9, 2) AS day_text,
-        SUBSTR(hour_patterns.hour_text, 12, 2) AS hour_of_day
-    FROM hour_patterns
+        SUBSTR(date_patterns.date_text, 1, 4) AS year_text,
+        SUBSTR(date_patterns.date_text, 6, 2) AS month_text,
+        SUBSTR(date_patterns.date_text, 9, 2) AS day_text
+    FROM date_patterns
 ),
 
-wrong_hours AS (
+wrong_dates AS (
     SELECT
         parts.kind,
-        parts.hour_text
+        parts.date_text
     FROM parts
     WHERE
         parts.year_number IS NULL
         OR (parts.kind = 'event' AND parts.year_text NOT BETWEEN '1900' AND '2199')
         OR parts.month_text NOT BETWEEN '01' AND '12'
         OR parts.day_text NOT BETWEEN '01' AND '31'
-        OR parts.hour_of_day > '23'
         OR (parts.day_text = '31' AND parts.month_text IN ('04', '06', '09', '11'))
         OR (parts.day_text > '29' AND parts.month_text = '02')
         OR (
@@ -130,6 +150,14 @@ wrong_hours AS (
                 OR (parts.year_number % 100 = 0 AND parts.year_number % 400 <> 0)
             )
         )
+),
+
+wrong_day_hours AS (
+    SELECT day_hour_patterns.day_hour_text
+    FROM day_hour_patterns
+    WHERE
+        day_hour_patterns.pattern <> 'T00'
+        OR SUBSTR(day_hour_patterns.day_hour_text, 2) > '23'
 ),
 
 wrong_minutes AS (
@@ -144,7 +172,10 @@ wrong_minutes AS (
 -- One row if a text is wrong; else none, and the rows of the tables are not read again.
 wrong_texts AS (
     SELECT 1 AS is_found
-    FROM wrong_hours
+    FROM wrong_dates
+    UNION
+    SELECT 1 AS is_found
+    FROM wrong_day_hours
     UNION
     SELECT 1 AS is_found
     FROM wrong_minutes
@@ -162,10 +193,14 @@ faults AS (
     FROM wrong_texts
     CROSS JOIN orders
     WHERE
-        SUBSTR(orders.ordered_at, 1, 13) IN (
-            SELECT wrong_hours.hour_text
-            FROM wrong_hours
-            WHERE wrong_hours.kind = 'event'
+        SUBSTR(orders.ordered_at, 1, 10) IN (
+            SELECT wrong_dates.date_text
+            FROM wrong_dates
+            WHERE wrong_dates.kind = 'event'
+        )
+        OR SUBSTR(orders.ordered_at, 11, 3) IN (
+            SELECT wrong_day_hours.day_hour_text
+            FROM wrong_day_hours
         )
         OR SUBSTR(orders.ordered_at, 14) IN (
             SELECT wrong_minutes.minute_text
@@ -180,10 +215,14 @@ faults AS (
     FROM wrong_texts
     CROSS JOIN payments
     WHERE
-        SUBSTR(payments.processed_at, 1, 13) IN (
-            SELECT wrong_hours.hour_text
-            FROM wrong_hours
-            WHERE wrong_hours.kind = 'event'
+        SUBSTR(payments.processed_at, 1, 10) IN (
+            SELECT wrong_dates.date_text
+            FROM wrong_dates
+            WHERE wrong_dates.kind = 'event'
+        )
+        OR SUBSTR(payments.processed_at, 11, 3) IN (
+            SELECT wrong_day_hours.day_hour_text
+            FROM wrong_day_hours
         )
         OR SUBSTR(payments.processed_at, 14) IN (
             SELECT wrong_minutes.minute_text
@@ -198,10 +237,14 @@ faults AS (
     FROM wrong_texts
     CROSS JOIN products
     WHERE
-        SUBSTR(products.launched_at, 1, 13) IN (
-            SELECT wrong_hours.hour_text
-            FROM wrong_hours
-            WHERE wrong_hours.kind = 'launch'
+        SUBSTR(products.launched_at, 1, 10) IN (
+            SELECT wrong_dates.date_text
+            FROM wrong_dates
+            WHERE wrong_dates.kind = 'launch'
+        )
+        OR SUBSTR(products.launched_at, 11, 3) IN (
+            SELECT wrong_day_hours.day_hour_text
+            FROM wrong_day_hours
         )
         OR SUBSTR(products.launched_at, 14) IN (
             SELECT wrong_minutes.minute_text
@@ -216,10 +259,14 @@ faults AS (
     FROM wrong_texts
     CROSS JOIN users
     WHERE
-        SUBSTR(users.signed_up_at, 1, 13) IN (
-            SELECT wrong_hours.hour_text
-            FROM wrong_hours
-            WHERE wrong_hours.kind = 'event'
+        SUBSTR(users.signed_up_at, 1, 10) IN (
+            SELECT wrong_dates.date_text
+            FROM wrong_dates
+            WHERE wrong_dates.kind = 'event'
+        )
+        OR SUBSTR(users.signed_up_at, 11, 3) IN (
+            SELECT wrong_day_hours.day_hour_text
+            FROM wrong_day_hours
         )
         OR SUBSTR(users.signed_up_at, 14) IN (
             SELECT wrong_minutes.minute_text

@@ -16,65 +16,69 @@ WITH order_hours AS (
     GROUP BY SUBSTR(orders.ordered_at, 1, 13), orders.status
 ),
 
-hours AS (
-    SELECT
-        order_hours.date_hour,
-        SUM(order_hours.order_count) AS order_count
+dates AS (
+    SELECT DISTINCT SUBSTR(order_hours.date_hour, 1, 10) AS date_text
     FROM order_hours
-    WHERE order_hours.status IN (
-        'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
-    )
-    GROUP BY order_hours.date_hour
 ),
 
 parts AS (
     SELECT
-        CAST(SUBSTR(hours.date_hour, 1, 4) AS BIGINT) AS calendar_year,
-        CAST(SUBSTR(hours.date_hour, 6, 2) AS BIGINT) AS calendar_month,
-        CAST(SUBSTR(hours.date_hour, 9, 2) AS BIGINT) AS day_of_month,
-        CAST(SUBSTR(hours.date_hour, 12, 2) AS BIGINT) AS hour_of_day,
-        hours.order_count
-    FROM hours
+        dates.date_text,
+        CAST(SUBSTR(dates.date_text, 1, 4) AS BIGINT) AS calendar_year,
+        CAST(SUBSTR(dates.date_text, 6, 2) AS BIGINT) AS calendar_month,
+        CAST(SUBSTR(dates.date_text, 9, 2) AS BIGINT) AS day_of_month
+    FROM dates
 ),
 
 from_march AS (
     SELECT
+        parts.date_text,
         CASE
             WHEN parts.calendar_month > 2 THEN parts.calendar_year
             ELSE parts.calendar_year - 1
         END AS march_year,
         153 * ((parts.calendar_month + 9) % 12) + 2 AS month_fifths,
-        parts.day_of_month,
-        parts.hour_of_day,
-        parts.order_count
+        parts.day_of_month
     FROM parts
 ),
 
 day_numbers AS (
     SELECT
+        from_march.date_text,
         from_march.march_year * 365
         + CAST((from_march.march_year - from_march.march_year % 4) / 4 AS BIGINT)
         - CAST((from_march.march_year - from_march.march_year % 100) / 100 AS BIGINT)
         + CAST((from_march.march_year - from_march.march_year % 400) / 400 AS BIGINT)
         + CAST((from_march.month_fifths - from_march.month_fifths % 5) / 5 AS BIGINT)
-        + from_march.day_of_month - 1 AS day_number,
-        from_march.hour_of_day,
-        from_march.order_count
+        + from_march.day_of_month - 1 AS day_number
     FROM from_march
 ),
 
+-- Without DISTINCT, SQLite computes the weekday again for each hour.
 weekdays AS (
-    SELECT
-        (day_numbers.day_number + 2) % 7 AS weekday,
-        day_numbers.hour_of_day AS hour,
-        day_numbers.order_count
+    SELECT DISTINCT
+        day_numbers.date_text,
+        (day_numbers.day_number + 2) % 7 AS weekday
     FROM day_numbers
+),
+
+weekday_hours AS (
+    SELECT
+        weekdays.weekday,
+        CAST(SUBSTR(order_hours.date_hour, 12, 2) AS BIGINT) AS hour,
+        order_hours.order_count
+    FROM order_hours
+    INNER JOIN weekdays
+        ON SUBSTR(order_hours.date_hour, 1, 10) = weekdays.date_text
+    WHERE order_hours.status IN (
+        'paid', 'shipped', 'delivered', 'partially_returned', 'returned'
+    )
 )
 
 SELECT
-    weekdays.weekday,
-    weekdays.hour,
-    SUM(weekdays.order_count) AS order_count
-FROM weekdays
-GROUP BY weekdays.weekday, weekdays.hour
-ORDER BY weekdays.weekday, weekdays.hour;
+    weekday_hours.weekday,
+    weekday_hours.hour,
+    SUM(weekday_hours.order_count) AS order_count
+FROM weekday_hours
+GROUP BY weekday_hours.weekday, weekday_hours.hour
+ORDER BY weekday_hours.weekday, weekday_hours.hour;
