@@ -146,6 +146,16 @@ class FittedModel(unittest.TestCase):
             fit_purchases(dict(summaries)), fit_purchases(dict(reversed(summaries)))
         )
 
+    def test_fit_near_another_one_is_the_fit_from_the_start(self) -> None:
+        summaries = count_summaries(simulate_year())
+        alone = fit_purchases(summaries)
+        near = fit_purchases(summaries, make_purchase_model(0.5, 8.0, 0.9, 3.0))
+        for found, expected in zip(near.parameters, alone.parameters, strict=True):
+            self.assertAlmostEqual(found / expected, 1, delta=1e-7)
+        # A limit of BG/NBD has other parameters.
+        limit = bg_nbd.NoDropoutModel((0.5, 8.0), 0.0, 0, ())
+        self.assertEqual(fit_purchases(summaries, limit), alone)
+
     def test_fit_of_many_purchases_does_not_overflow(self) -> None:
         summaries = count_summaries(simulate_year())
         summaries[900, 3, 1500] += 1

@@ -42,6 +42,23 @@ class NewtonsMethod(unittest.TestCase):
         self.assertAlmostEqual(found.parameters[0] / (0.9 * MAX_DRIFT), 1, delta=1e-3)
         self.assertAlmostEqual(found.covariance[0][0], 1, delta=1e-6)
 
+    def test_end_does_not_depend_on_where_the_search_begins(self) -> None:
+        def evaluate(point: Vector) -> LogLikelihood:
+            # 1 - cosh(ln x - ln 4), whose optimum no single step reaches.
+            (x,) = point
+            growth, fall = x / 8, 2 / x
+            return LogLikelihood(
+                1 - growth - fall, ((fall - growth) / x,), ((-2 * fall / x**2,),)
+            )
+
+        for near in (None, (0.5,), (3.9996,), (9.0,)):
+            with self.subTest(near):
+                found = maximize(
+                    evaluate, start=(1.0,), names=("r",), model="purchase model", near=near
+                )
+                self.assertAlmostEqual(found.parameters[0], 4, delta=1e-8)
+                self.assertAlmostEqual(found.log_likelihood, 0, delta=1e-12)
+
     def test_optimum_far_from_the_start_is_refused(self) -> None:
         self.assertEqual(MAX_DRIFT, 1e4)
         for optimum in (1.1e4, 1 / 1.1e4):
