@@ -55,7 +55,6 @@ _COLUMNS = {
 
 # Only payments that pay something back are stored, in a table of this name.
 _STORED_NAMES = {"payments": "refunds"}
-_REFUND = (",refund,", ",succeeded,")
 
 # The customers of the touched orders, then all orders of these customers.
 _TOUCH_CUSTOMERS = (
@@ -167,7 +166,7 @@ class EffectMeter:
         """Return what is stored of *lines* of the table *name*."""
         names = self._tables[name].column_names
         if name == "payments":
-            lines = (line for line in lines if all(text in line for text in _REFUND))
+            lines = (line for line in lines if ",refund," in line and ",succeeded," in line)
         places = [names.index(column) for column in _COLUMNS[name]]
         # With one place, such as the first, it would return no sequence.
         pick = itemgetter(*places) if len(places) > 1 else itemgetter(slice(1))
@@ -176,7 +175,7 @@ class EffectMeter:
     def _load_rows(self, users: bytearray, order_count: int, sums: CleanSums) -> None:
         """Store the rows of the *users* marked with 1; add all rows to *sums*."""
         orders = bytearray(order_count + 1)
-        refunds = list(self._pick("payments", self._read_lines("payments")))
+        refunds = self._pick("payments", self._read_lines("payments"))
         for _, order_id, cents, processed_at in refunds:
             sums.add_refund(order_id, cents, processed_at)
         self._connection.execute("BEGIN")
@@ -186,6 +185,8 @@ class EffectMeter:
         lines = self._read_lines("order_items")
         touched = (line for line in lines if orders[int(line.split(",", 2)[1])])
         self._store("order_items", self._pick("order_items", touched))
+        # Read again, because a list of all refunds would be the largest part of the memory.
+        refunds = self._pick("payments", self._read_lines("payments"))
         self._store("payments", (row for row in refunds if orders[int(row[1])]))
         self._connection.execute("COMMIT")
 
