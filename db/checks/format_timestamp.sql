@@ -71,63 +71,50 @@ minutes AS (
     FROM users
 ),
 
-dates AS (
-    SELECT DISTINCT
+-- A date is of an event or of a launch; hours and minutes are those of both.
+texts AS (
+    SELECT
         hours.kind,
-        SUBSTR(hours.hour_text, 1, 10) AS date_text
+        SUBSTR(hours.hour_text, 1, 10) AS part_text
     FROM hours
-),
-
-day_hours AS (
-    SELECT DISTINCT SUBSTR(hours.hour_text, 11) AS day_hour_text
+    UNION
+    SELECT
+        'hour' AS kind,
+        SUBSTR(hours.hour_text, 11) AS part_text
     FROM hours
+    UNION
+    SELECT
+        'minute' AS kind,
+        minutes.minute_text AS part_text
+    FROM minutes
 ),
 
 -- The pattern of a text: every digit becomes 0.
-date_patterns AS (
+patterns AS (
     SELECT
-        dates.kind,
-        dates.date_text,
+        texts.kind,
+        texts.part_text,
         REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(
-            dates.date_text,
+            texts.part_text,
             '1', '0'), '2', '0'), '3', '0'), '4', '0'), '5', '0'), '6', '0'), '7', '0'),
             '8', '0'), '9', '0') AS pattern
-    FROM dates
-),
-
-day_hour_patterns AS (
-    SELECT
-        day_hours.day_hour_text,
-        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(
-            day_hours.day_hour_text,
-            '1', '0'), '2', '0'), '3', '0'), '4', '0'), '5', '0'), '6', '0'), '7', '0'),
-            '8', '0'), '9', '0') AS pattern
-    FROM day_hours
-),
-
-minute_patterns AS (
-    SELECT
-        minutes.minute_text,
-        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(
-            minutes.minute_text,
-            '1', '0'), '2', '0'), '3', '0'), '4', '0'), '5', '0'), '6', '0'), '7', '0'),
-            '8', '0'), '9', '0') AS pattern
-    FROM minutes
+    FROM texts
 ),
 
 -- The year of a text with another pattern is NULL.
 parts AS (
     SELECT
-        date_patterns.kind,
-        date_patterns.date_text,
+        patterns.kind,
+        patterns.part_text AS date_text,
         CASE
-            WHEN date_patterns.pattern = '0000-00-00'
-                THEN CAST(SUBSTR(date_patterns.date_text, 1, 4) AS BIGINT)
+            WHEN patterns.pattern = '0000-00-00'
+                THEN CAST(SUBSTR(patterns.part_text, 1, 4) AS BIGINT)
         END AS year_number,
-        SUBSTR(date_patterns.date_text, 1, 4) AS year_text,
-        SUBSTR(date_patterns.date_text, 6, 2) AS month_text,
-        SUBSTR(date_patterns.date_text, 9, 2) AS day_text
-    FROM date_patterns
+        SUBSTR(patterns.part_text, 1, 4) AS year_text,
+        SUBSTR(patterns.part_text, 6, 2) AS month_text,
+        SUBSTR(patterns.part_text, 9, 2) AS day_text
+    FROM patterns
+    WHERE patterns.kind IN ('event', 'launch')
 ),
 
 wrong_dates AS (
@@ -153,20 +140,23 @@ wrong_dates AS (
 ),
 
 wrong_day_hours AS (
-    SELECT day_hour_patterns.day_hour_text
-    FROM day_hour_patterns
+    SELECT patterns.part_text AS day_hour_text
+    FROM patterns
     WHERE
-        day_hour_patterns.pattern <> 'T00'
-        OR SUBSTR(day_hour_patterns.day_hour_text, 2) > '23'
+        patterns.kind = 'hour'
+        AND (patterns.pattern <> 'T00' OR SUBSTR(patterns.part_text, 2) > '23')
 ),
 
 wrong_minutes AS (
-    SELECT minute_patterns.minute_text
-    FROM minute_patterns
+    SELECT patterns.part_text AS minute_text
+    FROM patterns
     WHERE
-        minute_patterns.pattern <> ':00:00Z'
-        OR SUBSTR(minute_patterns.minute_text, 2, 2) > '59'
-        OR SUBSTR(minute_patterns.minute_text, 5, 2) > '59'
+        patterns.kind = 'minute'
+        AND (
+            patterns.pattern <> ':00:00Z'
+            OR SUBSTR(patterns.part_text, 2, 2) > '59'
+            OR SUBSTR(patterns.part_text, 5, 2) > '59'
+        )
 ),
 
 -- One row if a text is wrong; else none, and the rows of the tables are not read again.
