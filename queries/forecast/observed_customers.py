@@ -196,9 +196,7 @@ def count_by_summary(
 ) -> dict[PurchaseSummary, int]:
     """Return the number of customers by frequency, recency and age, in days of *clock*."""
     summaries: dict[PurchaseSummary, int] = {}
-    for first_day, frequency, last_days, counts, *_ in histories.groups:
-        days = [histories.until, *last_days]
-        age, *recencies = count_days(clock, first_day, days, frequency)
+    for frequency, age, recencies, counts, *_ in describe_groups(histories, clock):
         for recency, count in zip(recencies, counts, strict=True):
             summary = frequency, recency, age
             summaries[summary] = summaries.get(summary, 0) + count
