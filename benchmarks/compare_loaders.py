@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import sys
 import tempfile
@@ -45,7 +44,11 @@ from benchmarks.measuring import (  # noqa: E402
     run_process,
     run_rounds,
 )
-from benchmarks.peers import default_environment, prepare_environment  # noqa: E402
+from benchmarks.peers import (  # noqa: E402
+    default_environment,
+    find_shell,
+    prepare_environment,
+)
 from utils.contract import read_contract  # noqa: E402
 
 GENERATOR = ROOT / "generate_data.py"
@@ -101,9 +104,7 @@ connection.execute("COMMIT")
 
 def list_loaders(data_dir: Path, scratch: Path, python: Path) -> list[Loader]:
     """Return the loaders of *data_dir*; *python* has the peers."""
-    shell = shutil.which("sqlite3")
-    if shell is None:
-        sys.exit("compare_loaders: error: no sqlite3 on the PATH; install the shell")
+    shell = find_shell("compare_loaders")
     script = scratch / "load.sql"
     write_shell_script(data_dir, script)
     utils = python.with_name("sqlite-utils")

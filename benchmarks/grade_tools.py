@@ -39,6 +39,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.measuring import (  # noqa: E402
     BenchmarkError,
     Usage,
+    add_users,
     count_lines,
     describe_machine,
     note,
@@ -49,6 +50,7 @@ from benchmarks.measuring import (  # noqa: E402
 from benchmarks.peers import (  # noqa: E402
     REQUIREMENTS,
     default_environment,
+    find_shell,
     prepare_environment,
     read_versions,
 )
@@ -181,10 +183,7 @@ def describe_configuration(module: str) -> str:
 
 def read_shell_version() -> str:
     """Return the version of the sqlite3 shell on the PATH."""
-    shell = shutil.which("sqlite3")
-    if shell is None:
-        sys.exit("grade_tools: error: no sqlite3 on the PATH; install the shell")
-    return _read_output([shell, "--version"]).split()[0]
+    return _read_output([find_shell("grade_tools"), "--version"]).split()[0]
 
 
 def _read_output(command: Sequence[str]) -> str:
@@ -352,13 +351,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--users",
-        type=parse_count,
-        default=DEFAULT_USERS,
-        metavar="N",
-        help="size of the shop (default: %(default)s)",
-    )
+    add_users(parser, DEFAULT_USERS)
     parser.add_argument(
         "--seed",
         type=parse_count,

@@ -201,14 +201,19 @@ def parse_count(text: str) -> int:
 
 def add_sizes(parser: argparse.ArgumentParser) -> None:
     """Add the options that state how much is measured, and how often."""
+    add_users(parser)
+    add_rounds(parser)
+
+
+def add_users(parser: argparse.ArgumentParser, default: int = DEFAULT_USERS) -> None:
+    """Add the option that states how large the shop is."""
     parser.add_argument(
         "--users",
         type=parse_count,
-        default=DEFAULT_USERS,
+        default=default,
         metavar="N",
         help="size of the shop (default: %(default)s)",
     )
-    add_rounds(parser)
 
 
 def add_rounds(parser: argparse.ArgumentParser) -> None:

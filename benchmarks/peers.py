@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import sys
 import venv
 from contextlib import suppress
 from pathlib import Path
@@ -52,3 +54,11 @@ def default_environment(name: str = "venv") -> Path:
     """Return the place of the environment *name* in the user's cache, for this Python."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "shop-benchmarks" / f"{name}-{platform.python_version()}"
+
+
+def find_shell(program: str) -> str:
+    """Return the path of the sqlite3 shell; end *program* with an error without one."""
+    shell = shutil.which("sqlite3")
+    if shell is None:
+        sys.exit(f"{program}: error: no sqlite3 on the PATH; install the shell")
+    return shell
