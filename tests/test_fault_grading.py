@@ -11,13 +11,14 @@ from typing import Any
 
 import generate_data
 import ingest
+from data_generation.faults.fault_catalogue import KINDS
 from db.fault_grading.answer_places import AnswerKey
 from db.fault_grading.cleaned_files import grade_cleaned
-from db.fault_grading.fault_grades import grade_findings
+from db.fault_grading.fault_grades import INVISIBLE_TIER, grade_findings
 from db.fault_grading.findings import Finding, read_findings
 from db.fault_grading.own_findings import find_own
 from tests.shop import ORDER_ITEMS, ORDERS, PAYMENTS, PRODUCTS, USERS, Row
-from tests.support import IN_CI, Result, ShopCase, call, read_tree
+from tests.support import IN_CI, Result, ShopCase, call, read_tree, skip
 from tests.test_planted_faults import SEEDS, faulty_shop
 from utils.answer_key import Decoy, PlantedFault, PlantedIncident
 from utils.contract import read_contract
@@ -406,6 +407,13 @@ class OwnFindings(ShopCase):
                     self.assertEqual(found.get(2 if grade["loads"] else 1, 1), 1)
                     self.assertEqual(grade["false_alarms"], [])
                     self.assertEqual(grade["decoys_flagged"], [])
+
+    def test_each_check_that_the_key_names_finds_something(self) -> None:
+        if not IN_CI:
+            skip("needs a report about another planted shop, so it runs in CI only")
+        findings, _ = find_own(faulty_shop("realistic", SEEDS[0]) / "faulty")
+        named = {kind.expected for kind in KINDS if 1 < kind.tier < INVISIBLE_TIER}
+        self.assertEqual(named - {finding.label for finding in findings}, {""})
 
     def test_spelling_of_fewer_rows_is_the_finding(self) -> None:
         rows = {name: [list(row) for row in table] for name, table in ROWS.items()}

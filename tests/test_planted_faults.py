@@ -259,6 +259,44 @@ def list_contents(folder: Path) -> dict[str, list[PlantedFault]]:
     return by_kind
 
 
+class SecondAccounts(unittest.TestCase):
+    """A customer who opens a second account signs up later, and then orders with it."""
+
+    def setUp(self) -> None:
+        """List the second accounts of a shop by id, and the faults of their kinds."""
+        self.shop = faulty_shop("realistic")
+        faults = list_faults(self.shop)
+        self.faults = [each for each in faults if each.kind.startswith("account_")]
+        added = [each.faulty.split(",") for each in self.faults if each.table == "users"]
+        self.accounts = {row[0]: row for row in added}
+
+    def read_clean(self, name: str) -> list[list[str]]:
+        """Return the rows of the clean table *name*."""
+        text = (self.shop / f"{name}.csv").read_text(encoding="utf-8")
+        return [line.split(",") for line in text.splitlines()[1:]]
+
+    def test_second_sign_up_is_on_a_later_day_of_the_window(self) -> None:
+        first_days: dict[tuple[str, ...], list[str]] = {}
+        for _, _, *place, signed_up_at in self.read_clean("users"):
+            first_days.setdefault(tuple(place), []).append(signed_up_at[:10])
+        self.assertGreater(len(self.accounts), 9)
+        for row in self.accounts.values():
+            _, _, *place, signed_up_at = row
+            latest = DEFAULT_END.isoformat()
+            self.assertLess(min(first_days[tuple(place)]), signed_up_at[:10])
+            self.assertLessEqual(signed_up_at[:10], latest)
+        times = {row[-1][10:] for row in self.accounts.values()}
+        self.assertEqual(len(times), len(self.accounts))
+
+    def test_orders_of_the_second_account_are_after_its_sign_up(self) -> None:
+        ordered_at = {row[0]: row[2] for row in self.read_clean("orders")}
+        moved = [fault for fault in self.faults if fault.table == "orders"]
+        self.assertGreater(len(moved), 0)
+        for fault in moved:
+            signed_up_at = self.accounts[fault.faulty][-1]
+            self.assertLessEqual(signed_up_at, ordered_at[fault.key])
+
+
 class Detection(ShopCase):
     """What the key expects to be found is found."""
 

@@ -169,7 +169,7 @@ DELIVERY_KINDS = (
         level="row",
         mechanism="depends on another column",
         condition="ordered_at is on one day",
-        expected="volume_unusual_day",
+        expected="coverage_missing_orders",
     ),
     PlantedKind(
         14,

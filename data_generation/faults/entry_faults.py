@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
+from datetime import date, timedelta
 from itertools import pairwise
 
 from data_generation.faults.fault_kinds import Edit, PlantedKind, Planter, Row, Site
 
 # ---- One customer with two accounts ------------------------------------------------------
+
+# A second account is opened within so many days after the first one.  Our own choice.
+_MOST_DAYS = 180
 
 
 def _write_other_case(row: Row, _choice: int) -> str:
@@ -49,18 +53,39 @@ def _write_decomposed(row: Row, _choice: int) -> str:
     return row["email"]
 
 
-def _has_accent_in_address(row: Row, _site: Site) -> bool:
-    return _write_decomposed(row, 0) != row["email"]
+def _has_later_day(row: Row, site: Site) -> bool:
+    """Return whether a day of the window is left for a second sign-up."""
+    return row["signed_up_at"][:10] < site.shop.last_day.isoformat()
+
+
+def _has_accent_in_address(row: Row, site: Site) -> bool:
+    return _has_later_day(row, site) and _write_decomposed(row, 0) != row["email"]
+
+
+def _sign_up_later(row: Row, site: Site) -> str:
+    """Return when the user of *row* signs up again: on a later day of the window.
+
+    The time of day is that of any user, so that it is as frequent as in the clean shop.
+    """
+    first = date.fromisoformat(row["signed_up_at"][:10])
+    days_left = (site.shop.last_day - first).days
+    later = 1 + site.draw("day", row["user_id"], min(days_left, _MOST_DAYS))
+    any_id = 1 + site.draw("time", row["user_id"], site.shop.row_counts["users"])
+    time = site.shop.users.read(str(any_id))["signed_up_at"][10:]
+    return (first + timedelta(days=later)).isoformat() + time
 
 
 def _add_account(write: Callable[[Row, int], str]) -> Planter:
     """Return the planter of a second account, whose address *write* makes."""
 
     def plant(row: Row, site: Site) -> Edit:
-        account = site.take_id("users")
+        account = {
+            "user_id": site.take_id("users"),
+            "signed_up_at": _sign_up_later(row, site),
+        }
         site.memory[row["user_id"]] = account
         email = write(row, site.draw("form", row["user_id"], 3))
-        added = ({**row, "user_id": account, "email": email},)
+        added = ({**row, **account, "email": email},)
         # A check compares addresses without tags; it cannot see dots and typos.
         is_hidden = write is _write_lookalike and "+" not in email
         return Edit(appended=added, expected="" if is_hidden else None)
@@ -69,15 +94,18 @@ def _add_account(write: Callable[[Row, int], str]) -> Planter:
 
 
 def _use_second_account(row: Row, site: Site) -> Edit | None:
-    """Move every second order of the customer to the second account."""
-    account = site.memory.get(row["user_id"])
-    if account is None:
+    """Move every second order since the second sign-up to the second account.
+
+    The first of these is moved: it is why the customer signed up again.
+    """
+    user_id = row["user_id"]
+    account = site.memory.get(user_id)
+    if account is None or row["ordered_at"] < account["signed_up_at"]:
         return None
-    count = site.memory["orders", row["user_id"]] = (
-        site.memory.get(("orders", row["user_id"]), 0) + 1
-    )
-    is_second = count % 2 == 0
-    return Edit({"user_id": account}, expected="", tier=3) if is_second else None
+    is_moved = not site.memory.get(("moved", user_id), False)
+    site.memory["moved", user_id] = is_moved
+    cells = {"user_id": account["user_id"]}
+    return Edit(cells, expected="", tier=3) if is_moved else None
 
 
 # ---- Disguised missing values ------------------------------------------------------------
@@ -195,6 +223,7 @@ ENTRY_KINDS = (
         "users",
         {"users": _add_account(_write_other_case), "orders": _use_second_account},
         lanes=(27,),
+        at_risk=_has_later_day,
         fault_class="redundant",
         level="row",
         expected="duplicate_email_in_other_case",
@@ -208,6 +237,7 @@ ENTRY_KINDS = (
         "users",
         {"users": _add_account(_write_lookalike), "orders": _use_second_account},
         lanes=(28,),
+        at_risk=_has_later_day,
         fault_class="redundant",
         level="row",
         expected="duplicate_email_with_tag",
@@ -220,6 +250,7 @@ ENTRY_KINDS = (
         "users",
         {"users": _add_account(_write_invisible), "orders": _use_second_account},
         lanes=(29,),
+        at_risk=_has_later_day,
         rate=2_000,
         fault_class="redundant",
         level="row",
@@ -265,6 +296,7 @@ ENTRY_KINDS = (
         lanes=tuple(range(12)),
         rate=20_000,
         fault_class="missing",
+        expected="price_without_cost",
     ),
     PlantedKind(
         35,
@@ -325,6 +357,7 @@ ENTRY_KINDS = (
         lanes=(34, 35, 54, 55, 56),
         at_risk=_has_composed_letter,
         rate=10_000,
+        expected="text_invisible_characters",
         mechanism="depends on the value itself",
         condition=_LETTERS,
     ),

@@ -298,7 +298,6 @@ EXPORT_KINDS = (
         rate=1_000_000,
         mechanism="depends on another column",
         condition="country_code of the customer, in one week",
-        expected="volume_shifted_hours",
     ),
     PlantedKind(
         28,

@@ -89,6 +89,7 @@ FILE_KINDS = (
         at_risk=has_accent,
         rate=10_000,
         source="own; DataSynth's default is 0.1 %",
+        expected="text_invisible_characters",
         mechanism="depends on the value itself",
         condition="full_name has a letter that is not ASCII",
     ),

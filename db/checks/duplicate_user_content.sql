@@ -2,9 +2,10 @@
 -- Key: user_id.
 -- Title: No user has the content of another one
 -- Severity: warning
--- A form that was sent twice, or a second account made from the first, gives the same person
--- another number and another address.  Users who signed up at 00:00:00 are not compared:
--- their source has days only, and two people of one name may sign up on one day.
+-- An export with two versions of a user, before and after a new address, or a form that was
+-- sent twice gives the same person another number and another address.  Users who signed up
+-- at 00:00:00 are not compared: their source has days only, and two people of one name may
+-- sign up on one day.
 -- Few users share their second, so only these are compared.
 WITH repeated AS (
     SELECT users.signed_up_at
