@@ -591,6 +591,15 @@ BREAKS: dict[str, list[Break]] = {
             (("products", 4),),
         ),
     ],
+    "text_misspelled_domain": [
+        Break(
+            add_users(1, "social", 98)
+            + "UPDATE users SET email = 'ann@exmaple.com' WHERE user_id = 1;"
+            "UPDATE users SET email = 'eve@example.ocm' WHERE user_id = 3;",
+            (1, 3),
+            also=("coverage_users_without_orders",),
+        ),
+    ],
     "text_placeholder": [
         Break(
             "UPDATE users SET full_name = 'N/A', city = 'none', email = 'test@example.com'"
@@ -956,6 +965,21 @@ class SoundShop(CheckCase):
             with self.subTest(sql):
                 found = self.check_one(Break(sql), "coverage_missing_orders")["count"]
                 self.assertEqual(found, 0)
+
+    def test_rare_or_other_domains_beside_a_common_one_break_no_rule(self) -> None:
+        rename = "UPDATE users SET email = user_id || '@{}' WHERE user_id IN ({});"
+        for count, domain, users, found in (
+            (97, "exmaple.com", "1", 1),
+            (96, "exmaple.com", "1", 0),  # the common one has 99 of at least 100
+            (149, "exmaple.com", "1, 2, 3", 3),
+            (148, "exmaple.com", "1, 2, 3", 0),  # and here 149 of at least 3 x 50
+            (200, "examples.com", "1", 0),
+            (200, "exbmple.com", "1", 0),
+        ):
+            with self.subTest(count=count, domain=domain):
+                sql = add_users(1, "social", count) + rename.format(domain, users)
+                check = self.check_one(Break(sql), "text_misspelled_domain")
+                self.assertEqual(check["count"], found)
 
     def test_hours_that_change_by_an_hour_break_no_rule(self) -> None:
         fault = Break(add_hours(1, 14, 12) + add_hours(2, 13, 12))

@@ -14,6 +14,9 @@ from data_generation.faults.fault_kinds import Edit, PlantedKind, Planter, Row, 
 # A second account is opened within so many days after the first one.  Our own choice.
 _MOST_DAYS = 180
 
+# What finds the addresses of `_write_lookalike`, by choice: honest addresses have dots too.
+_LOOKALIKE_CHECKS = ("duplicate_email_with_tag", "", "text_misspelled_domain")
+
 
 def _write_other_case(row: Row, _choice: int) -> str:
     email = row["email"]
@@ -84,11 +87,12 @@ def _add_account(write: Callable[[Row, int], str]) -> Planter:
             "signed_up_at": _sign_up_later(row, site),
         }
         site.memory[row["user_id"]] = account
-        email = write(row, site.draw("form", row["user_id"], 3))
-        added = ({**row, **account, "email": email},)
-        # A check compares addresses without tags; it cannot see dots and typos.
-        is_hidden = write is _write_lookalike and "+" not in email
-        return Edit(appended=added, expected="" if is_hidden else None)
+        choice = site.draw("form", row["user_id"], 3)
+        added = ({**row, **account, "email": write(row, choice)},)
+        is_lookalike = write is _write_lookalike
+        return Edit(
+            appended=added, expected=_LOOKALIKE_CHECKS[choice] if is_lookalike else None
+        )
 
     return plant
 
