@@ -60,7 +60,6 @@ def read_cdnow_summary() -> Mapping[PurchaseSummary, int]:
         )
 
 
-@cache
 class Customer(NamedTuple):
     """One customer: frequency, recency, age, and the mean value of a repeat purchase."""
 
@@ -88,6 +87,7 @@ def group_customers(customers: Iterable[Customer]) -> list[SimilarCustomers]:
     ]
 
 
+@cache
 def read_cdnow_sample() -> tuple[list[Customer], int]:
     """Return the customers of the published sample, in dollars, and their later purchases.
 
