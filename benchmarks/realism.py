@@ -67,7 +67,7 @@ NOT_MODELLED = (
     "exchanges: goods are returned for money, never for another size",
     "reviews, ratings and support calls",
     "trends of taste, competition and the price level",
-    "faulty rows: missing, duplicate or broken, as in the exports of real shops",
+    "faulty rows, unless --faults plants them",
 )
 
 

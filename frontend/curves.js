@@ -6,7 +6,7 @@ const CHAINED_NET = "chained_net_per_customer_cents";
 const FEWEST_COHORTS = 5;
 const MONTHS_IN_YEAR = 12;
 const PINS = ["pin1", "pin2", "pin3"];
-// The axis of a faulty file must not keep the browser busy for ever.
+// The axis of a faulty file must not keep the browser busy forever.
 const MOST_MONTHS = 10000;
 
 // Returns [month, value, low, high] of a forecast, and before them the last known figure.

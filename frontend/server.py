@@ -144,7 +144,7 @@ class DashboardServer(http.server.ThreadingHTTPServer):
         thread.daemon = True
         has_started = False
         try:
-            # A signal before the thread runs would wait for ever for its end.
+            # A signal before the thread runs would wait forever for its end.
             with block_signals():
                 thread.start()
                 has_started = True
@@ -181,7 +181,7 @@ class PageRequestHandler(http.server.BaseHTTPRequestHandler):
     """Answer GET and HEAD for the paths in `FILES` and `REDIRECTS`; refuse all else."""
 
     server: DashboardServer
-    timeout = 30  # seconds; otherwise an idle connection keeps its thread for ever
+    timeout = 30  # seconds; otherwise an idle connection keeps its thread forever
 
     def do_GET(self) -> None:
         """Answer with a file, a redirect, or the reason for a refusal."""

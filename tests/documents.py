@@ -43,9 +43,9 @@ OUTPUTS = {
     "shop.html",
 }
 
-# Folders for a shop of its own, of which a document shows the rows of queries, and for an
-# answer that is graded.
-OUTPUT_FOLDERS = ("march", "answers")
+# The folders that commands of the documents write in the project: shops of their own, and
+# an answer that is graded.
+OUTPUT_FOLDERS = ("march", "answers", "exercise", "known")
 
 _CONSOLE = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 _EXCERPT = re.compile(

@@ -41,7 +41,7 @@ class _Worker:
     """A worker process with a pipe and counts of its own.
 
     Nothing is shared by several workers, so nothing has a lock: a worker that the system
-    kills would hold it for ever.
+    kills would hold it forever.
     """
 
     def __init__(self, count_number: int) -> None:

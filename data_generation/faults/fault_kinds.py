@@ -128,7 +128,7 @@ def is_any(_row: Row, _site: Site) -> bool:
 class PlantedKind(NamedTuple):
     """A kind of fault.
 
-    *number*, from 1 to 63, is its own for ever.  *table* has the rows at risk, those for
+    *number*, from 1 to 63, is its own forever.  *table* has the rows at risk, those for
     which *at_risk* is true; *rate* of a million of them get the fault.  *planters* change a
     row by table: for the tables after *table*, those of a chosen order.  *lanes* are those
     of customers or products; a batch kind has none but owns a week in each 48.  *expected*

@@ -117,7 +117,7 @@ class Event(NamedTuple):
     *per_mille* is how much more there is than usual, or less.  *subject* is an index: of
     CHANNELS for a bad channel, of BRANDS for a price rise, of VIRAL_CHOICES for a viral
     product, of CAMPAIGN_NAMES for a campaign, of SALE_PER_CENTS for a sale.  A price rise
-    lasts for ever; its *last* day is its first one.
+    lasts forever; its *last* day is its first one.
     """
 
     kind: Kind
