@@ -56,6 +56,16 @@ class DiscreteDistribution(NamedTuple, Generic[Item]):
         return self.items[bisect_right(self.cuts, word)]
 
 
+def format_fraction(part: int, total: int, digits: int) -> str:
+    """Return *part* ÷ *total*, rounded down to *digits* decimals.
+
+    >>> format_fraction(5, 4, 3)
+    '1.250'
+    """
+    scaled = part * 10**digits // total
+    return f"{scaled // 10**digits}.{scaled % 10**digits:0{digits}d}"
+
+
 def sample_quantiles(table: Quantiles, bits: int) -> list[int]:
     """Return the quantiles of *table* at the middles of 2***bits* equal cells.
 
