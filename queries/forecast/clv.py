@@ -12,6 +12,7 @@ from statistics import NormalDist
 from typing import Any, NamedTuple
 
 from queries.forecast.bg_nbd import PurchaseModel
+from queries.forecast.demand import NO_DEVIATION, CommonDeviation
 from queries.forecast.forecast_sums import ForecastSums, SimilarCustomers, sum_forecasts
 from queries.forecast.gamma_gamma import SpendingModel
 from queries.forecast.newton import delta_variance
@@ -25,14 +26,14 @@ class Estimate(NamedTuple):
 
     *chance_sd* comes from the customers' random behaviour, given the parameters; it is None
     if the spending model has no finite variance.  *parameter_sd* comes from the error of
-    the parameters, *demand_sd* from what changes the demand of all customers together.
+    the parameters, *common_sd* from what changes the purchases of all customers together.
     None of them contains the error of a wrong model: a holdout shows that.
     """
 
     total: float
     chance_sd: float | None
     parameter_sd: float
-    demand_sd: float = 0.0
+    common_sd: float = 0.0
 
     def interval(self, level: float) -> tuple[float, float] | None:
         """Return the bounds that contain the total with probability *level*.
@@ -43,7 +44,7 @@ class Estimate(NamedTuple):
         if self.chance_sd is None:
             return None
         half_width = NormalDist().inv_cdf((1 + level) / 2)
-        half_width *= math.hypot(self.chance_sd, self.parameter_sd, self.demand_sd)
+        half_width *= math.hypot(self.chance_sd, self.parameter_sd, self.common_sd)
         return max(0.0, self.total - half_width), self.total + half_width
 
     def describe(self, *, digits: int | None = None) -> dict[str, Any]:
@@ -73,11 +74,11 @@ def forecast_group(
     *,
     days: int,
     kept_share: float = 1.0,
-    demand_deviation: float = 0.0,
+    deviation: CommonDeviation = NO_DEVIATION,
 ) -> GroupForecast:
     """Return the forecast of *customers* for the next *days*; see `estimate_forecast`."""
     (sums,) = sum_forecasts(purchases, spending, customers, [days])
-    return estimate_forecast(purchases, spending, sums, kept_share, demand_deviation)
+    return estimate_forecast(purchases, spending, sums, kept_share, deviation)
 
 
 def estimate_forecast(
@@ -85,11 +86,11 @@ def estimate_forecast(
     spending: SpendingModel,
     sums: ForecastSums,
     kept_share: float = 1.0,
-    demand_deviation: float = 0.0,
+    deviation: CommonDeviation = NO_DEVIATION,
 ) -> GroupForecast:
     """Return the forecast of a group from its *sums*; refunds leave *kept_share* of value.
 
-    *demand_deviation* is that of `deviate_demand`, relative.
+    *deviation* is what all customers have in common, see `ModelFit.deviate`.
 
     The deviation by the parameters is that of the delta method.  The two models are fitted
     separately, so the variances of a value by their parameters add up.
@@ -109,12 +110,12 @@ def estimate_forecast(
             sums.purchases,
             math.sqrt(sums.purchase_variance),
             math.sqrt(parameter_variance),
-            demand_deviation * sums.purchases,
+            deviation.purchases * sums.purchases,
         ),
         Estimate(
             kept_share * sums.value,
             math.sqrt(value_variance) if math.isfinite(value_variance) else None,
             abs(kept_share) * math.sqrt(value_parameter_variance),
-            demand_deviation * abs(kept_share) * sums.value,
+            deviation.value * abs(kept_share) * sums.value,
         ),
     )

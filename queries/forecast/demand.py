@@ -40,6 +40,19 @@ class DemandVariation(NamedTuple):
 NO_VARIATION = DemandVariation(0.0, 0.0)
 
 
+class CommonDeviation(NamedTuple):
+    """The relative standard deviations of what all customers have in common.
+
+    They are those of the number of purchases in a time, and of the sum of their values.
+    """
+
+    purchases: float
+    value: float
+
+
+NO_DEVIATION = CommonDeviation(0.0, 0.0)
+
+
 def measure_demand(
     model: PurchaseModel,
     clock: SeasonalClock,

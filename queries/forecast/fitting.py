@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from typing import NamedTuple
 
 from queries.forecast.bg_nbd import PurchaseModel, fit_purchases
-from queries.forecast.demand import NO_VARIATION, DemandVariation, measure_demand
+from queries.forecast.demand import (
+    NO_VARIATION,
+    CommonDeviation,
+    DemandVariation,
+    deviate_demand,
+    measure_demand,
+)
 from queries.forecast.gamma_gamma import SpendingModel, fit_spending
+from queries.forecast.histories import PurchaseHistories
 from queries.forecast.observed_customers import (
     CountedHistories,
     ObservedCustomers,
@@ -30,6 +38,11 @@ from queries.forecast.seasonality import (
     build_clock,
     has_measurable_seasons,
     measure_seasonal_factors,
+)
+from queries.forecast.value_variation import (
+    ValueVariation,
+    deviate_value,
+    measure_value_variation,
 )
 from utils.helpers import DataError
 
@@ -55,30 +68,46 @@ class ModelFit(NamedTuple):
 
     *rated* is the spending model with a rate effect, None without a significant one;
     *rate_test* is the test of it, None where the customers determine no effect.
+    *value_variation* is how much the value of purchases varies by quarter.
     """
 
     purchases: PurchaseFit
     spending: SpendingModel
     rated: RateSpendingModel | None
     rate_test: RateTest | None
+    value_variation: ValueVariation
 
     def list_choices(self) -> list[ModelFit]:
         """Return this fit and, if there is one, that with the rate effect."""
         return [self, *([self._replace(spending=self.rated)] if self.rated else [])]
 
+    def deviate(self, until: int, days: int) -> CommonDeviation:
+        """Return how all customers together deviate in the *days* after *until*."""
+        purchases = deviate_demand(self.purchases.demand, self.purchases.clock, until, days)
+        value = deviate_value(self.value_variation, days)
+        return CommonDeviation(purchases, math.hypot(purchases, value))
+
 
 def fit_models(
-    histories: CountedHistories, customers: ObservedCustomers, last: int
+    histories: PurchaseHistories,
+    customers: ObservedCustomers,
+    counted: CountedHistories,
+    last: int,
 ) -> ModelFit:
-    """Fit both models to *customers*, whose histories are counted in *histories*.
+    """Fit both models to *customers* of *histories*, whose own are *counted*.
 
     The clock reaches to the day *last*.  Raise `DataError` where the data do not support
     the models.
     """
-    purchases = fit_purchase_model(histories, last)
+    purchases = fit_purchase_model(counted, last)
     values = list_rated_values(customers, purchases)
     spending = fit_spending(((x, mean) for x, mean, _ in values), money_unit="cents")
-    return ModelFit(purchases, spending, *fit_rate_effect(values, spending))
+    return ModelFit(
+        purchases,
+        spending,
+        *fit_rate_effect(values, spending),
+        measure_value_variation(histories, customers.until),
+    )
 
 
 def fit_purchase_model(histories: CountedHistories, last: int) -> PurchaseFit:

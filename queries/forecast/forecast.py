@@ -21,7 +21,6 @@ from queries.forecast.clv import (
     GroupForecast,
     estimate_forecast,
 )
-from queries.forecast.demand import deviate_demand
 from queries.forecast.fitting import ModelFit, fit_models
 from queries.forecast.forecast_sums import (
     SimilarCustomers,
@@ -142,7 +141,7 @@ def list_steps(
 ) -> list[tuple[Any, ...]]:
     """Return the steps that do not depend on each other: functions and their arguments."""
     return [
-        (fit_models, counted, customers, customers.until + MAX_DAYS_AHEAD),
+        (fit_models, histories, customers, counted, customers.until + MAX_DAYS_AHEAD),
         (build_holdout, histories, customers.until),
     ]
 
@@ -224,10 +223,7 @@ def forecast_groups(
     until = parse_day(as_of)
     days = [count_days_ahead(as_of, months) for months in HORIZON_MONTHS]
     clock_days = [fit.purchases.clock.days_between(until, until + each) for each in days]
-    deviations = [
-        deviate_demand(fit.purchases.demand, fit.purchases.clock, until, each)
-        for each in days
-    ]
+    deviations = [fit.deviate(until, each) for each in days]
     sums = sum_groups(fit.purchases.model, fit.spending, groups, clock_days)
     total = [add_sums(by_group) for by_group in zip(*sums, strict=True)]
     return [

@@ -17,7 +17,6 @@ from queries.forecast.calibration import (
     track_weeks,
 )
 from queries.forecast.clv import Estimate, forecast_group
-from queries.forecast.demand import deviate_demand
 from queries.forecast.fitting import fit_models
 from queries.forecast.histories import PurchaseHistories
 from queries.forecast.observed_customers import (
@@ -52,7 +51,7 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
     try:
         observed = observe_customers(histories, split)
         counted = count_histories(observed)
-        choices = fit_models(counted, observed, until).list_choices()
+        choices = fit_models(histories, observed, counted, until).list_choices()
     except DataError as error:
         return {"refused": str(error)}
     later = find_later_purchases(histories, split, until)
@@ -68,7 +67,7 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
         fit.spending,
         describe_groups(counted, purchases.clock),
         days=purchases.clock.days_between(split, until),
-        demand_deviation=deviate_demand(purchases.demand, purchases.clock, split, days),
+        deviation=fit.deviate(split, days),
     )
     purchase_count, cents = map(round, actual.add_up(range(len(actual.cents))))
     return {

@@ -18,7 +18,6 @@ from queries.forecast.calibration import (
     split_evenly,
 )
 from queries.forecast.clv import forecast_group
-from queries.forecast.demand import deviate_demand
 from queries.forecast.forecast import MAX_DAYS_AHEAD, CohortForecast
 from queries.forecast.histories import name_cohort
 from queries.forecast.observed_customers import (
@@ -190,9 +189,7 @@ def _compare_members(
         describe_groups(count_histories(customers), purchases.clock),
         days=purchases.clock.days_between(customers.until, customers.until + days),
         kept_share=forecast.kept_share,
-        demand_deviation=deviate_demand(
-            purchases.demand, purchases.clock, customers.until, days
-        ),
+        deviation=forecast.fit.deviate(customers.until, days),
     ).value.describe()
     members = [truths[user_id] for user_id in customers.user_ids]
     return {"customer_count": len(members)} | compare_with_truth(net, members)
