@@ -243,8 +243,8 @@ def _evaluate(tally: _PurchaseTally, parameters: Vector) -> LogLikelihood:
     return add_log_likelihoods(
         [
             _evaluate_products(tally, parameters),
-            _evaluate_survival(tally, parameters, logs, rates),
-            _evaluate_dropout(tally, parameters, logs, rates),
+            _pad(_evaluate_survival(tally, parameters, logs, rates), 4),
+            *_evaluate_dropout(tally, parameters, logs, rates),
         ]
     )
 
@@ -266,7 +266,7 @@ def _evaluate_no_dropout(tally: _PurchaseTally, parameters: Vector) -> LogLikeli
         ((of_r[2],), (count / alpha, -count * r / alpha**2)),
     )
     survival = _evaluate_survival(tally, parameters, *_tabulate_ages(tally, alpha))
-    return add_log_likelihoods([rates, _resize(survival, 2)])
+    return add_log_likelihoods([rates, survival])
 
 
 def _evaluate_common_dropout(tally: _PurchaseTally, parameters: Vector) -> LogLikelihood:
@@ -289,21 +289,17 @@ def _evaluate_common_dropout(tally: _PurchaseTally, parameters: Vector) -> LogLi
         )
         for x, rows in tally.repeaters
     ]
-    nobody = _resize(_evaluate_no_dropout(tally, (r, alpha)), 3)
+    nobody = _pad(_evaluate_no_dropout(tally, (r, alpha)), 3)
     return add_log_likelihoods([nobody, kept, *dropout])
 
 
-def _resize(likelihood: LogLikelihood, size: int) -> LogLikelihood:
-    """Return *likelihood* with the derivatives by the first *size* parameters.
-
-    It does not depend on parameters that it has not.
-    """
-    gradient = (*likelihood.gradient, *[0.0] * size)[:size]
-    rows = [*likelihood.hessian, *([()] * size)][:size]
+def _pad(likelihood: LogLikelihood, size: int) -> LogLikelihood:
+    """Return *likelihood* with *size* parameters; it does not depend on the added ones."""
+    known = len(likelihood.gradient)
     return LogLikelihood(
         likelihood.value,
-        gradient,
-        tuple((*row, *[0.0] * size)[: i + 1] for i, row in enumerate(rows)),
+        (*likelihood.gradient, *[0.0] * (size - known)),
+        (*likelihood.hessian, *((0.0,) * (at + 1) for at in range(known, size))),
     )
 
 
@@ -374,8 +370,8 @@ def _evaluate_survival(
         h_alpha += k * square_sum
     return LogLikelihood(
         value,
-        (g_r, g_alpha, 0.0, 0.0),
-        ((0.0,), (h_ralpha, h_alpha), (0.0,) * 3, (0.0,) * 4),
+        (g_r, g_alpha),
+        ((0.0,), (h_ralpha, h_alpha)),
     )
 
 
@@ -384,41 +380,22 @@ def _evaluate_dropout(
     parameters: Vector,
     logs: Sequence[float],
     rates: Sequence[float],
-) -> LogLikelihood:
-    """Return the sum of ln(1 + e^d) over repeat customers."""
+) -> Iterator[LogLikelihood]:
+    """Yield the sum of ln(1 + e^d) over the repeat customers of each frequency."""
     r, _, a, b = parameters
-    value = g_r = g_alpha = g_a = g_b = 0.0
-    h_rr = h_ralpha = h_alpha = h_ra = h_rb = h_alphaa = h_alphab = 0.0
-    h_aa = h_ab = h_bb = 0.0
     for frequency, rows in tally.repeaters:
         k = r + frequency
         c = 1 / (b + frequency - 1)
         sums = _sum_dropout(rows, logs, rates, k, math.log(a * c))
-        value += sums.log_odds
-        g_r += sums.w_log
-        g_alpha += k * sums.w_rate
-        g_a += sums.w / a
-        g_b -= c * sums.w
-        h_rr += sums.v_log_log
-        h_ralpha += sums.w_rate + k * sums.v_log_rate
-        h_alpha += k * (k * sums.v_rate_rate - sums.w_square)
-        h_ra += sums.v_log / a
-        h_rb -= c * sums.v_log
-        h_alphaa += k * sums.v_rate / a
-        h_alphab -= k * c * sums.v_rate
-        h_aa += (sums.v - sums.w) / a**2
-        h_ab -= c * sums.v / a
-        h_bb += c * c * (sums.v + sums.w)
-    return LogLikelihood(
-        value,
-        (g_r, g_alpha, g_a, g_b),
-        (
-            (h_rr,),
-            (h_ralpha, h_alpha),
-            (h_ra, h_alphaa, h_aa),
-            (h_rb, h_alphab, h_ab, h_bb),
-        ),
-    )
+        # The odds are a c; as d has their logarithm, c is no factor of a derivative by a.
+        value, gradient, hessian = _describe_dropout(sums, k, a)
+        by_b = (
+            -c * sums.v_log,
+            -k * c * sums.v_rate,
+            -c * sums.v / a,
+            c * c * (sums.v + sums.w),
+        )
+        yield LogLikelihood(value, (*gradient, -c * sums.w), (*hessian, by_b))
 
 
 def _describe_dropout(sums: _DropoutSums, k: float, odds: float) -> LogLikelihood:
