@@ -65,7 +65,7 @@ class Tasks(unittest.TestCase):
         with self.assertRaisesRegex(DataError, r"ended by the system.* --workers\.$"):
             list(run_tasks(kill_process, [(number,) for number in range(4)], 2))
 
-    def test_system_without_room_for_a_process_is_reported_with_the_next_step(self) -> None:
+    def test_process_that_the_system_refuses_is_reported_with_the_next_step(self) -> None:
         refused = BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         with (
             mock.patch("multiprocessing.Process.start", side_effect=[None, refused]),

@@ -98,7 +98,7 @@ class GroundTruth(unittest.TestCase):
                 with self.subTest(resource["path"], field=field["name"]):
                     self.assertEqual(field["type"], infer_type(values))
 
-    def test_no_column_of_the_data_contains_the_ground_truth(self) -> None:
+    def test_no_table_has_a_column_name_of_the_ground_truth(self) -> None:
         for table in read_contract().tables:
             names = {name for name, _ in truth.COLUMNS["users"]} - {"user_id"}
             self.assertFalse(names & set(table.column_names))
@@ -119,7 +119,7 @@ class GroundTruth(unittest.TestCase):
         ]
         self.assertAlmostEqual(sum(same) / len(same), 0.81, delta=0.05)
 
-    def test_class_of_returners_says_how_many_orders_are_returned(self) -> None:
+    def test_class_of_returners_ranks_them_by_their_returned_orders(self) -> None:
         class_of = {user["user_id"]: user["returner_class"] for user in self.users}
         answers: dict[str, list[bool]] = {}
         for row in self.later:

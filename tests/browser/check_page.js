@@ -834,7 +834,7 @@ const checks = {
 		assert.equal(saved.forecast.split("\n").length, 1 + 3 * query.cohorts.length + 1);
 	},
 
-	async every_chart_is_saved_as_a_drawing_that_stands_alone() {
+	async every_chart_is_saved_as_a_drawing_that_needs_no_style_sheet() {
 		const [report, query] = realistic();
 		putResults(report, query);
 		const saved = await saveFiles("svg", SVG_NAMES);
