@@ -19,9 +19,10 @@ from data_generation.model import (
     returns,
     seasons,
 )
-from data_generation.model.catalog import CATEGORIES, COUNTRIES, METHODS
+from data_generation.model.catalog import CATEGORIES
 from data_generation.model.channels import CHANNELS
 from data_generation.model.distributions import format_fraction
+from data_generation.model.markets import COUNTRIES, METHODS
 
 # The name of a curve, a position on it and the value there.
 Point = tuple[str, str | int, str | int]

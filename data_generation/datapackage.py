@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_generation.model.catalog import CURRENCY
+from data_generation.model.markets import CURRENCY
 from data_generation.model.streams import FORMAT_VERSION
 from data_generation.plan import Part, Plan, find_plan_error
 from utils.contract import Contract, Table, read_contract

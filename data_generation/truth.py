@@ -21,9 +21,10 @@ from data_generation.event_truth import list_day_truth, list_event_truth
 from data_generation.expectations import expect_first_orders, expect_orders
 from data_generation.generate_data import TableFile, without_garbage_collection
 from data_generation.model import baskets, customers, lifecycle, orders, seasons
-from data_generation.model.catalog import BRANDS, CATEGORIES, METHODS, Product
+from data_generation.model.catalog import BRANDS, CATEGORIES, Product
 from data_generation.model.distributions import UNIT, UNIT_BITS, format_fraction
 from data_generation.model.habits import find_habit
+from data_generation.model.markets import METHODS
 from data_generation.order_sizes import expect_size, list_size_factors
 from data_generation.plan import Plan, Span
 from data_generation.spans import (

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from statistics import mean
 
-from data_generation.model import catalog, channels, customers, people
+from data_generation.model import channels, customers, markets, people
 from data_generation.model.streams import Streams
 
 DAYS = [str(date(2024, 1, 1) + timedelta(days=day)) for day in range(366)]
@@ -94,7 +94,7 @@ class Cities(unittest.TestCase):
 
     def test_cities_follow_their_ranks(self) -> None:
         for country, texts in zip(
-            catalog.COUNTRIES, people.build_city_tables(), strict=True
+            markets.COUNTRIES, people.build_city_tables(), strict=True
         ):
             counts = Counter(texts)
             largest = counts[f"{country.cities[0]},"]

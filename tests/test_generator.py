@@ -27,6 +27,7 @@ from data_generation.model import (
     catalog,
     customers,
     lifecycle,
+    markets,
     orders,
     seasons,
 )
@@ -433,7 +434,7 @@ class LocalHours(unittest.TestCase):
 
     def test_demand_of_both_habits_has_the_local_hours_of_the_curve(self) -> None:
         curves = seasons.WEEKDAY_HOURS, seasons.WEEKEND_HOURS
-        for country, is_weekend in product(catalog.COUNTRIES, (0, 1)):
+        for country, is_weekend in product(markets.COUNTRIES, (0, 1)):
             hours: Counter[int] = Counter()
             for habit in range(seasons.HABITS):
                 clock = seasons.make_clock(country.utc_offset_hours, habit)
@@ -468,7 +469,7 @@ class TextValues(unittest.TestCase):
     """Rows are joined with commas without quoting, so no text may need quotes."""
 
     def all_words(self) -> Iterator[str]:
-        for country in catalog.COUNTRIES:
+        for country in markets.COUNTRIES:
             yield from (country.code, *country.cities)
             yield from GIVEN_NAMES[country.code].split()
             yield from FAMILY_NAMES[country.code].split()
@@ -741,7 +742,7 @@ class Money(unittest.TestCase):
     """Sums are those of the contract, to the cent."""
 
     def test_money_adds_up_for_every_coupon_and_country(self) -> None:
-        for number, country in enumerate(catalog.COUNTRIES):
+        for number, country in enumerate(markets.COUNTRIES):
             for per_cent in (0, 10, 15):
                 subtotals = [0, 99, 7499, 7500, 8333, 8334, 8823, 8824, 123_456_789]
                 count = len(subtotals)

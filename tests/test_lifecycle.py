@@ -8,8 +8,8 @@ from functools import cache
 from itertools import chain, pairwise
 
 from data_generation.model import lifecycle
-from data_generation.model.catalog import COUNTRIES, METHODS
 from data_generation.model.habits import find_habit
+from data_generation.model.markets import COUNTRIES, METHODS
 from data_generation.model.streams import Streams
 from tests.support import IN_CI
 

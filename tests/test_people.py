@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import product
 
 from data_generation.model import people
-from data_generation.model.catalog import COUNTRIES
+from data_generation.model.markets import COUNTRIES
 from data_generation.model.names import FAMILY_NAMES, GIVEN_NAMES
 from data_generation.model.streams import Streams
 from tests.support import IN_CI

@@ -12,8 +12,9 @@ from statistics import fmean
 
 import generate_data
 from data_generation.model import customers, returns
-from data_generation.model.catalog import CATEGORIES, COUNTRIES
+from data_generation.model.catalog import CATEGORIES
 from data_generation.model.habits import find_habit
+from data_generation.model.markets import COUNTRIES
 from data_generation.model.streams import Streams
 from tests.forecast_shop import read_rows
 from tests.support import call

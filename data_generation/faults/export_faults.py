@@ -12,7 +12,7 @@ from data_generation.faults.delivery_faults import (
 )
 from data_generation.faults.fault_kinds import Edit, PlantedKind, Row, Site
 from data_generation.faults.file_faults import join_row
-from data_generation.model.catalog import COUNTRIES
+from data_generation.model.markets import COUNTRIES
 
 _AMOUNTS = {
     "orders": (

@@ -1,7 +1,7 @@
-"""The catalogue and the markets: products, categories, prices, countries, cities.
+"""The catalogue: products, categories, brands, prices.
 
-Cities and brands are made up.  No text contains a comma, a quote or a line break, so that a
-row can be joined with commas without quoting; a test checks this.
+Brands are made up.  No text contains a comma, a quote or a line break, so that a row can be
+joined with commas without quoting; a test checks this.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from data_generation.model.distributions import (
     power_law_weight,
 )
 from data_generation.model.streams import WORDS, Streams, is_chosen, scale_word
-
-CURRENCY = "USD"
 
 # This many products were launched in the years before the window.
 OPENING_PRODUCTS = 240
@@ -39,128 +37,8 @@ STEPS = {"cost": 1_779_033_704, "life": 3_144_134_277, "popularity": 2_654_435_7
 PRODUCT_BLOCK = 64
 
 
-# Payment methods.  Over all countries the weights are near the shares in online retail in
-# North America in 2024 (Worldpay): wallets .39, credit .31, debit .18, others .12.
-METHODS = ("wallet", "credit_card", "debit_card", "bank_transfer")
-
-
-class Country(NamedTuple):
-    """A market: its share of sign-ups, clock, tax, shipping fee, habits and cities.
-
-    The clock differs from UTC by complete hours, without daylight saving time.  *methods*
-    are weights of `METHODS`; of 1,000 orders *returned_per_mille* are returned.
-    """
-
-    code: str
-    weight: int
-    utc_offset_hours: int
-    tax_per_mille: int
-    shipping_cents: int
-    methods: tuple[int, int, int, int]
-    returned_per_mille: int
-    cities: tuple[str, ...]
-
-
 def _split_names(text: str) -> tuple[str, ...]:
     return tuple(word.replace("_", " ") for word in text.split())
-
-
-COUNTRIES = (
-    Country(
-        "US",
-        380,
-        -6,
-        70,
-        599,
-        (38, 36, 20, 6),
-        180,
-        _split_names(
-            "Fairmont_Falls Cedar_Junction New_Avalon Port_Linden Maple_Ridge"
-            " Santa_Aurora Lake_Harmon Eastbridge Silver_Mesa Grand_Hollow"
-        ),
-    ),
-    Country(
-        "GB",
-        160,
-        0,
-        200,
-        399,
-        (40, 25, 28, 7),
-        205,
-        _split_names(
-            "Ashcombe Northwick Kingsmere Little_Harrow Stonebury Westerleigh_Bay Dunmoor"
-        ),
-    ),
-    Country(
-        "DE",
-        150,
-        1,
-        190,
-        490,
-        (44, 20, 14, 22),
-        270,
-        _split_names(
-            "Lindenburg Rosenheide Königsfurt Altmühlen Grünwaldau Sankt_Veitshagen"
-            " Neustrand"
-        ),
-    ),
-    Country(
-        "FR",
-        100,
-        1,
-        200,
-        490,
-        (36, 44, 12, 8),
-        170,
-        _split_names(
-            "Saint-Aurèle Montclair-sur-Loue Belleroche Villefrançon Château-Renard_Neuf"
-            " Port-Émeraude"
-        ),
-    ),
-    Country(
-        "ES",
-        70,
-        1,
-        210,
-        490,
-        (40, 36, 18, 6),
-        140,
-        _split_names("Villasol San_Telmo_del_Mar Peñafría Montelúcar Alcázar_Nuevo"),
-    ),
-    Country(
-        "SE",
-        40,
-        1,
-        250,
-        490,
-        (44, 24, 20, 12),
-        190,
-        _split_names("Östervik Norrhamn Ljungsåker Björkdala Västerholmen"),
-    ),
-    Country(
-        "PL",
-        50,
-        1,
-        230,
-        490,
-        (42, 16, 18, 24),
-        150,
-        _split_names("Nowy_Brzeg Złotów_Górny Białe_Łąki Kamieńsko Świerkowo"),
-    ),
-    Country(
-        "BR",
-        50,
-        -3,
-        170,
-        690,
-        (36, 42, 12, 10),
-        110,
-        _split_names(
-            "São_Tibério Porto_Açucena Nova_Esperança_do_Vale Itaporã_da_Serra"
-            " Ribeirão_Claro_Novo"
-        ),
-    ),
-)
 
 
 class Category(NamedTuple):

@@ -20,7 +20,6 @@ from functools import cache, lru_cache
 from itertools import accumulate, count, pairwise
 from typing import NamedTuple
 
-from data_generation.model.catalog import COUNTRIES
 from data_generation.model.channels import (
     CHOICE_BITS,
     QUARTER_BITS,
@@ -41,6 +40,7 @@ from data_generation.model.distributions import (
 )
 from data_generation.model.events import Shocks
 from data_generation.model.habits import find_habit
+from data_generation.model.markets import COUNTRIES
 from data_generation.model.people import (
     CITY_BITS,
     COUNTRY_WORD_BITS,

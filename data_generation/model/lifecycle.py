@@ -11,8 +11,8 @@ from __future__ import annotations
 from functools import cache
 from itertools import pairwise
 
-from data_generation.model.catalog import COUNTRIES, METHODS, Country
 from data_generation.model.distributions import apportion, find_marks
+from data_generation.model.markets import COUNTRIES, METHODS, Country
 from data_generation.model.seasons import DAY_SECONDS
 
 HOUR = 3600

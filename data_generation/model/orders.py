@@ -28,7 +28,6 @@ from data_generation.model.baskets import (
     draw_picks,
     fill_baskets,
 )
-from data_generation.model.catalog import COUNTRIES
 from data_generation.model.channels import CHANNELS
 from data_generation.model.customers import (
     CHANNEL_SHIFT,
@@ -72,6 +71,7 @@ from data_generation.model.lifecycle import (
     list_payments,
     payment_delay,
 )
+from data_generation.model.markets import COUNTRIES
 from data_generation.model.prices import PricedChoices
 from data_generation.model.returns import list_return_chances
 from data_generation.model.seasons import DAY_SECONDS, MINUTES, SECONDS, Calendar

@@ -25,9 +25,9 @@ from itertools import chain, count, pairwise
 from sys import intern
 from typing import NamedTuple
 
-from data_generation.model.catalog import COUNTRIES
 from data_generation.model.channels import CHANNELS
 from data_generation.model.distributions import apportion
+from data_generation.model.markets import COUNTRIES
 from data_generation.model.names import FAMILY_NAMES, GIVEN_NAMES
 from data_generation.model.seasons import MINUTES, SECONDS
 from data_generation.model.streams import Streams

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import product
 
-from data_generation.model.catalog import CATEGORIES, COUNTRIES
+from data_generation.model.catalog import CATEGORIES
 from data_generation.model.customers import RETURNER_WEIGHTS
+from data_generation.model.markets import COUNTRIES
 
 # Odds are fixed-point numbers; a chance is out of 65,536, as a half word is.
 ODDS_BITS = 16
