@@ -1,4 +1,4 @@
-"""Customers: channels differ in value, while all customers together follow the model."""
+"""Customers follow the model: all of them together, while channels differ in value."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import unittest
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from statistics import mean
+from itertools import pairwise
+from statistics import correlation, mean
+from unittest import mock
 
-from data_generation.model import channels, customers, markets, people
+from data_generation.model import channels, customers, markets, people, seasons
 from data_generation.model.streams import Streams
 
 DAYS = [str(date(2024, 1, 1) + timedelta(days=day)) for day in range(366)]
@@ -123,3 +125,72 @@ class Cities(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class Purchases(unittest.TestCase):
+    """Purchase times follow the customer's hidden rate and dropout."""
+
+    def sign_up(self, dropout: int, end_day: int = 700) -> customers.PurchaseSchedule:
+        """Return the purchases of 400 customers who buy every two days."""
+        tables = customers.build_customer_tables()
+        # ticks between purchases = gap × inverse >> 12, where a gap of 1 is 65,536
+        inverse = 2 * seasons.DAY_TICKS * 4096 // 65536
+        patched = tables._replace(
+            inverse_rates=[inverse] * 65536, dropouts=[dropout] * 4096
+        )
+        with mock.patch.object(seasons, "demand", return_value=seasons.DAY_TICKS):
+            calendar = seasons.plan_calendar(date(2024, 1, 1), date(2025, 12, 31))
+        signups = customers.PurchaseSchedule()
+        # Without seasons and hours, times between purchases are those of demand time.
+        clocks = [((0, 0), 0)] * len(customers.list_clocks())
+        dial = [86_400 * share >> 15 for share in range(1 << 15)]
+        with (
+            mock.patch.object(customers, "build_customer_tables", return_value=patched),
+            mock.patch.object(customers, "list_clocks", return_value=clocks),
+            mock.patch.object(customers, "build_dial", return_value=dial),
+        ):
+            customers.sign_up_day(
+                Streams(9), calendar, 0, 1, 400, calendar.ticks[end_day], signups
+            )
+        return signups
+
+    def test_purchase_times_follow_the_customers_rate(self) -> None:
+        by_user: dict[int, list[int]] = {}
+        for purchase in self.sign_up(dropout=0).purchases:
+            by_user.setdefault(
+                purchase >> customers.USER_SHIFT & customers.MOST_USER_ID, []
+            ).append(purchase)
+        gaps = [
+            (after >> customers.TIME_SHIFT) - (before >> customers.TIME_SHIFT)
+            for purchases in by_user.values()
+            for before, after in pairwise(purchases)
+        ]
+        self.assertGreater(min(map(len, by_user.values())), 250)
+        days = [gap / 86_400 for gap in gaps]
+        # Some 110,000 exponential gaps: the mean's error is 0.3 %.
+        self.assertAlmostEqual(mean(days), 2, delta=0.03)
+        self.assertAlmostEqual(sum(day > 2 for day in days) / len(days), 0.368, delta=0.01)
+        self.assertGreater(correlation(days[:-1], days[1:]), -0.02)
+        self.assertLess(correlation(days[:-1], days[1:]), 0.02)
+
+    def test_customers_drop_out_with_their_probability(self) -> None:
+        signups = self.sign_up(dropout=65536 // 4)
+        left = [second for second in signups.departures if second > 0]
+        never = signups.departures.count(-1)
+        # Four repeat purchases on average: within 700 days all customers drop out.
+        self.assertEqual(len(left) + never, 400)
+        repeats = sum(purchase & customers.KIND_MASK > 0 for purchase in signups.purchases)
+        self.assertAlmostEqual(repeats / len(left), 4, delta=0.6)
+        last = {
+            purchase >> customers.USER_SHIFT & customers.MOST_USER_ID: purchase
+            >> customers.TIME_SHIFT
+            for purchase in signups.purchases
+        }
+        self.assertEqual(sorted(last.values()), sorted(left))
+
+    def test_end_of_the_window_does_not_change_earlier_purchases(self) -> None:
+        longer, shorter = self.sign_up(dropout=100), self.sign_up(dropout=100, end_day=300)
+        end = 300 * 86_400 << customers.TIME_SHIFT
+        self.assertEqual(
+            [purchase for purchase in longer.purchases if purchase < end], shorter.purchases
+        )

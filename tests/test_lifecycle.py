@@ -1,4 +1,4 @@
-"""Tests of lifecycles: by which methods customers pay, what follows a failed attempt."""
+"""Lifecycles: how customers pay, what follows a failed attempt, how orders end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from functools import cache
 from itertools import chain, pairwise
 
-from data_generation.model import lifecycle
+from data_generation.model import lifecycle, seasons
 from data_generation.model.habits import find_habit
 from data_generation.model.markets import COUNTRIES, METHODS
 from data_generation.model.streams import Streams
@@ -164,3 +164,84 @@ class Refunds(unittest.TestCase):
             lifecycle.move_to_working_hours(second) for second in range(0, 9 * 86_400, 113)
         ]
         self.assertEqual(refunded, sorted(refunded))
+
+
+class OrderLifecycle(unittest.TestCase):
+    """Payments and statuses are consistent for every lifecycle and all random bits."""
+
+    EXTREMES = (0, 2**64 - 1, 0x5555555555555555, 0xFFFF0000FFFF0000)
+
+    def all_codes(self) -> list[int]:
+        """Return every lifecycle code of any country."""
+        codes = set[int]().union(*chain(*lifecycle.build_lifecycle_tables()))
+        return sorted(codes | {lifecycle.keep_goods()[code] for code in codes})
+
+    def list_payments(
+        self, code: int, chance: int, first_share: int
+    ) -> list[tuple[int, str]]:
+        """Return the payments of an order of 10,000 cents at second 0."""
+        return lifecycle.list_payments(code, 0, 240, chance, 10_000, first_share)
+
+    def test_lifecycle_has_as_many_payments_as_are_counted_before(self) -> None:
+        counts = lifecycle.count_payments()
+        self.assertGreater(len(self.all_codes()), 30)
+        for code in self.all_codes():
+            for first_share in (0, 2_000):
+                for chance in self.EXTREMES:
+                    payments = self.list_payments(code, chance, first_share)
+                    self.assertEqual(len(payments), counts[code], code)
+
+    def test_lifecycle_ends_within_its_number_of_days(self) -> None:
+        # For an order of the last second of its day, these are the complete days after it.
+        latest = (lifecycle.LIFECYCLE_DAYS - 1) * seasons.DAY_SECONDS
+        for code in self.all_codes():
+            for chance in self.EXTREMES:
+                seconds = [second for second, _ in self.list_payments(code, chance, 2_000)]
+                self.assertEqual(seconds, sorted(seconds))
+                self.assertGreater(seconds[0], 0)
+                self.assertLess(seconds[-1], latest)
+                final = lifecycle.final_statuses()[code]
+                status = lifecycle.find_status(code, 0, 240, chance, latest, final)
+                self.assertEqual(status, final)
+
+    def test_refunds_never_exceed_the_charges(self) -> None:
+        for code in self.all_codes():
+            for chance in self.EXTREMES:
+                for first_share in (0, 2_000):
+                    sums: Counter[str] = Counter()
+                    for _, text in self.list_payments(code, chance, first_share):
+                        _, kind, method, status, amount, _ = text.split(",")
+                        self.assertGreater(int(amount), 0)
+                        if status == "succeeded":
+                            sums[kind] += int(amount)
+                            sums[method] += int(amount) * (1 if kind == "charge" else -1)
+                    final = lifecycle.final_statuses()[code]
+                    paid = (
+                        0 if lifecycle.split_code(code)[1] >= lifecycle.UNPAID else 10_000
+                    )
+                    self.assertEqual(sums["charge"], paid)
+                    back = {",delivered,": 0, ",partially_returned,": first_share or paid}
+                    self.assertEqual(sums["refund"], back.get(final, paid))
+                    methods = sums.keys() - {"charge", "refund"}
+                    self.assertTrue(all(sums[method] >= 0 for method in methods))
+
+    def test_status_only_moves_forward(self) -> None:
+        rank = {",pending,": 0, ",paid,": 1, ",shipped,": 2, ",delivered,": 3}
+        for code in self.all_codes():
+            for chance in self.EXTREMES:
+                seen = [
+                    rank.get(
+                        lifecycle.find_status(
+                            code,
+                            0,
+                            240,
+                            chance,
+                            hour * 3600,
+                            lifecycle.final_statuses()[code],
+                        ),
+                        4,
+                    )
+                    for hour in range(0, 43 * 24, 5)
+                ]
+                self.assertEqual(seen, sorted(seen))
+                self.assertEqual(seen[0], 0)
