@@ -33,7 +33,7 @@ PLACES = {
 SENTENCES = {
     Kind.CAMPAIGN: "The campaign {value}: {size} more demand than usual.",
     Kind.OUTAGE: "The shop is down: {size} less demand than usual.",
-    Kind.BAD_CHANNEL: "Users who sign up by {value}: {size} fewer of them ever buy.",
+    Kind.BAD_CHANNEL: "Users who sign up through {value}: {size} fewer of them ever buy.",
     Kind.VIRAL_PRODUCT: "Product {value} becomes viral: {size} more of it is sold.",
     Kind.PRICE_RISE: "The list prices of {value} rise by {size} for good.",
 }
@@ -70,7 +70,7 @@ def _list_effects(shop: Shop, event: Event) -> Iterator[tuple[object, ...]]:
     elif event.kind is Kind.CAMPAIGN:
         per_mille = (CAMPAIGN_COUPONS - 1) * PER_MILLE
         name, more = CAMPAIGN_NAMES[event.subject], format_per_cent(per_mille)
-        sentence = f"The campaign {name}: {more} more coupons for customers who return."
+        sentence = f"The campaign {name}: {more} more coupons for repeat customers."
         yield *place, "orders", "discount_cents", "", per_mille, sentence
 
 

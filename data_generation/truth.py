@@ -31,6 +31,7 @@ from data_generation.spans import (
     Shop,
     SignupFiles,
     build_shop,
+    count_planned_users,
     plan_days,
     read_traits,
     sign_up_span,
@@ -146,7 +147,7 @@ def write_truth(
         tables["events"].write_rows(list_event_truth(shop))
         tables["days"].write_rows(list_day_truth(shop))
         tables["curves"].write_rows(list_curves())
-        workers = choose_workers(workers, shop.first_ids[-1])
+        workers = choose_workers(workers, count_planned_users(plan))
         with open_scratch_folder(folder) as scratch, without_garbage_collection():
             next_year = _realise_next_year(plan, scratch, workers, on_progress)
         tasks = (
@@ -246,7 +247,7 @@ def _find_users(shop: Shop, day: int) -> Iterator[HiddenUser]:
         habits,
         strict=False,
     ):
-        # Gaps have 65,536 as their mean, see `customers.CustomerTables`.
+        # Gaps have 65,536 as their mean, see `customers.build_gaps`.
         mean_gap = 16 * tables.inverse_rates[rate]
         yield HiddenUser(
             *(user_id, mean_gap, tables.dropouts[dropout], trait, departure),

@@ -55,8 +55,8 @@ class DemandVariance(unittest.TestCase):
         self.assertEqual(estimate_variance([Month(1, 0.0, 0.0, 0)]), 0.0)
 
     def test_months_of_data_are_compared_with_the_model(self) -> None:
-        # January and February 2023 and 2024: demand of 2024 is a tenth above the model, of
-        # 2023 a tenth below.
+        # Two complete years: demand of 2023 is a tenth below the model, of 2024 a tenth
+        # above it.
         first, until = ordinal("2023-01-01"), ordinal("2024-12-31")
         model = make_purchase_model(0.25, 5.0, 0.8, 2.5)
         clock = build_clock(NO_SEASONS, first, until)

@@ -81,9 +81,8 @@ LEVELS = 256
 LOWEST_CLASS_LEVEL = ZERO_VALUE - 56
 
 # If a product is already in the basket, the choice so many places further on is tried.  The
-# number is odd and no divisor of the table's size, so that every choice is reached.
+# number has no factor in common with the table's size, so that every choice is reached.
 STRIDE = 37
-
 
 # The mark of further lines of the first line's category in `ChoiceTables`.
 SAME_CATEGORY = -1

@@ -18,10 +18,10 @@ class Channel(NamedTuple):
     """An acquisition channel: its share of sign-ups, and what its users are like.
 
     *weight* is the share at the start of BASE_YEAR, which changes by *yearly_change* in
-    every year; of 1,000 users *buyer_per_mille* ever buy.  *rate_tilt* is by how many per
-    cent the channel's share is larger among the users with the highest purchase rates than
-    among all, and smaller among those with the lowest; so is *spend_tilt* for spending
-    levels.
+    every year; of 1,000 users *buyer_per_mille* ever buy.  In the quarter of the users
+    with the highest purchase rates the channel's share is larger than among all users, by
+    three quarters of *rate_tilt* per cent; in the quarter with the lowest rates it is
+    smaller by as much (see `_tilt`).  *spend_tilt* is the same for spending levels.
     """
 
     name: str

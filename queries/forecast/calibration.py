@@ -55,7 +55,7 @@ class LaterPurchases(NamedTuple):
 def find_later_purchases(
     histories: PurchaseHistories, split: int, until: int
 ) -> LaterPurchases:
-    """Return the purchases after *split*, by *until*, of customers of before."""
+    """Return what the customers who bought by *split* bought after it, by *until*."""
     _, starts, days, cents = histories
     purchases, values, by_day = array("i"), array("q"), Counter[int]()
     for start, end in pairwise(starts):
@@ -72,7 +72,7 @@ def find_later_purchases(
 def forecast_customers(
     customers: ObservedCustomers, fit: ModelFit, days: int
 ) -> HoldoutColumns:
-    """Return the expected purchases of each of *customers* in the next *days*."""
+    """Return the purchases and cents expected of *customers* in the next *days*."""
     (forecast,) = forecast_choices(customers, [fit], days)
     return forecast
 

@@ -317,7 +317,7 @@ def digamma(y: float) -> float:
 
 
 def trigamma(y: float) -> float:
-    """Return the derivative of `_digamma` (Abramowitz, Stegun 1964, 6.4.6 and 6.4.12).
+    """Return the derivative of `digamma` (Abramowitz, Stegun 1964, 6.4.6 and 6.4.12).
 
     >>> round(trigamma(1.0) - math.pi**2 / 6, 12)
     0.0
