@@ -8,7 +8,6 @@ SHOP_CDNOW_DIR names, and are skipped without them.
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import random
@@ -26,7 +25,7 @@ from queries.forecast.bg_nbd_expectations import PurchaseSummary
 from queries.forecast.forecast_sums import SimilarCustomers
 from queries.forecast.gamma_gamma import SpendingModel
 from queries.forecast.histories import PurchaseHistories, collect_histories
-from tests.support import ROOT, skip
+from tests.support import ROOT, read_rows, skip
 
 CDNOW_DIR = Path(
     os.environ.get("SHOP_CDNOW_DIR", ROOT.parent / "shared" / "data" / "cdnow")
@@ -47,17 +46,14 @@ def find_cdnow(name: str) -> Path:
 @cache
 def read_cdnow_summary() -> Mapping[PurchaseSummary, int]:
     """Return the customers of the published summary, whose weeks are days over 7."""
-    with open(
-        find_cdnow("cdnow_customers_summary.csv"), encoding="utf-8", newline=""
-    ) as file:
-        return Counter(
-            (
-                int(row["frequency"]),
-                round(float(row["recency"]) * 7),
-                round(float(row["T"]) * 7),
-            )
-            for row in csv.DictReader(file)
+    return Counter(
+        (
+            int(row["frequency"]),
+            round(float(row["recency"]) * 7),
+            round(float(row["T"]) * 7),
         )
+        for row in read_rows(find_cdnow("cdnow_customers_summary.csv"))
+    )
 
 
 class Customer(NamedTuple):

@@ -5,7 +5,6 @@ One is `run_query.py` on the database; the other reads the CSV files without SQL
 
 from __future__ import annotations
 
-import csv
 import json
 import tempfile
 from collections import Counter
@@ -20,17 +19,11 @@ import run_query
 from queries.forecast.forecast import CohortForecast, forecast_cohorts
 from queries.forecast.histories import PurchaseHistories, collect_histories
 from queries.forecast.score import Truth
-from tests.support import IN_CI, Result, call, make_once
+from tests.support import IN_CI, Result, call, make_once, read_rows
 
 SEED, USERS = 5, 1200 if IN_CI else 500
 AS_OF = "2025-12-31"
 INVALID_STATUSES = ("pending", "cancelled")
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of the CSV file at *path*."""
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def ordinal(day: str) -> int:

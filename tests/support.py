@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import csv
 import hashlib
 import io
 import os
@@ -132,6 +133,12 @@ def read_tree(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of the CSV file at *path*."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 _skipped: Counter[str] = Counter()

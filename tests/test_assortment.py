@@ -403,7 +403,3 @@ class Brands(unittest.TestCase):
             by_tier[brand.tier].append(product.price_cents / category.high_cents)
         self.assertTrue(mean(by_tier[0]) < 0.7 * mean(by_tier[1]))
         self.assertTrue(mean(by_tier[1]) < 0.7 * mean(by_tier[2]))
-
-
-if __name__ == "__main__":
-    unittest.main()

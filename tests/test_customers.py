@@ -123,10 +123,6 @@ class Cities(unittest.TestCase):
         self.assertLess(chi_square, 99.3)
 
 
-if __name__ == "__main__":
-    unittest.main()
-
-
 class Purchases(unittest.TestCase):
     """Purchase times follow the customer's hidden rate and dropout."""
 

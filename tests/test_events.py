@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import tempfile
 import unittest
 from collections import Counter
@@ -27,7 +26,7 @@ from data_generation.model.events import (
 from data_generation.model.streams import Streams
 from data_generation.plan import DEFAULT_END, DEFAULT_START, Plan
 from data_generation.spans import Shop, build_shop
-from tests.support import IN_CI, skip
+from tests.support import IN_CI, read_rows, skip
 from utils.contract import read_contract
 
 DAY = timedelta(days=1)
@@ -258,11 +257,7 @@ def make_rows(plan: Plan, *tables: str) -> dict[str, list[dict[str, str]]]:
     build_shop.cache_clear()
     with tempfile.TemporaryDirectory() as folder:
         generate_shop(plan, Path(folder), tables=tables)
-        made = {}
-        for table in tables:
-            path = Path(folder, f"{table}.csv")
-            with open(path, encoding="utf-8", newline="") as file:
-                made[table] = list(csv.DictReader(file))
+        made = {table: read_rows(Path(folder, f"{table}.csv")) for table in tables}
     build_shop.cache_clear()
     return made
 
@@ -481,7 +476,3 @@ class EventTruth(unittest.TestCase):
             product = season * events * noise / 10**6
             # A day is a complete number of slots of demand time.
             self.assertAlmostEqual(demand, product, delta=8 + product / 100, msg=row)
-
-
-if __name__ == "__main__":
-    unittest.main()

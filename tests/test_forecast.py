@@ -40,11 +40,10 @@ from tests.forecast_shop import (
     known_shop,
     known_sources,
     ordinal,
-    read_rows,
     read_sources,
     run_known,
 )
-from tests.support import IN_CI, ShopCase, call, run_script, skip
+from tests.support import IN_CI, ShopCase, call, read_rows, run_script, skip
 from utils.helpers import DataError
 
 # A day in the middle of a month and of a quarter.

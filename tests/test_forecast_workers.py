@@ -98,7 +98,3 @@ class ForecastProcesses(unittest.TestCase):
                 sources.histories, sources.refunds, AS_OF, worker_count=8
             )
         self.assertEqual(found, known_forecast())
-
-
-if __name__ == "__main__":
-    unittest.main()

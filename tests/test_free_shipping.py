@@ -94,7 +94,3 @@ class RaisedOrders(unittest.TestCase):
             Streams(1), "x", baskets, Picks(bytes(range(50)), bytes(50)), TABLES, cents
         )
         self.assertEqual((set(lines), set(subtotals)), ({1}, {7000}))
-
-
-if __name__ == "__main__":
-    unittest.main()

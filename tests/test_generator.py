@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import csv
 import hashlib
 import json
 import math
@@ -31,16 +30,11 @@ from tests.support import (
     ShopCase,
     call,
     hash_folder,
+    read_rows,
     run_script,
     sample_shop,
 )
 from utils.contract import read_contract
-
-
-def read_rows(folder: Path, table: str) -> list[dict[str, str]]:
-    """Return the rows of *table* in *folder*."""
-    with open(folder / f"{table}.csv", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 class Reproducibility(ShopCase):
@@ -307,7 +301,7 @@ class GeneratedShop(ShopCase):
             ("payments", "processed_at"),
             ("order_items", "order_id"),
         ):
-            rows = read_rows(sample_shop(), table)
+            rows = read_rows(sample_shop() / f"{table}.csv")
             ids = [int(next(iter(row.values()))) for row in rows]
             self.assertEqual(ids, list(range(1, len(rows) + 1)), table)
             values = [row[instant].rjust(20) for row in rows]
@@ -315,8 +309,8 @@ class GeneratedShop(ShopCase):
 
     def test_shop_has_every_status_kind_and_method(self) -> None:
         self.generate("--users", 1500, "--start", "2025-01-01")
-        orders = Counter(row["status"] for row in read_rows(self.folder, "orders"))
-        payments = read_rows(self.folder, "payments")
+        orders = Counter(row["status"] for row in read_rows(self.folder / "orders.csv"))
+        payments = read_rows(self.folder / "payments.csv")
         self.assertEqual(len(orders), 7, orders)
         self.assertEqual({row["kind"] for row in payments}, {"charge", "refund"})
         self.assertEqual({row["status"] for row in payments}, {"succeeded", "failed"})
@@ -332,13 +326,13 @@ class GeneratedShop(ShopCase):
             ("payments", "processed_at"),
             ("users", "signed_up_at"),
         ):
-            for row in read_rows(self.folder, table):
+            for row in read_rows(self.folder / f"{table}.csv"):
                 self.assertLess(row[instant], "2024-04-01", row)
 
     def test_no_order_contains_a_product_twice(self) -> None:
         lines = [
             (row["order_id"], row["product_id"])
-            for row in read_rows(sample_shop(), "order_items")
+            for row in read_rows(sample_shop() / "order_items.csv")
         ]
         self.assertEqual(len(lines), len(set(lines)))
 
@@ -443,11 +437,13 @@ class CustomerBase(unittest.TestCase):
         cls.addClassCleanup(temporary.cleanup)
         cls.folder = Path(temporary.name)
         call(generate_data.main, "--generate", "--users", 3000, "--out-dir", cls.folder)
-        cls.orders = read_rows(cls.folder, "orders")
+        cls.orders = read_rows(cls.folder / "orders.csv")
         cls.counts = Counter(row["user_id"] for row in cls.orders)
 
     def test_shop_has_the_requested_number_of_users_and_grows(self) -> None:
-        years = Counter(row["signed_up_at"][:4] for row in read_rows(self.folder, "users"))
+        years = Counter(
+            row["signed_up_at"][:4] for row in read_rows(self.folder / "users.csv")
+        )
         self.assertEqual(years.total(), 3000)
         self.assertGreater(years["2025"], 1.3 * years["2024"])
 
@@ -458,7 +454,7 @@ class CustomerBase(unittest.TestCase):
         self.assertLess(len(self.counts), 3000)
 
     def test_each_country_buys_in_its_own_evening(self) -> None:
-        users = read_rows(self.folder, "users")
+        users = read_rows(self.folder / "users.csv")
         countries = {row["user_id"]: row["country_code"] for row in users}
         for table, column in ((self.orders, "ordered_at"), (users, "signed_up_at")):
             times = [(row[column], countries[row["user_id"]]) for row in table]
@@ -495,9 +491,11 @@ class CustomerBase(unittest.TestCase):
         self.assertGreater(correlation(*zip(*logs, strict=True)), 0.5)
 
     def test_coupons_promotions_and_gift_cards_occur(self) -> None:
-        items = read_rows(self.folder, "order_items")
+        items = read_rows(self.folder / "order_items.csv")
         charges = [
-            row for row in read_rows(self.folder, "payments") if row["kind"] == "charge"
+            row
+            for row in read_rows(self.folder / "payments.csv")
+            if row["kind"] == "charge"
         ]
         for name, share, low, high in (
             ("coupons", count_share(self.orders, "discount_cents"), 0.08, 0.2),
@@ -513,18 +511,19 @@ class CustomerBase(unittest.TestCase):
         share = {name: count / len(self.orders) for name, count in status.items()}
         self.assertTrue(0.01 < share["cancelled"] < 0.06, share)
         self.assertTrue(0.1 < share["returned"] + share["partially_returned"] < 0.25, share)
-        payments = read_rows(self.folder, "payments")
+        payments = read_rows(self.folder / "payments.csv")
         failed = sum(row["status"] == "failed" for row in payments) / len(payments)
         self.assertTrue(0.01 < failed < 0.08, failed)
 
     def test_coats_sell_in_winter_and_swimwear_in_summer(self) -> None:
         categories = {
-            row["product_id"]: row["category"] for row in read_rows(self.folder, "products")
+            row["product_id"]: row["category"]
+            for row in read_rows(self.folder / "products.csv")
         }
         months = {row["order_id"]: row["ordered_at"][5:7] for row in self.orders}
         sold = Counter(
             (categories[row["product_id"]], months[row["order_id"]])
-            for row in read_rows(self.folder, "order_items")
+            for row in read_rows(self.folder / "order_items.csv")
         )
         coats, swim = "Coats & Knitwear", "Summer & Swim"
         self.assertGreater(sold[coats, "12"], 3 * sold[coats, "06"])

@@ -14,7 +14,7 @@ from typing import Any
 import run_query
 from tests.query_cases import QueryCase
 from tests.shop import create_tangled_shop
-from tests.support import IN_CI, Result, call, skip_on_windows
+from tests.support import IN_CI, Result, call, read_rows, skip_on_windows
 
 Record = dict[str, Any]
 
@@ -396,9 +396,7 @@ class Folders(GradeCase):
 
     def read_ranking(self) -> list[dict[str, str]]:
         """Return the records of ranking.csv."""
-        path = self.folder / "grades" / "ranking.csv"
-        with path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+        return read_rows(self.folder / "grades" / "ranking.csv")
 
     def test_files_are_ranked_and_one_that_is_not_usable_stops_no_other(self) -> None:
         result = self.grade_path(self.submissions)

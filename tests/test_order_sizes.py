@@ -68,7 +68,3 @@ class OrderSizes(unittest.TestCase):
         size = expect_size(STEADY, WEEK, 20 * WEEK, 50 * UNIT, 52 * WEEK) / UNIT
         *_, short, long = (factor / UNIT for factor in list_size_factors())
         self.assertAlmostEqual(size, short + (long - short) / 50, delta=0.001)
-
-
-if __name__ == "__main__":
-    unittest.main()

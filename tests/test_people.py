@@ -150,7 +150,3 @@ class Names(unittest.TestCase):
                 len({row[2].split(" ")[0] for row in rows}),
                 len(GIVEN_NAMES[country.code].split()),
             )
-
-
-if __name__ == "__main__":
-    unittest.main()

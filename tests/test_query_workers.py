@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import unittest
 from contextlib import closing
 from unittest import mock
 
@@ -175,7 +174,3 @@ class ChosenNumber(WorkersCase):
         path.write_bytes(QUERY_PATH.read_bytes())
         query = read_cohort_query(path, Options())
         self.assertEqual(split_query(query, 4), [query])
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import unittest
 from contextlib import closing
 from unittest import mock
 
@@ -158,7 +157,3 @@ class ChosenNumber(WorkersCase):
         self.assertEqual(first, ("types", INTACT_CHECK))
         found = [name for names in others for name in names if name in LONG_READS]
         self.assertEqual(found, [*LONG_READS])
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -16,8 +16,7 @@ from data_generation.model.catalog import CATEGORIES
 from data_generation.model.habits import find_habit
 from data_generation.model.markets import COUNTRIES
 from data_generation.model.streams import Streams
-from tests.forecast_shop import read_rows
-from tests.support import call
+from tests.support import call, read_rows
 
 CLOTHING = (0, 1, 2, 3, 4)
 USERS = 3000

@@ -192,7 +192,3 @@ class SavedPage(unittest.TestCase):
         self.assertNotIn("dashboard.css", page)
         self.assertNotIn("'self'", page)
         self.assertNotIn('href="data/', page)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -6,7 +6,6 @@ import random
 import unittest
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date
 from functools import cache
 from statistics import fmean
 from typing import Any
@@ -31,17 +30,13 @@ from queries.forecast.seasonality import (
     measure_seasonal_factors,
 )
 from tests.customer_samples import make_histories, make_purchase_model
+from tests.forecast_shop import ordinal
 from utils.helpers import DataError
 
 # A quiet summer and a busy end; the mean over the days of a year is 1.
 SEASONS = (0.9, 0.9, 1.0, 1.0, 0.9, 0.8, 0.6, 0.6, 0.9, 1.1, 1.5, 1.8)
 
 MODEL = make_purchase_model(1.2, 8.0, 0.7, 2.5)
-
-
-def day(text: str) -> int:
-    """Return the ordinal of a day such as 2024-02-29."""
-    return date.fromisoformat(text).toordinal()
 
 
 def simulate_histories(seed: int, count: int, clock: SeasonalClock) -> PurchaseHistories:
@@ -80,7 +75,7 @@ def fit_until(histories: PurchaseHistories, clock: SeasonalClock) -> PurchaseFit
 @cache
 def fit_two_years(seed: int) -> tuple[PurchaseHistories, PurchaseFit]:
     """Return simulated histories of two years with `SEASONS`, and the fit to them."""
-    clock = build_clock(SEASONS, day("2023-01-01"), day("2024-12-31"))
+    clock = build_clock(SEASONS, ordinal("2023-01-01"), ordinal("2024-12-31"))
     histories = simulate_histories(seed, 1200, clock)
     return histories, fit_until(histories, clock)
 
@@ -106,7 +101,7 @@ class SeasonalFactors(unittest.TestCase):
 
     def test_fit_in_calendar_days_stays_where_a_seasonal_one_fails(self) -> None:
         histories, _ = fit_two_years(1)
-        counted = count_histories(observe_customers(histories, day("2024-12-31")))
+        counted = count_histories(observe_customers(histories, ordinal("2024-12-31")))
         real_fit = fitting.fit_with_clock
 
         def fit_calendar_days_only(
@@ -117,12 +112,12 @@ class SeasonalFactors(unittest.TestCase):
             return real_fit(histories, clock, **options)
 
         with mock.patch.object(fitting, "fit_with_clock", fit_calendar_days_only):
-            fit = fit_purchase_model(counted, day("2024-12-31"))
+            fit = fit_purchase_model(counted, ordinal("2024-12-31"))
         self.assertIsNone(fit.seasonal_factors)
         self.assertEqual(fit.clock.days_until(fit.clock.last), len(fit.clock.ends))
 
     def test_factors_are_near_one_without_seasons(self) -> None:
-        clock = build_clock(NO_SEASONS, day("2023-01-01"), day("2024-12-31"))
+        clock = build_clock(NO_SEASONS, ordinal("2023-01-01"), ordinal("2024-12-31"))
         fit = fit_until(simulate_histories(3, 1200, clock), clock)
         assert fit.seasonal_factors is not None
         for factor in fit.seasonal_factors:
@@ -142,7 +137,7 @@ class SeasonalFactors(unittest.TestCase):
                 self.assertLess(abs(found - known), 3.5 * error)
 
     def test_fitting_ends_when_the_factors_no_longer_change(self) -> None:
-        clock = build_clock(NO_SEASONS, day("2023-01-01"), day("2024-12-31"))
+        clock = build_clock(NO_SEASONS, ordinal("2023-01-01"), ordinal("2024-12-31"))
         histories = simulate_histories(3, 300, clock)
         for change, rounds in ((0.009, 1), (0.011, 5)):
             steps = [[(1 + change) ** number] * 12 for number in range(1, 7)]
@@ -156,22 +151,24 @@ class SeasonalFactors(unittest.TestCase):
                 self.assertEqual(measure.call_count, rounds)
 
     def test_less_than_a_year_is_fitted_in_calendar_days(self) -> None:
-        clock = build_clock(SEASONS, day("2023-01-01"), day("2023-12-30"))
+        clock = build_clock(SEASONS, ordinal("2023-01-01"), ordinal("2023-12-30"))
         fit = fit_until(simulate_histories(1, 400, clock), clock)
         self.assertIsNone(fit.seasonal_factors)
-        self.assertEqual(fit.clock.days_between(day("2023-06-30"), day("2023-07-31")), 31)
+        self.assertEqual(
+            fit.clock.days_between(ordinal("2023-06-30"), ordinal("2023-07-31")), 31
+        )
 
     def test_seasons_are_not_measured_where_they_could_be_the_age_of_customers(
         self,
     ) -> None:
-        starts = {day(f"2023-{month:02}-15"): 5 for month in range(1, 13)}
-        self.assertTrue(has_measurable_seasons(starts, day("2024-01-14")))
-        self.assertFalse(has_measurable_seasons(starts, day("2024-01-13")), "364 days")
+        starts = {ordinal(f"2023-{month:02}-15"): 5 for month in range(1, 13)}
+        self.assertTrue(has_measurable_seasons(starts, ordinal("2024-01-14")))
+        self.assertFalse(has_measurable_seasons(starts, ordinal("2024-01-13")), "364 days")
         # Nobody new since March: each later month is observed at one age only, ...
-        spring = {at: count for at, count in starts.items() if at < day("2023-04-01")}
-        self.assertFalse(has_measurable_seasons(spring, day("2024-11-30")))
+        spring = {at: count for at, count in starts.items() if at < ordinal("2023-04-01")}
+        self.assertFalse(has_measurable_seasons(spring, ordinal("2024-11-30")))
         # ... until the next year.
-        self.assertTrue(has_measurable_seasons(spring, day("2025-01-01")))
+        self.assertTrue(has_measurable_seasons(spring, ordinal("2025-01-01")))
 
 
 class Clock(unittest.TestCase):
@@ -180,19 +177,19 @@ class Clock(unittest.TestCase):
     def test_month_with_factor_two_counts_double_in_leap_years_too(self) -> None:
         factors = (1, 2, *NO_SEASONS[2:])
         for year, expected in ((2024, 1 + 29 * 2 + 2), (2023, 1 + 28 * 2 + 2)):
-            clock = build_clock(factors, day(f"{year}-01-01"), day(f"{year}-12-31"))
-            found = clock.days_between(day(f"{year}-01-30"), day(f"{year}-03-02"))
+            clock = build_clock(factors, ordinal(f"{year}-01-01"), ordinal(f"{year}-12-31"))
+            found = clock.days_between(ordinal(f"{year}-01-30"), ordinal(f"{year}-03-02"))
             self.assertEqual(found, expected)
-            self.assertEqual(clock.last, day(f"{year}-12-31"))
+            self.assertEqual(clock.last, ordinal(f"{year}-12-31"))
 
 
 class MonthlyExpectations(unittest.TestCase):
     """Expectations by calendar month are the model's, and move the factors."""
 
     def test_expectations_by_month_equal_those_computed_by_hand(self) -> None:
-        first, until = day("2024-01-30"), day("2024-03-02")
+        first, until = ordinal("2024-01-30"), ordinal("2024-03-02")
         clock = build_clock(NO_SEASONS, first, until)
-        found = expect_by_month(MODEL, clock, {first: 3, day("2024-02-10"): 2}, until)
+        found = expect_by_month(MODEL, clock, {first: 3, ordinal("2024-02-10"): 2}, until)
 
         def grow(days: int) -> float:
             return expect_purchases(MODEL.parameters, [(0, 0, 0)], days)[0]
@@ -205,7 +202,7 @@ class MonthlyExpectations(unittest.TestCase):
         self.assertEqual(sum(found[month] for month in range(4, 13)), 0)
 
     def test_months_without_expectation_have_the_same_factor(self) -> None:
-        first = day("2024-01-01")
+        first = ordinal("2024-01-01")
         clock = build_clock(NO_SEASONS, first, first + 59)
         factors = measure_seasonal_factors(
             MODEL, clock, NO_SEASONS, {first: 90}, {first + 40: 500}, first + 59
@@ -222,7 +219,7 @@ class MonthlyExpectations(unittest.TestCase):
 
     def test_factor_is_the_weighted_ratio_of_actual_to_expected(self) -> None:
         # With n expected and 2 n actual purchases it is (2 n + 16) / (n + 16).
-        first = day("2024-01-01")
+        first = ordinal("2024-01-01")
         clock = build_clock(NO_SEASONS, first, first + 30)
         customers = 1000
         expected = customers * expect_purchases(MODEL.parameters, [(0, 0, 0)], 30)[0]

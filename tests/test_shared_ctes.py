@@ -116,7 +116,3 @@ class SharedCtes(unittest.TestCase):
             with self.assertRaisesRegex(sqlite3.OperationalError, "integer overflow"):
                 self.connection.execute(stored[0].sql).fetchall()
         self.assertEqual(self.list_tables(), [])
-
-
-if __name__ == "__main__":
-    unittest.main()

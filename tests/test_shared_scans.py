@@ -110,7 +110,3 @@ class SimpleSelects(unittest.TestCase):
         assert found is not None
         self.assertEqual(found.text, sql[sql.index("SELECT") : sql.index(";")])
         self.assertEqual(found.source, "numbers")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
@@ -22,19 +21,13 @@ from data_generation.model.channels import CHANNELS
 from data_generation.model.lifecycle import LIFECYCLE_DAYS
 from data_generation.model.purchase_processes import PROCESSES
 from data_generation.plan import Plan
-from tests.support import IN_CI, ShopCase, read_tree
+from tests.support import IN_CI, ShopCase, read_rows, read_tree
 from utils.contract import read_contract
 
 PLAN = Plan(3, 2000, date(2024, 1, 1), date(2025, 6, 30), date(2025, 6, 30))
 SMALL_PLAN = Plan(3, 60, date(2024, 1, 1), date(2024, 2, 29), date(2024, 2, 29))
 
 Rows = list[dict[str, str]]
-
-
-def read_rows(path: Path) -> Rows:
-    """Return the rows of the CSV file at *path*."""
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def infer_type(values: set[str]) -> str:
