@@ -76,7 +76,7 @@ class GroupForecasts(unittest.TestCase):
                 for c in customers
             ]
             values = [
-                future * self.spending.expected_value(c.frequency, c.spent)
+                future * self.spending.expected_value(c.frequency, c.spent, 0.0)
                 for future, c in zip(futures, customers, strict=True)
             ]
             forecast = self.forecast(customers, days=182)
@@ -104,7 +104,7 @@ class GroupForecasts(unittest.TestCase):
             counts.append(sum(futures))
             values.append(
                 sum(
-                    future * spending.expected_value(c.frequency, c.spent)
+                    future * spending.expected_value(c.frequency, c.spent, 0.0)
                     for future, c in zip(futures, customers, strict=True)
                 )
             )

@@ -66,7 +66,7 @@ class SpendingModel(FittedModel):
         """Return the exponents of the factors of a customer's scale; there are none."""
         return ()
 
-    def expected_value(self, frequency: int, spent: float, log_rate: float = 0.0) -> float:
+    def expected_value(self, frequency: int, spent: float, log_rate: float) -> float:
         """Return the expected value of the customer's next purchase (note 025).
 
         That is E[p / nu], where nu given the history is Gamma(q + p x, gamma + x mean);
@@ -114,7 +114,8 @@ def fit_spending(values: Iterable[tuple[int, float]], *, money_unit: str) -> Spe
     estimate, the limit `CommonMeanModel` is fitted.  Raise `DataError` where the data do
     not support a model.
     """
-    customers_by_value = Counter(values)
+    # In order, so that no sum depends on the order of the input.
+    customers_by_value = Counter(sorted(values))
     _check_values(customers_by_value)
     tally = _tally_values(customers_by_value)
     try:
@@ -230,7 +231,7 @@ def _tally_values(customers_by_value: Counter[tuple[int, float]]) -> _SpendingTa
     unit = math.exp(logs / count)
     totals: dict[int, list[tuple[float, int]]] = defaultdict(list)
     weighted = 0.0
-    for (frequency, mean), n in sorted(customers_by_value.items()):
+    for (frequency, mean), n in customers_by_value.items():
         total = frequency * (mean / unit)
         totals[frequency].append((total, n))
         weighted += n * frequency * math.log(total)
