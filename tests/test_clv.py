@@ -208,7 +208,7 @@ class GroupForecasts(unittest.TestCase):
         self.assertEqual(estimates[0.0].value, Estimate(0.0, 0.0, 0.0))
         self.assertEqual(estimates[0.7].purchases, estimates[1.0].purchases)
 
-    def test_chance_of_refunds_is_that_of_drawn_ones(self) -> None:
+    def test_chance_of_refunds_is_that_of_all_outcomes(self) -> None:
         # A value of 10 and one of 30, each kept with probability 0.8: by enumeration
         # E[V^2] - E[V]^2 = 0.16 * (100 + 900).  These sums have no other chance.
         sums = ForecastSums(1, 2.0, 0.0, (), 40.0, 0.0, 1000.0, (), ())

@@ -174,7 +174,7 @@ class ShopForecast(ShopCase):
         self.assertIn("days after; there were 0. It forecast a value of", text)
         self.assertIn("it was 0.00. Per customer", text)
 
-    def test_forecast_is_the_default_but_of_another_query(self) -> None:
+    def test_forecast_is_the_default_except_with_another_query(self) -> None:
         place = ("--database", known_shop() / "shop.db", "--out-dir", self.folder)
         self.assertEqual(call(run_query.main, *place).status, 0)
         name = "query_result.json"

@@ -84,7 +84,7 @@ class ForecastScore(unittest.TestCase):
         share = missed / score["total"]["expected_net_cents"]
         self.assertAlmostEqual(score["cohort_error"], share, delta=0.0001)
 
-    def test_interval_is_that_of_the_forecast_and_contains_a_figure_or_not(self) -> None:
+    def test_both_figures_are_compared_with_the_interval_of_the_forecast(self) -> None:
         score = self.score()
         document = known_forecast().document
         horizons = [group["horizons"][2]["net_cents"] for group in document["cohorts"]]
@@ -99,7 +99,7 @@ class ForecastScore(unittest.TestCase):
                 is_inside = low <= record[f"{kind}_net_cents"] <= high
                 self.assertIs(record[f"contains_{kind}"], is_inside)
 
-    def test_figure_at_a_bound_is_inside_and_none_is_where_no_interval_is(self) -> None:
+    def test_bound_is_inside_and_nothing_is_compared_without_an_interval(self) -> None:
         for low, high, expected in (
             (90, 100, True),
             (100, 110, True),

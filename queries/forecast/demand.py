@@ -90,10 +90,11 @@ def measure_demand(
 def estimate_variance(months: Iterable[Month]) -> float:
     """Return the relative variance of a month's demand beyond chance, at least 0.
 
-    In a group with the sums A and E, a month with the share w of
-    the expected purchases e has the residual a - w A.  The expected sum of the squared
-    residuals is the sum of c (v e^2 + s), where v is the variance, s that by chance, and
-    c = 1 - 2 w + sum of w^2 takes account of the fitted level of the group.
+    A month with e expected and a actual purchases, whose share of its group's expected
+    ones is w, has the residual a - w A, where A are the actual purchases of the group.  The
+    expected sum of the squared residuals is the sum of c (v e^2 + s), where v is the
+    variance, s that by chance, and c = 1 - 2 w + sum of w^2 takes account of the fitted
+    level of the group.
 
     >>> pair = [Month(1, 1000.0, 1000.0, 1100), Month(1, 1000.0, 1000.0, 900)]
     >>> estimate_variance(pair)

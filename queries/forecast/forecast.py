@@ -8,10 +8,9 @@ because they have no model of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import date, timedelta
-from functools import partial
 from operator import call
 from typing import Any, NamedTuple
 
@@ -123,10 +122,7 @@ def forecast_cohorts(
     }
     if segments:
         document["segments"] = forecast_segments(
-            fit,
-            split_customers(customers, segments),
-            partial(forecast_groups, fit, as_of=as_of, kept_share=kept_share),
-            total,
+            fit, split_customers(customers, segments), total, as_of, kept_share
         )
     return CohortForecast(document, fit, kept_share, customers)
 
@@ -163,8 +159,9 @@ def group_by_cohort(
 def forecast_segments(
     fit: ModelFit,
     segments: Mapping[str, ObservedCustomers],
-    forecast: Callable[[list[list[SimilarCustomers]]], list[list[dict[str, Any]]]],
     total: Sequence[Mapping[str, Any]],
+    as_of: str,
+    kept_share: float,
 ) -> list[dict[str, Any]]:
     """Return the forecast of each of *segments*; *total* is that of all customers.
 
@@ -175,7 +172,7 @@ def forecast_segments(
         describe_groups(count_histories(customers), fit.purchases.clock)
         for customers in segments.values()
     ]
-    _, *found = forecast(groups)
+    _, *found = forecast_groups(fit, groups, as_of, kept_share)
     for at, horizon in enumerate(total):
         nets = [horizons[at]["net_cents"] for horizons in found]
         add_difference(nets, horizon["net_cents"]["forecast"])
