@@ -25,7 +25,7 @@ from data_generation.plan import (
     DEFAULT_USERS,
     MOST_PARTS,
     MOST_USERS,
-    WHOLE,
+    UNDIVIDED,
     Part,
     Plan,
     find_plan_error,
@@ -66,7 +66,7 @@ DEFAULTS: dict[str, Any] = {
     "process": DEFAULT_PROCESS,
     "calm": False,
     "tables": (),
-    "part": WHOLE,
+    "part": UNDIVIDED,
     "truth": False,
     "blind": False,
     "faults": None,
@@ -295,11 +295,11 @@ def refuse_choices(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
 
 def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan:
     """Return the plan that *args* state; end with status 2 if it is not usable."""
-    if args.truth and args.part != WHOLE:
+    if args.truth and args.part != UNDIVIDED:
         parser.error("--truth cannot be made in parts; omit --part")
-    if args.blind and args.part != WHOLE:
+    if args.blind and args.part != UNDIVIDED:
         parser.error("the manifests of parts state the seed; omit --blind or --part")
-    if args.faults and (args.part != WHOLE or args.tables):
+    if args.faults and (args.part != UNDIVIDED or args.tables):
         parser.error(
             "--faults needs all tables, each as one file; omit --part and --tables"
         )
@@ -355,10 +355,10 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
     planted = run_planting(plan, args, profile, files, workers) if profile else None
     if args.quiet:
         return
-    which = "" if part == WHOLE else f", part {part.number} of {part.total}"
+    which = "" if part == UNDIVIDED else f", part {part.number} of {part.total}"
     print_safely(f"{render_plan(plan)}{which}:")
     print_files(args.out_dir, files, MANIFEST_NAME + part.suffix)
-    if part != WHOLE:
+    if part != UNDIVIDED:
         print_safely("Next, with all parts in one folder: --join-parts")
     if planted is not None:
         print_planted(args, planted)

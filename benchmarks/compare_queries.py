@@ -51,7 +51,7 @@ QUERY_IN_PARTS = ROOT / "benchmarks" / "cohort_query.py"
 OURS = "cohort query"
 PEER = "DuckDB from CSV"
 
-# The promises: the query ÷ DuckDB by wall time; the memory of the whole script.
+# The promises: the query ÷ DuckDB by wall time; the memory of the script.
 MOST_RATIO = 1.0
 MOST_PEAK_BYTES = 200_000_000
 

@@ -60,7 +60,7 @@ def basket_rows(shop: Shop) -> list[Row]:
             "orders with a coupon",
             Band(0.05, 0.25),
             OWN,
-            "Orders with a discount on the whole order.",
+            "Orders with a discount on the order itself.",
             share(order.discount_cents > 0 for order in shop.orders),
         ),
         *_size_rows(shop),

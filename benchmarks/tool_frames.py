@@ -108,7 +108,7 @@ def list_parents(frames: dict[str, Frame], table: TableRules) -> Iterator[tuple[
 
 
 def list_patterns(column: ColumnRules) -> list[str]:
-    """Return the regular expressions that a text of *column* must match as a whole."""
+    """Return the regular expressions that match the complete text of *column*."""
     if column.type != "text":
         return []
     return [NO_BAD_BYTES, *filter(None, [column.pattern])]

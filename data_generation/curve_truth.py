@@ -228,4 +228,4 @@ def _iterate_order_parameters() -> Iterator[Parameter]:
     ):
         yield f"{name} after failure per mille", lifecycle.FAILED_PAYING_PER_MILLE[way]
     yield "cancelled per mille", lifecycle.CANCELLED_PER_MILLE
-    yield "returned whole of returned per mille", lifecycle.RETURNED_WHOLE_PER_MILLE
+    yield "returned whole of returned per mille", lifecycle.RETURNED_COMPLETELY_PER_MILLE

@@ -28,7 +28,7 @@ from data_generation.days import (
     make_days,
     share_days,
 )
-from data_generation.plan import WHOLE, Part, Plan
+from data_generation.plan import UNDIVIDED, Part, Plan
 from data_generation.spans import (
     build_shop,
     format_product_rows,
@@ -83,7 +83,7 @@ def generate_shop(
     out_dir: Path,
     *,
     tables: Collection[str] = (),
-    part: Part = WHOLE,
+    part: Part = UNDIVIDED,
     is_blind: bool = False,
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
@@ -113,7 +113,7 @@ def generate_shop(
         entries = {name: file.describe() for name, file in files.items()}
         describe = describe_blind_package if is_blind else describe_package
         document = describe(plan, contract, entries)
-        if part != WHOLE:
+        if part != UNDIVIDED:
             document["part"] = part._asdict()
         opened[-1].write(render_json(document).encode("utf-8"))
     return list(entries.values())

@@ -91,7 +91,8 @@ class Part(NamedTuple):
         return f".part-{self.number:0{width}}-of-{self.total}"
 
 
-WHOLE = Part(1, 1)
+# The part of a shop that is not divided into several.
+UNDIVIDED = Part(1, 1)
 
 
 class Span(NamedTuple):

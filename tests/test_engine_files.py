@@ -84,13 +84,15 @@ class FilesOfATable(FilesCase):
         return str(value)
 
     def test_parts_have_the_same_content_in_every_layout(self) -> None:
-        whole = engine_shop(*PLAN)
-        expected = read_contents(find_tables(read_contract(), whole), has_fingerprints=True)
+        complete = engine_shop(*PLAN)
+        expected = read_contents(
+            find_tables(read_contract(), complete), has_fingerprints=True
+        )
         spark = self.folder / "written by Spark"
         own = self.folder / "in folders of their own"
         for table in TABLES:
             header, *rows = (
-                (whole / f"{table}.csv").read_text(encoding="utf-8").splitlines(True)
+                (complete / f"{table}.csv").read_text(encoding="utf-8").splitlines(True)
             )
             for at in range(12):
                 part = spark / table / f"part-{at:05}-abc.csv"

@@ -273,17 +273,19 @@ class SparkAnswers(EngineCase):
         )
 
     def test_report_on_parts_and_noncanonical_files_is_the_same(self) -> None:
-        whole, parts = self.folder / "whole", self.folder / "parts"
-        shutil.copytree(engine_shop(), whole)
+        complete, parts = self.folder / "complete", self.folder / "parts"
+        shutil.copytree(engine_shop(), complete)
         shutil.copytree(engine_parts(3), parts)
-        write_valid_noncanonical_users(whole / "users.csv")
+        write_valid_noncanonical_users(complete / "users.csv")
         for path in parts.glob("users.csv.part-*"):
             path.unlink()
-        shutil.copy(whole / "users.csv", parts)
-        database = whole / "shop.db"
-        loaded = call(ingest.main, "--ingest", "--data-dir", whole, "--database", database)
+        shutil.copy(complete / "users.csv", parts)
+        database = complete / "shop.db"
+        loaded = call(
+            ingest.main, "--ingest", "--data-dir", complete, "--database", database
+        )
         self.assertEqual(loaded.status, 0, loaded)
-        self.assert_same_report(whole, parts)
+        self.assert_same_report(complete, parts)
 
     def test_cdnow_gives_the_same_results(self) -> None:
         shop = cdnow_shop()

@@ -291,7 +291,7 @@ class GenerateOptions(CommandCase):
             self.refuse("--generate", "--tables", text, words=",".join(TABLES))
 
     def test_concatenated_parts_are_the_complete_files(self) -> None:
-        self.make("whole")
+        self.make("complete")
         for number in (1, 2, 3):
             result = self.make("parts", "--part", f"{number}/3")
             self.assertIn(f"to 2024-06-30, part {number} of 3:\n", result.stdout)
@@ -302,13 +302,13 @@ class GenerateOptions(CommandCase):
             together = "".join(
                 self.read("parts", part) for part in parts if part.startswith(f"{name}.")
             )
-            self.assertEqual(together, self.read("whole", name))
+            self.assertEqual(together, self.read("complete", name))
 
     def test_part_1_of_1_is_the_complete_shop(self) -> None:
-        self.make("whole")
+        self.make("complete")
         self.make("part", "--part", "1/1")
         self.assertEqual(
-            hash_folder(self.folder / "whole"), hash_folder(self.folder / "part")
+            hash_folder(self.folder / "complete"), hash_folder(self.folder / "part")
         )
 
     def test_invalid_part_is_refused(self) -> None:

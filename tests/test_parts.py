@@ -81,8 +81,8 @@ class JoinedParts(ShopCase):
         self.assertEqual((result.status, result.stderr), (0, ""))
         self.assertIn("150 users, 2024-01-01 to 2024-06-30, 3 parts:", result.stdout)
         joined = read_json(self.parts / MANIFEST_NAME)
-        whole = read_json(small_shop() / MANIFEST_NAME)
-        for found, expected in zip(joined["resources"], whole["resources"], strict=True):
+        complete = read_json(small_shop() / MANIFEST_NAME)
+        for found, expected in zip(joined["resources"], complete["resources"], strict=True):
             self.assertEqual(found["path"], [part["path"] for part in found["parts"]])
             for part in found.pop("parts"):
                 data = (self.parts / part["path"]).read_bytes()
@@ -91,7 +91,7 @@ class JoinedParts(ShopCase):
                     (part["hash"], part["bytes"]), (f"sha256:{digest}", len(data))
                 )
             self.assertEqual(found | {"path": expected["path"]}, expected)
-        self.assertEqual({**joined, "resources": []}, {**whole, "resources": []})
+        self.assertEqual({**joined, "resources": []}, {**complete, "resources": []})
 
     def test_joined_parts_are_verified_by_their_seed(self) -> None:
         self.join()
@@ -298,15 +298,15 @@ class SparkJob(ShopCase):
     def test_spark_job_gives_the_bytes_of_one_machine(self) -> None:
         done = self.run_job("--users", 800, "--parts", 16)
         self.assertEqual(done.returncode, 0, done.stderr[-3000:])
-        whole = engine_shop()
+        complete = engine_shop()
         manifest = read_json(self.out / MANIFEST_NAME)
-        made = read_json(whole / MANIFEST_NAME)
+        made = read_json(complete / MANIFEST_NAME)
         for table, listed, expected in zip(
             TABLES, manifest["resources"], made["resources"], strict=True
         ):
             parts = [(self.out / path).read_bytes() for path in listed["path"]]
             self.assertEqual(len(parts), 16)
-            self.assertEqual(b"".join(parts), (whole / f"{table}.csv").read_bytes())
+            self.assertEqual(b"".join(parts), (complete / f"{table}.csv").read_bytes())
             self.assertEqual(listed["hash"], expected["hash"])
             self.assertEqual(
                 [part["hash"] for part in listed["parts"]],
@@ -341,7 +341,7 @@ class SparkJob(ShopCase):
             with self.subTest("an engine reads the parts where they are"):
                 results = [self.folder / "sqlite", self.folder / "duckdb"]
                 sources: list[list[object]] = [
-                    ["--database", whole / "shop.db"],
+                    ["--database", complete / "shop.db"],
                     ["--engine", "duckdb", "--data-dir", self.out],
                 ]
                 for folder, source in zip(results, sources, strict=True):

@@ -158,10 +158,10 @@ class IndependentComputation(OptionsCase):
         cells = list(recount.count_cells(customers, day, grain, by))
         expected = [list(map(str, row)) for row in (name_columns(grain, by), *cells)]
         self.assertEqual(list(csv.reader(io.StringIO(text))), expected)
-        whole = list(recount.count_cells(customers, day, grain)) if by else cells
+        of_all = list(recount.count_cells(customers, day, grain)) if by else cells
         columns = ("cohort", *name_columns(grain)[1:])
         found = [tuple(cell[name] for name in columns) for cell in document["cells"]]
-        self.assertEqual(found, whole)
+        self.assertEqual(found, of_all)
         values = recount.list_values(customers, grain, by)
         omitted = None
         if document["options"]["omit_first_cohort"]:

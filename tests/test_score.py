@@ -271,13 +271,13 @@ class WrongGroundTruth(ShopCase):
 
     def test_incomplete_or_changed_ground_truth_is_refused(self) -> None:
         path = self.truth / "users.csv"
-        whole = path.read_bytes()
+        complete = path.read_bytes()
         for broken in (
-            whole[:-30],
-            whole[: len(whole) // 2].rpartition(b"\n")[0] + b"\n",
-            whole.replace(b"user_id", b"customer"),
-            whole + b"2001,1,0.1,0.1,5000,,1,x,1,1,1\n",
-            whole.replace(b",0,0\n", b",0,1\n", 1),
+            complete[:-30],
+            complete[: len(complete) // 2].rpartition(b"\n")[0] + b"\n",
+            complete.replace(b"user_id", b"customer"),
+            complete + b"2001,1,0.1,0.1,5000,,1,x,1,1,1\n",
+            complete.replace(b",0,0\n", b",0,1\n", 1),
             b"",
             b"user_id\n\x00\n",
             b"\xff",

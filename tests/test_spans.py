@@ -24,7 +24,7 @@ from data_generation.model.people import build_block_tables
 from data_generation.model.purchase_processes import PROCESSES
 from data_generation.model.seasons import DAY_TICKS, plan_calendar
 from data_generation.model.streams import Streams
-from data_generation.plan import WHOLE, Part, Plan, Span, cut_days, find_plan_error
+from data_generation.plan import UNDIVIDED, Part, Plan, Span, cut_days, find_plan_error
 from data_generation.spans import build_shop
 from tests.support import IN_CI, ROOT, ShopCase, skip_without_processes
 from utils.contract import MANIFEST_NAME, read_contract
@@ -100,11 +100,11 @@ class SharedWork(SpanCase):
                 self.assert_same_files(self.make(workers=workers), alone)
 
     def test_any_number_of_parts_gives_the_same_files(self) -> None:
-        whole = dict(known_files())
-        del whole[MANIFEST_NAME]
+        complete = dict(known_files())
+        del complete[MANIFEST_NAME]
         for total in (1, 3, 16) if IN_CI else (1, 7):
             with self.subTest(parts=total):
-                self.assert_same_files(self.join_parts(PLAN, total), whole)
+                self.assert_same_files(self.join_parts(PLAN, total), complete)
 
     def test_workers_that_are_started_by_spawn_give_the_same_files(self) -> None:
         alone = known_files()
@@ -122,9 +122,9 @@ class SharedWork(SpanCase):
                 self.assert_same_files(made, alone)
 
     def test_parts_by_several_workers_give_the_same_files(self) -> None:
-        whole = dict(known_files())
-        del whole[MANIFEST_NAME]
-        self.assert_same_files(self.join_parts(PLAN, 3, workers=2), whole)
+        complete = dict(known_files())
+        del complete[MANIFEST_NAME]
+        self.assert_same_files(self.join_parts(PLAN, 3, workers=2), complete)
 
     def test_every_process_gives_the_same_files_by_workers_and_in_parts(self) -> None:
         all_orders = set()
@@ -140,9 +140,9 @@ class SharedWork(SpanCase):
 
     def test_more_parts_than_days_give_the_same_files(self) -> None:
         plan = PLAN._replace(end=date(2024, 11, 23), until=date(2024, 11, 23))
-        whole = self.make(plan)
-        del whole[MANIFEST_NAME]
-        self.assert_same_files(self.join_parts(plan, 11), whole)
+        complete = self.make(plan)
+        del complete[MANIFEST_NAME]
+        self.assert_same_files(self.join_parts(plan, 11), complete)
 
     def join_parts(self, plan: Plan, total: int, **how: Any) -> dict[str, bytes]:
         """Return the files that *total* parts make, put together in the order of names."""
@@ -157,7 +157,7 @@ class SharedWork(SpanCase):
         return joined
 
     def test_any_choice_of_tables_gives_the_same_files(self) -> None:
-        whole = known_files()
+        complete = known_files()
         choices = (["users"], ["products", "payments"], ["order_items"], ["orders"])
         for tables in choices if IN_CI else choices[1:2]:
             with self.subTest(tables):
@@ -165,13 +165,13 @@ class SharedWork(SpanCase):
                 self.assertIn(MANIFEST_NAME, made)
                 del made[MANIFEST_NAME]
                 self.assertEqual(
-                    made, {f"{name}.csv": whole[f"{name}.csv"] for name in tables}
+                    made, {f"{name}.csv": complete[f"{name}.csv"] for name in tables}
                 )
 
     def test_size_of_sorted_runs_changes_no_byte(self) -> None:
-        whole = known_files()
+        complete = known_files()
         with mock.patch("data_generation.spans.RUN_PURCHASES", 50):
-            self.assert_same_files(self.make(), whole)
+            self.assert_same_files(self.make(), complete)
 
     def test_progress_ends_with_all_rows_and_all_work(self) -> None:
         for workers in (1, 2):
@@ -363,13 +363,13 @@ class RandomStreams(unittest.TestCase):
     }
 
     seen: ClassVar[set[tuple[str, str]]] = set()
-    whole: ClassVar[dict[str, bytes]]
+    complete: ClassVar[dict[str, bytes]]
 
     @classmethod
     def setUpClass(cls) -> None:
         """Make the unchanged shop and record every stream."""
-        cls.whole = cls.make_with(cls.note)
-        del cls.whole[MANIFEST_NAME]
+        cls.complete = cls.make_with(cls.note)
+        del cls.complete[MANIFEST_NAME]
 
     @classmethod
     def note(cls, table: str, column: str) -> str:
@@ -412,7 +412,7 @@ class RandomStreams(unittest.TestCase):
                 changed = [
                     name
                     for name in TABLES
-                    if made[f"{name}.csv"] != self.whole[f"{name}.csv"]
+                    if made[f"{name}.csv"] != self.complete[f"{name}.csv"]
                 ]
                 self.assertEqual(sorted(changed), sorted(reach))
 
@@ -481,4 +481,4 @@ class PlannedSpans(unittest.TestCase):
     def test_names_of_parts_sort_in_the_order_of_the_parts(self) -> None:
         names = [Part(number, 120).name_file("users") for number in range(1, 121)]
         self.assertEqual(names, sorted(names))
-        self.assertEqual(WHOLE.name_file("users"), "users.csv")
+        self.assertEqual(UNDIVIDED.name_file("users"), "users.csv")

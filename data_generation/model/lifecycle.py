@@ -59,7 +59,7 @@ FAILED_PAYING_PER_MILLE = {
 }
 CANCELLED_PER_MILLE = 24
 # Of the orders with returns, so many are returned completely; those of one line always are.
-RETURNED_WHOLE_PER_MILLE = 620
+RETURNED_COMPLETELY_PER_MILLE = 620
 LIFECYCLE_BITS = 12
 
 LEAST_PAY_DELAY, MOST_PAY_DELAY = 15, 240
@@ -109,8 +109,8 @@ def _build_lifecycle_table(country: Country, habit: int) -> bytes:
     returned = 1000 - CANCELLED_PER_MILLE
     endings = {
         CANCELLED: CANCELLED_PER_MILLE * 1000,
-        RETURNED: returned * RETURNED_WHOLE_PER_MILLE,
-        PARTLY_RETURNED: returned * (1000 - RETURNED_WHOLE_PER_MILLE),
+        RETURNED: returned * RETURNED_COMPLETELY_PER_MILLE,
+        PARTLY_RETURNED: returned * (1000 - RETURNED_COMPLETELY_PER_MILLE),
     }
     weights = [0] * LIFECYCLE_COUNT
     for method, share in enumerate(_weigh_methods(country, habit)):

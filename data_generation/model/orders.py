@@ -80,7 +80,7 @@ from data_generation.model.streams import Streams
 # Orders of a block.  Part of the format: the streams are named by the block's number.
 BLOCK = 2048
 
-# Coupons on a whole order: how many first and how many later orders of 1,000 have one.
+# Coupons on an order: how many first and how many later orders of 1,000 have one.
 WELCOME_COUPON_PER_MILLE, WELCOME_PER_CENT = 220, 10
 COUPON_PER_MILLE, COUPON_PER_CENT = 70, 15
 # Customers of these channels have coupons so many per cent as often; those of all others,
@@ -574,7 +574,7 @@ class OrderBuilder:
         """Add all other payments; set the status of orders of one line that are returned.
 
         A hot loop: four in five of these orders have one payment, and a list for each would
-        take 4 % of the whole run.
+        take 4 % of the run.
         """
         orders, countries, lifecycles, seconds, delays, chances, totals, first_shares = (
             placed

@@ -199,9 +199,9 @@ def _describe_fault(fault: PlantedFault) -> Row:
     return {"fault_id": fault.fault_id, "place": place.describe(), "tier": fault.tier}
 
 
-def divide(part: int, whole: int) -> float | None:
-    """Return *part* / *whole*, or None if *whole* is 0."""
-    return part / whole if whole else None
+def divide(part: int, total: int) -> float | None:
+    """Return *part* / *total*, or None if *total* is 0."""
+    return part / total if total else None
 
 
 def _combine(recall: float | None, precision: float | None) -> float | None:
