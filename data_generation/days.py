@@ -133,10 +133,10 @@ class Work(NamedTuple):
 
     def list_signups(self) -> Iterator[tuple[Any, ...]]:
         """Yield the arguments of `sign_up_span` for each span."""
-        earlier, lead_in, own, *_ = self.days
-        last_day = max((span.stop for span in own), default=0)
-        for span in [*earlier, *lead_in, *own]:
-            is_written = span in own and "users" in self.tables
+        days = self.days
+        last_day = max((span.stop for span in days.own), default=0)
+        for span in [*days.earlier, *days.lead_in, *days.own]:
+            is_written = span in days.own and "users" in self.tables
             yield self.plan, span, last_day, self.scratch, is_written
 
     def note_orders(self, signup_files: Sequence[SignupFiles]) -> None:
@@ -154,10 +154,10 @@ def make_days(work: Work, write: Write) -> None:
     if not work.has_orders():
         return
     work.note_orders(signup_files)
-    earlier, lead_in, (own,), *_ = work.days
+    (own,) = work.days.own
     counts = (
         count_span(write, on_progress, work.plan, span, signup_files)
-        for span in [*earlier, *lead_in]
+        for span in [*work.days.earlier, *work.days.lead_in]
     )
     before = reduce(Ids.add, counts, Ids())
     order_span(write, on_progress, work.plan, own, signup_files, before)
@@ -179,13 +179,12 @@ def _plan_orders(
     work: Work, executor: Executor, signup_files: Sequence[SignupFiles]
 ) -> list[tuple[Span, PlannedOrders, Ids]]:
     """Return each piece of order days, its planned orders, and the ids before them."""
-    plan, (earlier, lead_in, own, *_), _, scratch, _ = work
-    counts = executor.run(count_span, ((plan, span, signup_files) for span in earlier))
+    plan, days = work.plan, work.days
+    counts = executor.run(count_span, ((plan, span, signup_files) for span in days.earlier))
     before = reduce(Ids.add, counts, Ids())
-    spans = [*lead_in, *own]
+    spans = [*days.lead_in, *days.own]
     tasks = (
-        (plan, span, signup_files, scratch.joinpath(f"planned.{span.first}"))
-        for span in spans
+        (plan, span, signup_files, work.scratch / f"planned.{span.first}") for span in spans
     )
     all_planned = list(executor.run(plan_piece, tasks))
     for files in signup_files:
@@ -198,10 +197,11 @@ def _make_orders(
     work: Work, executor: Executor, pieces: Sequence[tuple[Span, PlannedOrders, Ids]]
 ) -> None:
     """Make the orders of *pieces*, their lines and their payments."""
-    plan, (_, lead_in, own, *_), _, scratch, _ = work
-    payments = PaymentPass(work, executor, pieces[len(lead_in)][2].payments)
+    _, _, ids_before_part = pieces[len(work.days.lead_in)]
+    payments = PaymentPass(work, executor, ids_before_part.payments)
+    plan, scratch, own = work.plan, work.scratch, work.days.own
     tasks = (
-        (plan, span, planned, before, scratch.joinpath(f"kept.{span.first}"), span in own)
+        (plan, span, planned, before, scratch / f"kept.{span.first}", span in own)
         for span, planned, before in pieces
     )
     all_kept = executor.run(order_piece, tasks)
@@ -225,19 +225,19 @@ class PaymentPass:
 
     def add(self, span: Span, kept: KeptPayments) -> None:
         """Let a worker write the payments of *span*, whose orders made those *kept*."""
-        plan, days, tables, *_ = self._work
+        work, days = self._work, self._work.days
         self._all_kept.append(kept)
         if span in days.lead_in:
             # A payment that is made in the part or later has no id yet.
             self._last_id -= kept.count(Span(days.own[0].first, kept.last_day + 1))
-        elif "payments" in tables:
+        elif "payments" in work.tables:
             # The files of the others are removed while the worker begins.
             all_kept = [kept for kept in self._all_kept if kept.last_day >= span.first]
             first_id = self._last_id + 1
             self._last_id += sum(kept.count(span) for kept in all_kept)
-            future = self._executor.submit(pay_piece, plan, span, all_kept, first_id)
+            future = self._executor.submit(pay_piece, work.plan, span, all_kept, first_id)
             self._futures.append((span, future))
-            if len(self._futures) > self._work.days.workers:
+            if len(self._futures) > days.workers:
                 self._finish_oldest()
 
     def finish(self) -> None:
