@@ -179,7 +179,7 @@ def _field_type(name: str, declared: str) -> str:
 class TableEntry(NamedTuple):
     """A table as a manifest lists it: its files in order, and all of them together.
 
-    The SHA-256 is empty if the manifest lists none, as after `--no-whole-hash`.
+    The SHA-256 is empty if the manifest lists none, as after `--no-table-hash`.
     """
 
     paths: tuple[str, ...]

@@ -77,28 +77,35 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="number of parts (default: as many as Spark runs at a time)",
     )
-    seed = whole_number(0, LARGEST_SEED)
-    parser.add_argument("--seed", type=seed, default=DEFAULT_SEED, metavar="N")
     parser.add_argument(
-        "--users", type=whole_number(0, MOST_USERS), default=DEFAULT_USERS, metavar="N"
-    )
-    day = day_of_years(FIRST_YEAR, LAST_YEAR)
-    parser.add_argument("--start", type=day, default=DEFAULT_START, metavar="DATE")
-    parser.add_argument("--end", type=day, default=DEFAULT_END, metavar="DATE")
-    parser.add_argument("--until", type=day, metavar="DATE")
-    parser.add_argument(
-        "--process",
-        choices=PROCESSES,
-        default=DEFAULT_PROCESS,
-        help="the same options as those of generate_data.py, from --seed to --calm",
-    )
-    parser.add_argument("--calm", action="store_true")
-    parser.add_argument(
-        "--no-whole-hash",
+        "--no-table-hash",
         action="store_true",
         help="omit the hash of each complete table, for which the driver reads all lines",
     )
+    _add_plan_options(parser)
     return parser
+
+
+def _add_plan_options(parser: argparse.ArgumentParser) -> None:
+    plan = parser.add_argument_group(
+        "plan of the shop",
+        "the options and defaults of generate_data.py, whose --help describes them",
+    )
+    seed = whole_number(0, LARGEST_SEED)
+    plan.add_argument("--seed", type=seed, default=DEFAULT_SEED, metavar="N")
+    users = whole_number(0, MOST_USERS)
+    plan.add_argument("--users", type=users, default=DEFAULT_USERS, metavar="N")
+    day = day_of_years(FIRST_YEAR, LAST_YEAR)
+    plan.add_argument("--start", type=day, default=DEFAULT_START, metavar="DATE")
+    plan.add_argument("--end", type=day, default=DEFAULT_END, metavar="DATE")
+    plan.add_argument("--until", type=day, metavar="DATE")
+    plan.add_argument(
+        "--process",
+        choices=PROCESSES,
+        default=DEFAULT_PROCESS,
+        help=f"how customers buy again (default: {DEFAULT_PROCESS})",
+    )
+    plan.add_argument("--calm", action="store_true")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -153,7 +160,7 @@ def generate_on_spark(context: Any, plan: Plan, args: argparse.Namespace) -> Non
             chunks_of(records, table).saveAsTextFile(f"{out}/{table}")
         joined = {
             table: add_up(f"{table}.csv", parts[table])
-            if args.no_whole_hash
+            if args.no_table_hash
             else join_table(f"{table}.csv", read_back(records, table, parts[table]))
             for table in tables
         }
