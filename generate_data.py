@@ -316,10 +316,7 @@ def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan
 def run_generator(plan: Plan, args: argparse.Namespace) -> None:
     """Write the files of *plan* that *args* choose; print what was written."""
     # Imported here so that --help and usage errors appear without delay.
-    from data_generation.generate_data import generate_shop
-    from utils.contract import MANIFEST_NAME
     from utils.processes import count_processors
-    from utils.progress import open_progress_bar
 
     profile = None
     if args.faults:
@@ -328,19 +325,39 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
 
         profile = read_profile(args.faults)
     if (profile or args.blind) and plan.seed < LEAST_SECRET_SEED:
-        print_safely(
-            f"generate_data: warning: seed {plan.seed} can be found by trying, and it makes"
-            " the clean files. Choose a large seed of your own with --seed.",
-            file=sys.stderr,
-        )
-    part = args.part
+        warn_of_small_seed(plan.seed)
     workers = args.workers or count_processors()
+    files = write_clean_files(plan, args, workers)
+    planted = run_planting(plan, args, profile, files, workers) if profile else None
+    if args.quiet:
+        return
+    print_clean_files(plan, args, files)
+    if planted is not None:
+        print_planted(args, planted)
+
+
+def warn_of_small_seed(seed: int) -> None:
+    """Print a warning that *seed*, which is to be a secret, is too small for it."""
+    print_safely(
+        f"generate_data: warning: seed {seed} can be found by trying, and it makes"
+        " the clean files. Choose a large seed of your own with --seed.",
+        file=sys.stderr,
+    )
+
+
+def write_clean_files(
+    plan: Plan, args: argparse.Namespace, workers: int
+) -> list[FileEntry]:
+    """Write the shop of *plan* and, if chosen, its ground truth; return their files."""
+    from data_generation.generate_data import generate_shop
+    from utils.progress import open_progress_bar
+
     with open_progress_bar(quiet=args.quiet) as on_progress:
         files = generate_shop(
             plan,
             args.out_dir,
             tables=args.tables,
-            part=part,
+            part=args.part,
             is_blind=args.blind,
             workers=workers,
             on_progress=on_progress,
@@ -352,16 +369,21 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
             files += write_truth(
                 plan, args.out_dir, workers=workers, on_progress=on_progress
             )
-    planted = run_planting(plan, args, profile, files, workers) if profile else None
-    if args.quiet:
-        return
+    return files
+
+
+def print_clean_files(
+    plan: Plan, args: argparse.Namespace, files: Sequence[FileEntry]
+) -> None:
+    """Print *plan*, the *files* that were made of it, and the next step after a part."""
+    from utils.contract import MANIFEST_NAME
+
+    part = args.part
     which = "" if part == UNDIVIDED else f", part {part.number} of {part.total}"
     print_safely(f"{render_plan(plan)}{which}:")
     print_files(args.out_dir, files, MANIFEST_NAME + part.suffix)
     if part != UNDIVIDED:
         print_safely("Next, with all parts in one folder: --join-parts")
-    if planted is not None:
-        print_planted(args, planted)
 
 
 def run_planting(
