@@ -12,7 +12,7 @@ from benchmarks.realism_math import share, top_share
 from benchmarks.realism_rows import OWN, Band, Row, measured, published
 from benchmarks.shop_files import DAY, Shop
 
-# Below so many lines chance decides when a product is sold last.
+# The fewest lines of a product with which chance does not decide when it is sold last.
 LEAST_LINES = 50
 SILENT = 90 * DAY
 

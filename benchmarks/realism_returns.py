@@ -21,7 +21,7 @@ CLOTHING = (
 
 # In a smaller category chance decides which is the lowest.
 LEAST_ORDERS = 200
-# So many orders show a customer's habit.
+# The fewest orders that show a customer's habit.
 FREQUENT = 5
 
 WORKING_HOURS = 10

@@ -35,11 +35,12 @@ from data_generation.workers import Executor, Write
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-# An additional process saves more time than its start costs from about so many users on.
+# The users of each process: about the fewest for which it saves more time than its start
+# costs.
 USERS_PER_WORKER = 20_000
 
-# So many pieces for each worker that none waits long for another one, but no smaller than
-# what is worth the files of a piece.
+# There are enough pieces for each worker that none waits long for another one, but none is
+# too small to be worth its files.
 PIECES_PER_WORKER = 16
 USERS_PER_PIECE = 5_000
 
@@ -102,7 +103,7 @@ def divide_days(shop: Shop, part: Part, workers: int) -> PartDays:
 
 
 def choose_workers(workers: int, user_count: int) -> int:
-    """Return how many of *workers* save time for so many users."""
+    """Return how many of *workers* save time for a shop of *user_count* users."""
     return max(1, min(workers, user_count // USERS_PER_WORKER))
 
 

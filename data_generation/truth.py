@@ -91,8 +91,8 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
     "curves": (("curve", "string"), ("position", "string"), ("value", "number")),
 }
 
-# Orders and rows are made in the pieces of so many workers, even by a single one, so that
-# not all of them are in memory together.
+# Orders and rows are made in the pieces for this number of workers, even by a single one,
+# so that not all of them are in memory together.
 PIECE_WORKERS = 4
 
 # The net value of orders is measured for bands of spending levels, half a doubling each.

@@ -58,7 +58,7 @@ from utils.verification import (
     read_result,
 )
 
-# A process for so many bytes of the database, which it digests.
+# The bytes of the database for which a process is started to digest them.
 BYTES_PER_WORKER = 16 << 20
 
 _REPORT = "Report again: python ingest.py --report"

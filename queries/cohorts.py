@@ -13,7 +13,7 @@ from queries.uncertainty import Spread, wilson_interval
 from utils.ratios import ratio
 
 # The first cohort is too large beyond this multiple of the median of the later ones, if
-# there are so many of them, and so many customers in it.
+# there are enough of them, and enough customers in it.
 TIMES_THE_MEDIAN = 2
 FEWEST_LATER_COHORTS = 6
 FEWEST_CUSTOMERS = 20

@@ -41,8 +41,8 @@ VALUES_PATH = _FOLDER / "customer_values.sql"
 DAYS_PATH = _FOLDER / "purchase_days.sql"
 SEGMENTS_PATH = _FOLDER / "purchase_segments.sql"
 
-# A process for so many bytes of the database; starting one costs as much time as reading
-# a quarter of them.
+# The bytes of the database for which a process is started; starting one costs as much time
+# as reading a quarter of them.
 BYTES_PER_WORKER = 8 << 20
 
 # The CTE with the segment of each customer.

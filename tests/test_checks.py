@@ -760,7 +760,7 @@ BROKEN_CONSTRAINTS = {
 }
 
 # By how much the charges and the refunds of an order differ from what its status means for
-# an order of so many cents; None where they do not match it.
+# an order of that many cents; None where they do not match it.
 PAYMENT_RULES: dict[str, Callable[[int, int, int], tuple[int, int] | None]] = {
     "pending": lambda _, charged, refunded: (charged, refunded),
     **dict.fromkeys(

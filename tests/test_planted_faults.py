@@ -51,7 +51,7 @@ from utils.helpers import DataError, hash_file
 
 SEEDS = (90210, 7, 1015, 31337, 424242) if IN_CI else (90210,)
 
-# So many of the largest orders of a shop are decoys.
+# How many of the largest orders of a shop are decoys.
 OWN_DECOYS = 3
 
 # Every kind has a row at risk in a shop of this size.

@@ -9,8 +9,8 @@ from typing import Any
 from utils.signals import is_signal_received
 
 # Python runs the handler of a signal only between its own instructions, and a statement
-# may take hours.  So SQLite calls a function after so many of its instructions, less than
-# a millisecond of them.
+# may take hours.  So SQLite calls a function each time that it has executed this number
+# of instructions, which takes less than a millisecond.
 INSTRUCTIONS_PER_CALL = 10_000
 
 

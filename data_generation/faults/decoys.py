@@ -7,7 +7,7 @@ from datetime import timedelta
 from data_generation.faults.delivery_faults import repeat_payment, shift_instant
 from data_generation.faults.fault_kinds import Edit, PlantedKind, Planter, Row, Site
 
-# A large order has so many times the units of the one it is copied from.
+# How many times as many units a large order has as the one it is copied from.
 _FACTOR = 20
 
 

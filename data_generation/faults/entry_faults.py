@@ -11,7 +11,7 @@ from data_generation.faults.fault_kinds import Edit, PlantedKind, Planter, Row, 
 
 # ---- One customer with two accounts ------------------------------------------------------
 
-# A second account is opened within so many days after the first one.  Our own choice.
+# The most days from the first account to the second one.  Our own choice.
 _MOST_DAYS = 180
 
 # What finds the addresses of `_write_lookalike`, by choice: honest addresses have dots too.

@@ -7,7 +7,7 @@ from data_generation.faults.fault_kinds import LANES, Edit, PlantedKind, Row, Si
 # The last rows of order_items.csv are kept free of other faults, for a truncated file.
 TAIL_ROWS = 8
 
-# So many of them a truncated file lacks, the first in part.
+# How many of them a truncated file lacks, the first in part.
 CUT_ROWS = 6
 
 

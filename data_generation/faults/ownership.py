@@ -14,10 +14,10 @@ from typing import NamedTuple
 from data_generation.faults.fault_kinds import LANES, PlantedKind
 from data_generation.model.streams import Streams
 
-# Lanes are drawn for so many ids at a time.
+# The ids whose lanes are drawn at a time.
 _BLOCK = 4096
 
-# Each batch kind owns one week of so many.
+# The weeks of which each batch kind owns one.
 _WEEKS = 48
 
 _NOBODY = 0

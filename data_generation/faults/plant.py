@@ -37,7 +37,8 @@ from utils.contract import MANIFEST_NAME, Contract, read_contract
 from utils.helpers import hash_file, parse_json, render_json
 from utils.processes import run_tasks
 
-# Below so many clean rows no other process is started: it would take longer to start.
+# The fewest clean rows for which another process is started; for fewer, starting it would
+# take longer.
 FEWEST_ROWS = 100_000
 
 _KEY_NAMES = (FAULTS_NAME, DECOYS_NAME, INCIDENTS_NAME)

@@ -26,7 +26,7 @@ from utils.contract import Table
 
 _MILLION = 1_000_000
 
-# So many of the shop's own largest orders are decoys.
+# How many of the shop's own largest orders are decoys.
 _OWN_DECOYS = 3
 
 # The kinds whose customers no week and no end of a file takes from them.

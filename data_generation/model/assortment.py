@@ -55,26 +55,26 @@ from data_generation.model.streams import Streams, is_chosen
 # Weights of the units of a product in a line, 1 to 4.
 UNIT_WEIGHTS = (100, 28, 11, 6)
 
-# Of 256 further lines so many are of the first line's category.  Our own choice.
+# Of 256 further lines, how many are of the first line's category.  Our own choice.
 SAME_CATEGORY_256THS = 48
 
-# Of 1,000 rows of low and of high price classes so many have one choice, of 256, of a bulk
-# quantity, which costs at most so much; in high classes the largest.  Our own choice, for
-# the largest order to be 30 to 50 times the mean (CDNOW: 36, Olist: 48).
+# Of 1,000 rows of low and of high price classes, how many have one choice, of 256, of a
+# bulk quantity, and the most that this quantity costs; in high classes it is the largest.
+# Our own choice: the largest order is then 30 to 50 times the mean (CDNOW: 36, Olist: 48).
 BULK_ROWS_PER_MILLE, BULK_HIGH_ROWS_PER_MILLE = 100, 700
 FIRST_HIGH_CLASS = 8
 MOST_BULK_CENTS = 400_000
 BULK_CODES = range(len(UNIT_WEIGHTS), len(QUANTITIES))
 
-# A product's weight halves in so many periods of its age, and changes with the price from
-# the launch on, with an elasticity of -1.  Our own choice: the response to regular prices
-# is weaker than that to promotions.
+# The days of a period, and the periods in which a product's weight halves.  It also changes
+# with the price from the launch on, with an elasticity of -1.  Our own choice: the response
+# to regular prices is weaker than that to promotions.
 PERIOD_DAYS, HALF_LIFE_PERIODS, MOST_PERIODS = 91, 24, 160
 
 # The places of a row.
 PLACES = list(range(ROW))
 
-# How much more of a product is sold at a discount of so many per cent, in 256ths:
+# How much more of a product is sold at a discount, in 256ths, by the discount in per cent:
 # (1 − d)**-4.3.  The products of a category compete, so the measured elasticity is about
 # -2.1; the mean of 1,851 is -2.62 (Bijmolt, van Heerde and Pieters 2005), that of Complete
 # Journey -2.23.

@@ -67,8 +67,8 @@ ROW_BITS = 8
 ROW = 1 << ROW_BITS
 CATEGORY_SIZE = CLASS_COUNT * ROW
 
-# The lines of an order of several cost more or less than its budget by so many price
-# classes, by the place in the row.  Our own choice, for the spread of UCI Online Retail and
+# By how many price classes the lines of an order of several cost more or less than its
+# budget, by the place in the row.  Our own choice, for the spread of UCI Online Retail and
 # Complete Journey (standard deviation of ln line total within an order .73).
 CLASS_JITTER = (-3, 1, -1, 2, 0, -2, 3, 0, -1, 2, -3, 0, 1, -2, 0, 3)
 
@@ -80,17 +80,17 @@ LEVELS = 256
 # The lowest price class begins near 7 dollars, where the cheapest products are.
 LOWEST_CLASS_LEVEL = ZERO_VALUE - 56
 
-# If a product is already in the basket, the choice so many places further on is tried.  The
+# If a product is already in the basket, the choice this number of places on is tried.  The
 # number has no factor in common with the table's size, so that every choice is reached.
 STRIDE = 37
 
 # The mark of further lines of the first line's category in `ChoiceTables`.
 SAME_CATEGORY = -1
 
-# Of 256 orders so many have a category by their user's taste, and so many of these a place
-# in the row of choices too.  Our own choice, for the lifts over chance of Complete Journey
-# (the same category as in the last order: 2.81) and of UCI Online Retail (a product bought
-# before: 2.37).
+# Of 256 orders, how many have a category by their user's taste, and of 256 of these, how
+# many a place in the row of choices too.  Our own choice, for the lifts over chance of
+# Complete Journey (the same category as in the last order: 2.81) and of UCI Online Retail
+# (a product bought before: 2.37).
 TASTE_256THS, PRODUCT_TASTE_256THS = 126, 118
 # By chance, for `bytes.translate`.
 HAS_TASTE = bytes([chance < TASTE_256THS for chance in range(256)])

@@ -19,7 +19,7 @@ from data_generation.model.streams import WORDS, Streams, is_chosen, scale_word
 # This many products were launched in the years before the window.
 OPENING_PRODUCTS = 240
 OPENING_DAYS = 3 * 365
-# One product is launched every so many days of the window.
+# The days of the window from one launch of a product to the next.
 LAUNCH_PACE = 12
 # Launches happen at six in the morning; sales begin on the next day.
 LAUNCH_HOUR = 6
@@ -172,19 +172,20 @@ BRANDS = (
     Brand("Terra Viva", 2, (3, 7)),
     Brand("Oakhurst", 2, (1, 4)),
 )
-# A tier spans so many 256ths of the range of a category's prices, half of its neighbour's.
+# Where each tier starts in the range of a category's prices, and how much it spans, half of
+# its neighbour's, in 256ths.
 TIER_STARTS, TIER_WIDTH = (0, 64, 128), 128
 
 # Cents at the end of a list price, of 256 products.  Our own choice, near Complete Journey
 # (35 % end in 99), Olist (18 %) and UCI Online Retail (24 % end in 95).
 PRICE_ENDINGS = (99,) * 112 + (95,) * 56 + (0,) * 32 + (49,) * 28 + (90,) * 14 + (50,) * 14
 
-# A product's cost is its category's, changed by at most so many per cent.
+# By how many per cent a product's cost differs at most from its category's.
 COST_SPREAD_PER_CENT = 30
-# Some products are sold almost without a margin to attract customers, at such a cost.  They
-# are neither among the most popular of their category nor in the lowest fifth of its
-# prices, where the best sellers are: one of these would decide on the share of the lines
-# at a loss, which is to be 1 to 3 % in every shop.
+# Some products are sold almost without a margin to attract customers: of 1,000, how many,
+# and the bounds of their costs.  They are neither among the most popular of their category
+# nor in the lowest fifth of its prices, where the best sellers are: one of these would
+# decide on the share of the lines at a loss, which is to be 1 to 3 % in every shop.
 LOSS_LEADERS_PER_MILLE = 260
 LOSS_LEADER_COST_PER_MILLE = (940, 950)
 MOST_LEADER_POPULARITY = power_law_weight(WORDS * 15 // 100)

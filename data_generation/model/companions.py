@@ -27,9 +27,9 @@ from data_generation.model.distributions import fill_places, find_marks
 from data_generation.model.prices import QUANTITY_BITS
 from data_generation.model.seasons import PER_MILLE
 
-# A best seller is expected in so many lines of 1,000 or more.
+# Of 1,000 lines, in how many a best seller is expected at least.
 BEST_SELLER_PER_MILLE = 12
-# After a first line of a best seller, so many of 256 further lines are of another one.  Our
+# Of 256 lines that follow a first line of a best seller, how many are of another one.  Our
 # own choice, for the lift over chance of pairs of best sellers in UCI Online Retail (1.6)
 # and Complete Journey (2.5).
 COMPANION_256THS = 112
@@ -38,7 +38,7 @@ COMPANION_256THS = 112
 CLASS_PER_CENT = (14, 8, 13, 10, 11, 11, 12, 9, 8, 3, 1, 0)
 SHARE_UNIT = ROW * sum(CLASS_PER_CENT) * sum(category.weight for category in CATEGORIES)
 
-# Where the choices among the best sellers begin.  So many price classes have the same row.
+# Where the choices among the best sellers begin, and how many price classes share a row.
 BEST_SELLERS = CATEGORY_SIZE * len(CATEGORIES)
 COMPANION_CLASSES = 3
 

@@ -395,7 +395,7 @@ def list_clocks() -> list[Clock]:
 
 
 def _reduce_buyers(traits: Traits, per_mille: Mapping[int, int]) -> Traits:
-    """Return *traits* with so many of 1,000 buyers for each channel in *per_mille*."""
+    """Return *traits* with *per_mille* of the buyers of each channel that it has."""
     buyers = [
         buyer * per_mille.get(channel, PER_MILLE) // PER_MILLE
         for buyer, channel in zip(traits.buyers, traits.channels, strict=True)

@@ -85,8 +85,8 @@ SALE_AFTERMATH = 2
 # What a sale takes off the prices, in per cent; one of the discounts of promotions.
 SALE_PER_CENTS = (15, 20, 30)
 
-# During a campaign, orders that are not their customer's first have a coupon so many times
-# as often.  Our own choice.
+# How many times as often as usual an order that is not its customer's first has a coupon
+# during a campaign.  Our own choice.
 CAMPAIGN_COUPONS = 3
 
 # Each of these, with the column of its stream, happens once a year and begins on one of
@@ -105,8 +105,8 @@ BAD_CHANNELS = [
     for number, channel in enumerate(CHANNELS)
     if channel.name in ("paid_search", "social")
 ]
-# A viral product is chosen by one of so many numbers, and its price is one of these, in
-# cents, see `find_viral_product`.
+# A viral product is chosen by a number below the first one, and its price is one of these,
+# in cents, see `find_viral_product`.
 VIRAL_CHOICES = 1 << 16
 VIRAL_PRICES = range(2000, 7000)
 

@@ -26,7 +26,7 @@ from data_generation.model.streams import Streams
 # Goods for at least this amount, after discounts, are sent free of charge.
 FREE_SHIPPING_CENTS = 7500
 
-# Of 256 orders that would miss it by a fifth or less, so many are raised, if there is such
+# Of 256 orders that would miss it by a fifth or less, how many are raised, if there is such
 # a choice, which one in seven lacks.  So 22 % are raised: 12 to 28 % in an experiment of
 # Hemmati et al. (2021).
 RAISED_256THS = 66
@@ -37,7 +37,7 @@ LEAST_RAISED_CENTS = FREE_SHIPPING_CENTS - FREE_SHIPPING_CENTS // 5
 # A raised order is above the threshold by at most this amount.
 MOST_ABOVE_CENTS = FREE_SHIPPING_CENTS // 5
 
-# So many choices are tried.  More would only find the rare ones of categories whose
+# How many choices are tried.  More would only find the rare ones of categories whose
 # products have other prices.
 TRIED_CHOICES = 32
 

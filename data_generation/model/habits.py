@@ -22,7 +22,7 @@ STEPS = {
 }
 
 
-# After so many users, in bits, a table of a habit begins again, so that it fits into the
+# The users, in bits, after which a table of a habit begins again, so that it fits into the
 # processor's cache.
 CYCLE_BITS = 12
 CYCLE_MASK = (1 << CYCLE_BITS) - 1

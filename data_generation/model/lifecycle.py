@@ -42,14 +42,16 @@ IS_CHARGED_AT_ONCE = bytes([code & PAYMENT_MASK < BANK_TRANSFER for code in _BYT
 HAS_LATER_PAYMENTS = bytes([code >= BANK_TRANSFER for code in _BYTES])
 IS_PARTLY_RETURNED = bytes([code >= FIRST_PARTLY_RETURNED for code in _BYTES])
 
-# Customers pay so often by their habitual method, and else by any of their country's.  Our
-# own choice: the method is then the one of the last order twice as often as by chance.
+# Of 1,000 orders, how many are paid by the customer's habitual method; the others are paid
+# by any of the country's.  Our own choice: the method is then that of the last order twice
+# as often as by chance.
 HABIT_PER_MILLE = 750
 
 SPLIT_PER_MILLE = 23
 FAILED_PER_MILLE = 36
 # What follows a first failed attempt.  Of the further attempts 34 % are made by another
-# method: so many customers try another card in a survey.  The rest is our own choice.
+# method, the share of customers in a survey who try another card.  The rest is our own
+# choice.
 FAILED_PAYING_PER_MILLE = {
     RETRIED: 415,
     SWITCHED: 305,
@@ -58,14 +60,15 @@ FAILED_PAYING_PER_MILLE = {
     UNPAID_TWICE: 60,
 }
 CANCELLED_PER_MILLE = 24
-# Of the orders with returns, so many are returned completely; those of one line always are.
+# Of 1,000 orders with returns, how many are returned completely; those of one line always
+# are.
 RETURNED_COMPLETELY_PER_MILLE = 620
 LIFECYCLE_BITS = 12
 
 LEAST_PAY_DELAY, MOST_PAY_DELAY = 15, 240
 UNPAID_DAYS = 3
 
-# A lifecycle ends within so many days: 4 to a bank transfer, 2.5 to the dispatch, 7 to the
+# The most days of a lifecycle: 4 to a bank transfer, 2.5 to the dispatch, 7 to the
 # delivery, 28 to a return, 9 hours to its refund, and the day of the order itself.
 LIFECYCLE_DAYS = 43
 

@@ -83,8 +83,9 @@ BLOCK = 2048
 # Coupons on an order: how many first and how many later orders of 1,000 have one.
 WELCOME_COUPON_PER_MILLE, WELCOME_PER_CENT = 220, 10
 COUPON_PER_MILLE, COUPON_PER_CENT = 70, 15
-# Customers of these channels have coupons so many per cent as often; those of all others,
-# COUPONS_ELSEWHERE.  Our own choice: coupons come by e-mail and from affiliates.
+# How often customers of these channels have coupons, in per cent of the shares above;
+# those of all others, COUPONS_ELSEWHERE.  Our own choice: coupons come by e-mail and from
+# affiliates.
 COUPONS_BY_CHANNEL = {"affiliate": 180, "email": 150}
 COUPONS_ELSEWHERE = 91
 

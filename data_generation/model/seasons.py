@@ -29,7 +29,7 @@ DAY_SECONDS = 86_400
 HOUR_SECONDS = 3_600
 SATURDAY = 5
 
-# A clock divides the demand of a day into so many equal shares, in bits.  With SHARE_BITS
+# The equal shares into which a clock divides the demand of a day, in bits.  With SHARE_BITS
 # and a day's slots the share of a tick is computed in one digit of CPython's integers.
 CLOCK_BITS = 15
 SHARE_BITS = CLOCK_BITS - SLOT_BITS
@@ -50,9 +50,9 @@ WEEKEND_HOURS = (
     *(35, 40, 46, 50, 55, 62, 67, 76, 76, 73, 60, 51),
 )
 
-# Half of the customers buy so many per cent more at this hour, the others less: some shop
-# during the day, some in the evening.  So a customer's next order is in the same hour 1.25
-# times as often as by chance (UCI 1.27, Complete Journey 1.66); our own choice.
+# How many per cent more half of the customers buy at each hour, and the others less: some
+# shop during the day, some in the evening.  So a customer's next order is in the same hour
+# 1.25 times as often as by chance (UCI 1.27, Complete Journey 1.66); our own choice.
 DAYTIME_PER_CENT = (
     *(-54, -48, -43, -26, 0, 34, 62, 78, 78, 78, 78, 78),
     *(77, 72, 63, 50, 30, 8, -20, -44, -61, -71, -71, -65),

@@ -28,7 +28,7 @@ Group = tuple[str, str]
 # Whoever names an order has found what is wrong with its lines and payments.
 _ORDER_COLUMNS = {"orders": 0, "order_items": 1, "payments": 1}
 
-# A time is a finding about an incident of at most so many days.
+# The most days of an incident about which a time is a finding.
 MOST_DAYS = 45
 
 

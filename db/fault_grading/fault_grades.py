@@ -16,7 +16,7 @@ GRADE_VERSION = "1.0"
 # How near a finding came to a fault, the nearest first.
 PLACES = ("exact", "in_row", "related", "missed")
 
-# So many false alarms and missed faults are listed.
+# The most false alarms, and the most missed faults, that are listed.
 MOST_LISTED = 1000
 
 # The tier that nobody can see without the clean data.

@@ -37,7 +37,7 @@ _DAMAGES = {
     "rows_added": "rows that the clean files do not have",
 }
 
-# So many rows of a list are shown.
+# The most rows of a list that are shown.
 _SHOWN = 20
 
 

@@ -19,7 +19,7 @@ from utils.helpers import DataError
 # Faults of one kind that are listed; the others are only counted.
 MOST_FAULTS = 100
 
-# So many faults are counted by kind before they are listed.
+# From this number of faults on, they are counted by kind before they are listed.
 _SUMMARIZED_FAULTS = 20
 
 

@@ -34,7 +34,8 @@ FAR_ONE_IN = 20
 MISTYPED_MONTHS = 108
 
 # In a generated shop the sign-ups go on to the last day, at the same pace or a growing one.
-# Where so many of them are expected, a time without any is no chance (e to the power -20).
+# Where this number of them is expected, a time without any is no chance (e to the power
+# -20).
 EXPECTED_SIGN_UPS = 20
 
 # The checks `causality_far_after_other_events` and `causality_stated_day_far_after_events`

@@ -33,7 +33,7 @@ Row = Mapping[str, Any]
 # A longer table is cut.
 TABLE_ROWS = 60
 
-# Customers with more orders are counted with those of so many.
+# From this number of orders on, all customers are counted together.
 MOST_ORDERS = 10
 
 # Failed checks listed on the terminal; the report lists all.

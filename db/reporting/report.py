@@ -90,8 +90,8 @@ SCHEMA_VERSION = "2.1"
 # `PRAGMA integrity_check` stops after 100 messages unless it is given another number.
 MOST_MESSAGES = 2**31 - 1
 
-# A process for so many bytes of the database; starting one costs as much time as reading
-# a small part of them.
+# The bytes of the database for which a process is started; starting one costs as much time
+# as reading a small part of them.
 BYTES_PER_WORKER = 4 << 20
 
 # The names of reads; the others are named for their check, trend or table.

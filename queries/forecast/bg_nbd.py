@@ -51,7 +51,7 @@ MIN_REPEAT_CUSTOMERS = 30
 MIN_WEEKS = 12
 
 
-# A dropout is visible if it adds so much to the log-likelihood: half of 2.71, the one-sided
+# The least that a visible dropout adds to the log-likelihood: half of 2.71, the one-sided
 # 5 % quantile of the likelihood-ratio test for a parameter at its bound (Self, Liang 1987).
 LEAST_DROPOUT_GAIN = 1.353
 

@@ -21,8 +21,8 @@ _ENOUGH_SHARE = 0.98
 # By this share of the wrong cells two mistakes must explain more than one.
 _GAIN_OF_PAIR = 0.02
 
-# The pairs that are computed: so many mistakes that fit best alone, by each of two
-# measures, and for each so many others that seem to add the rest, by each of two.
+# The pairs that are computed have one of the mistakes that fit best alone, and one of those
+# that seem to add the rest: how many of both, by each of two measures.
 _BEST_SINGLES = 2
 _PARTNERS = 3
 
@@ -30,7 +30,7 @@ _PARTNERS = 3
 _NEARER = 0.9
 _SOME_SHARE = 0.1
 
-# Each mistake of the best pair is then replaced by so many that resemble it most.
+# Each mistake of the best pair is then replaced by those that resemble it most: how many.
 _NEIGHBOURS = 2
 
 # Returns the answers with sets of mistakes.  (In quotes for Python 3.11.)

@@ -31,13 +31,13 @@ GRADE_MARKDOWN = "grade.md"
 
 SCHEMA_VERSION = "1.0"
 
-# grade.json lists at most so many cells that are not right.
+# The most cells that are not right which grade.json lists.
 _MOST_CELLS = 10_000
 
 # A sentence of grade.md is cut beyond.
 MOST_CHARACTERS = 2_000
 
-# So many explanations that fit equally are named.
+# The most explanations that are named if they fit equally.
 MOST_CHOICES = 4
 
 # The headings of the columns that hold no figure.

@@ -19,7 +19,7 @@ from queries.grading.matching import Figure, SubmittedTable
 # The points of a column, unless the reviewer's scheme states others.
 DEFAULT_POINTS = 10
 
-# The cohorts that are called young: so many of the latest ones.
+# How many of the latest cohorts are called young.
 YOUNG_COHORTS = 3
 
 # The wrong cells that are listed.

@@ -28,8 +28,8 @@ FOLDER = Path(__file__).resolve().with_name("mistakes")
 # The expensive CTEs, computed once for all mistakes that come after them.
 _STORED_CTES = (ORDERS_CTE, "refund_payments")
 
-# A process for so many bytes of the database: a run of the query for each mistake takes
-# longer than one read of it.
+# The bytes of the database for which a process is started: a run of the query for each
+# mistake takes longer than one read of it.
 _BYTES_PER_WORKER = 1 << 20
 
 _HEADER = re.compile(

@@ -23,7 +23,7 @@ MOST_VALUES = 2_000_000
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
-# So many lines show which delimiter a file has.
+# The lines of a file that show which delimiter it has.
 _SHOWN_LINES = 50
 
 

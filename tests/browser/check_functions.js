@@ -283,7 +283,7 @@ test("one thing is singular, and none or several are plural", () => {
 	assert.equal(page.countNoun(1200, "order", plain.count), "1,200 orders");
 });
 
-// Returns a view of cohorts with so many complete months each, with or without a forecast.
+// Returns a view of cohorts with `lengths` complete months, with or without a forecast.
 function makeView(lengths, hasForecast) {
 	const cell = (months_since, value) => ({ months_since, cum_net_per_customer_cents: value });
 	const cohorts = lengths.map((_, n) => ({ cohort: `cohort ${n}`, cohort_size: 9 }));
