@@ -128,7 +128,8 @@ class GeneratorSource(unittest.TestCase):
             "distributions.py",
             "expectations.py",
             "truth.py",
-            *("generate_data.py", "parts.py", "spans.py", "spark_job.py", "workers.py"),
+            *("days.py", "generate_data.py", "parts.py", "spans.py"),
+            *("spark_job.py", "workers.py"),
             *("effects.py", "plant.py", "repair.py"),
         }
     )
