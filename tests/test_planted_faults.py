@@ -195,6 +195,7 @@ class RoundTrip(ShopCase):
             ("", "faults.csv:1: expected the columns fault_id,"),
             (f"{header}\na,b\n", "faults.csv:2: is not a row"),
             (f"{header}\n{'x,' * 15}x\n", "faults.csv:2: is not a row"),
+            (f"{header}\n{',' * 13}1,,,\n", "faults.csv:2: is not a row"),
             (f'{header}\n"a\n', "faults.csv: is not CSV"),
         ):
             path.write_text(text, encoding="utf-8")

@@ -146,13 +146,15 @@ def _read_records(
             if next(rows, None) != list(columns):
                 expected = ",".join(columns)
                 raise DataError(f"{path}:1: expected the columns {expected}. {_REMEDY}")
-            for row in rows:
+            cells: list[Any]
+            for cells in rows:
                 try:
-                    cells = zip(converters, row, strict=True)
-                    record = record_type(*(convert(cell) for convert, cell in cells))
-                except ValueError as error:
-                    place = f"{path}:{rows.line_num}"
-                    raise DataError(f"{place}: is not a row of it. {_REMEDY}") from error
+                    for place, convert in converters:
+                        cells[place] = convert(cells[place])
+                    record = record_type(*cells)
+                except (IndexError, TypeError, ValueError) as error:
+                    line = f"{path}:{rows.line_num}"
+                    raise DataError(f"{line}: is not a row of it. {_REMEDY}") from error
                 yield record
     except OSError as error:
         reason = f"cannot be read: {error.strerror or error}"
@@ -161,12 +163,17 @@ def _read_records(
         raise DataError(f"{path}: is not CSV: {error}. {_REMEDY}") from error
 
 
-def _list_converters(record_type: Callable[..., Any]) -> list[Callable[[str], Any]]:
-    """Return what makes the values that *record_type* declares of cells."""
+def _list_converters(
+    record_type: Callable[..., Any],
+) -> list[tuple[int, Callable[[str], Any]]]:
+    """Return what makes the values that *record_type* declares of cells, by their place.
+
+    Texts stay as they are.
+    """
     makers: dict[Any, Callable[[str], Any]] = {
-        str: str,
         int: int,
         int | None: lambda cell: int(cell) if cell else None,
         float | None: lambda cell: float(cell) if cell else None,
     }
-    return [makers[declared] for declared in get_type_hints(record_type).values()]
+    types = get_type_hints(record_type).values()
+    return [(at, makers[each]) for at, each in enumerate(types) if each is not str]

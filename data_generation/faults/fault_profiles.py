@@ -43,7 +43,8 @@ class Choice(NamedTuple):
 
     def allows(self, row: Row) -> bool:
         """Return whether *row* is at risk."""
-        if any(row[column] != value for column, value in self.only.items()):
+        only = self.only
+        if only and any(row[column] != value for column, value in only.items()):
             return False
         if self.first is None and self.last is None:
             return True

@@ -183,9 +183,8 @@ class TablePlanter:
         """Return the cells of the clean *line* by column."""
         return split_row(line, self._names)
 
-    def plant(self, line: bytes, site: Site, edit: Edit) -> None:
-        """Write the clean *line* as *edit* changes it."""
-        row = self.read_row(line)
+    def plant(self, line: bytes, row: Row, site: Site, edit: Edit) -> None:
+        """Write the clean *line*, whose cells are *row*, as *edit* changes it."""
         for text in edit.before:
             self._add_line(row, site, edit, text, key="")
         self._plant_row(line, row, site, edit)

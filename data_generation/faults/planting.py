@@ -137,7 +137,7 @@ class Planting:
         if edit is None:
             planter.pass_line(line)
             return False
-        planter.plant(line, site, edit)
+        planter.plant(line, row, site, edit)
         return True
 
     def _plant_orders(self, planter: TablePlanter, rows: Iterable[bytes]) -> None:
@@ -194,12 +194,14 @@ class Planting:
     def _plant_following(self, planter: TablePlanter, line: bytes, site: Site) -> bool:
         """Write *line*, which follows the row of another table; return whether changed."""
         plant = site.kind.planters.get(planter.name)
-        edit = plant(planter.read_row(line), site) if plant else None
-        if edit is None:
-            planter.pass_line(line)
-        else:
-            planter.plant(line, site, edit)
-        return edit is not None
+        if plant is not None:
+            row = planter.read_row(line)
+            edit = plant(row, site)
+            if edit is not None:
+                planter.plant(line, row, site, edit)
+                return True
+        planter.pass_line(line)
+        return False
 
     def _is_chosen(self, site: Site, row: Row) -> bool:
         kind = site.kind
