@@ -1,4 +1,4 @@
-"""Tests of returns: who returns what, how often."""
+"""Returns: who returns what, how often, and when it is refunded."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unittest
 from collections import defaultdict
+from fnmatch import filter as filter_names
 from functools import cache
 from pathlib import Path
 
@@ -95,6 +96,11 @@ def list_imports(name: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def find_module_names(document: Path) -> set[str]:
+    """Return the names and patterns of Python files, such as `test_*.py`, in *document*."""
+    return {*re.findall(r"[\w*]+\.py\b", document.read_text(encoding="utf-8"))}
+
+
 class Imports(unittest.TestCase):
     """Scripts import packages, packages import utils, all import the standard library."""
 
@@ -163,6 +169,39 @@ class Names(unittest.TestCase):
             if len(found) > 1 and name not in SHARED_NAMES
         }
         self.assertEqual(shared, {})
+
+
+class Documents(unittest.TestCase):
+    """What lists files lists all of them, and no other."""
+
+    def test_readme_of_a_folder_names_its_modules(self) -> None:
+        for document in list_files():
+            folder = Path(document).parent
+            if Path(document).name != "README.md" or folder == Path():
+                continue
+            modules = {
+                path.name
+                for path in map(Path, list_files())
+                if path.parent == folder and path.suffix == ".py"
+            }
+            named = set()
+            for pattern in find_module_names(ROOT / document):
+                named |= {*filter_names(modules, pattern)}
+            self.assertEqual(modules - named - {"__init__.py"}, set(), document)
+
+    def test_layout_in_the_design_notes_lists_every_module(self) -> None:
+        text = (ROOT / "design_notes.md").read_text(encoding="utf-8")
+        layout = text.partition("## Layout\n")[2].partition("\n## ")[0]
+        listed = {*re.findall(r"\w+", layout)}
+        stems = {Path(name).stem for name in list_modules()} - {"__init__"}
+        self.assertEqual(stems - listed, set())
+
+    def test_every_module_that_a_document_names_exists(self) -> None:
+        names = {Path(name).name for name in list_files()}
+        for document in list_files():
+            if document.endswith(".md"):
+                for pattern in find_module_names(ROOT / document):
+                    self.assertTrue(filter_names(names, pattern), (document, pattern))
 
 
 class Doctests(unittest.TestCase):
