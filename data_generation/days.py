@@ -185,7 +185,8 @@ def _plan_orders(
     before = reduce(Ids.add, counts, Ids())
     spans = [*days.lead_in, *days.own]
     tasks = (
-        (plan, span, signup_files, work.scratch / f"planned.{span.first}") for span in spans
+        (plan, span, signup_files, work.scratch.joinpath(f"planned.{span.first}"))
+        for span in spans
     )
     all_planned = list(executor.run(plan_piece, tasks))
     for files in signup_files:
@@ -202,7 +203,7 @@ def _make_orders(
     payments = PaymentPass(work, executor, ids_before_part.payments)
     plan, scratch, own = work.plan, work.scratch, work.days.own
     tasks = (
-        (plan, span, planned, before, scratch / f"kept.{span.first}", span in own)
+        (plan, span, planned, before, scratch.joinpath(f"kept.{span.first}"), span in own)
         for span, planned, before in pieces
     )
     all_kept = executor.run(order_piece, tasks)
