@@ -51,11 +51,11 @@ HORIZON_MONTHS = (3, 6, 12)
 # The longest horizon, with a leap day.
 MAX_DAYS_AHEAD = 366
 
-# A process is started for so many purchases, which take about 0.3 s.
+# The purchases for which a process is started, which take about 0.3 s.
 PURCHASES_PER_WORKER = 20_000
 
-# The share of refunds is measured on months that ended at least so many months ago: orders
-# of later months may still be refunded.
+# How many months ago the months on which the share of refunds is measured ended at least:
+# orders of later months may still be refunded.
 REFUND_MONTHS = 2
 
 
