@@ -23,7 +23,7 @@ from data_generation.model.baskets import (
     ROW,
     ROW_BITS,
     ChoiceTables,
-    level_cents,
+    level_at,
 )
 from data_generation.model.catalog import CATEGORIES, Product
 from data_generation.model.companions import (
@@ -319,10 +319,8 @@ def _list_rows(streams: Streams, offers: tuple[Offer, ...]) -> CategoryRows:
     rows = CategoryRows([], [])
     codes = [offer.product << QUANTITY_BITS for offer in offers]
     scaled = [ROW * offer.weight for offer in offers]
-    by_class = zip(
-        *(_weigh_units(_find_levels(offer.price_cents)) for offer in offers), strict=True
-    )
-    for unit_weights in by_class:
+    levels = [_list_unit_levels(offer.price_cents) for offer in offers]
+    for unit_weights in zip(*map(_weigh_units, levels), strict=True):
         marks, row = _fill_row(codes, scaled, unit_weights)
         rows.choices.extend(row)
         rows.marks.append(marks)
@@ -331,10 +329,10 @@ def _list_rows(streams: Streams, offers: tuple[Offer, ...]) -> CategoryRows:
 
 
 @cache
-def _find_levels(price_cents: int) -> tuple[int, ...]:
+def _list_unit_levels(price_cents: int) -> tuple[int, ...]:
     """Return the levels of the prices of one unit, of two units, …."""
-    budgets, units = level_cents(), range(1, len(UNIT_WEIGHTS) + 1)
-    return tuple([bisect_right(budgets, count * price_cents) for count in units])
+    units = range(1, len(UNIT_WEIGHTS) + 1)
+    return tuple([level_at(count * price_cents) for count in units])
 
 
 @cache

@@ -8,6 +8,7 @@ price class; for each category and price class there is a row of choices to draw
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import compress, islice
@@ -172,6 +173,11 @@ def level_cents() -> list[int]:
     """Return the budget at each level, in cents."""
     steps = powers_of_two(LEVELS_PER_DOUBLING, -ZERO_VALUE, LEVELS - ZERO_VALUE - 1)
     return [MEAN_ORDER_CENTS * step // UNIT for step in steps]
+
+
+def level_at(cents: int) -> int:
+    """Return the lowest level whose budget is more than *cents*."""
+    return bisect_right(level_cents(), cents)
 
 
 # Most budgets have the bounds of others.

@@ -6,7 +6,6 @@ product is launched or ends.  The choices among them are rows of one more catego
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
 from operator import mul, sub
@@ -20,7 +19,7 @@ from data_generation.model.baskets import (
     LOWEST_CLASS_LEVEL,
     ROW,
     SAME_CATEGORY,
-    level_cents,
+    level_at,
 )
 from data_generation.model.catalog import CATEGORIES
 from data_generation.model.distributions import fill_places, find_marks
@@ -78,8 +77,7 @@ def list_companions(best_sellers: Sequence[BestSeller]) -> list[int]:
     """
     if not best_sellers:
         return [0] * CATEGORY_SIZE
-    budgets = level_cents()
-    levels = [bisect_right(budgets, best.price_cents) for best in best_sellers]
+    levels = [level_at(best.price_cents) for best in best_sellers]
     choices = [best.product << QUANTITY_BITS for best in best_sellers]
     rows: list[int] = []
     for likelihoods in _list_likelihoods():

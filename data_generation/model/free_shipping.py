@@ -7,7 +7,6 @@ from which ids follow, stays.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import compress
 from typing import NamedTuple
@@ -18,7 +17,7 @@ from data_generation.model.baskets import (
     ChoiceTables,
     Picks,
     find_class,
-    level_cents,
+    level_at,
 )
 from data_generation.model.prices import QUANTITY_BITS
 from data_generation.model.streams import Streams
@@ -99,7 +98,7 @@ def _find_choice(
     of it are tried.
     """
     most = least + MOST_ABOVE_CENTS
-    level = bisect_right(level_cents(), least + MOST_ABOVE_CENTS // 2)
+    level = level_at(least + MOST_ABOVE_CENTS // 2)
     start = tables.firsts[category] + ROW * find_class(level)
     for step in range(TRIED_CHOICES):
         choice = tables.choices[start + (place + STRIDE * step) % ROW]
