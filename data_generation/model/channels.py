@@ -18,10 +18,11 @@ class Channel(NamedTuple):
     """An acquisition channel: its share of sign-ups, and what its users are like.
 
     *weight* is the share at the start of BASE_YEAR, which changes by *yearly_change* in
-    every year; of 1,000 users *buyer_per_mille* ever buy.  In the quarter of the users
-    with the highest purchase rates the channel's share is larger than among all users, by
-    three quarters of *rate_tilt* per cent; in the quarter with the lowest rates it is
-    smaller by as much (see `_tilt`).  *spend_tilt* is the same for spending levels.
+    every year; of 1,000 users *buyer_per_mille* ever buy.  At a given spending
+    level, the channel's share among the quarter of the users with the highest purchase
+    rates is larger by three quarters of *rate_tilt* per cent of its share among all users,
+    and among the quarter with the lowest it is smaller by as much (see `_tilt`).
+    *spend_tilt* is the same for spending levels.
     """
 
     name: str
