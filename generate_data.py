@@ -328,10 +328,11 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
         warn_of_small_seed(plan.seed)
     workers = args.workers or count_processors()
     files = write_clean_files(plan, args, workers)
+    truth_files = write_truth_files(plan, args, workers) if args.truth else []
     planted = run_planting(plan, args, profile, files, workers) if profile else None
     if args.quiet:
         return
-    print_clean_files(plan, args, files)
+    print_clean_files(plan, args, [*files, *truth_files])
     if planted is not None:
         print_planted(args, planted)
 
@@ -348,12 +349,12 @@ def warn_of_small_seed(seed: int) -> None:
 def write_clean_files(
     plan: Plan, args: argparse.Namespace, workers: int
 ) -> list[FileEntry]:
-    """Write the shop of *plan* and, if chosen, its ground truth; return their files."""
+    """Write the five files of *plan*, or those that *args* choose; return their entries."""
     from data_generation.generate_data import generate_shop
     from utils.progress import open_progress_bar
 
     with open_progress_bar(quiet=args.quiet) as on_progress:
-        files = generate_shop(
+        return generate_shop(
             plan,
             args.out_dir,
             tables=args.tables,
@@ -362,14 +363,17 @@ def write_clean_files(
             workers=workers,
             on_progress=on_progress,
         )
-    if args.truth:
-        from data_generation.truth import write_truth
 
-        with open_progress_bar(quiet=args.quiet) as on_progress:
-            files += write_truth(
-                plan, args.out_dir, workers=workers, on_progress=on_progress
-            )
-    return files
+
+def write_truth_files(
+    plan: Plan, args: argparse.Namespace, workers: int
+) -> list[FileEntry]:
+    """Write the ground truth of the shop of *plan*; return the entries of its files."""
+    from data_generation.truth import write_truth
+    from utils.progress import open_progress_bar
+
+    with open_progress_bar(quiet=args.quiet) as on_progress:
+        return write_truth(plan, args.out_dir, workers=workers, on_progress=on_progress)
 
 
 def print_clean_files(

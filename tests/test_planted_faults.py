@@ -659,6 +659,21 @@ class Command(ShopCase):
             self.assertEqual(result.stderr[: len(warning) + 15].count(warning), 1)
             self.assertEqual(bool(result.stderr), bool(warning))
 
+    def test_ground_truth_and_faults_of_one_run_are_those_of_two(self) -> None:
+        plan = ("--generate", "--users", 20, "--start", "2025-12-01", "--seed", SEEDS[0])
+        for folder, *options in (
+            ("truth", "--truth"),
+            ("faults", "--faults", "light"),
+            ("both", "--truth", "--faults", "light"),
+        ):
+            out_dir = ("--out-dir", self.folder / folder)
+            self.succeed(generate_data.main, *plan, *options, *out_dir)
+        truth, faults, both = (
+            read_tree(self.folder / name) for name in ("truth", "faults", "both")
+        )
+        self.assertEqual(both, truth | faults)
+        self.assertGreater(len(both), len(faults))
+
     def test_shop_without_users_has_no_faults(self) -> None:
         plan = ("--users", 0, "--seed", SEEDS[0], "--start", "2025-12-01")
         self.generate(*plan, "--faults", "hostile")
