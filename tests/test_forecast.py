@@ -24,6 +24,7 @@ from queries.forecast.forecast import (
     HORIZON_MONTHS,
     MAX_DAYS_AHEAD,
     add_cumulative_values,
+    add_differences,
     compute_kept_share,
     count_days_ahead,
 )
@@ -69,11 +70,24 @@ class ShopForecast(ShopCase):
         )
         for at, total in enumerate(document["total"]):
             parts = [cohort["horizons"][at] for cohort in cohorts]
-            # Each part is rounded once: to a tenth of a purchase, to a cent.
-            for name, unit in (("purchases", 0.1), ("net_cents", 1)):
-                summed = sum(part[name]["forecast"] for part in parts)
-                rounding = unit * (len(parts) + 1) / 2
-                self.assertLessEqual(abs(summed - total[name]["forecast"]), rounding)
+            cents, purchases = (
+                sum(part[name]["forecast"] for part in parts) - total[name]["forecast"]
+                for name in ("net_cents", "purchases")
+            )
+            self.assertEqual(cents, 0)
+            # The purchases of each part are rounded to a tenth.
+            self.assertLessEqual(abs(purchases), 0.1 * (len(parts) + 1) / 2)
+
+    def test_cohorts_of_a_cent_each_add_up_to_the_total_within_their_intervals(
+        self,
+    ) -> None:
+        # 25 groups of 0.4 cents are rounded to 0; their total is 10.
+        groups = [[{"net_cents": {"forecast": 0, "low": 0, "high": 0}}] for _ in range(25)]
+        add_differences(groups, [{"net_cents": {"forecast": 10}}])
+        nets = [group[0]["net_cents"] for group in groups]
+        self.assertEqual(sum(net["forecast"] for net in nets), 10)
+        for net in nets:
+            self.assertTrue(net["low"] <= net["forecast"] <= net["high"], net)
 
     def test_interval_of_the_total_is_narrower_than_the_sum(self) -> None:
         document = known_forecast().document

@@ -102,6 +102,7 @@ def forecast_cohorts(
         fit = fit.list_choices()[-1]
     groups = group_by_cohort(counted, fit.purchases.clock, is_by_quarter=is_by_quarter)
     total, *cohorts = forecast_groups(fit, list(groups.values()), as_of, kept_share)
+    add_differences(cohorts, total)
     factors = fit.purchases.seasonal_factors
     document = {
         "is_forecast": True,
@@ -166,16 +167,14 @@ def forecast_segments(
     """Return the forecast of each of *segments*; *total* is that of all customers.
 
     The models are those of all customers, and each customer has an expectation of its own.
-    So the segments add up to the total; the cents that rounding leaves go to the largest.
+    So the segments add up to the total.
     """
     groups = [
         describe_groups(count_histories(customers), fit.purchases.clock)
         for customers in segments.values()
     ]
     _, *found = forecast_groups(fit, groups, as_of, kept_share)
-    for at, horizon in enumerate(total):
-        nets = [horizons[at]["net_cents"] for horizons in found]
-        add_difference(nets, horizon["net_cents"]["forecast"])
+    add_differences(found, total)
     return [
         {"segment": name, "customer_count": len(customers.user_ids), "horizons": horizons}
         for (name, customers), horizons in zip(segments.items(), found, strict=True)
@@ -192,19 +191,37 @@ def split_customers(
     return {name: select_customers(customers, places[name]) for name in sorted(places)}
 
 
+def add_differences(
+    groups: Sequence[Sequence[Mapping[str, Any]]], total: Sequence[Mapping[str, Any]]
+) -> None:
+    """Change the net of the *groups* until it adds up to the *total*, by horizon.
+
+    Each group was rounded once; the cents that rounding leaves go to the largest.
+    """
+    for at, horizon in enumerate(total):
+        nets = [horizons[at]["net_cents"] for horizons in groups]
+        add_difference(nets, horizon["net_cents"]["forecast"])
+
+
 def add_difference(nets: Sequence[dict[str, Any]], total: int) -> None:
     """Change the forecasts in *nets*, the largest first, by a cent until they are *total*.
 
+    An interval that ends at such a forecast is extended to it.
+
     >>> nets = [{"forecast": 10}, {"forecast": 30}, {"forecast": 20}]
-    >>> add_difference(nets, 58)
-    >>> [net["forecast"] for net in nets]
-    [10, 29, 19]
+    >>> nets = [net | {"low": 0, "high": net["forecast"]} for net in nets]
+    >>> add_difference(nets, 62)
+    >>> [(net["forecast"], net["high"]) for net in nets]
+    [(10, 10), (31, 31), (21, 21)]
     """
     difference = total - sum(net["forecast"] for net in nets)
     step = 1 if difference > 0 else -1
     largest_first = sorted(nets, key=lambda net: -net["forecast"])
     for net in largest_first[: abs(difference)]:
         net["forecast"] += step
+        if net["low"] is not None:
+            net["low"] = min(net["low"], net["forecast"])
+            net["high"] = max(net["high"], net["forecast"])
 
 
 def forecast_groups(
