@@ -164,6 +164,12 @@ class GroupForecasts(unittest.TestCase):
         low, _ = Estimate(2.0, 3.0, 4.0).interval(0.95) or (9.0, 9.0)
         self.assertEqual(low, 0.0)
 
+    def test_interval_contains_a_total_below_zero(self) -> None:
+        # Its low was 0, above its high.
+        low, high = Estimate(-20.0, 3.0, 4.0).interval(0.95) or (0.0, 0.0)
+        self.assertAlmostEqual(low + high, -40)
+        self.assertLess(low, high)
+
     def test_interval_is_none_where_spending_has_no_finite_variance(self) -> None:
         # With q of 2 or less, the value of a customer without repeats has no variance.
         spending = make_spending_model(6.0, 1.8, 15.0)

@@ -442,11 +442,11 @@ class KeptShare(unittest.TestCase):
     def test_kept_share_without_refunds_is_one(self) -> None:
         self.assertEqual(compute_kept_share(self.HISTORIES, {}, "2024-12-31"), 1.0)
 
-    def test_kept_share_is_zero_where_everything_is_refunded(self) -> None:
-        refunds = {"2024-01": (0, 8500)}
-        self.assertEqual(
-            compute_kept_share(
-                collect_histories([(1, "2024-01-10", 8500)]), refunds, "2024-12-31"
-            ),
-            0.0,
-        )
+    def test_refunds_of_all_goods_or_more_are_refused(self) -> None:
+        # An interval of a negative net had its low above its high.
+        goods = collect_histories([(1, "2024-01-10", 8500)])
+        for cents, share in ((8500, "100%"), (17_000, "200%")):
+            with self.assertRaisesRegex(DataError, f"Refunds are {share} of the goods"):
+                compute_kept_share(goods, {"2024-01": (0, cents)}, "2024-12-31")
+        found = compute_kept_share(goods, {"2024-01": (0, 8499)}, "2024-12-31")
+        self.assertAlmostEqual(found, 1 / 8500)

@@ -38,14 +38,15 @@ class Estimate(NamedTuple):
     def interval(self, level: float) -> tuple[float, float] | None:
         """Return the bounds that contain the total with probability *level*.
 
-        They are normal, from all deviations together, and not below zero; None where the
-        variance is not finite.
+        They are normal, from all deviations together, and not below zero unless the total
+        is; None where the variance is not finite.
         """
         if self.chance_sd is None:
             return None
         half_width = NormalDist().inv_cdf((1 + level) / 2)
         half_width *= math.hypot(self.chance_sd, self.parameter_sd, self.common_sd)
-        return max(0.0, self.total - half_width), self.total + half_width
+        low = self.total - half_width
+        return low if self.total < 0 else max(0.0, low), self.total + half_width
 
     def describe(self, *, digits: int | None = None) -> dict[str, Any]:
         """Return the total and its interval, rounded to *digits* decimals.

@@ -284,7 +284,8 @@ def compute_kept_share(
     """Return the share of goods sold that was not refunded, in cents.
 
     It is measured on the months that ended at least `REFUND_MONTHS` before *as_of*;
-    *refunds* are as in `forecast_cohorts`.  Raise `DataError` if nothing was sold in them.
+    *refunds* are as in `forecast_cohorts`.  Raise `DataError` if nothing was sold in them,
+    or nothing of it was kept.
     """
     # The month of the next day is the first month that is not complete.
     first_excluded = month_number(_next_day(as_of).isoformat()) - REFUND_MONTHS
@@ -304,6 +305,12 @@ def compute_kept_share(
             f"No goods were sold in months that ended at least {REFUND_MONTHS} months"
             f" before {as_of}, expected some: the share of refunds is measured on them."
             " Load a longer window."
+        )
+    if returned >= goods:
+        raise DataError(
+            f"Refunds are {returned / goods:.0%} of the goods sold in months that ended at"
+            f" least {REFUND_MONTHS} months before {as_of}, expected less than 100%: no net"
+            " remains to forecast. Look for refunds that were recorded twice."
         )
     return 1 - returned / goods
 

@@ -192,6 +192,11 @@ def _check_values(customers_by_value: Mapping[tuple[int, float], int]) -> None:
             f"The spending model has {unpaid} of {customers} whose purchases are worth zero"
             " or less, expected more than zero. Omit them from its fit."
         )
+    if not count:
+        raise DataError(
+            "Nothing was spent on repeat purchases, expected some with a value above zero."
+            " Check the order items, their prices and the discounts."
+        )
     if count < MIN_REPEAT_CUSTOMERS:
         raise DataError(
             f"The spending model has {customers} with a value, expected at least"

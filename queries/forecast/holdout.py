@@ -53,7 +53,7 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
         counted = count_histories(observed)
         choices = fit_models(histories, observed, counted, until).list_choices()
     except DataError as error:
-        return {"refused": str(error)}
+        return {"refused": _explain_refusal(histories, split, error)}
     later = find_later_purchases(histories, split, until)
     actual = later.columns
     forecasts = forecast_choices(observed, choices, days)
@@ -80,6 +80,15 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
         "tracking": track_weeks(purchases, observed, later, until),
         **measure_customers(forecasts[best], continue_as_before(observed, days), actual),
     }
+
+
+def _explain_refusal(histories: PurchaseHistories, split: int, error: DataError) -> str:
+    """Return why the first part of the data, which ends at *split*, has no model."""
+    days = split + 1 - min(histories.first_days)
+    return (
+        f"The first part of the data, {count_noun(days, 'day')} until"
+        f" {date.fromordinal(split)}, supports no model. {error}"
+    )
 
 
 def judge_holdout(holdout: Mapping[str, Any]) -> dict[str, str]:
