@@ -170,7 +170,7 @@ def _add_grade_options(parser: argparse.ArgumentParser) -> None:
     )
     grading.add_argument(
         "--require",
-        type=names,
+        type=figure_names,
         metavar="NAMES",
         help="columns of ours that count even if they were not handed in",
     )
@@ -197,6 +197,18 @@ def header_names(text: str) -> dict[str, str]:
         return parse_columns(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def figure_names(text: str) -> tuple[str, ...]:
+    """Return the names in *text*, separated by commas, each a column that is graded."""
+    from queries.grading.answers import FIGURE_COLUMNS
+
+    found = names(text)
+    if unknown := [name for name in found if name not in FIGURE_COLUMNS]:
+        raise argparse.ArgumentTypeError(
+            f"{unknown[0][:40]!r}, expected names of {', '.join(FIGURE_COLUMNS)}"
+        )
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -530,6 +530,11 @@ class Hostile(GradeCase):
             (("--grade", "x.csv", "--query", "q.sql"), "omit --query"),
             (("--grade", "x.csv", "--score"), "--score"),
             (("--grade", "x.csv", "--columns", "a=b"), "expected THEIRS=OURS"),
+            # A column that does not exist would give full marks without being handed in.
+            (
+                ("--grade", "x.csv", "--require", "net_cents,retenton"),
+                "--require: 'retenton', expected names of cohort_size, active_customers",
+            ),
         ):
             result = call(run_query.main, *options)
             with self.subTest(options):
