@@ -562,7 +562,7 @@ class Verification(CommandCase):
         for facts, words in (
             ({"name": "customers"}, "resources list customers, products, orders, "),
             ({"name": "orders"}, "resources list orders, products, orders, "),
-            ({"name": None}, "resources[0].name is None, expected the name of a table"),
+            ({"name": None}, "resources[0].name is null, expected the name of a table"),
             ({"rows": -1}, "resources[0].rows is -1, expected an integer from 0 to "),
             ({"bytes": "9"}, "resources[0].bytes is '9', expected an integer"),
             ({"hash": "sha256:"}, "resources[0].hash is 'sha256:', expected sha256: and"),

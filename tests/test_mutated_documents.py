@@ -237,8 +237,8 @@ class MutatedDocuments(ShopCase):
         document = json.loads((tiny_shop() / MANIFEST_NAME).read_bytes())
         facts = {name: str(fact) for name, fact in read_generator(document).items()}
         users = (
-            b"user_id,expected_value_cents_365d,realised_value_cents_365d\n"
-            b"1,4451,0\n2,0,-17\n3,3,900\n"
+            b"user_id,is_buyer,expected_value_cents_365d,realised_value_cents_365d\n"
+            b"1,1,4451,0\n2,1,0,-17\n3,1,3,900\n"
         )
         path = self.folder / "users.csv"
 

@@ -12,8 +12,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import run_query
-from queries.forecast.score import Truth, compare_with_truth, score_forecast
+from queries.forecast.score import (
+    Truth,
+    compare_with_truth,
+    read_truth,
+    score_forecast,
+)
 from tests.forecast_shop import (
+    AS_OF,
     SEED,
     USERS,
     known_forecast,
@@ -21,7 +27,7 @@ from tests.forecast_shop import (
     known_sources,
     run_known,
 )
-from tests.support import ShopCase, call, skip_on_windows
+from tests.support import Result, ShopCase, call, read_rows, skip_on_windows
 from utils.helpers import DataError
 
 
@@ -233,7 +239,8 @@ class WrongGroundTruth(ShopCase):
         ):
             with self.subTest(name, value=value):
                 self.edit_manifest(**{name: value})
-                self.refuse("truth of another shop", f"its {name} is {value}", "--truth")
+                stated = "unknown" if value is None else value
+                self.refuse("truth of another shop", f"its {name} is {stated}", "--truth")
         self.edit_manifest(process="clumpy")
         self.refuse("its process is clumpy, the database's steady.")
         self.edit_manifest(is_calm=True)
@@ -267,7 +274,8 @@ class WrongGroundTruth(ShopCase):
         for days in (None, 0, -1, 367, 10**9, "365", True):
             with self.subTest(days):
                 self.edit_manifest(horizon_days=days)
-                self.refuse(f"horizon_days is {days!r}, expected 1 to 366")
+                shown = repr(days) if isinstance(days, str) else json.dumps(days)
+                self.refuse(f"horizon_days is {shown}, expected an integer from 1 to 366")
 
     def test_incomplete_or_changed_ground_truth_is_refused(self) -> None:
         path = self.truth / "users.csv"
@@ -295,9 +303,9 @@ class WrongGroundTruth(ShopCase):
                 self.write_users("\n".join(changed))
                 self.refuse(f"users.csv: line 3: {name} is ", "expected an integer from")
         self.write_users("\n".join(line.rpartition(",")[0] for line in lines))
-        self.refuse(f"users.csv: line 2: {name} is None, expected an integer from")
+        self.refuse(f"users.csv: line 2: {name} is '', expected an integer from")
         self.write_users("\n".join(["0" + line for line in lines]))
-        self.refuse("users.csv: line 2: user_id is None, expected an integer from 1 to")
+        self.refuse("users.csv: line 2: user_id is '', expected an integer from 1 to")
 
     def test_pipe_in_place_of_a_ground_truth_is_refused_without_waiting(self) -> None:
         skip_on_windows("pipes that have a name in a folder")
@@ -324,5 +332,67 @@ class WrongGroundTruth(ShopCase):
         sources = known_sources()
         last = max(sources.histories.user_ids)
         truths = {user: truth for user, truth in sources.truths.items() if user != last}
-        with self.assertRaisesRegex(DataError, f"user {last} is missing"):
+        with self.assertRaisesRegex(DataError, f"user {last}, who bought, is missing"):
             score_forecast(known_forecast(), truths, 365)
+
+    def test_hint_has_the_options_of_the_shop_and_replaces_no_file(self) -> None:
+        shutil.rmtree(self.truth)
+        self.refuse(
+            f"generate_data.py --generate --truth --seed {SEED} --users {USERS}"
+            " --start 2024-01-01 --end 2025-12-31 --process steady --out-dir known, and"
+            " add --truth-dir known/truth"
+        )
+
+    def test_ground_truth_with_another_number_of_users_is_refused(self) -> None:
+        lines = (self.truth / "users.csv").read_text(encoding="utf-8").split("\n")
+        self.write_users("\n".join(lines[:2] + lines[3:]))
+        self.refuse(f"has {USERS - 1:,} users, the database {USERS}.", "--until")
+
+
+class DatabaseWithoutSeed(ShopCase):
+    """A shop whose database states no seed is compared with what it does state."""
+
+    def load(self, facts: dict[str, object]) -> None:
+        """Load the files of the known shop with *facts* as their manifest."""
+        for path in known_shop().glob("*.csv"):
+            shutil.copy(path, self.folder)
+        (self.folder / "datapackage.json").write_text(json.dumps(facts), encoding="utf-8")
+        self.assertEqual(self.ingest("--quiet").status, 0)
+
+    def score(self) -> Result:
+        """Score the forecast of the folder's database with the known shop's truth."""
+        truth = ("--score", "--truth-dir", known_shop() / "truth")
+        options = ("--database", self.database, "--out-dir", self.folder)
+        return call(run_query.main, *options, *truth)
+
+    def test_shop_of_a_blind_manifest_is_scored_as_with_the_seed(self) -> None:
+        window = {"start": "2024-01-01", "end": "2025-12-31"}
+        self.load({"window": window, "currency": "USD"})
+        result = self.score()
+        known = run_known("--score", "--truth-dir", str(known_shop() / "truth"))
+        _, title, score = known.result.stdout.partition("SCORE:")
+        self.assertEqual((result.status, result.stderr), (0, ""))
+        self.assertIn(title + score.partition("Written:")[0], result.stdout)
+
+    def test_database_of_another_window_is_refused_without_naming_a_seed(self) -> None:
+        self.load({"window": {"start": "2023-01-01", "end": "2025-12-31"}})
+        result = self.score()
+        self.assertEqual(result.status, 1)
+        self.assertIn(
+            "its window_start is 2024-01-01, the database's 2023-01-01. The database does"
+            " not state the seed and the options of its shop, because the files were made"
+            " with --blind, or loaded without datapackage.json.",
+            result.stderr,
+        )
+        self.assertIn("--truth --seed SEED --start 2023-01-01", result.stderr)
+
+    def test_last_day_that_no_manifest_states_is_named_for_the_load(self) -> None:
+        with self.assertRaisesRegex(DataError, "--ingest --as-of 2025-12-31$"):
+            read_truth(known_shop() / "truth", {}, "2025-12-30")
+
+    def test_ground_truth_in_which_a_customer_never_buys_is_refused(self) -> None:
+        truth = read_truth(known_shop() / "truth", {}, AS_OF)
+        rows = read_rows(known_shop() / "truth" / "users.csv")
+        buyers = {int(row["user_id"]) for row in rows if row["is_buyer"] == "1"}
+        self.assertEqual(truth.truths.keys(), buyers)
+        self.assertLess(len(buyers), USERS)

@@ -558,7 +558,7 @@ class ManipulatedDatabase(VerifyCase):
             f"{REBUILD.format('users')} UPDATE users SET user_id = NULL WHERE rowid = 9;"
         )
         self.assertIn(
-            "users, user_id None is not in users.csv",
+            "users, user_id null is not in users.csv",
             self.find_failed_of_load()["users.csv -> users"],
         )
 

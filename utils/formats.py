@@ -6,6 +6,7 @@ Floats are converted to the decimal that the JSON contains, as on the page: in b
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import chain, repeat
@@ -138,14 +139,25 @@ def shorten_text(text: str, start: int) -> str:
     return text[: MAX_VALUE_CHARACTERS - 1] + "…"
 
 
+def quote_value(value: Any) -> str:
+    """Return *value* in quotes if it is a text, otherwise as JSON contains it.
+
+    >>> quote_value("foo"), quote_value(True), quote_value(None), quote_value(1.5)
+    ("'foo'", 'true', 'null', '1.5')
+    """
+    if isinstance(value, (str, bytes)):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 def shorten_value(value: Any) -> str:
     """Return *value* for a message, with control characters escaped, cut if it is long.
 
-    >>> shorten_value("12.50"), shorten_value("a" * 90), shorten_value([1])
-    ("'12.50'", "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'…", '[1]')
+    >>> shorten_value("12.50"), shorten_value("a" * 90), shorten_value([None])
+    ("'12.50'", "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'…", '[null]')
     """
     if not isinstance(value, str):
-        return shorten_text(repr(value), 0)
+        return shorten_text(quote_value(value), 0)
     cut = value[:QUOTED_CHARACTERS]
     return repr(cut) + ("…" if len(value) > len(cut) else "")
 

@@ -64,6 +64,8 @@ def _describe(place: str, value: Any, expected: str) -> str:
 
     >>> _describe("window.end", 7, "a day")
     'window.end is 7, expected a day'
+    >>> _describe("seed", None, "an integer")
+    'seed is null, expected an integer'
     """
     return f"{place or 'the document'} is {shorten_value(value)}, expected {expected}"
 

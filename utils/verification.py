@@ -7,7 +7,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from utils.formats import MAX_VALUE_CHARACTERS, shorten_text
+from utils.formats import MAX_VALUE_CHARACTERS, quote_value, shorten_text
 from utils.helpers import parse_json, read_regular_file
 
 # A larger result is not read: it would not fit into the memory of a small machine.
@@ -132,7 +132,7 @@ def describe_difference(found: Any, expected: Any, word: str = "expected") -> st
     >>> describe_difference("a" * 90 + "b", "a" * 90 + "c", "not")
     "is …aaaaaaaaaaaaaaaaaaaab', not …aaaaaaaaaaaaaaaaaaaac'"
     """
-    texts = repr(found), repr(expected)
+    texts = quote_value(found), quote_value(expected)
     pairs = enumerate(zip_longest(*texts))
     at = next((at for at, (one, other) in pairs if one != other), 0)
     # A few equal characters before the difference show where it is.

@@ -27,7 +27,7 @@ from queries.forecast.observed_customers import (
 )
 from utils.contract import MANIFEST_NAME
 from utils.database import Provenance
-from utils.formats import shorten_value
+from utils.formats import count_noun
 from utils.helpers import DataError, hash_file, open_regular_file
 from utils.manifest import (
     Manifest,
@@ -39,18 +39,32 @@ from utils.shapes import integer
 
 USERS_NAME = "users.csv"
 
-_MAKE = "Make it with: python generate_data.py --generate --truth"
-
 # Facts of the shop that its ground truth must share, named as in manifest and database.
-_SHARED = ("seed", "users", "window_start", "window_end", "format_version")
-# Those that manifests of format version 2 do not state.
-_STATED_LATER = ("process", "is_calm")
+_SHARED = (
+    "seed",
+    "users",
+    "window_start",
+    "window_end",
+    "format_version",
+    "process",
+    "is_calm",
+)
+
+# The facts that the options of the generator make, if the shop ends with its sign-ups.
+_OPTIONS = {
+    "seed": "--seed",
+    "users": "--users",
+    "window_start": "--start",
+    "window_end": "--end",
+    "process": "--process",
+}
 
 # The columns that are read of the users in the ground truth, whose cells are integers.  The
 # sums of all users are exact in every figure that is printed.
 _CENTS = integer(-(10**15), 10**15)
 _TRUTH_COLUMNS = {
     "user_id": integer(1, 2**63 - 1),
+    "is_buyer": integer(0, 1),
     "expected_value_cents_365d": _CENTS,
     "realised_value_cents_365d": _CENTS,
 }
@@ -64,7 +78,7 @@ class Truth(NamedTuple):
 
 
 class GroundTruth(NamedTuple):
-    """The ground truth of each user, by user id, and how many days it covers."""
+    """The ground truth of each user who buys, by user id, and how many days it covers."""
 
     days: int
     truths: dict[int, Truth]
@@ -75,69 +89,134 @@ def read_truth(folder: Path, provenance: Provenance, as_of: str) -> GroundTruth:
 
     Raise `DataError` if it is missing, incomplete, or of another shop or another day.
     """
-    manifest = _read_manifest(folder / MANIFEST_NAME)
-    _require_same_shop(folder, manifest, provenance.get("generator", {}), as_of)
-    days = manifest.document.get("horizon_days")
-    if type(days) is not int or not 0 < days <= MAX_DAYS_AHEAD:
-        raise DataError(
-            f"{folder / MANIFEST_NAME}: horizon_days is {shorten_value(days)}, expected"
-            f" 1 to {MAX_DAYS_AHEAD}. {_MAKE}"
-        )
+    generator = provenance.get("generator", {})
+    remedy = propose_command(generator)
+    manifest = _read_manifest(folder / MANIFEST_NAME, remedy)
+    _require_same_shop(folder, manifest, generator, remedy)
+    _require_same_day(folder, read_generator(manifest.document), generator, as_of)
+    days: Any = manifest.document.get("horizon_days")
+    for fault in integer(1, MAX_DAYS_AHEAD)("horizon_days", days):
+        raise DataError(f"{folder / MANIFEST_NAME}: {fault}. {remedy}")
     path = folder / USERS_NAME
     try:
         if compare_with_manifest(manifest, USERS_NAME, hash_file(path)) != "matches":
-            raise DataError(f"{path}: is not the file that {MANIFEST_NAME} lists. {_MAKE}")
-        return GroundTruth(days, _read_users(path))
+            raise DataError(f"{path}: is not the file that {MANIFEST_NAME} lists. {remedy}")
+        users = _read_users(path, remedy)
     except OSError as error:
         reason = error.strerror or error
-        raise DataError(f"{path}: cannot be read: {reason}. {_MAKE}") from error
+        raise DataError(f"{path}: cannot be read: {reason}. {remedy}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: is not a CSV file in UTF-8: {error}. {_MAKE}") from error
+        raise DataError(f"{path}: is not a CSV file in UTF-8: {error}. {remedy}") from error
+    _require_same_count(path, len(users), provenance)
+    return GroundTruth(
+        days,
+        {user_id: Truth(*cents) for user_id, (buys, *cents) in users.items() if buys},
+    )
 
 
-def _read_manifest(path: Path) -> Manifest:
+def propose_command(generator: Mapping[str, str]) -> str:
+    """Return how the ground truth of a shop with these facts is made.
+
+    It gets a folder of its own: a command without the options of the shop, or for a shop
+    whose files were edited, would replace the files.
+
+    >>> propose_command({"seed": "7", "window_end": "2025-12-31", "is_calm": "1"})
+    'Make it in a folder of its own: python generate_data.py --generate --truth --seed 7\
+ --end 2025-12-31 --calm --out-dir known, and add --truth-dir known/truth'
+    """
+    options = [
+        f" {option} {generator[name]}"
+        for name, option in _OPTIONS.items()
+        if name in generator
+    ]
+    calm = " --calm" if generator.get("is_calm") == "1" else ""
+    known = "".join(options) + calm
+    start, seed = "Make it in a folder of its own", ""
+    if "seed" not in generator:
+        start = (
+            "The database does not state the seed and the options of its shop, because the"
+            f" files were made with --blind, or loaded without {MANIFEST_NAME}. Make the"
+            " ground truth with them"
+        )
+        seed = " --seed SEED"
+    return (
+        f"{start}: python generate_data.py --generate --truth{seed}{known} --out-dir known,"
+        " and add --truth-dir known/truth"
+    )
+
+
+def _read_manifest(path: Path, remedy: str) -> Manifest:
     if not path.exists():
-        raise DataError(f"{path}: is missing, and with it the ground truth. {_MAKE}")
-    return read_manifest(path, remedy=_MAKE)
+        raise DataError(f"{path}: is missing, and with it the ground truth. {remedy}")
+    return read_manifest(path, remedy=remedy)
 
 
 def _require_same_shop(
-    folder: Path, manifest: Manifest, generator: Mapping[str, str], as_of: str
+    folder: Path, manifest: Manifest, generator: Mapping[str, str], remedy: str
 ) -> None:
-    """Raise `DataError` unless the ground truth is of the database, from *as_of* on."""
+    """Raise `DataError` unless the facts of the ground truth are those of the database.
+
+    Without the seed the facts that the database knows are compared; whether the same users
+    buy, which no other shop shares, is compared when the forecast is scored.
+    """
     stated = read_generator(manifest.document)
-    later = [name for name in _STATED_LATER if name in stated or name in generator]
-    for name in (*_SHARED, *later):
-        if str(stated.get(name)) != generator.get(name):
+    is_known = "seed" in generator
+    for name in (name for name in _SHARED if is_known or name in generator):
+        theirs, ours = str(stated.get(name, "unknown")), generator.get(name, "unknown")
+        if theirs != ours:
             raise DataError(
-                f"{folder}: is the ground truth of another shop: its {name} is"
-                f" {stated.get(name)}, the database's {generator.get(name, 'unknown')}."
-                f" {_MAKE}"
+                f"{folder}: is the ground truth of another shop: its {name} is {theirs},"
+                f" the database's {ours}. {remedy}"
             )
-    if generator["window_end"] != as_of:
+
+
+def _require_same_day(
+    folder: Path, stated: Mapping[str, Any], generator: Mapping[str, str], as_of: str
+) -> None:
+    """Raise `DataError` unless the ground truth starts after *as_of*, as the forecast."""
+    window_end = stated.get("window_end", "an unknown day")
+    if window_end == as_of:
+        return
+    fix = "Omit --as-of or --score."
+    if "window_end" not in generator:
+        fix = f"Load the files with the day: python ingest.py --ingest --as-of {window_end}"
+    raise DataError(
+        f"{folder}: starts after {window_end}, the forecast after {as_of or 'no day'}."
+        f" {fix}"
+    )
+
+
+def _require_same_count(path: Path, count: int, provenance: Provenance) -> None:
+    """Raise `DataError` unless the ground truth has as many users as the database."""
+    loaded = provenance.get(USERS_NAME, {}).get("rows_stored")
+    if loaded not in (None, str(count)):
         raise DataError(
-            f"{folder}: starts after {generator['window_end']}, the forecast after"
-            f" {as_of or 'no day'}. Omit --as-of or --score."
+            f"{path}: has {count_noun(count, 'user')}, the database {loaded}. Expected the"
+            " ground truth of the same shop: a shop made with --until needs its --end and"
+            " --until again."
         )
 
 
-def _read_users(path: Path) -> dict[int, Truth]:
-    """Return the truths in the file *path* by user id; raise `DataError` for a bad cell."""
-    truths = {}
+def _read_users(path: Path, remedy: str) -> dict[int, list[int]]:
+    """Return the other cells of each user in the file *path*, by user id.
+
+    Raise `DataError` for a bad cell.
+    """
+    users = {}
     with (
         open_regular_file(path) as data,
         io.TextIOWrapper(data, encoding="utf-8", newline="") as file,
     ):
-        reader = csv.DictReader(file)
+        reader = csv.DictReader(file, restval="")
         for record in reader:
-            cells = {name: _parse_integer(record.get(name)) for name in _TRUTH_COLUMNS}
+            cells = {name: _parse_integer(record.get(name, "")) for name in _TRUTH_COLUMNS}
             for name, shape in _TRUTH_COLUMNS.items():
                 for fault in shape(name, cells[name]):
                     where = f"{path}: line {reader.line_num}"
-                    raise DataError(f"{where}: {fault}. {_MAKE}")
-            user_id, *cents = cells.values()
-            truths[user_id] = Truth(*cents)
-    return truths
+                    raise DataError(f"{where}: {fault}. {remedy}")
+            user_id, *others = cells.values()
+            users[user_id] = others
+    return users
 
 
 def _parse_integer(cell: Any) -> Any:
@@ -157,7 +236,11 @@ def score_forecast(
     customers = forecast.customers
     missing = [user_id for user_id in customers.user_ids if user_id not in truths]
     if missing:
-        raise DataError(f"{USERS_NAME}: user {missing[0]} is missing from it. {_MAKE}")
+        raise DataError(
+            f"{USERS_NAME}: user {missing[0]}, who bought, is missing or never buys in the"
+            " ground truth, so it is of another shop. Name the folder of this shop's ground"
+            " truth with --truth-dir."
+        )
     cohorts: dict[str, list[int]] = {}
     for place, first_day in enumerate(customers.first_days):
         name = name_cohort(first_day, is_by_quarter=is_by_quarter)
