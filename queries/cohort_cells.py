@@ -8,8 +8,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from utils.formats import shorten_value
 from utils.helpers import DataError
-from utils.months import is_month, last_month_number, month_number, quarter_text
+from utils.months import (
+    YEARS,
+    is_month,
+    is_outside_years,
+    last_month_number,
+    month_number,
+    quarter_text,
+)
 
 # The columns that every query must have: the key of a cell, and the parts of its ratios.
 KEY_COLUMNS = ("cohort_month", "months_since", "cohort_size")
@@ -39,6 +47,10 @@ FLOW_COLUMNS = (
 RUNNING_COLUMNS = ("repeat_customers", "cum_net_cents", "cum_margin_cents")
 FLAG_COLUMNS = ("is_observed", "is_complete")
 ADDED_COLUMNS = ("cohort_size", *FLOW_COLUMNS, *RUNNING_COLUMNS)
+
+# Counts of customers of a cohort, and the least values of other columns.
+PART_COLUMNS = ("active_customers", "repeat_customers")
+LEAST_VALUES = {"months_since": 0, "cohort_size": 1, "order_count": 0, "unit_count": 0}
 
 # One cohort in one month of its age: the columns of the query, with `cohort` instead of
 # `cohort_month`, because the cells of quarters have the same form.
@@ -101,29 +113,48 @@ def _require_cell_columns(columns: Sequence[str], query_path: Path) -> None:
 
 
 def _require_cell_values(cell: Cell, place: str) -> None:
-    """Raise `DataError` naming *place* unless *cell* can be summed and written.
+    """Raise `DataError` naming *place* unless *cell* is possible.
 
     Only a cell that is not complete, such as one of the future, may lack figures.
     """
+    needed = NEEDED_COLUMNS if cell["is_complete"] else NEVER_NULL_COLUMNS
     for name, value in cell.items():
-        if name == "cohort":
-            expected = "text"
-            is_valid = isinstance(value, str)
-        elif name in NEEDED_COLUMNS:
-            expected = "a whole number"
-            may_be_null = name not in NEVER_NULL_COLUMNS and not cell["is_complete"]
-            is_valid = isinstance(value, int) or (value is None and may_be_null)
-        else:
-            expected = "text, a finite number or NULL"
-            is_valid = (
-                value is None
-                or isinstance(value, (int, str))
-                or (isinstance(value, float) and math.isfinite(value))
-            )
-        if not is_valid:
+        may_be_null = column_name(name) not in (*needed, *FLAG_COLUMNS, "period_month")
+        if value is None and may_be_null:
+            continue
+        if expected := _find_expectation(name, value, cell["cohort_size"]):
             raise DataError(
-                f"{place}: {column_name(name)} is {value!r}, expected {expected}."
+                f"{place}: {column_name(name)} is {_show_value(value)}, expected"
+                f" {expected}."
             )
+
+
+def _find_expectation(name: str, value: Any, cohort_size: Any) -> str | None:
+    """Return what the column *name* should hold instead of *value*, or None if nothing."""
+    if name in ("cohort", "period_month"):
+        expected = f"a month as YYYY-MM of {YEARS}"
+        is_text = isinstance(value, str)
+        is_valid = is_text and is_month(value) and not is_outside_years(value)
+    elif name in FLAG_COLUMNS:
+        expected = "0 or 1"
+        is_valid = value in (0, 1) and isinstance(value, int)
+    elif name in PART_COLUMNS and isinstance(cohort_size, int):
+        expected = f"a whole number from 0 to {cohort_size}, the size of the cohort"
+        is_valid = isinstance(value, int) and 0 <= value <= cohort_size
+    elif name in LEAST_VALUES:
+        expected = f"a whole number, at least {LEAST_VALUES[name]}"
+        is_valid = isinstance(value, int) and value >= LEAST_VALUES[name]
+    elif name in (*NEEDED_COLUMNS, *ADDED_COLUMNS):
+        expected, is_valid = "a whole number", isinstance(value, int)
+    else:
+        expected = "text, a finite number or NULL"
+        is_finite = not isinstance(value, float) or math.isfinite(value)
+        is_valid = isinstance(value, (int, float, str)) and is_finite
+    return None if is_valid else expected
+
+
+def _show_value(value: Any) -> str:
+    return "NULL" if value is None else shorten_value(value)
 
 
 # ---- Segments and quarters ---------------------------------------------------------------
@@ -152,7 +183,7 @@ def arrange_cells(
         without_segment = add_segments(cells)
     if not is_by_quarter:
         return without_segment, list(cells) if has_segments else []
-    require_addable(cells, ("cohort", *ADDED_COLUMNS, *FLAG_COLUMNS), query_path)
+    require_addable(cells, (*ADDED_COLUMNS, *FLAG_COLUMNS), query_path)
     last_month = (as_of or "0000-00")[:7]
     segments = split_segments(cells) if has_segments else {}
     return roll_up_quarters(without_segment, last_month), [
@@ -174,17 +205,14 @@ def require_addable(cells: Sequence[Cell], needed: Sequence[str], query_path: Pa
         for name in needed:
             if not _is_addable(name, cell[name]):
                 raise DataError(
-                    f"{query_path}: {column_name(name)} is {cell[name]!r}, which this"
-                    " option cannot add up. Expected a value as in queries/join_query.sql."
+                    f"{query_path}: {column_name(name)} is {_show_value(cell[name])},"
+                    " which this option cannot add up. Expected a value as in"
+                    " queries/join_query.sql."
                 )
 
 
 def _is_addable(name: str, value: Any) -> bool:
-    if name == "segment":
-        return isinstance(value, str)
-    if name == "cohort":
-        return isinstance(value, str) and is_month(value)
-    return isinstance(value, int)
+    return isinstance(value, str if name == "segment" else int)
 
 
 def split_segments(cells: Iterable[Cell]) -> dict[str, list[Cell]]:

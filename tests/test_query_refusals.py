@@ -204,19 +204,49 @@ class OwnQuery(RefusalCase):
             self.CELL.replace(
                 "8500 AS net", "85.5 AS net"
             ): "row 1 of its result: net_cents is 85.5, expected a whole number",
-            self.CELL.replace("8500 AS net", "NULL AS net"): "net_cents is None",
+            self.CELL.replace("8500 AS net", "NULL AS net"): "net_cents is NULL",
             self.CELL.replace(
                 "'2024-01'", "202401"
-            ): "cohort_month is 202401, expected text",
+            ): "cohort_month is 202401, expected a month as YYYY-MM",
             self.CELL.replace(
                 "1 AS is_complete", "NULL AS is_complete"
-            ): "is_complete is None, expected a whole number",
+            ): "is_complete is NULL, expected 0 or 1",
             f"{self.CELL}, x'00' AS picture": "picture is b'\\x00', expected text, a finite"
             " number or NULL",
-            f"{self.CELL}, 9e999 AS ratio": "ratio is inf, expected text, a finite number",
+            f"{self.CELL}, 9e999 AS ratio": "ratio is Infinity, expected text, a finite",
         }.items():
             with self.subTest(sql):
                 path = self.write_query(sql)
+                self.assert_refused(str(path), expected, arguments=["--query", path])
+
+    def test_cell_that_cannot_be_is_refused_as_the_schema_of_the_json_does(self) -> None:
+        for old, new, expected in (
+            ("0 AS months", "-1 AS months", "months_since is -1, expected a whole number,"),
+            ("1 AS is_c", "7 AS is_c", "row 1 of its result: is_complete is 7, expected 0"),
+            ("2024-01", "2024-13", "cohort_month is '2024-13', expected a month as"),
+            (
+                "2024-01",
+                "0024-01",
+                "cohort_month is '0024-01', expected a month as YYYY-MM",
+            ),
+            ("2024-01", "", "cohort_month is '', expected a month as YYYY-MM of the years"),
+            ("2 AS cohort_size", "0 AS cohort_size", "cohort_size is 0, expected a whole"),
+            (
+                "2 AS active_customers",
+                "3 AS active_customers",
+                "active_customers is 3, expected a whole number from 0 to 2, the size of",
+            ),
+            ("2 AS order", "-2 AS order", "order_count is -2, expected a whole number, at"),
+            (
+                "1 AS is",
+                "'a' AS unit_count, 1 AS is",
+                "unit_count is 'a', expected a whole",
+            ),
+            ("1 AS is", "NULL AS is_observed, 1 AS is", "is_observed is NULL, expected 0"),
+        ):
+            with self.subTest(new):
+                self.assertIn(old, self.CELL)
+                path = self.write_query(self.CELL.replace(old, new))
                 self.assert_refused(str(path), expected, arguments=["--query", path])
 
     def test_own_query_runs_unchanged_and_its_differences_are_noted(self) -> None:
@@ -333,14 +363,14 @@ class WrongOption(RefusalCase):
             ("    unit_count,\n", "", quarter, "its result lacks unit_count"),
             ("    unit_count,\n", "", country, "its result lacks unit_count"),
             ("    1 AS is_observed,\n", "", quarter, "its result lacks is_observed"),
-            ("unit_count", "NULL AS unit_count", quarter, "unit_count is None"),
-            ("unit_count", "NULL AS unit_count", country, "unit_count is None"),
+            ("unit_count", "NULL AS unit_count", quarter, "unit_count is NULL"),
+            ("unit_count", "NULL AS unit_count", country, "unit_count is NULL"),
             ("unit_count", "0.5 AS unit_count", quarter, "unit_count is 0.5"),
             (
                 "    segment,",
                 "    NULLIF(segment, 'IE') AS segment,",
                 country,
-                "segment is None",
+                "segment is NULL",
             ),
             (
                 "AS cohort_month",
