@@ -317,6 +317,74 @@ class Limits(unittest.TestCase):
         ):
             self.assertAlmostEqual(found, true, delta=3 * error)
 
+    def simulate_one_rate(self, dropout: float) -> SimulatedShop:
+        """Return customers who all buy once in 7 weeks, until they drop out."""
+        similar = (1e6 * dropout, 1e6 * (1 - dropout)) if dropout else (1e-9, 1.0)
+        return SimulatedShop(
+            4, 600, age_days=364, purchases=(1e6, 7e6, *similar), later_days=180
+        )
+
+    def test_customers_who_buy_at_one_rate_follow_a_poisson_process(self) -> None:
+        # "r has no finite estimate": the more customers, the surer was the refusal.
+        for dropout, name, truth in (
+            (0.0, "Poisson", (7.0,)),
+            (0.2, "Poisson with a common dropout", (7.0, 0.25)),
+        ):
+            shop = self.simulate_one_rate(dropout)
+            model = fit_purchases(count_summaries(shop.customers))
+            self.assertEqual(model.name, name)
+            r, alpha, *odds = model.parameters
+            _, alpha_error, *odds_errors = model.standard_errors
+            self.assertEqual(r, newton.COMMON_SHAPE)
+            for found, true, error in zip(
+                (alpha / r, *odds), truth, (alpha_error / r, *odds_errors), strict=True
+            ):
+                self.assertAlmostEqual(found, true, delta=3 * error)
+
+    def test_error_of_one_rate_is_that_of_many_nearly_equal_rates(self) -> None:
+        # The same likelihood with a large r, by the derivatives of another model.
+        shop = self.simulate_one_rate(0.2)
+        tally = bg_nbd._tally_summaries(count_summaries(shop.customers))
+        model = fit_purchases(count_summaries(shop.customers))
+        _, alpha, odds = model.parameters
+        near = (1e4, alpha / 1e2, odds)
+        hessian = bg_nbd._evaluate_common_dropout(tally, near).hessian
+        steps = near[1:]
+        (aa,), (ab, bb) = (
+            [-second * x * y for second, y in zip(row[1:], steps, strict=False)]
+            for row, x in zip(hessian[1:], steps, strict=True)
+        )
+        determinant = aa * bb - ab * ab
+        for found, expected in (
+            (model.covariance[1][1], bb / determinant),
+            (model.covariance[1][2], -ab / determinant),
+            (model.covariance[2][1], -ab / determinant),
+            (model.covariance[2][2], aa / determinant),
+        ):
+            self.assertAlmostEqual(found / expected, 1, delta=0.01)
+
+    def test_expectations_at_one_rate_are_those_of_a_poisson_process(self) -> None:
+        summaries = [(0, 0, 100), (1, 30, 200), (9, 300, 350)]
+        kinds = [(x, age) for x, _, age in summaries]
+        rate, days = 1 / 49, 200
+        found = tabulate_purchases((1e6, 7e6), kinds * 20, [91, days])[1]
+        pairs = tabulate_pairs((1e6, 7e6), kinds * 20, [91, days])[1]
+        for kind in kinds:
+            self.assertAlmostEqual(found[kind] / (rate * days), 1, delta=1e-4)
+            self.assertAlmostEqual(pairs[kind] / (rate * days) ** 2, 1, delta=2e-4)
+        of_dropout = expect_purchases((1e6, 7e6, 0.25), summaries, days)
+        for (x, recency, age), expected in zip(summaries, of_dropout, strict=True):
+            alive = 1 / (1 + 0.25 * math.exp(rate * (age - recency))) if x else 1
+            future = (1 - math.exp(-rate * days * 0.2)) / 0.2
+            self.assertAlmostEqual(expected / (alive * future), 1, delta=1e-4)
+
+    def test_identical_customers_follow_a_poisson_process(self) -> None:
+        # 5 purchases in 180 days.
+        model = fit_purchases({(5, 150, 180): 400})
+        self.assertEqual(model.name, "Poisson")
+        r, alpha = model.parameters
+        self.assertAlmostEqual(r / alpha, 5 / 180 * 7)
+
     def test_limits_have_the_likelihood_of_bg_nbd_near_them(self) -> None:
         for dropout, parameters in (
             (0.0, (1.1, 7.0)),
@@ -365,10 +433,13 @@ class Limits(unittest.TestCase):
         check_derivatives(
             self, partial(bg_nbd._evaluate_common_dropout, tally), (0.7, 9.1, 0.2)
         )
+        check_derivatives(self, partial(bg_nbd._evaluate_common_rate, tally), (0.9, 0.2))
 
     def test_forecast_of_shops_at_the_edge_contains_what_follows(self) -> None:
-        for dropout in (0.0, 0.2):
-            shop = self.simulate(dropout)
+        for shop in (
+            *map(self.simulate, (0.0, 0.2)),
+            *map(self.simulate_one_rate, (0.0, 0.2)),
+        ):
             forecast = forecast_group(
                 fit_purchases(count_summaries(shop.customers)),
                 fit_spending(list_values(shop.customers), money_unit="dollars"),
@@ -376,8 +447,7 @@ class Limits(unittest.TestCase):
                 days=180,
             )
             low, high = forecast.purchases.interval(0.95) or (0.0, 0.0)
-            with self.subTest(dropout=dropout):
-                self.assertTrue(low <= shop.later_count <= high, (low, high))
+            self.assertTrue(low <= shop.later_count <= high, (low, high))
 
 
 class Refusals(unittest.TestCase):
@@ -402,8 +472,12 @@ class Refusals(unittest.TestCase):
     def test_three_weeks_are_refused(self) -> None:
         self.refuse({(0, 0, 21): 500, (1, 9, 21): 50}, "21 days", "12 weeks")
 
-    def test_identical_customers_are_refused(self) -> None:
-        self.refuse({(5, 150, 180): 400}, "does not fit", "no finite estimate")
+    def test_search_towards_no_rate_at_all_is_not_taken_for_one_rate(self) -> None:
+        # A search to r = 0 ends above one rate, as here each search does.
+        error = newton.NoFiniteEstimateError("r has no finite estimate. Load more.")
+        unequal = {(0, 0, 200): 5000, (60, 190, 200): 40}
+        with mock.patch.object(bg_nbd, "_fit_model", side_effect=error):
+            self.refuse(unequal, "r has no finite estimate")
 
     def test_fit_without_convergence_is_refused(self) -> None:
         with mock.patch.object(newton, "MAX_STEPS", 2):

@@ -148,10 +148,3 @@ class NoForecast(ShopCase):
         ]
         self.create(gifts, AS_OF)
         self.refuse("Nothing was spent on repeat purchases", "Check the order items")
-
-    def test_identical_customers_are_refused(self) -> None:
-        self.create(
-            [*spread_purchases(users=60, repeats=5, first="2024-01-01", gap_days=30)],
-            "2024-09-30",
-        )
-        self.refuse("does not fit these customers", "Load more")

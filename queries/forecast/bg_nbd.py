@@ -6,6 +6,7 @@ customer is on day 0 and is not counted; later ones count once a day.
 
 Where a and b have no finite estimate, the model at that edge is one with fewer parameters:
 p is the same for all customers, or it is 0 and the model is the NBD (Ehrenberg 1959).
+Where r and alpha have none, lambda is the same for all customers: a Poisson process.
 
 Sources, by the short names in the docstrings:
 
@@ -34,8 +35,11 @@ from queries.forecast.bg_nbd_expectations import (
     PurchaseSummary,
 )
 from queries.forecast.newton import (
+    COMMON_SHAPE,
     FittedModel,
     LogLikelihood,
+    NoFiniteEstimateError,
+    Optimum,
     Vector,
     add_log_likelihoods,
     maximize,
@@ -90,6 +94,18 @@ class NoDropoutModel(PurchaseModel):
     parameter_names = ("r", "alpha")
 
 
+class CommonRateModel(NoDropoutModel):
+    """A Poisson process: the limit of the NBD as r and alpha grow; r is `COMMON_SHAPE`."""
+
+    name = "Poisson"
+
+
+class CommonRateDropoutModel(CommonDropoutModel):
+    """A Poisson process that ends after each purchase with the same probability."""
+
+    name = "Poisson with a common dropout"
+
+
 def fit_purchases(
     customers_by_summary: Mapping[PurchaseSummary, int], near: PurchaseModel | None = None
 ) -> PurchaseModel:
@@ -97,15 +113,13 @@ def fit_purchases(
 
     By maximum likelihood (`_evaluate`), with `maximize` from r = a = b = 1 and the alpha
     that gives the observed purchases per week, or from the parameters of *near*, a similar
-    fit.  Where the likelihood has no maximum at finite parameters, the better one of its
-    two limits is fitted.  Raise `DataError` where the data do not support any; the limits
+    fit.  Where the likelihood has no maximum at finite parameters, the best one of its
+    limits is fitted.  Raise `DataError` where the data do not support any; the limits
     are the constants above.
     """
     _check_summaries(customers_by_summary)
-    weeks = sum(n * age for (_, _, age), n in customers_by_summary.items()) / DAYS_PER_UNIT
-    repeats = sum(n * x for (x, _, _), n in customers_by_summary.items())
-    start = (1.0, weeks / repeats)
     tally = _tally_summaries(customers_by_summary)
+    start = (1.0, tally.weeks / tally.repeats)
     try:
         return _fit_model(PurchaseModel, _evaluate, tally, (*start, 1.0, 1.0), near)
     except DataError:
@@ -124,9 +138,61 @@ def _rate_limit(model: PurchaseModel) -> float:
 def _fit_limits(tally: _PurchaseTally, start: Vector) -> Iterator[PurchaseModel]:
     """Yield the limits of BG/NBD that have a maximum at finite parameters."""
     with suppress(DataError):
-        yield _fit_model(NoDropoutModel, _evaluate_no_dropout, tally, start)
+        yield _fit_no_dropout(tally, start)
     with suppress(DataError):
-        yield _fit_model(CommonDropoutModel, _evaluate_common_dropout, tally, (*start, 0.1))
+        yield _fit_common_dropout(tally, (*start, 0.1))
+
+
+def _fit_no_dropout(tally: _PurchaseTally, start: Vector) -> PurchaseModel:
+    """Fit the NBD, or a Poisson process where the customers' rates do not differ."""
+    try:
+        return _fit_model(NoDropoutModel, _evaluate_no_dropout, tally, start)
+    except NoFiniteEstimateError:
+        rate = tally.repeats / tally.weeks
+        value = tally.repeats * (math.log(rate) - 1)
+        # A search that rose towards one rate began below its likelihood.
+        if value < _evaluate_no_dropout(tally, start).value:
+            raise
+    found = Optimum((rate,), value, ((1 / tally.repeats,),))
+    return _share_rate(CommonRateModel, tally, found)
+
+
+def _fit_common_dropout(tally: _PurchaseTally, start: Vector) -> PurchaseModel:
+    """Fit one dropout probability, and one rate where the customers' rates do not differ.
+
+    Raise `DataError` where that has no finite estimate either.
+    """
+    try:
+        return _fit_model(CommonDropoutModel, _evaluate_common_dropout, tally, start)
+    except NoFiniteEstimateError:
+        found = maximize(
+            partial(_evaluate_common_rate, tally),
+            start=(tally.repeats / tally.weeks, *start[2:]),
+            names=("rate", "dropout_odds"),
+            model="purchase model",
+        )
+        if found.log_likelihood < _evaluate_common_dropout(tally, start).value:
+            raise
+    return _share_rate(CommonRateDropoutModel, tally, found)
+
+
+def _share_rate(
+    model: type[PurchaseModel], tally: _PurchaseTally, found: Optimum
+) -> PurchaseModel:
+    """Return *model*, whose rate and dropout are *found*, with r = `COMMON_SHAPE`."""
+    rate, *dropout = found.parameters
+    # The logarithm of alpha is that of r less that of the rate, and r has no error.
+    (variance, *others), *rows = found.covariance
+    return model(
+        (COMMON_SHAPE, COMMON_SHAPE / rate, *dropout),
+        log_likelihood=found.log_likelihood,
+        customer_count=tally.customer_count,
+        covariance=(
+            (0.0,) * (len(found.parameters) + 1),
+            (0.0, variance, *(-other for other in others)),
+            *((0.0, -other, *rest) for other, *rest in rows),
+        ),
+    )
 
 
 def _fit_model(
@@ -203,6 +269,16 @@ class _PurchaseTally(NamedTuple):
     by_age: list[tuple[int, list[tuple[int, int]]]]
     repeaters: list[tuple[int, list[tuple[int, int, int]]]]
 
+    @property
+    def repeats(self) -> int:
+        """Return the repeat purchases of all customers."""
+        return sum(n * x for x, n in self.by_frequency)
+
+    @property
+    def weeks(self) -> float:
+        """Return the ages of all customers, added up."""
+        return sum(n * age for _, ages in self.by_age for age, n in ages) / DAYS_PER_UNIT
+
 
 def _tally_summaries(customers_by_summary: Mapping[PurchaseSummary, int]) -> _PurchaseTally:
     by_frequency, by_age, repeaters = [], [], []
@@ -276,7 +352,7 @@ def _evaluate_common_dropout(tally: _PurchaseTally, parameters: Vector) -> LogLi
     odds p / (1 - p) instead of a / (b + x - 1).
     """
     r, alpha, odds = parameters
-    repeats = sum(n * x for x, n in tally.by_frequency)
+    repeats = tally.repeats
     kept = LogLikelihood(
         -repeats * math.log1p(odds),
         (0.0, 0.0, -repeats / (1 + odds)),
@@ -291,6 +367,38 @@ def _evaluate_common_dropout(tally: _PurchaseTally, parameters: Vector) -> LogLi
     ]
     nobody = _pad(_evaluate_no_dropout(tally, (r, alpha)), 3)
     return add_log_likelihoods([nobody, kept, *dropout])
+
+
+def _evaluate_common_rate(tally: _PurchaseTally, parameters: Vector) -> LogLikelihood:
+    """Return the log-likelihood with one rate and one dropout probability p.
+
+    The parameters are the rate per week and the odds p / (1 - p).  It is that of a Poisson
+    process, plus the same as in `_evaluate_common_dropout`, whose d is ln(odds) +
+    rate (T - t_x) here: (r + x) (ln(alpha + T) - ln(alpha + t_x)) for large r and alpha.
+    """
+    rate, odds = parameters
+    repeats, weeks = tally.repeats, tally.weeks
+    sums = _sum_dropout(
+        [row for _, rows in tally.repeaters for row in rows],
+        [day / DAYS_PER_UNIT for day in range(tally.oldest + 1)],
+        [0.0] * (tally.oldest + 1),
+        rate,
+        math.log(odds),
+    )
+    return LogLikelihood(
+        repeats * (math.log(rate) - math.log1p(odds)) - rate * weeks + sums.log_odds,
+        (
+            repeats / rate - weeks + sums.w_log,
+            sums.w / odds - repeats / (1 + odds),
+        ),
+        (
+            (sums.v_log_log - repeats / rate**2,),
+            (
+                sums.v_log / odds,
+                repeats / (1 + odds) ** 2 + (sums.v - sums.w) / odds**2,
+            ),
+        ),
+    )
 
 
 def _pad(likelihood: LogLikelihood, size: int) -> LogLikelihood:

@@ -201,13 +201,16 @@ class _Grid:
     complex numbers, up to `_DISTANCE` from the real line.  So at Chebyshev's nodes the
     error falls by the same factor with each more of them (Trefethen 2013, "Approximation
     Theory and Approximation Practice", theorem 8.2): 20 to 30 nodes replace 1,000 ages.
+    Where all s are small, an expectation is in proportion to s or to its square, and the
+    error must be as much smaller.
     """
 
     def __init__(self, least: float, most: float) -> None:
         low, high = math.log1p(least), math.log1p(most)
         self._middle, self._half = (low + high) / 2, (high - low) / 2
         rate = math.asinh(_DISTANCE / self._half) if self._half else math.inf
-        count = math.ceil(-math.log(_PRECISION) / rate) or 1
+        precision = _PRECISION * min(1.0, most) ** 2
+        count = math.ceil(-math.log(precision) / rate) or 1
         angles = [math.pi * (at + 0.5) / count for at in range(count)]
         self._nodes = [math.cos(angle) for angle in angles]
         self._signs = [(-1) ** at * math.sin(angle) for at, angle in enumerate(angles)]

@@ -18,6 +18,7 @@ from typing import ClassVar, NamedTuple
 
 from queries.forecast.bg_nbd import MIN_REPEAT_CUSTOMERS
 from queries.forecast.newton import (
+    COMMON_SHAPE,
     FittedModel,
     LogLikelihood,
     NoFiniteEstimateError,
@@ -27,9 +28,6 @@ from queries.forecast.newton import (
 )
 from utils.formats import count_noun
 from utils.helpers import DataError
-
-# The largest p and q of a model with a common mean: deviations of a thousandth of it.
-COMMON_SHAPE = 1e6
 
 
 class ValueFactors(NamedTuple):
@@ -97,8 +95,7 @@ def _list_factors(p: float, q: float, frequency: int) -> ValueFactors:
 class CommonMeanModel(SpendingModel):
     """Gamma-Gamma where the mean value of a purchase is the same for all customers.
 
-    It is the limit of large q and gamma.  They are so large that the customers' means
-    differ by a thousandth, less than any data determine.
+    It is the limit of large q and gamma, of which q is `COMMON_SHAPE`.
     """
 
     name = "Gamma-Gamma with a common mean"

@@ -14,6 +14,10 @@ from utils.helpers import DataError
 # from a constant.
 MAX_DRIFT = 1e4
 
+# The shape of a Gamma distribution that is fitted as a constant: its deviation is a
+# thousandth of its mean, less than any data determine.
+COMMON_SHAPE = 1e6
+
 # Fits that converge need 5 to 15 steps.
 MAX_STEPS = 100
 
@@ -153,8 +157,7 @@ def _require_near(start: Vector, point: Vector, names: Sequence[str], model: str
         if not origin / MAX_DRIFT < value < origin * MAX_DRIFT:
             raise NoFiniteEstimateError(
                 f"The {model} does not fit these customers: {name} has no finite estimate,"
-                f" the search reached {value:.3g}. The customers are too similar or too"
-                " few. Load more customers or a longer window."
+                f" the search reached {value:.3g}. Load more customers or a longer window."
             )
 
 
