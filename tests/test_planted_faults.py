@@ -607,6 +607,21 @@ class Profiles(ShopCase):
         self.refuse("[late_rows]\n\nrates = 1\n", "p.toml:3: 'rates', expected rate")
         self.refuse("[late_rows]\nrate = 1.5\n", "p.toml:2: rate is 1.5")
         self.refuse("[late_rows]\nrate = true\n", "p.toml:2: rate is True")
+        for text in ("nan", "inf", "0.0", "1e-400", "9e-7"):
+            for number in (text, f"-{text}"):
+                shown = "nan" if text == "nan" else number.replace("e", "E")
+                self.refuse(
+                    f"[late_rows]\nrate = {number}\n",
+                    f"p.toml:2: rate is {shown}, expected a share",
+                    "from 0.000001 to 1",
+                )
+        for number in ("1e99999999999999999999", "-1e-99999999999999999999"):
+            self.refuse(f"[late_rows]\nrate = {number}\n", "p.toml:2: rate is ")
+        for line in ("rate = 0.5", "from = 2030-01-01", "only = {quantity = '1'}"):
+            option = line.partition(" ")[0]
+            self.refuse(
+                f"[truncated_file]\n{line}\n", f"p.toml:2: truncated_file takes no {option}"
+            )
         self.refuse("[sign_flip]\nfrom = 'May'\n", "p.toml:2: from is May, expected a day")
         self.refuse(
             "[sign_flip]\nfrom = 2025-05-01\nto = 2025-04-01\n", "p.toml:3: to 2025-04-01"
@@ -614,6 +629,7 @@ class Profiles(ShopCase):
         self.refuse("[sign_flip]\nonly = {color = 'red'}\n", "p.toml:2: 'color' is no col")
         self.refuse("[late_rows]\nfrom = 2025-05-01\n", "p.toml:1: late_rows owns complete")
         self.refuse("[late_rows\n", "p.toml: is not valid TOML", "line 1")
+        self.refuse(f"a = {'[' * 9999}", "p.toml: is not valid TOML", "recursion")
         self.refuse("# nothing\n", "p.toml:1: no kind of fault")
 
     def test_two_batch_kinds_of_one_day_are_refused(self) -> None:
@@ -632,6 +648,8 @@ class Profiles(ShopCase):
         shop = faulty_shop(
             "[sign_flip]\nrate = 0.015625\nonly = {quantity = '1'}\n"
             "[late_rows]\nfrom = 2025-05-01\nto = 2025-05-31\n"
+            "[quantity_twice]\nrate = 1\nto = 2024-12-31\n"
+            "[other_price]\nrate = 1\nfrom = 2030-01-01\n"
         )
         faults = list_faults(shop)
         flipped = [fault for fault in faults if fault.kind == "sign_flip"]
@@ -644,6 +662,21 @@ class Profiles(ShopCase):
         days = {fault.clean.split(",")[2][:10] for fault in late}
         self.assertEqual(len(days), 1)
         self.assertEqual({day[:7] for day in days}, {"2025-05"})
+        # A line has the day of its order.
+        years = Counter(
+            self.find_order_day(shop, fault)[:4]
+            for fault in faults
+            if fault.kind == "quantity_twice"
+        )
+        self.assertEqual({*years}, {"2024"})
+        self.assertNotIn("other_price", {fault.kind for fault in faults})
+
+    def find_order_day(self, shop: Path, fault: PlantedFault) -> str:
+        """Return the day of the clean order of the line of *fault*."""
+        lines = (shop / "order_items.csv").read_text("utf-8").splitlines()
+        order_id = lines[int(fault.key)].split(",")[1]
+        orders = (shop / "orders.csv").read_text("utf-8").splitlines()
+        return orders[int(order_id)].split(",")[2][:10]
 
 
 class Command(ShopCase):

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -22,6 +22,7 @@ from utils.helpers import DataError, read_regular_file
 _MOST_BYTES = 1 << 20
 
 _MILLION = 1_000_000
+_LEAST_RATE = Decimal("0.000001")
 
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -49,8 +50,13 @@ class Choice(NamedTuple):
         if self.first is None and self.last is None:
             return True
         day = next((row[name][:10] for name in _TIME_COLUMNS if name in row), "")
+        # A line of an order has no time; `Planting` checks the day of its order.
+        return not day or self.allows_day(day)
+
+    def allows_day(self, day: str) -> bool:
+        """Return whether *day*, as YYYY-MM-DD, is in the window."""
         first, last = self.first or date.min, self.last or date.max
-        return not day or first.isoformat() <= day <= last.isoformat()
+        return first.isoformat() <= day <= last.isoformat()
 
     def find_lane_rate(self, kind: PlantedKind) -> int:
         """Return the rate per million within the lanes of *kind*."""
@@ -130,6 +136,19 @@ def read_profile(text: str) -> Profile:
     return _ProfileFile(path).read()
 
 
+def _parse_number(text: str) -> Decimal | float:
+    """Return the number *text*; as a float if decimals cannot hold or compare it.
+
+    >>> _parse_number("0.25"), _parse_number("nan")
+    (Decimal('0.25'), nan)
+    """
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent of 20 digits
+        return float(text)
+    return number if number.is_finite() else float(text)
+
+
 class _ProfileFile:
     """A profile in a TOML file; each error names its line."""
 
@@ -141,13 +160,14 @@ class _ProfileFile:
         """Return the profile; raise `DataError` with the first line that is not usable."""
         try:
             self._text = read_regular_file(self._path, _MOST_BYTES).decode("utf-8-sig")
-            document = tomllib.loads(self._text, parse_float=Decimal)
+            document = tomllib.loads(self._text, parse_float=_parse_number)
         except OSError as error:
             reason = error.strerror or error
             raise DataError(
                 f"{self._path}: cannot be read: {reason}. Name another profile."
             ) from error
-        except ValueError as error:  # also of tomllib, whose errors name the line
+        # Those of tomllib name the line, but not where lists are nested too deeply.
+        except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{self._path}: is not valid TOML: {error}. Correct it."
             ) from error
@@ -170,6 +190,9 @@ class _ProfileFile:
                 self._refuse(
                     name, option, f"{option[:40]!r}, expected rate, from, to or only"
                 )
+            if _BY_NAME[name].level == "file":
+                reason = "it changes the end of the file, whatever its rows are"
+                self._refuse(name, option, f"{name} takes no {option}: {reason}")
         first, last = (self._read_day(name, table, option) for option in ("from", "to"))
         if first and last and last < first:
             self._refuse(name, "to", f"to {last} is before from {first}")
@@ -182,8 +205,8 @@ class _ProfileFile:
         if "rate" not in table:
             return None
         rate = table["rate"]
-        if type(rate) not in (int, Decimal) or not 0 < rate <= 1:
-            expected = "a share of the rows at risk, above 0 and up to 1"
+        if type(rate) not in (int, Decimal) or not _LEAST_RATE <= rate <= 1:
+            expected = f"a share of the rows at risk, from {_LEAST_RATE} to 1"
             self._refuse(name, "rate", f"rate is {rate}, expected {expected}")
         return int(rate * _MILLION)
 

@@ -11,7 +11,14 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from data_generation.faults.fault_catalogue import KINDS
-from data_generation.faults.fault_kinds import LANES, Edit, Row, ShopFacts, Site
+from data_generation.faults.fault_kinds import (
+    LANES,
+    Edit,
+    PlantedKind,
+    Row,
+    ShopFacts,
+    Site,
+)
 from data_generation.faults.fault_profiles import Profile
 from data_generation.faults.faulty_files import FaultyFile, KeyWriter, TablePlanter
 from data_generation.faults.file_faults import CUT_ROWS, TAIL_ROWS
@@ -153,9 +160,15 @@ class Planting:
                 is_owned = self._plant_own(planter, line, site)
             else:
                 is_changed = self._plant_following(planter, line, site)
-                is_owned = is_changed or site.kind.table != "users"
+                is_owned = is_changed or self._may_follow(site.kind, ordered_at[:10])
             if is_owned:
                 self._own(order_id, owner)
+
+    def _may_follow(self, kind: PlantedKind, day: bytes) -> bool:
+        """Return whether *kind* may change the lines and payments of an order of *day*."""
+        if kind.table == "order_items":  # which have no time of their own
+            return self._profile.choices[kind.name].allows_day(day.decode("ascii"))
+        return kind.table != "users"
 
     def _rank(self, line: bytes, number: int) -> None:
         """Keep the clean order *line* if it is one of the largest."""
