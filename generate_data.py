@@ -259,8 +259,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with raise_on_signals():
             parser = build_parser()
             args = parser.parse_args(argv)
-            if (args.repair is None) != (args.data_dir is None):
-                parser.error("--repair and --data-dir need each other")
+            refuse_folders(parser, args)
             if args.verify or args.join_parts or args.repair:
                 refuse_choices(parser, args)
                 return run_other_action(args)
@@ -275,6 +274,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt as end:
         return report_interruption("generate_data", end)
+
+
+def refuse_folders(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End with status 2 if the folders in *args* do not fit to --repair."""
+    faulty, clean = args.data_dir, args.out_dir
+    if (args.repair is None) != (faulty is None):
+        parser.error("--repair and --data-dir need each other")
+    if faulty and faulty.exists() and clean.exists() and faulty.samefile(clean):
+        parser.error("--out-dir is the folder of the faulty files; choose another")
 
 
 def run_other_action(args: argparse.Namespace) -> int:
@@ -295,6 +303,8 @@ def refuse_choices(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
 
 def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan:
     """Return the plan that *args* state; end with status 2 if it is not usable."""
+    if args.faults == "":
+        parser.error("argument --faults: '', expected the name of a profile or of a file")
     if args.truth and args.part != UNDIVIDED:
         parser.error("--truth cannot be made in parts; omit --part")
     if args.blind and args.part != UNDIVIDED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import csv
 import json
+import os
 import shutil
 import tempfile
 import unittest
@@ -173,6 +174,23 @@ class RoundTrip(ShopCase):
         self.assertEqual((result.status, result.stderr), (0, ""))
         for folder in ("faulty", "answer_key"):
             self.assertEqual(read_tree(self.folder / folder), read_tree(shop / folder))
+
+    def test_repair_into_the_folder_of_the_faulty_files_is_refused(self) -> None:
+        shop = faulty_shop("hostile")
+        faulty = self.folder / "faulty"
+        shutil.copytree(shop / "faulty", faulty)
+        same = [faulty, self.folder / "." / "other" / ".." / "faulty"]
+        (self.folder / "other").mkdir()
+        if os.name != "nt":
+            (self.folder / "link").symlink_to(faulty)
+            same.append(self.folder / "link")
+        for out_dir in same:
+            with self.subTest(out_dir):
+                arguments = ("--repair", shop / "answer_key", "--data-dir", faulty)
+                result = call(generate_data.main, *arguments, "--out-dir", out_dir)
+                self.assertEqual((result.status, result.stdout), (2, ""))
+                self.assertIn("is the folder of the faulty files", result.stderr)
+                self.assertEqual(read_tree(faulty), read_tree(shop / "faulty"))
 
     def test_changed_faulty_file_is_refused_and_nothing_written(self) -> None:
         shop = faulty_shop("hostile")
@@ -643,6 +661,13 @@ class Profiles(ShopCase):
         self.assertEqual(result.status, 1)
         for name in BUILT_IN:
             self.assertIn(name, result.stderr)
+
+    def test_empty_name_of_a_profile_is_refused(self) -> None:
+        options = ("--generate", "--out-dir", self.folder, "--faults", "")
+        result = call(generate_data.main, *options)
+        self.assertEqual((result.status, result.stdout), (2, ""))
+        self.assertIn("--faults: '', expected the name of a profile", result.stderr)
+        self.assertEqual(read_tree(self.folder), {})
 
     def test_rate_window_and_condition_are_kept(self) -> None:
         shop = faulty_shop(
