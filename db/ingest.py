@@ -84,6 +84,7 @@ class _Load(NamedTuple):
     target: Path
     is_check: bool
     worker_count: int
+    place_option: str
     on_progress: OnProgress
 
 
@@ -105,6 +106,7 @@ def ingest_folder(
     max_errors: int = MOST_FAULTS,
     errors_path: Path | None = None,
     worker_count: int = 2,
+    place_option: str = "--database",
     on_progress: OnProgress = lambda _rows, _per_mille: None,
 ) -> LoadResult:
     """Load the CSV files in *data_dir* into a new *database* under the rules of the schema.
@@ -114,7 +116,8 @@ def ingest_folder(
     (`InputFaults` lists the faults of the files themselves, *max_errors* of each kind); the
     *database* is then unchanged, as it always is if *is_check*.  All faults are written to
     *errors_path* as JSON Lines; without a fault it becomes an empty file.  A second process
-    loads a part of large files, unless *worker_count* is 1.
+    loads a part of large files, unless *worker_count* is 1.  *place_option* is what the
+    user can change if *database* cannot be written.
     """
     contract = read_contract(schema_path)
     target = Path(os.path.realpath(database))
@@ -133,6 +136,7 @@ def ingest_folder(
         target,
         is_check,
         worker_count,
+        place_option,
         on_progress,
     )
     with lock_target(target):
@@ -321,7 +325,8 @@ def _explain_system_errors(load: _Load) -> Iterator[None]:
             error,
             load.schema_path,
             f"{load.target}: cannot be made",
-            "there and in the temporary folder, or choose another place with --database",
+            "there and in the temporary folder, or choose another place with"
+            f" {load.place_option}",
         ) from error
     except OSError as error:
         raise DataError(

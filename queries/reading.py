@@ -21,9 +21,9 @@ from utils.database import (
     find_as_of,
     find_inexact_refund,
     find_stated_day,
-    find_temporary_folder,
     is_overflow,
     limit_workers,
+    needs_more_space,
     open_database,
     read_provenance,
     require_types,
@@ -119,20 +119,24 @@ def read_database(
                 if len(parts) > 1 and has_damaged_text(data.rows):
                     data = read_part(connection, query)
             except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
-                raise _explain_failure(error, database, query) from error
+                explained = _explain_failure(error, database, query)
+                if explained is None:
+                    raise
+                raise explained from error
             source = next(results)
         return QueryData(provenance, as_of, totals, *data, truth, source)
 
 
-def _explain_failure(error: Exception, database: Path, query: CohortQuery) -> DataError:
+def _explain_failure(
+    error: Exception, database: Path, query: CohortQuery
+) -> DataError | None:
+    """Return what is wrong with the data or the user's query, None for other reasons."""
     # A query of the user may overflow by itself, whatever the amounts are.
     if is_overflow(error) and query.is_default:
         return _refuse_amounts(database)
-    if "disk is full" in str(error):
-        return DataError(
-            f"{find_temporary_folder()}: has no space for the temporary tables of the"
-            f" query: {error}. Free some space, or name another folder in SQLITE_TMPDIR."
-        )
+    # `open_database` explains what is wrong with its file or the system.
+    if query.is_default or needs_more_space(error):
+        return None
     return DataError(
         f"{query.path}: SQLite refuses it on {database}: {error}. Expected one SELECT. Fix"
         " the query, or omit --query."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import generate_data
 import ingest
@@ -364,7 +366,11 @@ class CleanedFiles(ShopCase):
         return [f"{line}\n".encode() for line in lines]
 
     def test_file_that_is_not_the_table_is_refused(self) -> None:
-        for text, words in (("a,b\n", ":1: has other columns"), (None, "cannot be read")):
+        for text, words in (
+            ("a,b\n", ":1: has other columns"),
+            ("", "users.csv: is empty"),
+            (None, "cannot be read"),
+        ):
             write_files(self.folder, ROWS)
             path = self.folder / "users.csv"
             path.unlink() if text is None else path.write_text(text, encoding="utf-8")
@@ -423,6 +429,16 @@ class OwnFindings(ShopCase):
         self.assertIn(
             Finding("products", "4", None, "category", "text_spellings"), findings
         )
+
+    def test_full_folder_is_named_with_the_variable_that_names_another(self) -> None:
+        full = sqlite3.OperationalError("database or disk is full")
+        full.sqlite_errorname = "SQLITE_FULL"
+        files = write_files(self.folder, ROWS)
+        with (
+            mock.patch("db.loading.loader.load_table", side_effect=full),
+            self.assertRaisesRegex(DataError, "choose another place with TMPDIR"),
+        ):
+            find_own(files)
 
     def test_share_below_the_least_one_fails_a_strict_run(self) -> None:
         for options, status in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from unittest import mock
 
 import ingest
@@ -144,9 +145,8 @@ class InputFolder(ShopCase):
         root = self.folder / "data"
         with mock.patch("db.loading.inputs.PROJECT_ROOT", root.resolve()):
             (line,) = self.list_lines()
-            self.assertIn(
-                "Make them with 'python generate_data.py --generate --out-dir", line
-            )
+            command = f"python generate_data.py --generate --out-dir {quote(str(root))}"
+            self.assertTrue(line.endswith(f", or make them: {command}"), line)
             self.put_files(users__txt="user_id,email\n")
             self.assertNotIn("generate_data.py", "".join(self.list_lines()))
 

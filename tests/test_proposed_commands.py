@@ -47,8 +47,8 @@ class OptionsInUse(VerifyCase):
         self.assertEqual(complete_commands(text, args), text)
 
     def test_refused_database_is_loaded_by_the_command_with_its_name(self) -> None:
-        path = self.folder / "none.db"
-        command = f"'python ingest.py --ingest --database {shlex.quote(str(path))}'"
+        path = self.folder / "a shop's.db"
+        command = f": python ingest.py --ingest --database {shlex.quote(str(path))}\n"
         for main, action in ((ingest.main, ["--report"]), (run_query.main, [])):
             result = call(main, *action, "--database", path, "--out-dir", self.folder)
             self.assertEqual(result.status, 1)

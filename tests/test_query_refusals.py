@@ -74,6 +74,19 @@ class UnusableDatabase(RefusalCase):
         with mock.patch("queries.reading.run_cohort_query", side_effect=full):
             self.assert_refused("has no space for the temporary tables", "SQLITE_TMPDIR")
 
+    def test_too_large_temporary_file_is_not_blamed_on_the_query(self) -> None:
+        # So SQLite reports what exceeds `ulimit -f`.
+        full = sqlite3.OperationalError("disk I/O error")
+        full.sqlite_errorname = "SQLITE_IOERR_WRITE"
+        with mock.patch("queries.reading.run_cohort_query", side_effect=full):
+            self.assert_refused("has no space for the temporary tables", "larger files")
+
+    def test_unreadable_database_is_not_blamed_on_the_query(self) -> None:
+        unreadable = sqlite3.OperationalError("disk I/O error")
+        unreadable.sqlite_errorname = "SQLITE_IOERR_READ"
+        with mock.patch("queries.reading.run_cohort_query", side_effect=unreadable):
+            self.assert_refused(f"{self.database}: cannot be read: disk I/O error. Allow")
+
     def test_overflow_within_the_query_is_refused(self) -> None:
         overflow = sqlite3.OperationalError("integer overflow")
         with mock.patch("queries.reading.run_cohort_query", side_effect=overflow):

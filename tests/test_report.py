@@ -449,6 +449,20 @@ class UnreadableDatabase(ReportCase):
             report_database(path, out)
         self.assertFalse(out.exists())
 
+    def test_full_temporary_folder_is_named(self) -> None:
+        path, out = self.make_shop(), self.folder / "out"
+        full = sqlite3.OperationalError("database or disk is full")
+        with (
+            mock.patch("db.reporting.report.run_trends", side_effect=full),
+            mock.patch.dict(os.environ, SQLITE_TMPDIR=str(self.folder)),
+        ):
+            result = call(ingest.main, "--report", "--database", path, "--out-dir", out)
+        self.assertEqual((result.status, result.stdout), (1, ""))
+        where = self.folder if os.name != "nt" else ""
+        self.assertIn(f"ingest: error: {where}", result.stderr)
+        self.assertIn("has no space for the temporary tables", result.stderr)
+        self.assertIn("name another folder in SQLITE_TMPDIR.", result.stderr)
+
     def test_damaged_database_is_refused_or_fails_database_is_intact(self) -> None:
         for page in range(1, 12):
             with self.subTest(page=page):

@@ -25,7 +25,7 @@ from utils.processes import run_tasks
 from utils.rules import read_rules
 from utils.signals import raise_received_signal
 
-REMEDY = "Make it with 'python ingest.py --ingest', or name another with --database."
+REMEDY = "Name another with --database, or make it: python ingest.py --ingest"
 LOAD_AGAIN = "Load the files again: python ingest.py --ingest"
 # The loader does not replace a file that it cannot read.
 MOVE_AND_LOAD_AGAIN = "Move it away, then load the files again: python ingest.py --ingest"
@@ -101,6 +101,8 @@ def open_database(
         raise_received_signal()
         if isinstance(error, DataError):
             raise
+        if needs_more_space(error):
+            raise explain_full_folder(error) from error
         reason = _explain_refusal(error, database)
         if reason is None:
             raise
@@ -180,7 +182,7 @@ def find_as_of(provenance: Provenance) -> str | None:
     if as_of and not is_date(as_of):
         raise DataError(
             f"{PROVENANCE_TABLE}: dataset as_of is {as_of!r}, expected a day as YYYY-MM-DD."
-            " Load the data again with 'python ingest.py --ingest'."
+            f" {LOAD_AGAIN}"
         )
     return as_of or None
 
@@ -465,6 +467,22 @@ def find_temporary_folder() -> str:
     folders = [*filter(None, named), "/var/tmp", "/usr/tmp", "/tmp"]  # noqa: S108
     usable = (each for each in folders if os.path.isdir(each) and os.access(each, os.W_OK))
     return next(usable, ".")
+
+
+def needs_more_space(error: Exception) -> bool:
+    """Return whether *error* of a reader means that its temporary tables do not fit."""
+    # A file larger than the system allows (`ulimit -f`) is an error of writing.
+    is_unwritten = getattr(error, "sqlite_errorname", "") == "SQLITE_IOERR_WRITE"
+    return is_unwritten or "disk is full" in str(error)
+
+
+def explain_full_folder(error: Exception) -> DataError:
+    """Return what to do about *error*, for which `needs_more_space` is true."""
+    return DataError(
+        f"{find_temporary_folder()}: has no space for the temporary tables of the queries:"
+        f" {error}. Free some space, allow larger files, or name another folder in"
+        " SQLITE_TMPDIR."
+    )
 
 
 def is_damage(error: sqlite3.Error) -> bool:

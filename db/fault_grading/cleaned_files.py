@@ -89,7 +89,10 @@ def read_cleaned(path: Path, table: Table) -> CleanedTable:
     try:
         with open_regular_file(path) as file:
             lines = csv.reader((line.decode("utf-8-sig") for line in file), strict=True)
-            header = [name.strip().lower() for name in next(lines, [])]
+            first = next(lines, None)
+            if first is None:
+                raise DataError(f"{path}: is empty. {expected}.")
+            header = [name.strip().lower() for name in first]
             if sorted(header) != sorted(names):
                 raise DataError(f"{path}:1: has other columns. {expected}.")
             order = [header.index(name) for name in names]

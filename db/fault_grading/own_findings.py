@@ -42,7 +42,13 @@ def find_own(data_dir: Path, schema_path: Path = SCHEMA_PATH) -> tuple[list[Find
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder, "faulty.db")
         try:
-            ingest_folder(data_dir, database, schema_path, max_errors=_ALL_FAULTS)
+            ingest_folder(
+                data_dir,
+                database,
+                schema_path,
+                max_errors=_ALL_FAULTS,
+                place_option="TMPDIR",
+            )
         except InputFaults as error:
             tables = {table.name: table for table in contract.tables}
             return [_place_fault(fault, tables) for fault in error.faults.first], False

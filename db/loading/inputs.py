@@ -73,8 +73,8 @@ def _find_remedy(contract: Contract, missing: Sequence[Table], data_dir: Path) -
     others, more = _find_others(contract, missing, data_dir)
     is_new = len(missing) == len(names) and not any(other.table for other in others)
     if is_new and data_dir.resolve() == PROJECT_ROOT:
-        make = "Make them with 'python generate_data.py --generate'"
-        return [f"{make}, or name their folder with --data-dir."]
+        make = "make them: python generate_data.py --generate"
+        return [f"Name their folder with --data-dir, or {make}"]
     return [
         "Put them there, or name their folder with --data-dir.",
         *_describe_others(others, more),
