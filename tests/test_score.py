@@ -71,6 +71,14 @@ class ForecastScore(unittest.TestCase):
             self.assertAlmostEqual(record["forecast_net_cents"], net, delta=1)
             self.assertEqual(record["customer_count"], cohort["cohort_size"])
 
+    def test_cohorts_and_tenths_add_up_to_all_customers_to_the_cent(self) -> None:
+        score = self.score()
+        for part in ("cohorts", "deciles"):
+            self.assertEqual(
+                sum(record["forecast_net_cents"] for record in score[part]),
+                score["total"]["forecast_net_cents"],
+            )
+
     def test_errors_are_shares_of_the_ground_truth(self) -> None:
         score = self.score()
         for record in (score["total"], *score["cohorts"], *score["deciles"]):

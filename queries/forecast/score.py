@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from queries.forecast.calibration import (
     split_evenly,
 )
 from queries.forecast.clv import forecast_group
-from queries.forecast.forecast import MAX_DAYS_AHEAD, CohortForecast
+from queries.forecast.forecast import MAX_DAYS_AHEAD, CohortForecast, add_difference
 from queries.forecast.histories import name_cohort
 from queries.forecast.observed_customers import (
     count_histories,
@@ -246,27 +245,60 @@ def score_forecast(
         name = name_cohort(first_day, is_by_quarter=is_by_quarter)
         cohorts.setdefault(name, []).append(place)
     ranked = rank_customers(forecast_customers(customers, forecast.fit, days))
-    compare = partial(_compare_members, forecast, truths, days)
-    by_cohort = [{"cohort": name} | compare(cohorts[name]) for name in sorted(cohorts)]
+    names = sorted(cohorts)
+    (total,), of_cohorts, of_deciles = _compare_parts(
+        forecast,
+        truths,
+        days,
+        [ranked],
+        [cohorts[name] for name in names],
+        split_evenly(ranked, DECILES),
+    )
+    by_cohort = [
+        {"cohort": name} | record for name, record in zip(names, of_cohorts, strict=True)
+    ]
     return {
         "days": days,
-        "total": compare(range(len(ranked))),
+        "total": total,
         "cohorts": by_cohort,
         "cohort_error": measure_error(by_cohort),
         "deciles": [
-            {"decile": number} | compare(members)
-            for number, members in enumerate(split_evenly(ranked, DECILES), 1)
+            {"decile": number} | record for number, record in enumerate(of_deciles, 1)
         ],
     }
 
 
-def _compare_members(
-    forecast: CohortForecast, truths: Mapping[int, Truth], days: int, places: Sequence[int]
+def _compare_parts(
+    forecast: CohortForecast,
+    truths: Mapping[int, Truth],
+    days: int,
+    *parts: Sequence[Sequence[int]],
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the groups of each of *parts*, beside their truth, in the next *days*.
+
+    A group lists the places of its customers, and the first part is one group of all.  As
+    in the forecast, the groups of a part add up to it.
+    """
+    user_ids = forecast.customers.user_ids
+    total_cents = None
+    for groups in parts:
+        nets = [_forecast_members(forecast, days, places) for places in groups]
+        total_cents = nets[0]["forecast"] if total_cents is None else total_cents
+        add_difference(nets, total_cents)
+        yield [
+            {"customer_count": len(places)}
+            | compare_with_truth(net, [truths[user_ids[place]] for place in places])
+            for places, net in zip(groups, nets, strict=True)
+        ]
+
+
+def _forecast_members(
+    forecast: CohortForecast, days: int, places: Sequence[int]
 ) -> dict[str, Any]:
-    """Return the forecast of the customers at *places*, of *days*, beside their truth."""
+    """Return the net of the customers at *places* in the next *days*, in cents."""
     customers = select_customers(forecast.customers, places)
     purchases, spending, *_ = forecast.fit
-    net = forecast_group(
+    return forecast_group(
         purchases.model,
         spending,
         describe_groups(count_histories(customers), purchases.clock),
@@ -274,8 +306,6 @@ def _compare_members(
         kept_share=forecast.kept_share,
         deviation=forecast.fit.deviate(customers.until, days),
     ).value.describe()
-    members = [truths[user_id] for user_id in customers.user_ids]
-    return {"customer_count": len(members)} | compare_with_truth(net, members)
 
 
 def compare_with_truth(
