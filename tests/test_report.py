@@ -453,7 +453,7 @@ class UnreadableDatabase(ReportCase):
         path, out = self.make_shop(), self.folder / "out"
         full = sqlite3.OperationalError("database or disk is full")
         with (
-            mock.patch("db.reporting.report.run_trends", side_effect=full),
+            mock.patch("db.reporting.report.store_shared_ctes", side_effect=full),
             mock.patch.dict(os.environ, SQLITE_TMPDIR=str(self.folder)),
         ):
             result = call(ingest.main, "--report", "--database", path, "--out-dir", out)
