@@ -336,6 +336,10 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
         profile = read_profile(args.faults)
     if (profile or args.blind) and plan.seed < LEAST_SECRET_SEED:
         warn_of_small_seed(plan.seed)
+    if args.blind and args.truth:
+        print_warning(
+            "truth/ states the seed and what the customers do next. Do not hand it out."
+        )
     workers = args.workers or count_processors()
     files = write_clean_files(plan, args, workers)
     truth_files = write_truth_files(plan, args, workers) if args.truth else []
@@ -349,11 +353,15 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
 
 def warn_of_small_seed(seed: int) -> None:
     """Print a warning that *seed*, which is to be a secret, is too small for it."""
-    print_safely(
-        f"generate_data: warning: seed {seed} can be found by trying, and it makes"
-        " the clean files. Choose a large seed of your own with --seed.",
-        file=sys.stderr,
+    print_warning(
+        f"seed {seed} can be found by trying, and it makes the clean files. Choose a large"
+        " seed of your own with --seed."
     )
+
+
+def print_warning(text: str) -> None:
+    """Print *text* on stderr as a warning."""
+    print_safely(f"generate_data: warning: {text}", file=sys.stderr)
 
 
 def write_clean_files(

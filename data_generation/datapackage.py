@@ -25,6 +25,9 @@ from utils.shapes import (
 
 _SCHEMA = "https://datapackage.org/profiles/2.0/datapackage.json"
 
+# Of a manifest that states no seed.
+_BLIND_TITLE = "A shop"
+
 # Names of tables that a message lists.
 MOST_NAMED = 10
 
@@ -88,11 +91,16 @@ def describe_blind_package(
     return {
         "$schema": _SCHEMA,
         "name": "shop",
-        "title": "A shop",
+        "title": _BLIND_TITLE,
         "window": {"start": plan.start.isoformat(), "end": plan.until.isoformat()},
         "currency": CURRENCY,
         "resources": describe_resources(contract, files),
     }
+
+
+def is_blind(document: Mapping[str, Any]) -> bool:
+    """Return whether *document* is a manifest as `describe_blind_package` makes it."""
+    return "seed" not in document and document.get("title") == _BLIND_TITLE
 
 
 def describe_resources(
@@ -205,7 +213,10 @@ def read_package(path: Path) -> Package:
     Raise `DataError` if it is no manifest of this generator and this format version.
     """
     fault = "is not a manifest of this generator: "
-    document = read_document(path, _VERSIONED, fault=fault, remedy=_ADVICE).content
+    document = read_document(path, record({}), fault=fault, remedy=_ADVICE).content
+    _refuse_blind(path, document)
+    if (error_text := next(_VERSIONED("", document), None)) is not None:
+        raise DataError(f"{path}: {fault}{error_text}. {_ADVICE}")
     # Only then the rest: another version may have another shape.
     _require_this_version(path, document["format_version"])
     if (error_text := next(_PACKAGE("", document), None)) is not None:
@@ -217,6 +228,16 @@ def read_package(path: Path) -> Package:
     if error_text := _find_table_error(names):
         raise DataError(f"{path}: {fault}{error_text}. {_ADVICE}")
     return package
+
+
+def _refuse_blind(path: Path, document: Mapping[str, Any]) -> None:
+    """Raise `DataError` if *document* states no seed on purpose."""
+    if is_blind(document):
+        raise DataError(
+            f"{path}: is a manifest of --blind or --faults, which states no seed, so the"
+            " files cannot be made from it again. Whoever has the seed makes the shop again"
+            " with --generate in another folder, and compares the files."
+        )
 
 
 def _require_this_version(path: Path, version: int) -> None:

@@ -361,10 +361,25 @@ class GenerateOptions(CommandCase):
         )
         self.assertIn("seed 42 can be found by trying", warned.stderr)
         verified = call(generate_data.main, "--verify", "--out-dir", self.folder)
-        self.assertEqual(verified.status, 1)
-        self.assertIn("seed", verified.stderr)
+        self.assertEqual((verified.status, verified.stdout), (1, ""))
+        self.assertIn(
+            "is a manifest of --blind or --faults, which states no", verified.stderr
+        )
+        self.assertNotIn("is not a manifest of this generator", verified.stderr)
         refused = call(generate_data.main, "--generate", "--blind", "--part", "1/2")
         self.assertEqual(refused.status, 2)
+
+    def test_ground_truth_beside_a_blind_manifest_gives_a_warning(self) -> None:
+        plan = ("--generate", "--users", 2, *SHORT, "--seed", 8675309)
+        for options, words in (
+            (("--blind", "--truth"), "warning: truth/ states the seed and what"),
+            (("--blind",), ""),
+            (("--truth",), ""),
+        ):
+            result = self.run_command(*plan, *options, "--quiet")
+            self.assertEqual((result.status, result.stdout), (0, ""), result)
+            self.assertEqual(result.stderr.count("\n"), bool(words))
+            self.assertIn(words, result.stderr)
 
     def test_ground_truth_of_a_part_is_refused(self) -> None:
         self.refuse("--generate", "--truth", "--part", "1/2", words="omit --part")
