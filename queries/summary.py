@@ -39,8 +39,8 @@ _SHADES = [
 ]
 _PLAIN = "\x1b[0m"
 
-# Whether an interval contains a figure; None where there is no interval.
-_PLACES = {True: "inside", False: "outside", None: "-"}
+# Whether an interval contains a figure.
+_PLACES = {True: "inside", False: "outside"}
 
 _COLOUR = re.compile(f"({'|'.join(map(re.escape, [*_SHADES, _PLAIN]))})")
 
@@ -340,10 +340,22 @@ def _render_forecast(document: Mapping[str, Any], width: int, most: Limits) -> l
         f"{forecast['purchase_model']['name']} and {forecast['spending_model']['name']}"
     )
     lines += textwrap.wrap(f"Models: {models}, in {forecast['clock']}.", width)
+    lines += textwrap.wrap(_explain_variance(forecast["spending_model"]), width)
     lines += ["", *_render_forecast_table(forecast, currency, width, most)]
     lines += _render_forecast_segments(document, width, most)
     lines += ["", *_render_holdout(forecast["holdout"], currency, width)]
     return [*lines, *textwrap.wrap(forecast["verdict"]["text"], width)]
+
+
+def _explain_variance(spending_model: Mapping[str, Any]) -> str:
+    """Return which variance the intervals use, if it is not that of *spending_model*."""
+    if spending_model["has_finite_variance"]:
+        return ""
+    q = spending_model["parameters"]["q"]
+    return (
+        f"The spending model has no finite variance (q is {q:.2f}, not above 2): the"
+        " intervals use that of the customers so far."
+    )
 
 
 def _render_forecast_table(
@@ -389,7 +401,7 @@ def _render_forecast_segments(
                 f"{record['customer_count']:,}",
                 format_money(net["forecast"], currency),
                 format_money(horizon["net_per_customer_cents"], currency),
-                _format_interval(net, "", currency) or "-",
+                _format_interval(net, "", currency),
             ]
         )
     table = _fit_columns(rows, width, least=(0, 11, 13, 14, 0), omissible=(3, 1, 4))
@@ -470,9 +482,8 @@ def _count_inside(records: Sequence[Mapping[str, Any]]) -> str:
     """
     parts = []
     for kind in ("expected", "realised"):
-        found = [record[f"contains_{kind}"] for record in records]
-        known = [is_inside for is_inside in found if is_inside is not None]
-        parts.append(f"{kind} {sum(known)} of {len(known)}")
+        inside = sum(record[f"contains_{kind}"] for record in records)
+        parts.append(f"{kind} {inside} of {len(records)}")
     return ", ".join(parts)
 
 

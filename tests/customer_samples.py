@@ -139,9 +139,13 @@ def make_purchase_model(*parameters: float) -> PurchaseModel:
     return PurchaseModel(parameters, 0.0, 0, NO_COVARIANCE)
 
 
-def make_spending_model(p: float, q: float, gamma: float) -> SpendingModel:
+def make_spending_model(
+    p: float, q: float, gamma: float, *, square_ratio: float = math.inf
+) -> SpendingModel:
     """Return a model whose parameters have no error."""
-    return SpendingModel((p, q, gamma), 0.0, 0, NO_COVARIANCE[:3], "dollar", 0.0)
+    return SpendingModel(
+        (p, q, gamma), 0.0, 0, NO_COVARIANCE[:3], "dollar", 0.0, square_ratio
+    )
 
 
 # Fader, Hardie, Lee 2005, table 2, with the fourth decimal of CLVTools' test.

@@ -95,7 +95,7 @@ class DemandDeviation(unittest.TestCase):
 
     def test_interval_adds_the_deviation_of_demand(self) -> None:
         # 1.96 deviations of hypot(3, 4, 12) = 13 on either side.
-        low, high = Estimate(100.0, 3.0, 4.0, 12.0).interval(0.95) or (0.0, 0.0)
+        low, high = Estimate(100.0, 3.0, 4.0, 12.0).interval(0.95)
         half_width = NormalDist().inv_cdf(0.975) * 13
         self.assertAlmostEqual(low, 100 - half_width)
         self.assertAlmostEqual(high, 100 + half_width)

@@ -188,6 +188,16 @@ class ShopForecast(ShopCase):
         self.assertIn("days after; there were 0. It forecast a value of", text)
         self.assertIn("it was 0.00. Per customer", text)
 
+    def test_terminal_states_that_intervals_use_the_measured_variance(self) -> None:
+        document = deepcopy(run_known().document)
+        spending = document["forecast"]["spending_model"]
+        sentence = "no finite variance (q is 1.42, not above 2): the intervals use"
+        for q, is_finite in ((3.5, True), (1.423, False)):
+            spending["has_finite_variance"] = is_finite
+            spending["parameters"]["q"] = q
+            text = " ".join(render_result(document, width=80).split())
+            self.assertEqual(sentence in text, not is_finite)
+
     def test_forecast_is_the_default_except_with_another_query(self) -> None:
         place = ("--database", known_shop() / "shop.db", "--out-dir", self.folder)
         self.assertEqual(call(run_query.main, *place).status, 0)

@@ -78,6 +78,12 @@ class FittedModel(unittest.TestCase):
             cents.log_likelihood, dollars.log_likelihood - shift, delta=1e-6
         )
 
+    def test_squares_of_the_values_are_measured(self) -> None:
+        # (4 * 1 + 9) / 5 over the square of (4 * 1 + 3) / 5, and a different frequency.
+        values = [(1, 1.0), (2, 1.0), (1, 1.0), (3, 1.0), (1, 3.0)] * 20
+        model = fit_spending(values, money_unit="dollar")
+        self.assertAlmostEqual(model.square_ratio, 13 / 5 / (7 / 5) ** 2)
+
     def test_log_likelihood_is_that_of_the_published_density(self) -> None:
         # Note 025, written out for each customer, in the money unit itself.
         values = list_values(simulate_year())

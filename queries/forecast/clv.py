@@ -24,25 +24,23 @@ INTERVAL_LEVEL = 0.95
 class Estimate(NamedTuple):
     """A forecast total and three standard deviations of it.
 
-    *chance_sd* comes from the customers' random behaviour, given the parameters; it is None
-    if the spending model has no finite variance.  *parameter_sd* comes from the error of
-    the parameters, *common_sd* from what changes the purchases of all customers together.
-    None of them contains the error of a wrong model: a holdout shows that.
+    *chance_sd* comes from the customers' random behaviour, given the parameters,
+    *parameter_sd* from the error of the parameters, *common_sd* from what changes the
+    purchases of all customers together.  None of them contains the error of a wrong model:
+    a holdout shows that.
     """
 
     total: float
-    chance_sd: float | None
+    chance_sd: float
     parameter_sd: float
     common_sd: float = 0.0
 
-    def interval(self, level: float) -> tuple[float, float] | None:
+    def interval(self, level: float) -> tuple[float, float]:
         """Return the bounds that contain the total with probability *level*.
 
         They are normal, from all deviations together, and not below zero unless the total
-        is; None where the variance is not finite.
+        is.
         """
-        if self.chance_sd is None:
-            return None
         half_width = NormalDist().inv_cdf((1 + level) / 2)
         half_width *= math.hypot(self.chance_sd, self.parameter_sd, self.common_sd)
         low = self.total - half_width
@@ -53,9 +51,9 @@ class Estimate(NamedTuple):
 
         Without *digits* the figures are whole numbers.
         """
-        low, high = self.interval(INTERVAL_LEVEL) or (None, None)
+        low, high = self.interval(INTERVAL_LEVEL)
         return {
-            name: None if figure is None else round(figure, digits)
+            name: round(figure, digits)
             for name, figure in (("forecast", self.total), ("low", low), ("high", high))
         }
 
@@ -115,7 +113,7 @@ def estimate_forecast(
         ),
         Estimate(
             kept_share * sums.value,
-            math.sqrt(value_variance) if math.isfinite(value_variance) else None,
+            math.sqrt(value_variance),
             abs(kept_share) * math.sqrt(value_parameter_variance),
             deviation.value * abs(kept_share) * sums.value,
         ),

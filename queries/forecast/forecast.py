@@ -219,9 +219,8 @@ def add_difference(nets: Sequence[dict[str, Any]], total: int) -> None:
     largest_first = sorted(nets, key=lambda net: -net["forecast"])
     for net in largest_first[: abs(difference)]:
         net["forecast"] += step
-        if net["low"] is not None:
-            net["low"] = min(net["low"], net["forecast"])
-            net["high"] = max(net["high"], net["forecast"])
+        net["low"] = min(net["low"], net["forecast"])
+        net["high"] = max(net["high"], net["forecast"])
 
 
 def forecast_groups(
@@ -338,9 +337,7 @@ def add_cumulative_values(
         for horizon in cohort["horizons"]:
             horizon["months_since"] = last["months_since"] + horizon["months"]
             horizon["cum_net_per_customer_cents"] = {
-                name: None
-                if cents is None
-                else quotient(last["cum_net_cents"] + cents, cohort["cohort_size"])
+                name: quotient(last["cum_net_cents"] + cents, cohort["cohort_size"])
                 for name, cents in horizon["net_cents"].items()
             }
 
@@ -369,6 +366,7 @@ def describe_spending_model(
         "money_unit": model.money_unit,
         **_describe_fit(model),
         "frequency_correlation": round(model.frequency_correlation, 3),
+        "has_finite_variance": model.has_finite_variance,
         "rate_test": rate_test
         and {
             "statistic": round(rate_test.statistic, 2),

@@ -47,7 +47,8 @@ class SpendingModel(FittedModel):
     """Gamma-Gamma: its parameters p, q and gamma, of which gamma is in *money_unit*.
 
     *frequency_correlation* is the correlation of frequency and mean value among the
-    customers; the model assumes that it is 0.
+    customers; the model assumes that it is 0.  *square_ratio* is the mean square of the
+    customers' mean values by the square of their mean, as measured.
     """
 
     name = "Gamma-Gamma"
@@ -55,6 +56,12 @@ class SpendingModel(FittedModel):
 
     money_unit: str
     frequency_correlation: float
+    square_ratio: float
+
+    @property
+    def has_finite_variance(self) -> bool:
+        """Return whether the mean values of customers have a finite variance."""
+        return self.parameters[1] > 2
 
     def scale_at(self, _log_rate: float) -> float:
         """Return gamma, which does not depend on a customer's purchase rate."""
@@ -75,18 +82,21 @@ class SpendingModel(FittedModel):
     def value_factors(self, frequency: int) -> ValueFactors:
         """Return the factors of the means of a customer's next purchase.
 
-        Those of squares are infinite where the shape of the distribution of nu is 2 or
-        less: the value of a purchase then has no finite variance.
+        Where the model has no finite variance, as q is 2 or less, the mean square of a
+        customer's mean value is at most that measured of all, in proportion to the square
+        of its expectation.  So the intervals stay finite, and contain what was observed.
         """
         p, q = self.parameters[:2]
-        return _list_factors(p, q, frequency)
+        most = math.inf if self.has_finite_variance else self.square_ratio
+        return _list_factors(p, q, frequency, most)
 
 
 # The factors of one model, one for each frequency, are used again for each customer.
 @lru_cache(maxsize=1024)
-def _list_factors(p: float, q: float, frequency: int) -> ValueFactors:
+def _list_factors(p: float, q: float, frequency: int, most: float) -> ValueFactors:
     shape = q + p * frequency
     inverse_square = 1 / ((shape - 1) * (shape - 2)) if shape > 2 else math.inf
+    inverse_square = min(inverse_square, most / (shape - 1) ** 2)
     return ValueFactors(
         p / (shape - 1), p * p * inverse_square, p * (p + 1) * inverse_square
     )
@@ -137,6 +147,7 @@ def fit_spending(values: Iterable[tuple[int, float]], *, money_unit: str) -> Spe
         covariance=optimum.covariance,
         money_unit=money_unit,
         frequency_correlation=_correlate(customers_by_value),
+        square_ratio=_measure_squares(customers_by_value),
     )
 
 
@@ -164,6 +175,7 @@ def _fit_common_mean(
         covariance=((0.0,) * 3, (0.0,) * 3, (0.0, 0.0, 1 / (p * purchases))),
         money_unit=money_unit,
         frequency_correlation=_correlate(customers_by_value),
+        square_ratio=_measure_squares(customers_by_value),
     )
 
 
@@ -208,6 +220,14 @@ def _correlate(customers_by_value: Counter[tuple[int, float]]) -> float:
         return correlation(frequencies, means)
     except StatisticsError:
         return 0.0
+
+
+def _measure_squares(customers_by_value: Counter[tuple[int, float]]) -> float:
+    """Return the mean square of the mean values by the square of their mean."""
+    count = customers_by_value.total()
+    total = math.fsum(n * mean for (_, mean), n in customers_by_value.items())
+    squares = math.fsum(n * mean**2 for (_, mean), n in customers_by_value.items())
+    return count * squares / total**2
 
 
 # ---- The likelihood ----------------------------------------------------------------------

@@ -108,6 +108,7 @@ def _fit_effect(customers: Counter[RatedValue], plain: SpendingModel) -> RateSpe
         covariance=optimum.covariance,
         money_unit=plain.money_unit,
         frequency_correlation=plain.frequency_correlation,
+        square_ratio=plain.square_ratio,
         mean_log_rate=mean_log_rate,
     )
 

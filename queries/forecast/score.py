@@ -308,12 +308,10 @@ def _forecast_members(
     ).value.describe()
 
 
-def compare_with_truth(
-    net: Mapping[str, int | None], truths: Sequence[Truth]
-) -> dict[str, Any]:
+def compare_with_truth(net: Mapping[str, int], truths: Sequence[Truth]) -> dict[str, Any]:
     """Return *net*, a forecast with its interval, beside the sums of *truths*, in cents.
 
-    The interval contains a sum or not; where there is none, both answers are None.
+    The interval contains a sum or not.
 
     >>> net = {"forecast": 120, "low": 90, "high": 150}
     >>> found = compare_with_truth(net, [Truth(40, 0), Truth(60, 160)])
@@ -328,12 +326,8 @@ def compare_with_truth(
     for kind, cents in sums.items():
         record[f"{kind}_net_cents"] = cents
         record[f"error_to_{kind}"] = relative_error(net["forecast"], cents)
-        record[f"contains_{kind}"] = _contains(net["low"], net["high"], cents)
+        record[f"contains_{kind}"] = net["low"] <= cents <= net["high"]
     return record
-
-
-def _contains(low: int | None, high: int | None, cents: int) -> bool | None:
-    return None if low is None or high is None else low <= cents <= high
 
 
 def measure_error(groups: Sequence[Mapping[str, Any]]) -> float | None:
