@@ -1,7 +1,7 @@
 """Compare the forecast with the ground truth, by purchase process.
 
     python benchmarks/score_forecasts.py --users 20000 --seed 1 2 3 4 5
-    python benchmarks/score_forecasts.py --process steady --seed $(seq 40) 42
+    python benchmarks/score_forecasts.py --process steady --seed $(seq 80)
 
 The forecast assumes the steady process (BG/NBD); the others show what it loses where its
 assumptions fail.  Each shop is made, loaded and forecast as by the commands.  The tables

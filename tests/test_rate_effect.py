@@ -8,8 +8,11 @@ import unittest
 from collections.abc import Sequence
 from functools import cache, partial
 from statistics import fmean, linear_regression
+from typing import Any
+from unittest import mock
 
-from queries.forecast import rate_effect
+from queries.forecast import forecast, rate_effect
+from queries.forecast.fitting import ModelFit, PurchaseFit
 from queries.forecast.forecast_sums import SimilarCustomers, sum_forecasts
 from queries.forecast.gamma_gamma import SpendingModel, fit_spending
 from queries.forecast.rate_effect import (
@@ -18,12 +21,15 @@ from queries.forecast.rate_effect import (
     RateTest,
     fit_rate_effect,
 )
+from queries.forecast.seasonality import NO_SEASONS, build_clock
+from queries.forecast.value_variation import NO_VALUE_VARIATION
 from tests.customer_samples import (
     PUBLISHED_PURCHASES,
     make_purchase_model,
     read_cdnow_sample,
 )
 from tests.derivatives import check_derivatives
+from tests.forecast_shop import known_forecast, known_sources
 
 PURCHASES = make_purchase_model(0.8, 9.0, 0.7, 2.5)
 
@@ -51,6 +57,16 @@ def fit(
     return plain, rated, test
 
 
+def make_fit(
+    plain: SpendingModel, rated: RateSpendingModel | None, test: RateTest | None
+) -> ModelFit:
+    """Return a fit with these spending models; its purchase model is any."""
+    clock = build_clock(NO_SEASONS, 1, 2)
+    return ModelFit(
+        PurchaseFit(PURCHASES, clock, None), plain, rated, test, NO_VALUE_VARIATION
+    )
+
+
 class RateEffect(unittest.TestCase):
     """The effect is found where there is one, and only there."""
 
@@ -69,10 +85,30 @@ class RateEffect(unittest.TestCase):
                 ):
                     self.assertAlmostEqual(found, true, delta=3 * error)
 
-    def test_independent_spending_has_no_effect(self) -> None:
-        _, model, test = fit(simulate_values(0.0))
-        self.assertIsNone(model)
+    def test_independent_spending_has_no_significant_effect(self) -> None:
+        plain, model, test = fit(simulate_values(0.0))
         self.assertGreater(test.p_value, 0.05)
+        self.assertIs(test.is_significant, False)
+        assert model is not None
+        self.assertAlmostEqual(model.parameters[3], 1, delta=0.05)
+        fitted = make_fit(plain, model, test)
+        self.assertIs(fitted.use_rate_effect(), fitted)
+
+    def test_significant_effect_is_used(self) -> None:
+        plain, model, test = fit(simulate_values(0.4))
+        self.assertIs(test.is_significant, True)
+        fitted = make_fit(plain, model, test)
+        self.assertIs(fitted.use_rate_effect().spending, model)
+
+    def test_effect_is_a_choice_of_the_holdout_before_it_is_significant(self) -> None:
+        # The first part has half of the customers, who do not show the effect alone.
+        values = simulate_values(0.1)[:200]
+        self.assertIs(fit(values)[-1].is_significant, True)
+        plain, model, test = fit(values[:100])
+        self.assertIs(test.is_significant, False)
+        choices = make_fit(plain, model, test).list_choices()
+        self.assertEqual([choice.spending for choice in choices], [plain, model])
+        self.assertEqual(make_fit(plain, None, None).list_choices()[1:], [])
 
     def test_likelihood_is_that_of_gamma_gamma_without_an_effect(self) -> None:
         values = simulate_values(0.4)
@@ -117,6 +153,31 @@ class RateEffect(unittest.TestCase):
         self.assertLess(test.p_value, 0.001)
         # Frequency and value are correlated with .11 (Fader, Hardie, Lee 2005).
         self.assertGreater(model.parameters[3], 1)
+
+
+class EffectInForecast(unittest.TestCase):
+    """The forecast has the effect where both the holdout and the test support it."""
+
+    def name_model(self, *, is_supported: bool, significance: float) -> Any:
+        """Return the name of the spending model in the forecast of the known shop."""
+        holdout = known_forecast().document["holdout"] | {"has_rate_effect": is_supported}
+        with (
+            mock.patch.object(forecast, "build_holdout", return_value=holdout),
+            mock.patch.object(rate_effect, "SIGNIFICANCE", significance),
+        ):
+            return known_sources().forecast().document["spending_model"]["name"]
+
+    def test_effect_needs_the_holdout_and_the_test(self) -> None:
+        for is_supported, significance, name in (
+            (True, 1.0, RateSpendingModel.name),
+            (True, 0.0, SpendingModel.name),
+            (False, 1.0, SpendingModel.name),
+        ):
+            with self.subTest(is_supported=is_supported, significance=significance):
+                found = self.name_model(
+                    is_supported=is_supported, significance=significance
+                )
+                self.assertEqual(found, name)
 
 
 class RatedSums(unittest.TestCase):

@@ -66,8 +66,8 @@ class PurchaseFit(NamedTuple):
 class ModelFit(NamedTuple):
     """Both models, fitted to the same customers.
 
-    *rated* is the spending model with a rate effect, None without a significant one;
-    *rate_test* is the test of it, None where the customers determine no effect.
+    *rated* is the spending model with a rate effect, significant or not, and *rate_test*
+    the test of it; both are None where the customers determine no effect.
     *value_variation* is how much the value of purchases varies by quarter.
     """
 
@@ -80,6 +80,12 @@ class ModelFit(NamedTuple):
     def list_choices(self) -> list[ModelFit]:
         """Return this fit and, if there is one, that with the rate effect."""
         return [self, *([self._replace(spending=self.rated)] if self.rated else [])]
+
+    def use_rate_effect(self) -> ModelFit:
+        """Return this fit, with the rate effect if its test is significant."""
+        if self.rated and self.rate_test and self.rate_test.is_significant:
+            return self._replace(spending=self.rated)
+        return self
 
     def deviate(self, until: int, days: int) -> CommonDeviation:
         """Return how all customers together deviate in the *days* after *until*."""

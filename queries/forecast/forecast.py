@@ -99,7 +99,7 @@ def forecast_cohorts(
         kept_share = compute_kept_share(histories, refunds, as_of)
         holdout = next(results)
     if holdout.get("has_rate_effect"):
-        fit = fit.list_choices()[-1]
+        fit = fit.use_rate_effect()
     groups = group_by_cohort(counted, fit.purchases.clock, is_by_quarter=is_by_quarter)
     total, *cohorts = forecast_groups(fit, list(groups.values()), as_of, kept_share)
     add_differences(cohorts, total)

@@ -43,8 +43,10 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
     """Return the forecast of the last days up to *until* beside the actual figures.
 
     The customers are those of the first part; value is that of goods, before refunds.  It
-    also decides whether the spending model has a rate effect: with the smaller errors.
-    Where the first part does not support a model, return the reason as `refused`.
+    also decides whether the spending model has a rate effect: with the smaller errors.  The
+    effect need not be significant in the first part; `ModelFit.use_rate_effect` requires it
+    of all data.  Where the first part does not support a model, return the reason as
+    `refused`.
     """
     days = count_holdout_days(Counter(histories.first_days), until)
     split = until - days

@@ -61,6 +61,11 @@ class RateTest(NamedTuple):
     statistic: float
     p_value: float
 
+    @property
+    def is_significant(self) -> bool:
+        """Return whether independence is rejected."""
+        return self.p_value < SIGNIFICANCE
+
 
 # Frequency, mean value of repeat purchases, logarithm of the expected rate.
 RatedValue = tuple[int, float, float]
@@ -71,8 +76,8 @@ def fit_rate_effect(
 ) -> tuple[RateSpendingModel | None, RateTest | None]:
     """Return *plain*, fitted to *values* without their rates, with a rate effect.
 
-    The model is None if the test does not support the effect; the test is None where the
-    values determine none.
+    The model is None where its value has no finite mean, both where the values determine no
+    effect.
     """
     try:
         rated = _fit_effect(Counter(values), plain)
@@ -81,8 +86,7 @@ def fit_rate_effect(
     statistic = max(0.0, 2 * (rated.log_likelihood - plain.log_likelihood))
     # A chi-square variable of one degree of freedom is the square of a normal one.
     test = RateTest(statistic, 2 * NormalDist().cdf(-math.sqrt(statistic)))
-    is_usable = test.p_value < SIGNIFICANCE and rated.parameters[1] > 1
-    return (rated if is_usable else None), test
+    return (rated if rated.parameters[1] > 1 else None), test
 
 
 def _fit_effect(customers: Counter[RatedValue], plain: SpendingModel) -> RateSpendingModel:
