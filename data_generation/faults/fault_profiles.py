@@ -136,17 +136,17 @@ def read_profile(text: str) -> Profile:
     return _ProfileFile(path).read()
 
 
-def _parse_number(text: str) -> Decimal | float:
-    """Return the number *text*; as a float if decimals cannot hold or compare it.
+def _parse_number(text: str) -> Decimal | str:
+    """Return the number *text*; as a text if decimals cannot hold or compare it.
 
     >>> _parse_number("0.25"), _parse_number("nan")
-    (Decimal('0.25'), nan)
+    (Decimal('0.25'), 'nan')
     """
     try:
         number = Decimal(text)
     except InvalidOperation:  # an exponent of 20 digits
-        return float(text)
-    return number if number.is_finite() else float(text)
+        return text
+    return number if number.is_finite() else text
 
 
 class _ProfileFile:
