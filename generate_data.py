@@ -11,7 +11,8 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -341,14 +342,52 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
             "truth/ states the seed and what the customers do next. Do not hand it out."
         )
     workers = args.workers or count_processors()
+    require_usable_places(args)
     files = write_clean_files(plan, args, workers)
-    truth_files = write_truth_files(plan, args, workers) if args.truth else []
-    planted = run_planting(plan, args, profile, files, workers) if profile else None
+    with warn_of_old_folders(args.out_dir):
+        truth_files = write_truth_files(plan, args, workers) if args.truth else []
+        planted = run_planting(plan, args, profile, files, workers) if profile else None
     if args.quiet:
         return
     print_clean_files(plan, args, [*files, *truth_files])
     if planted is not None:
         print_planted(args, planted)
+
+
+def require_usable_places(args: argparse.Namespace) -> None:
+    """Raise `DataError` if a file that *args* choose cannot or should not be replaced."""
+    from data_generation.generate_data import list_shop_paths
+    from data_generation.replacing import require_own_files
+
+    require_own_files(list_shop_paths(args.out_dir, args.tables, args.part))
+    if args.truth:
+        from data_generation.truth import list_truth_paths
+
+        require_own_files(list_truth_paths(args.out_dir))
+    if args.faults:
+        from data_generation.faults.plant import list_fault_paths
+
+        require_own_files(list_fault_paths(args.out_dir))
+
+
+@contextmanager
+def warn_of_old_folders(out_dir: Path) -> Iterator[None]:
+    """Print a warning if the block, which makes folders beside the new files, fails."""
+    from data_generation.truth import FOLDER
+    from utils.answer_key import FAULTY_FOLDER, KEY_FOLDER
+
+    names = [
+        name for name in (FOLDER, FAULTY_FOLDER, KEY_FOLDER) if (out_dir / name).exists()
+    ]
+    try:
+        yield
+    except BaseException:
+        if names:
+            print_warning(
+                f"the five files are new, but {', '.join(names)} may belong to earlier"
+                " ones. Run the same command again."
+            )
+        raise
 
 
 def warn_of_small_seed(seed: int) -> None:

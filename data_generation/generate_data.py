@@ -78,6 +78,13 @@ class TableFile:
         self._bytes += len(data)
 
 
+def list_shop_paths(out_dir: Path, tables: Collection[str], part: Part) -> list[Path]:
+    """Return the files of a *part* of *tables*, none for all; the manifest is the last."""
+    known = [table.name for table in read_contract().tables]
+    names = [part.name_file(name) for name in known if not tables or name in tables]
+    return [out_dir / name for name in (*names, MANIFEST_NAME + part.suffix)]
+
+
 def generate_shop(
     plan: Plan,
     out_dir: Path,
@@ -98,12 +105,10 @@ def generate_shop(
     """
     contract = read_contract()
     chosen = [table for table in contract.tables if not tables or table.name in tables]
-    names = [part.name_file(table.name) for table in chosen]
-    names.append(MANIFEST_NAME + part.suffix)
-    with open_atomically([out_dir / name for name in names]) as opened:
+    with open_atomically(list_shop_paths(out_dir, tables, part)) as opened:
         files = {
-            table.name: TableFile(name, file)
-            for table, name, file in zip(chosen, names, opened, strict=False)
+            table.name: TableFile(part.name_file(table.name), file)
+            for table, file in zip(chosen, opened, strict=False)
         }
         if part.number == 1:
             for table in chosen:

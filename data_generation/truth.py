@@ -120,6 +120,12 @@ class NextYear(NamedTuple):
         return NextYear(self.orders[start:stop], self.values[start:stop], self.yields)
 
 
+def list_truth_paths(out_dir: Path) -> list[Path]:
+    """Return the files of the ground truth in *out_dir*, the manifest last."""
+    names = (*(f"{name}.csv" for name in COLUMNS), MANIFEST_NAME)
+    return [out_dir / FOLDER / name for name in names]
+
+
 def write_truth(
     plan: Plan,
     out_dir: Path,
@@ -133,8 +139,7 @@ def write_truth(
     cannot be written to; the files of an earlier run then remain unchanged.
     """
     folder = out_dir / FOLDER
-    names = [f"{name}.csv" for name in COLUMNS]
-    with open_atomically([folder / name for name in (*names, MANIFEST_NAME)]) as opened:
+    with open_atomically(list_truth_paths(out_dir)) as opened:
         *files, manifest = opened
         tables = {
             name: TableFile(f"{FOLDER}/{name}.csv", file)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import chdir, suppress
 from pathlib import Path
 from unittest import mock
@@ -24,6 +25,7 @@ from tests.support import (
     ShopCase,
     call,
     hash_folder,
+    read_tree,
     refuse_to_replace,
     skip,
     skip_on_windows,
@@ -400,6 +402,91 @@ class GenerateOptions(CommandCase):
         self.refuse("--verify", "--truth", words="omit --truth")
         self.refuse("--verify", "--calm", words="omit --calm")
         self.refuse("--verify", "--users", 2, "--seed", 1, words="omit --seed, --users")
+
+
+class ReplacedFiles(CommandCase):
+    """A run replaces what a former one made, and no file of other origin."""
+
+    PLAN = ("--generate", "--users", 2, *SHORT, "--seed", 8675309, "--quiet")
+
+    def refuse_place(self, name: str, *options: object, words: str) -> None:
+        """Fail unless the run names the place *name* with *words* and changes nothing."""
+        before = read_tree(self.folder)
+        result = self.run_command(*self.PLAN, *options)
+        self.assertEqual((result.status, result.stdout), (1, ""), result)
+        self.assertIn(f"{self.folder / name}: {words}", result.stderr)
+        self.assertIn("choose another folder with --out-dir", result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1)
+        self.assertEqual(read_tree(self.folder), before)
+
+    def test_file_that_the_generator_did_not_make_is_kept(self) -> None:
+        for name, options in (
+            ("users.csv", ()),
+            ("payments.csv", ("--tables", "payments")),
+            ("orders.csv.part-1-of-2", ("--part", "1/2")),
+            (MANIFEST_NAME, ()),
+            ("truth/users.csv", ("--truth",)),
+            ("faulty/users.csv", ("--faults", "light")),
+            ("answer_key/faults.csv", ("--faults", "light")),
+        ):
+            path = self.folder / name
+            path.parent.mkdir(exist_ok=True)
+            for text in ("", "{}", '{"name": "my-data", "resources": []}'):
+                with self.subTest(name, text=text):
+                    path.write_text("mine", encoding="utf-8")
+                    if text and name != MANIFEST_NAME:
+                        path.with_name(MANIFEST_NAME).write_text(text, encoding="utf-8")
+                    self.refuse_place(name, *options, words="would be replaced, but")
+            path.unlink()
+            path.with_name(MANIFEST_NAME).unlink(missing_ok=True)
+
+    def test_shop_of_a_former_run_is_replaced_even_with_a_part_missing(self) -> None:
+        for former in (
+            (),
+            ("--blind",),
+            ("--tables", "users"),
+            ("--part", "1/2"),
+            ("--truth", "--faults", "light"),
+        ):
+            with self.subTest(former):
+                self.succeed(self.make, *former, "--seed", 90210)
+                (self.folder / "orders.csv").unlink(missing_ok=True)
+                self.succeed(self.make, "--truth", "--faults", "light")
+                self.succeed(self.make, "--part", "2/2")
+
+    def make(self, arguments: Sequence[str]) -> int:
+        """Run the command with *arguments* on the folder."""
+        plan = [*map(str, self.PLAN), "--out-dir", str(self.folder)]
+        return generate_data.main([*plan, *arguments])
+
+    def test_folder_that_is_a_file_is_named_before_the_shop_is_replaced(self) -> None:
+        self.succeed(self.make)
+        options = ("--seed", 90210, "--truth", "--faults", "light")
+        for name in ("truth", "faulty", "answer_key"):
+            (self.folder / name).touch()
+            self.refuse_place(name, *options, words="cannot be written: Not a directory")
+            (self.folder / name).unlink()
+        for name in ("orders.csv", "truth/users.csv", "answer_key/manifest.json"):
+            (self.folder / name).unlink(missing_ok=True)
+            (self.folder / name).mkdir(parents=True)
+            self.refuse_place(name, *options, words="cannot be written: Is a directory")
+            (self.folder / name).rmdir()
+
+    def test_failure_after_the_five_files_names_the_folders_of_earlier_ones(self) -> None:
+        error = OSError(28, "No space left on device")
+        for raised, status in ((error, 1), (KeyboardInterrupt(), 130)):
+            for has_folder in (False, True):
+                with (
+                    self.subTest(status=status, has_folder=has_folder),
+                    mock.patch("data_generation.truth.write_truth", side_effect=raised),
+                ):
+                    if has_folder:
+                        (self.folder / "truth").mkdir(exist_ok=True)
+                    result = self.run_command(*self.PLAN, "--truth")
+                    self.assertEqual(result.status, status)
+                    warning = "the five files are new, but truth may belong to earlier"
+                    self.assertEqual(result.stderr.count(warning), has_folder)
+            (self.folder / "truth").rmdir()
 
 
 class Verification(CommandCase):

@@ -192,6 +192,13 @@ class RoundTrip(ShopCase):
                 self.assertIn("is the folder of the faulty files", result.stderr)
                 self.assertEqual(read_tree(faulty), read_tree(shop / "faulty"))
 
+    def test_repair_keeps_a_file_that_the_generator_did_not_make(self) -> None:
+        (self.folder / "users.csv").write_text("mine", encoding="utf-8")
+        result = self.repair(faulty_shop("hostile"))
+        self.assertEqual((result.status, result.stdout), (1, ""))
+        self.assertIn(f"{self.folder / 'users.csv'}: would be replaced", result.stderr)
+        self.assertEqual(read_tree(self.folder), {"users.csv": b"mine"})
+
     def test_changed_faulty_file_is_refused_and_nothing_written(self) -> None:
         shop = faulty_shop("hostile")
         shutil.copytree(shop / "faulty", self.folder / "faulty")

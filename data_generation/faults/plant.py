@@ -57,6 +57,21 @@ class Planted(NamedTuple):
     absent: list[str]
 
 
+def list_fault_paths(out_dir: Path) -> list[Path]:
+    """Return the files that planting writes below *out_dir*."""
+    return [out_dir / name for name in _list_names(read_contract())]
+
+
+def _list_names(contract: Contract) -> list[str]:
+    """Return the names of the faulty tables, their manifest, the key and its manifest."""
+    return [
+        *(f"{FAULTY_FOLDER}/{table.name}.csv" for table in contract.tables),
+        f"{FAULTY_FOLDER}/{MANIFEST_NAME}",
+        *(f"{KEY_FOLDER}/{name}" for name in _KEY_NAMES),
+        f"{KEY_FOLDER}/{KEY_MANIFEST_NAME}",
+    ]
+
+
 def plant_faults(
     plan: Plan,
     out_dir: Path,
@@ -71,10 +86,9 @@ def plant_faults(
     the bytes of the clean ones.
     """
     contract = read_contract()
-    tables = [f"{FAULTY_FOLDER}/{table.name}.csv" for table in contract.tables]
-    package = f"{FAULTY_FOLDER}/{MANIFEST_NAME}"
-    keys = [f"{KEY_FOLDER}/{name}" for name in _KEY_NAMES]
-    names = [*tables, package, *keys, f"{KEY_FOLDER}/{KEY_MANIFEST_NAME}"]
+    names = _list_names(contract)
+    count = len(contract.tables)
+    tables, (package, *keys, _) = names[:count], names[count:]
     with open_atomically([out_dir / name for name in names]) as opened:
         files = dict(zip(names, opened, strict=True))
         run = _Run(plan, out_dir, profile, clean, contract)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from data_generation.datapackage import FileEntry
+from data_generation.replacing import require_own_files
 from utils.answer_key import (
     DECOYS_NAME,
     FAULTS_NAME,
@@ -140,6 +141,7 @@ def repair_shop(key_dir: Path, data_dir: Path, out_dir: Path) -> list[FileEntry]
     manifest = require_key_of(key_dir, data_dir)
     repairs = collect_repairs(key_dir / FAULTS_NAME, key_dir / DECOYS_NAME)
     paths = [file["path"] for file in manifest["clean"]]
+    require_own_files([out_dir / path for path in paths])
     with open_atomically([out_dir / path for path in paths]) as opened:
         entries = []
         for path, file in zip(paths, opened, strict=True):
