@@ -327,6 +327,8 @@ def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan
 def run_generator(plan: Plan, args: argparse.Namespace) -> None:
     """Write the files of *plan* that *args* choose; print what was written."""
     # Imported here so that --help and usage errors appear without delay.
+    from data_generation.generate_data import list_shop_paths
+    from data_generation.replacing import require_own_files
     from utils.processes import count_processors
 
     profile = None
@@ -335,16 +337,14 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
         from data_generation.faults.fault_profiles import read_profile
 
         profile = read_profile(args.faults)
-    if (profile or args.blind) and plan.seed < LEAST_SECRET_SEED:
-        warn_of_small_seed(plan.seed)
-    if args.blind and args.truth:
-        print_warning(
-            "truth/ states the seed and what the customers do next. Do not hand it out."
-        )
+    warn_of_secrets(plan, args)
     workers = args.workers or count_processors()
-    require_usable_places(args)
+    later_paths = list_later_paths(args)
+    require_own_files(
+        [*list_shop_paths(args.out_dir, args.tables, args.part), *later_paths]
+    )
     files = write_clean_files(plan, args, workers)
-    with warn_of_old_folders(args.out_dir):
+    with warn_of_old_folders(later_paths):
         truth_files = write_truth_files(plan, args, workers) if args.truth else []
         planted = run_planting(plan, args, profile, files, workers) if profile else None
     if args.quiet:
@@ -354,48 +354,46 @@ def run_generator(plan: Plan, args: argparse.Namespace) -> None:
         print_planted(args, planted)
 
 
-def require_usable_places(args: argparse.Namespace) -> None:
-    """Raise `DataError` if a file that *args* choose cannot or should not be replaced."""
-    from data_generation.generate_data import list_shop_paths
-    from data_generation.replacing import require_own_files
-
-    require_own_files(list_shop_paths(args.out_dir, args.tables, args.part))
+def list_later_paths(args: argparse.Namespace) -> list[Path]:
+    """Return the files that *args* choose beside those of the shop, which are first."""
+    paths = []
     if args.truth:
         from data_generation.truth import list_truth_paths
 
-        require_own_files(list_truth_paths(args.out_dir))
+        paths += list_truth_paths(args.out_dir)
     if args.faults:
         from data_generation.faults.plant import list_fault_paths
 
-        require_own_files(list_fault_paths(args.out_dir))
+        paths += list_fault_paths(args.out_dir)
+    return paths
 
 
 @contextmanager
-def warn_of_old_folders(out_dir: Path) -> Iterator[None]:
-    """Print a warning if the block, which makes folders beside the new files, fails."""
-    from data_generation.truth import FOLDER
-    from utils.answer_key import FAULTY_FOLDER, KEY_FOLDER
-
-    names = [
-        name for name in (FOLDER, FAULTY_FOLDER, KEY_FOLDER) if (out_dir / name).exists()
-    ]
+def warn_of_old_folders(paths: Sequence[Path]) -> Iterator[None]:
+    """Print a warning if the block, which writes *paths* beside a new shop, fails."""
+    folders = dict.fromkeys(shorten_path(path.parent) for path in paths if path.exists())
     try:
         yield
     except BaseException:
-        if names:
+        if folders:
             print_warning(
-                f"the five files are new, but {', '.join(names)} may belong to earlier"
-                " ones. Run the same command again."
+                f"the files of the shop are new, but {' and '.join(folders)} may belong to"
+                " earlier ones. Run the same command again."
             )
         raise
 
 
-def warn_of_small_seed(seed: int) -> None:
-    """Print a warning that *seed*, which is to be a secret, is too small for it."""
-    print_warning(
-        f"seed {seed} can be found by trying, and it makes the clean files. Choose a large"
-        " seed of your own with --seed."
-    )
+def warn_of_secrets(plan: Plan, args: argparse.Namespace) -> None:
+    """Print a warning if the seed, which *args* keep secret, can be found all the same."""
+    if (args.faults or args.blind) and plan.seed < LEAST_SECRET_SEED:
+        print_warning(
+            f"seed {plan.seed} can be found by trying, and it makes the clean files. Choose"
+            " a large seed of your own with --seed."
+        )
+    if args.blind and args.truth:
+        print_warning(
+            "truth/ states the seed and what the customers do next. Do not hand it out."
+        )
 
 
 def print_warning(text: str) -> None:

@@ -448,10 +448,12 @@ class ReplacedFiles(CommandCase):
             ("--part", "1/2"),
             ("--truth", "--faults", "light"),
         ):
+            # Folders that are already there are written again, too.
+            later = former if "--truth" in former else ()
             with self.subTest(former):
                 self.succeed(self.make, *former, "--seed", 90210)
                 (self.folder / "orders.csv").unlink(missing_ok=True)
-                self.succeed(self.make, "--truth", "--faults", "light")
+                self.succeed(self.make, *later)
                 self.succeed(self.make, "--part", "2/2")
 
     def make(self, arguments: Sequence[str]) -> int:
@@ -473,20 +475,28 @@ class ReplacedFiles(CommandCase):
             (self.folder / name).rmdir()
 
     def test_failure_after_the_five_files_names_the_folders_of_earlier_ones(self) -> None:
-        error = OSError(28, "No space left on device")
-        for raised, status in ((error, 1), (KeyboardInterrupt(), 130)):
-            for has_folder in (False, True):
+        options = ("--truth", "--faults", "light")
+        for folders in ((), ("truth",), ("truth", "answer_key")):
+            for folder in folders:
+                (self.folder / folder).mkdir(exist_ok=True)
+                for name, text in (
+                    (MANIFEST_NAME, '{"format_version": 1}'),
+                    ("days.csv", ""),
+                ):
+                    (self.folder / folder / name).write_text(text, encoding="utf-8")
+                (self.folder / folder / "faults.csv").touch()
+            full = OSError(28, "No space left on device")
+            for raised, status in ((full, 1), (KeyboardInterrupt(), 130)):
                 with (
-                    self.subTest(status=status, has_folder=has_folder),
+                    self.subTest(status=status, folders=folders),
                     mock.patch("data_generation.truth.write_truth", side_effect=raised),
                 ):
-                    if has_folder:
-                        (self.folder / "truth").mkdir(exist_ok=True)
-                    result = self.run_command(*self.PLAN, "--truth")
+                    result = self.run_command(*self.PLAN, *options)
                     self.assertEqual(result.status, status)
-                    warning = "the five files are new, but truth may belong to earlier"
-                    self.assertEqual(result.stderr.count(warning), has_folder)
-            (self.folder / "truth").rmdir()
+                    paths = " and ".join(str(self.folder / name) for name in folders)
+                    warning = f"are new, but {paths} may belong to earlier ones"
+                    self.assertEqual(warning in result.stderr, bool(folders))
+                    self.assertEqual(result.stderr.count("\n"), 1 + bool(folders))
 
 
 class Verification(CommandCase):
