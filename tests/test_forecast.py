@@ -130,8 +130,9 @@ class ShopForecast(ShopCase):
             self.assertAlmostEqual(
                 counts[name], horizon["purchases"]["forecast"], delta=0.051
             )
+            # Half a cent of rounding, and a cent so that the cohorts add up to the total.
             self.assertAlmostEqual(
-                values[name], horizon["net_cents"]["forecast"], delta=0.51
+                values[name], horizon["net_cents"]["forecast"], delta=1.51
             )
             per_customer = values[name] / cohort["cohort_size"]
             self.assertAlmostEqual(
