@@ -12,7 +12,7 @@ import argparse
 import re
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from utils.arguments import (
     complete_error,
     day_of_years,
     engine_options,
+    find_conflict,
+    list_given,
     whole_number,
 )
 from utils.contract import SCHEMA_PATH
@@ -40,6 +42,37 @@ from utils.helpers import (
 )
 from utils.months import FIRST_YEAR, LAST_YEAR
 from utils.signals import raise_on_signals, report_interruption
+
+# The options of which one is needed for an effect of another.
+_LOADS = ("--ingest", "--check")
+NEEDED_OPTIONS = {
+    "--engine": ("--report",),
+    "--spark-arg": ("--engine spark",),
+    "--data-dir": (*_LOADS, "--verify", "--grade", "--engine"),
+    "--schema": (*_LOADS, "--verify", "--grade"),
+    "--database": (*_LOADS, "--report", "--rows", "--verify"),
+    "--workers": (*_LOADS, "--report", "--verify"),
+    "--out-dir": ("--report", "--verify", "--grade"),
+    "--errors": _LOADS,
+    "--max-errors": _LOADS,
+    "--strict": ("--report", "--grade"),
+    "--findings": ("--grade",),
+    "--cleaned": ("--grade",),
+    "--least-recall": ("--grade",),
+    "--least-precision": ("--grade",),
+}
+
+# The options that have no effect beside another, and why.
+EXCLUDED_OPTIONS = {
+    "--grade": (
+        "is a run of its own",
+        (*_LOADS, "--report", "--rows", "--verify", "--database", "--workers"),
+    ),
+    "--engine": (
+        "reports on the CSV files, without SQLite",
+        (*_LOADS, "--rows", "--verify", "--database", "--schema", "--workers"),
+    ),
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -218,7 +251,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with raise_on_signals():
             parser = build_parser()
             parser.parse_args(argv, args)
-            conflict = find_option_conflict(args)
+            conflict = find_option_conflict(list_given(parser, args))
             if conflict:
                 parser.error(conflict)
             actions = (args.ingest, args.check, args.report, args.rows, args.verify)
@@ -250,52 +283,17 @@ def run(args: argparse.Namespace) -> int:
     return 0 if has_passed else 1
 
 
-def find_option_conflict(args: argparse.Namespace) -> str | None:
-    """Return which option of *args* has no effect with the others, if one has none."""
-    if args.strict and not args.report and args.grade is None:
-        return "--strict applies to the report and to a grade; add --report or --grade"
-    if conflict := find_grading_conflict(args):
-        return conflict
-    lists_faults = args.errors is not None or args.max_errors is not None
-    if lists_faults and not (args.ingest or args.check):
-        return "--errors and --max-errors apply to a load; add --ingest or --check"
-    if (args.as_of or args.currency) and not (args.ingest or args.check):
+def find_option_conflict(given: Collection[str]) -> str | None:
+    """Return which option of *given* has no effect with the others, if one has none."""
+    has_least = "--least-recall" in given or "--least-precision" in given
+    if has_least and "--grade" in given and "--strict" not in given:
+        return "--least-recall and --least-precision set the exit status; add --strict"
+    if ("--as-of" in given or "--currency" in given) and not {*_LOADS} & {*given}:
         return (
             "--as-of and --currency apply to a load; add --ingest or --check, or state both"
             " in datapackage.json"
         )
-    if args.engine != "spark" and args.spark_arg:
-        return "--spark-arg is for --engine spark"
-    if args.engine == "sqlite":
-        return None
-    if not args.report:
-        return "--engine applies to the report; add --report"
-    sqlite_options = {
-        "--ingest": args.ingest,
-        "--check": args.check,
-        "--rows": args.rows,
-        "--verify": args.verify,
-        "--database": args.database is not None,
-        "--schema": args.schema is not None,
-        "--workers": args.workers is not None,
-    }
-    given = [name for name, is_given in sqlite_options.items() if is_given]
-    return f"{given[0]} works with SQLite only; omit it, or --engine" if given else None
-
-
-def find_grading_conflict(args: argparse.Namespace) -> str | None:
-    """Return which option about a grade has no effect, or cannot be with the others."""
-    least = args.least_recall is not None or args.least_precision is not None
-    if args.grade is None:
-        if args.findings is not None or args.cleaned is not None:
-            return "--findings and --cleaned are graded with an answer key; add --grade KEY"
-        return "--least-recall and --least-precision apply to a grade" if least else None
-    if least and not args.strict:
-        return "--least-recall and --least-precision set the exit status; add --strict"
-    others = {"--ingest": args.ingest, "--check": args.check, "--report": args.report}
-    others |= {"--rows": args.rows, "--verify": args.verify}
-    given = [name for name, is_given in others.items() if is_given]
-    return f"--grade is a run of its own; omit {given[0]}" if given else None
+    return find_conflict(given, NEEDED_OPTIONS, EXCLUDED_OPTIONS)
 
 
 def run_ingest(args: argparse.Namespace) -> None:

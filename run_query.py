@@ -23,6 +23,8 @@ from utils.arguments import (
     complete_error,
     day_of_years,
     engine_options,
+    find_conflict,
+    list_given,
     names,
     whole_number,
 )
@@ -40,6 +42,31 @@ from utils.signals import raise_on_signals, report_interruption
 if TYPE_CHECKING:
     from queries.options import Options
     from queries.run_query import QueryOutcome
+
+
+# The options of which one is needed for an effect of another.
+NEEDED_OPTIONS = {
+    "--data-dir": ("--engine",),
+    "--spark-arg": ("--engine spark",),
+    "--truth-dir": ("--score",),
+    "--columns": ("--grade",),
+    "--require": ("--grade",),
+    "--tolerance": ("--grade",),
+    "--points": ("--grade",),
+}
+
+# The options that have no effect beside another, and why.
+EXCLUDED_OPTIONS = {
+    "--engine": (
+        "reads the CSV files, and uses all processors by itself",
+        ("--database", "--workers"),
+    ),
+    "--grade": (
+        "compares with the project's query on SQLite, whose result it does not print",
+        ("--query", "--engine", "--forecast", "--score", "--all"),
+    ),
+    "--score": ("compares with the value of the default orders", ("--valid-status",)),
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -218,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with raise_on_signals():
             parser = build_parser()
             parser.parse_args(argv, args)
-            conflict = find_option_conflict(args)
+            conflict = find_option_conflict(parser, args)
             if conflict:
                 parser.error(conflict)
             if args.grade is not None:
@@ -232,39 +259,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def find_option_conflict(args: argparse.Namespace) -> str | None:
+def find_option_conflict(
+    parser: argparse.ArgumentParser, args: argparse.Namespace
+) -> str | None:
     """Return why the options of *args* do not fit together, or None if they do."""
+    conflict = find_conflict(list_given(parser, args), NEEDED_OPTIONS, EXCLUDED_OPTIONS)
+    if conflict:
+        return conflict
     if args.score and not has_forecast(args):
         change = "add --forecast" if args.forecast is None else "omit --no-forecast"
         return f"--score evaluates the forecast; {change}"
-    if args.truth_dir is not None and not args.score:
-        return "--truth-dir is read for --score; add --score"
-    if args.engine == "sqlite" and args.data_dir is not None:
-        return "--data-dir is read by another engine; add --engine, or load the files"
-    if args.engine != "sqlite" and args.database is not None:
-        return "--database is read by SQLite; omit it, or --engine"
-    if args.engine != "sqlite" and args.workers is not None:
-        return "--workers is for SQLite; another engine uses all processors by itself"
-    if args.engine != "spark" and args.spark_arg:
-        return "--spark-arg is for --engine spark"
-    return find_grade_conflict(args)
-
-
-def find_grade_conflict(args: argparse.Namespace) -> str | None:
-    """Return why the options for grading do not fit to the others, or None if they do."""
-    if args.grade is None:
-        for name in ("columns", "require", "tolerance", "points"):
-            if getattr(args, name) is not None:
-                return f"--{name} is for --grade; add --grade FILE"
-        return None
-    if args.query is not None or args.engine != "sqlite":
-        return (
-            "--grade compares with the project's own query on SQLite; omit --query and"
-            " --engine"
-        )
-    if args.forecast or args.score:
-        return "--grade compares no forecast; omit --forecast and --score"
-    if args.out_dir is not None and args.out_dir.resolve() == args.grade.resolve():
+    if args.grade and args.out_dir and args.out_dir.resolve() == args.grade.resolve():
         return "--out-dir is the folder of the submissions; choose another"
     return None
 

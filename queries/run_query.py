@@ -106,7 +106,6 @@ def query_files(
     from queries.engine_reading import read_engine
 
     query = read_cohort_query(query_path, options)
-    require_default_orders(options, truth_dir)
     data = read_engine(engine, data_dir, query, truth_dir)
     return publish_result(build_result(query, data), out_dir)
 
@@ -127,22 +126,12 @@ def compute_result(
 ) -> QueryResult:
     """Return the result of a run on *database*; raise as `query_database`."""
     query = read_cohort_query(query_path, options)
-    require_default_orders(options, truth_dir)
     data = read_database(database, query, truth_dir, worker_count=worker_count)
     try:
         return build_result(query, data, worker_count=worker_count)
     except ReconciliationError:
         require_valid_rows(database)
         raise
-
-
-def require_default_orders(options: Options, truth_dir: Path | None) -> None:
-    """Raise `DataError` if the ground truth does not apply to the orders of *options*."""
-    if truth_dir is not None and options.valid_statuses:
-        raise DataError(
-            "--score compares with the value of the default orders, which --valid-status"
-            " changes. Omit one of the two."
-        )
 
 
 # ---- From data to the document -----------------------------------------------------------

@@ -619,16 +619,17 @@ class SignalDuringResults(CrashCase):
                 self.assertEqual(hash_folder(out_dir), files)
 
     def test_signal_while_rows_or_verifications_are_printed_gives_one_line(self) -> None:
-        paths = ["--database", str(self.database), "--data-dir", str(self.folder)]
+        folder, database = str(self.folder), ["--database", str(self.database)]
+        verify = ["--verify", "--data-dir", folder, "--out-dir", folder]
         for option, function in (
             (["--rows", "files_rows_in_table"], ingest.print_rows),
-            (["--verify", "--out-dir", str(self.folder)], ingest.run_verification),
+            (verify, ingest.run_verification),
         ):
             for line in range(1, 20, 1 if IN_CI else 6):
                 prepare = partial(
                     act_at_line, line, partial(send, signal.SIGTERM), function.__code__
                 )
-                ending = self.run_apart(prepare, ingest.main, [*option, *paths])
+                ending = self.run_apart(prepare, ingest.main, [*option, *database])
                 with self.subTest(option[0], line=line):
                     self.assertNotIn("Traceback", ending.stderr)
                     if ending.status != 0:
@@ -703,9 +704,10 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
     def interrupt(self, script: str, module: str) -> None:
         """Send Ctrl-C when *script* imports *module*; fail unless it ends in order."""
-        options = ["--results-dir" if script == "serve_frontend" else "--out-dir"]
+        folders = {"serve_frontend": "--results-dir", "ingest": "--data-dir"}
+        options = [folders.get(script, "--out-dir"), str(self.folder)]
         actions = {"generate_data": "--generate", "ingest": "--check"}
-        options += [str(self.folder), *filter(None, [actions.get(script)])]
+        options += filter(None, [actions.get(script)])
         finished = subprocess.run(
             [sys.executable, "-c", self.CODE, module, f"{script}.py", *options],
             cwd=ROOT,

@@ -183,13 +183,13 @@ class EngineOptions(FilesCase):
 
     def test_option_without_meaning_for_the_engine_is_refused(self) -> None:
         cases: list[tuple[Any, list[object], str]] = [
-            (run_query, ["--spark-arg=x"], "--spark-arg is for --engine spark"),
-            (run_query, ["--engine", "duckdb", "--spark-arg=x"], "--spark-arg is for"),
-            (run_query, ["--data-dir", "."], "add --engine"),
-            (run_query, ["--engine", "duckdb", "--database", "x.db"], "--database is"),
+            (run_query, ["--spark-arg=x"], "no effect without --engine spark"),
+            (run_query, ["--engine", "duckdb", "--spark-arg=x"], "without --engine spark"),
+            (run_query, ["--data-dir", "."], "no effect without --engine; add it"),
+            (run_query, ["--engine", "duckdb", "--database", "x"], "omit --database"),
             (run_query, ["--engine", "hadoop"], "invalid choice"),
-            (ingest, ["--report", "--spark-arg=x"], "--spark-arg is for"),
-            (ingest, ["--ingest", "--engine", "duckdb"], "add --report"),
+            (ingest, ["--report", "--spark-arg=x"], "without --engine spark"),
+            (ingest, ["--ingest", "--engine", "duckdb"], "omit --ingest"),
         ]
         for name, *value in (
             ["--ingest"],
@@ -200,7 +200,7 @@ class EngineOptions(FilesCase):
             ["--schema", "x.sql"],
         ):
             given: list[object] = ["--report", "--engine", "duckdb", name, *value]
-            cases.append((ingest, given, f"{name} works with SQLite only"))
+            cases.append((ingest, given, f"without SQLite; omit {name}"))
         for script, options, words in cases:
             with self.subTest(script=script.__name__, options=options):
                 result = call(script.main, *options)

@@ -466,7 +466,8 @@ class OwnFindings(ShopCase):
 
     def test_options_that_do_not_fit_are_refused(self) -> None:
         for options, words in (
-            (("--findings", "x"), "add --grade KEY"),
+            (("--findings", "x"), "--findings has no effect without --grade; add it"),
+            (("--grade", "k", "--database", "x"), "omit --database"),
             (("--grade", "k", "--ingest"), "--grade is a run of its own; omit --ingest"),
             (("--grade", "k", "--least-recall", "5"), "add --strict"),
             (("--grade", "k", "--findings", "x", "--cleaned", "y"), "not allowed with"),

@@ -526,9 +526,10 @@ class Hostile(GradeCase):
 
     def test_options_that_do_not_fit_are_wrong_usage(self) -> None:
         for options, reason in (
-            (("--tolerance", 1), "--tolerance is for --grade"),
+            (("--tolerance", 1), "--tolerance has no effect without --grade"),
             (("--grade", "x.csv", "--query", "q.sql"), "omit --query"),
-            (("--grade", "x.csv", "--score"), "--score"),
+            (("--grade", "x.csv", "--score"), "omit --score"),
+            (("--grade", "x.csv", "--all"), "it does not print; omit --all"),
             (("--grade", "x.csv", "--columns", "a=b"), "expected THEIRS=OURS"),
             # A column that does not exist would give full marks without being handed in.
             (

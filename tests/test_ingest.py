@@ -529,6 +529,23 @@ class IngestCommand(ShopCase):
         self.assertEqual(result.status, 2)
         self.assertIn("--ingest", result.stderr)
 
+    def test_option_that_would_be_ignored_is_refused(self) -> None:
+        for *options, useless in (
+            ("--report", "--data-dir", "no folder"),
+            ("--report", "--schema", "none.sql"),
+            ("--ingest", "--out-dir", "out"),
+            ("--rows", "duplicate_key", "--out-dir", "out"),
+            ("--rows", "duplicate_key", "--workers", "2"),
+            ("--report", "--max-errors", "0"),
+            ("--database", "shop.db"),
+        ):
+            name = options[-1]
+            with self.subTest([*options, useless]):
+                result = call(ingest.main, *options, useless)
+                self.assertEqual((result.status, result.stdout), (2, ""))
+                self.assertIn(f"error: {name} has no effect without --", result.stderr)
+                self.assertIn(f", or omit {name}\n", result.stderr)
+
     def test_unknown_option_exits_2(self) -> None:
         self.assertEqual(call(ingest.main, "--digest").status, 2)
 

@@ -341,8 +341,9 @@ class WrongOption(RefusalCase):
             (["--score"], "--score evaluates the forecast; omit --no-forecast"),
             (
                 ["--forecast", "--truth-dir", "truth"],
-                "--truth-dir is read for --score; add --score",
+                "--truth-dir has no effect without --score; add it",
             ),
+            (["--forecast", "--score", "--valid-status", "paid"], "omit --valid-status"),
         ):
             with self.subTest(arguments):
                 result = self.run_query(*arguments)

@@ -38,13 +38,12 @@ class WorkersCase(ShopCase):
             patch.start()
             self.addCleanup(patch.stop)
 
-    def run_script(self, *arguments: object) -> Result:
-        """Run the script on the folder's files and database."""
-        return call(
-            ingest.main,
-            *("--data-dir", self.folder, "--database", self.database),
-            *("--out-dir", self.folder / "out", *arguments),
-        )
+    def run_script(self, action: str, *arguments: object) -> Result:
+        """Run *action* of the script on the folder's files and database."""
+        files = () if action == "--report" else ("--data-dir", self.folder)
+        out = () if action == "--ingest" else ("--out-dir", self.folder / "out")
+        where = (*files, "--database", self.database, *out)
+        return call(ingest.main, action, *where, *arguments)
 
     def read_reports(self) -> list[bytes]:
         """Return the contents of both files of the report."""
@@ -128,10 +127,10 @@ class SameVerifications(WorkersCase):
 class ChosenNumber(WorkersCase):
     """Small data start no process, and the long reads are known ones."""
 
-    def count_processes(self, *arguments: object) -> list[int]:
+    def count_processes(self, action: str, *arguments: object) -> list[int]:
         """Run the script; return of how many processes each of its pools was."""
         with mock.patch("utils.database.run_tasks", wraps=run_tasks) as run:
-            self.assertEqual(self.run_script(*arguments).stderr, "")
+            self.assertEqual(self.run_script(action, *arguments).stderr, "")
         return [each.args[-1] for each in run.call_args_list]
 
     def test_small_database_starts_no_process(self) -> None:

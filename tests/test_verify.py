@@ -715,9 +715,9 @@ class MissingFile(VerifyCase):
     def test_database_of_no_load_does_not_end_the_other_verifications(self) -> None:
         sound = self.database.read_bytes()
         for data, script, words in (
-            (sound, "DROP TABLE payments", "has no payments. Make it with"),
+            (sound, "DROP TABLE payments", "has no payments. Name another with"),
             (b"", "", "has no users, products, orders"),
-            (b"user_id,email\n" * 100, "", "is not a SQLite database. Make it with"),
+            (b"user_id,email\n" * 100, "", "is not a SQLite database. Name another with"),
         ):
             with self.subTest(words):
                 self.database.write_bytes(data)

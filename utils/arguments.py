@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from utils.helpers import ENGINE_NAMES, DataError, escape_line
@@ -135,6 +135,54 @@ def add_workers_option(parser: argparse.ArgumentParser) -> None:
         " processors)",
     )
 
+
+# ---- Which options fit together ----------------------------------------------------------
+
+
+def list_given(parser: argparse.ArgumentParser, args: argparse.Namespace) -> set[str]:
+    """Return the options of *args* that have other values than the defaults of *parser*.
+
+    An engine is also there with its name, such as `--engine spark`.
+    """
+    values = vars(args).items()
+    given = {
+        f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
+        for name, value in values
+        if value != parser.get_default(name)
+    }
+    return given | {f"--engine {args.engine}"}
+
+
+def find_conflict(
+    given: Collection[str],
+    needs: Mapping[str, Sequence[str]],
+    excludes: Mapping[str, tuple[str, Sequence[str]]],
+) -> str | None:
+    """Return which option of *given* would be ignored and what to do, None if none is.
+
+    *needs* has the options of which one is needed for an effect of another; *excludes* the
+    options that cannot have one beside another, and why.
+
+    >>> find_conflict({"--points"}, {"--points": ("--grade",)}, {})
+    '--points has no effect without --grade; add it, or omit --points'
+    >>> excludes = {"--grade": ("is a run of its own", ("--report",))}
+    >>> find_conflict({"--grade", "--report"}, {}, excludes)
+    '--grade is a run of its own; omit --report'
+    """
+    for option, (reason, others) in excludes.items():
+        useless = [other for other in others if other in given]
+        if option in given and useless:
+            return f"{option} {reason}; omit {' and '.join(useless)}"
+    for option, others in needs.items():
+        if option in given and not any(other in given for other in others):
+            *first, last = others
+            listed = f"{', '.join(first)} or {last}" if first else last
+            add = "add one of them" if first else "add it"
+            return f"{option} has no effect without {listed}; {add}, or omit {option}"
+    return None
+
+
+# ---- Commands in messages ----------------------------------------------------------------
 
 # A command that a message proposes without other options, and the options with which it
 # reads and writes what the present run does.
