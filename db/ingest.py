@@ -38,8 +38,10 @@ from db.loading.swap import (
     publish_database,
     require_replaceable,
 )
+from utils.atomic_files import open_scratch_folder
 from utils.contract import MANIFEST_NAME, SCHEMA_PATH, Contract, read_contract
 from utils.csv_bytes import RejectedInput
+from utils.database import find_temporary_folder
 from utils.helpers import (
     DATABASE_PATH,
     HAS_CHANGE_TIME,
@@ -125,7 +127,7 @@ def ingest_folder(
         taken = [schema_path, *_list_inputs(contract, data_dir), *_list_outputs(target)]
         require_writable(errors_path, taken)
     require_files(contract, data_dir)
-    require_replaceable(target, contract)
+    require_replaceable(target, contract, must_be_writable=not is_check)
     manifest = read_manifest(data_dir / MANIFEST_NAME)
     manifest = add_stated_facts(manifest, as_of=as_of, currency=currency)
     load = _Load(
@@ -139,8 +141,8 @@ def ingest_folder(
         place_option,
         on_progress,
     )
-    with lock_target(target):
-        loaded = _load_or_raise(load, max_errors, errors_path)
+    with _prepare_target(load) as prepared:
+        loaded = _load_or_raise(prepared, max_errors, errors_path)
     states = {
         file.name: compare_with_manifest(manifest, file.name, file.sha256)
         for file in loaded
@@ -185,6 +187,22 @@ def _list_outputs(target: Path) -> list[Path]:
 
 
 # ---- The run -----------------------------------------------------------------------------
+
+
+@contextmanager
+def _prepare_target(load: _Load) -> Iterator[_Load]:
+    """Lock the target of *load* for the block.
+
+    A check replaces nothing: its target is in a scratch folder instead, because the folder
+    of the database may be read-only.
+    """
+    if not load.is_check:
+        with lock_target(load.target):
+            yield load
+        return
+    # Where SQLite puts large files too; /tmp may be in memory.
+    with open_scratch_folder(Path(find_temporary_folder())) as folder:
+        yield load._replace(target=folder / "check.db", place_option="SQLITE_TMPDIR")
 
 
 def _load_or_raise(

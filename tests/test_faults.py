@@ -187,7 +187,10 @@ class ErrorsFile(FaultCase):
 
     def test_errors_file_is_empty_without_faults(self) -> None:
         path = self.folder / "errors.jsonl"
-        path.write_text("old", "utf-8")
+        self.edit("users", set_cell(3, 5, ""))
+        self.assertEqual(self.ingest("--errors", path).status, 1)
+        self.assertIn("E_MISSING", path.read_text("utf-8"))
+        self.edit("users", set_cell(3, 5, "Leeds"))
         self.assertEqual(self.ingest("--errors", path).status, 0)
         self.assertEqual(path.read_bytes(), b"")
         self.assertEqual([p.name for p in self.folder.glob(".*")], [])
@@ -279,6 +282,20 @@ class ErrorsFile(FaultCase):
                     after = {path: path.read_bytes() for path in self.folder.iterdir()}
                     self.assertEqual(after, before)
             self.edit("users", set_cell(3, 5, ""))
+
+    def test_file_with_another_content_is_not_replaced_by_faults(self) -> None:
+        other = self.folder / "another.db"
+        for content in (b"SQLite format 3\0", b"notes\n", b'{"file": "users.csv"}\n'):
+            with self.subTest(content):
+                other.write_bytes(content)
+                result = self.ingest("--errors", other)
+                self.assertEqual((result.status, result.stdout), (1, ""))
+                self.assertIn(
+                    f"{other}: has another content than faults. Name another file with"
+                    " --errors.",
+                    result.stderr,
+                )
+                self.assertEqual(other.read_bytes(), content)
 
     def test_errors_file_behind_a_link_keeps_the_link(self) -> None:
         skip_on_windows("Windows has other links")
@@ -375,6 +392,24 @@ class CheckOption(FaultCase):
         self.assertEqual(self.ingest().status, 0)
         self.edit("users", set_cell(3, 5, ""))
         self.assertEqual(self.check("users.csv:3:5: E_MISSING"), 1)
+
+    def test_check_writes_nothing_beside_a_read_only_database(self) -> None:
+        self.assertEqual(self.ingest().status, 0)
+        refused, access = PermissionError(13, "Permission denied"), os.access
+
+        def is_allowed(path: Path, mode: int) -> bool:
+            return Path(path) != self.database and access(path, mode)
+
+        for path in (self.database, self.folder / "none" / "shop.db"):
+            with (
+                self.subTest(path),
+                mock.patch("db.loading.swap.os.access", is_allowed),
+                mock.patch("db.loading.swap._open_lock", side_effect=refused),
+                mock.patch("db.loading.swap._make_folders", side_effect=refused),
+            ):
+                arguments = ("--data-dir", self.folder, "--database", path)
+                self.succeed(ingest.main, "--check", *arguments)
+                self.assertEqual(call(ingest.main, "--ingest", *arguments).status, 1)
 
     def test_check_and_ingest_exclude_each_other(self) -> None:
         result = call(ingest.main, "--check", "--ingest")

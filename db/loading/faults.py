@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import IO, Any, NamedTuple
 
 from utils.atomic_files import open_atomically
 from utils.formats import count_noun
-from utils.helpers import DataError
+from utils.helpers import DataError, open_regular_file
 
 # Faults of one kind that are listed; the others are only counted.
 MOST_FAULTS = 100
@@ -131,7 +132,8 @@ def identify_kind(fault: Fault) -> FaultKind:
 def require_writable(path: Path, taken: Iterable[Path]) -> None:
     """Raise `DataError` if *path* cannot take the faults, or would destroy something.
 
-    It must be a regular file or a stream, and none of the files *taken*, under any name.
+    It must be a stream, a new file, or an old one that has faults or nothing in it, and
+    none of the files *taken*, under any name.
     """
     try:
         real = Path(os.path.realpath(path))
@@ -155,6 +157,19 @@ def require_writable(path: Path, taken: Iterable[Path]) -> None:
         raise _explain_unusable_path(path, "is not a regular file")
     if not os.access(path, os.W_OK):
         raise _explain_unusable_path(path, "is read-only")
+    if not _holds_faults(path):
+        raise _explain_unusable_path(path, "has another content than faults")
+
+
+def _holds_faults(path: Path) -> bool:
+    """Return whether the file *path* is empty, or begins as `open_fault_file` writes it."""
+    try:
+        with open_regular_file(path) as file:
+            start = file.read(1_000)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+        raise _explain_unusable_path(path, reason) from error
+    return not start or re.match(rb'{"file": "[^"\n]+", "line": ', start) is not None
 
 
 def _is_same(path: Path, other: Path) -> bool:

@@ -191,7 +191,9 @@ def _remove_leftovers(target: Path) -> None:
                 (target.parent / found).unlink()
 
 
-def require_replaceable(target: Path, contract: Contract | None = None) -> None:
+def require_replaceable(
+    target: Path, contract: Contract | None = None, *, must_be_writable: bool = True
+) -> None:
     """Raise `DataError` unless *target* is absent or is a database that may be replaced.
 
     It may be replaced if loads made all that is in it; *contract*, by default that of
@@ -199,7 +201,8 @@ def require_replaceable(target: Path, contract: Contract | None = None) -> None:
     journal or log is beside it; `lock_database` repeats the check.
     """
     try:
-        if not _require_file(target) or any(map(os.path.lexists, _list_logs(target))):
+        exists = _require_file(target, must_be_writable=must_be_writable)
+        if not exists or any(map(os.path.lexists, _list_logs(target))):
             return
         with closing(create_empty_database(contract or read_contract())) as model:
             new_objects = list_objects(model)
@@ -221,7 +224,7 @@ def _list_logs(target: Path) -> list[Path]:
     return [target.with_name(target.name + suffix) for suffix in ("-journal", "-wal")]
 
 
-def _require_file(target: Path) -> bool:
+def _require_file(target: Path, *, must_be_writable: bool = True) -> bool:
     """Return whether *target* exists; raise `DataError` if it cannot be replaced."""
     if target.is_symlink():  # its target has been looked up before
         raise DataError(
@@ -241,7 +244,7 @@ def _require_file(target: Path) -> bool:
         raise DataError(f"{target}: is a folder. Name a file with --database.")
     if not target.is_file():
         raise DataError(f"{target}: is not a regular file. Name one with --database.")
-    if not os.access(target, os.W_OK):
+    if must_be_writable and not os.access(target, os.W_OK):
         raise DataError(
             f"{target}: is read-only. Allow writing, or name another file with --database."
         )
