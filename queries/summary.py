@@ -197,7 +197,7 @@ def _render_segments(document: Mapping[str, Any], width: int, most: Limits) -> l
         clvs = summary["clv"]
         rows.append(
             [
-                escape_line(record["segment"]),
+                _cut_name(record["segment"], width),
                 f"{summary['customer_count']:,}",
                 *(_format_clv(clv, currency) for clv in clvs),
                 _format_interval(clvs[at], "_cents", currency) or "-",
@@ -212,6 +212,13 @@ def _render_segments(document: Mapping[str, Any], width: int, most: Limits) -> l
         *_fit_columns(rows, width, omissible=[*omissible, 1]),
         *_count_more(len(ranked), most.segments),
     ]
+
+
+def _cut_name(name: str, width: int) -> str:
+    """Return the *name* of a segment in at most half of *width*; figures need the rest."""
+    text = escape_line(name)
+    most = width // 2
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _count_more(count: int, most: int | None) -> list[str]:
@@ -397,7 +404,7 @@ def _render_forecast_segments(
         net = horizon["net_cents"]
         rows.append(
             [
-                escape_line(record["segment"]),
+                _cut_name(record["segment"], width),
                 f"{record['customer_count']:,}",
                 format_money(net["forecast"], currency),
                 format_money(horizon["net_per_customer_cents"], currency),

@@ -334,6 +334,17 @@ class SegmentNames(OptionsCase):
         widths = {len(line) for line in lines[at : at + 5]}
         self.assertEqual(len(widths), 1, lines[at : at + 5])
 
+    def test_long_name_is_cut_on_the_terminal_only(self) -> None:
+        long = "Ölfarben " * 40
+        self.create_categories(long, "Paper")
+        result = self.run_query("--by", "category")
+        lines = result.stdout.split("\n")
+        at = find_line(lines, "category ")
+        self.assertLessEqual(max(map(len, lines[at : at + 3])), 80)
+        self.assertIn(f"\n{long[:39]}…  ", result.stdout)
+        document = json.loads(self.read("query_result.json"))
+        self.assertEqual({r["segment"] for r in document["segments"]}, {long, "Paper"})
+
     def test_line_ends_stay_in_one_cell_of_the_csv(self) -> None:
         names = ("a\nb", 'c"d', "e,f", " g ")
         self.create_categories(*names)
