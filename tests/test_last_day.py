@@ -178,6 +178,14 @@ class StatedDay(FaultCase):
         self.assertEqual((check["status"], check["count"]), ("fail", 1))
         self.assertEqual(check["sample"][0][:2], ["payments", 13])
 
+    def test_figures_of_the_report_are_named_with_the_later_events_in_them(self) -> None:
+        self.ingest("--as-of", "2024-03-31")
+        place = ("--database", self.database, "--out-dir", self.folder)
+        result = self.succeed(ingest.main, "--report", *place)
+        self.assertIn("\nAs of 2024-03-31 and 1 later event: 5 valid orders", result.stdout)
+        text = (self.folder / "report.md").read_text(encoding="utf-8")
+        self.assertIn("\nData as of 2024-03-31 and 1 later event · ", text)
+
     def test_mistyped_year_makes_no_cohort_old_enough_after_a_stated_day(self) -> None:
         self.ingest()
         clv = self.query_shop()["summary"]["clv"]

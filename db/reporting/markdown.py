@@ -42,6 +42,8 @@ SUMMARY_FINDINGS = 6
 # The width of the narrowest common terminal.
 SUMMARY_COLUMNS = 80
 
+# The check of what happened after the last day that the manifest or the user states.
+LATE_CHECK = "causality_nothing_after_as_of"
 
 MONTHS = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
@@ -163,7 +165,7 @@ def summarize_problems(problems: Sequence[Row]) -> list[str]:
 def summarize_kpis(report: Row) -> list[str]:
     """Return the key figures, and those of the last complete month."""
     kpis, currency = report["kpis"], report["currency"]
-    as_of = f"As of {report['as_of']}:" if report["as_of"] else "No data:"
+    as_of = f"As of {describe_last_day(report)}:" if report["as_of"] else "No data:"
     revenue = (
         f"Net revenue {format_amount(kpis['net_cents'], currency, space=NO_BREAK)},"
         f" AOV {format_amount(kpis['aov_cents'], currency, space=NO_BREAK)}"
@@ -186,6 +188,14 @@ def summarize_kpis(report: Row) -> list[str]:
     return lines
 
 
+def describe_last_day(report: Row) -> str:
+    """Return the last day of the data; events after a stated one are in all figures."""
+    counts = {check["check"]: check["count"] for check in report["checks"]}
+    late = counts.get(LATE_CHECK)
+    more = f" and {count_noun(late, 'later event')}" if late else ""
+    return f"{report['as_of']}{more}"
+
+
 def wrap_line(line: str) -> str:
     """Return *line* wrapped for a terminal; the lines after the first are indented."""
     indent = " " * (len(line) - len(line.lstrip()) + 2)
@@ -201,7 +211,8 @@ def render_opening(report: Row) -> str:
     """Return the title, the verdict and the facts that identify the data."""
     word, counts = describe_verdict(report["verdict"])
     mark = MARKS[report["verdict"]["status"]]
-    facts = [f"Data as of {report['as_of']}" if report["as_of"] else "No data yet"]
+    last_day = describe_last_day(report)
+    facts = [f"Data as of {last_day}" if report["as_of"] else "No data yet"]
     if seed := report["provenance"].get("generator", {}).get("seed"):
         facts.append(f"seed {escape(seed)}")
     facts.append(f"content `{report['dataset']['content_sha256'][:12]}`")
