@@ -338,7 +338,7 @@ def grade(args: argparse.Namespace) -> int:
         columns=args.columns or {},
         required=args.require or (),
         tolerance=args.tolerance or 0,
-        scheme=read_scheme(args.points) if args.points else None,
+        scheme=read_scheme(args.points, args.require or ()) if args.points else None,
     )
     reference = prepare_reference(
         args.database or DATABASE_PATH,

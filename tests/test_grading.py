@@ -348,6 +348,8 @@ class Marking(GradeCase):
         text = self.read("query_result.csv")
         grade = self.assert_full(text, "--points", scheme)
         self.assertEqual(grade["points"]["reached"], 31.5)
+        result = self.grade(text, "--points", scheme, "--require", "aov_cents")
+        self.assertIn("has no points for aov_cents, which --require names", result.stderr)
         for content, reason in (
             ("", "has no table [points]"),
             ("[points]\nnet = 3\n", "points.net is not a column"),

@@ -346,8 +346,8 @@ class WrongGroundTruth(ShopCase):
         shutil.rmtree(self.truth)
         self.refuse(
             f"generate_data.py --generate --truth --seed {SEED} --users {USERS}"
-            " --start 2024-01-01 --end 2025-12-31 --process steady --out-dir known, and"
-            " add --truth-dir known/truth"
+            " --start 2024-01-01 --end 2025-12-31 --process steady --out-dir"
+            f" known-{SEED}, and add --truth-dir known-{SEED}/truth"
         )
 
     def test_ground_truth_with_another_number_of_users_is_refused(self) -> None:

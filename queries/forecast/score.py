@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -121,26 +122,27 @@ def propose_command(generator: Mapping[str, str]) -> str:
 
     >>> propose_command({"seed": "7", "window_end": "2025-12-31", "is_calm": "1"})
     'Make it in a folder of its own: python generate_data.py --generate --truth --seed 7\
- --end 2025-12-31 --calm --out-dir known, and add --truth-dir known/truth'
+ --end 2025-12-31 --calm --out-dir known-7, and add --truth-dir known-7/truth'
     """
+    facts = {"seed": "SEED", **generator}
     options = [
-        f" {option} {generator[name]}"
+        f"{option} {shlex.quote(facts[name])}"
         for name, option in _OPTIONS.items()
-        if name in generator
+        if name in facts
     ]
-    calm = " --calm" if generator.get("is_calm") == "1" else ""
-    known = "".join(options) + calm
-    start, seed = "Make it in a folder of its own", ""
+    if facts.get("is_calm") == "1":
+        options.append("--calm")
+    start = "Make it in a folder of its own"
     if "seed" not in generator:
         start = (
             "The database does not state the seed and the options of its shop, because the"
             f" files were made with --blind, or loaded without {MANIFEST_NAME}. Make the"
             " ground truth with them"
         )
-        seed = " --seed SEED"
+    folder = shlex.quote(f"known-{facts['seed']}")
     return (
-        f"{start}: python generate_data.py --generate --truth{seed}{known} --out-dir known,"
-        " and add --truth-dir known/truth"
+        f"{start}: python generate_data.py --generate --truth {' '.join(options)}"
+        f" --out-dir {folder}, and add --truth-dir {folder}/truth"
     )
 
 

@@ -155,10 +155,10 @@ def _take_average_reference(reference: Reference, ages: Sequence[int]) -> Refere
     return Reference(take_averages(reference.right, ages), compute)
 
 
-def read_scheme(path: Path) -> dict[str, float]:
+def read_scheme(path: Path, required: Sequence[str] = ()) -> dict[str, float]:
     """Return the points of each column, from the table [points] of the TOML file *path*.
 
-    Raise `DataError` if it is not one.
+    Raise `DataError` if it is not one, or has no points for a *required* column.
     """
     remedy = "Expected a table [points] with lines such as net_cents = 20."
     try:
@@ -178,6 +178,12 @@ def read_scheme(path: Path) -> dict[str, float]:
                 f" {', '.join(FIGURE_COLUMNS)}."
             )
         _require_points(name, value, path)
+    for name in required:
+        if name not in points:
+            raise DataError(
+                f"{path}: has no points for {name}, which --require names. Add them, or"
+                " omit the column."
+            )
     return points
 
 
