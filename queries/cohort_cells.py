@@ -184,6 +184,7 @@ def arrange_cells(
     if not is_by_quarter:
         return without_segment, list(cells) if has_segments else []
     require_addable(cells, (*ADDED_COLUMNS, *FLAG_COLUMNS), query_path)
+    _require_every_age(cells, query_path)
     last_month = (as_of or "0000-00")[:7]
     segments = split_segments(cells) if has_segments else {}
     return roll_up_quarters(without_segment, last_month), [
@@ -213,6 +214,21 @@ def require_addable(cells: Sequence[Cell], needed: Sequence[str], query_path: Pa
 
 def _is_addable(name: str, value: Any) -> bool:
     return isinstance(value, str if name == "segment" else int)
+
+
+def _require_every_age(cells: Iterable[Cell], query_path: Path) -> None:
+    """Raise `DataError` unless the ages of each cohort are 0, 1, 2 and so on, in order."""
+    counts: Counter[tuple[str | None, str]] = Counter()
+    for cell in cells:
+        cohort = cell.get("segment"), cell["cohort"]
+        if cell["months_since"] != counts[cohort]:
+            raise DataError(
+                f"{query_path}: the cell {counts[cohort] + 1} of cohort {cohort[1]} has"
+                f" months_since {cell['months_since']}, expected {counts[cohort]}. Quarters"
+                " add up cells of each month, in order; correct the query, or omit"
+                " --cohort."
+            )
+        counts[cohort] += 1
 
 
 def split_segments(cells: Iterable[Cell]) -> dict[str, list[Cell]]:

@@ -400,6 +400,17 @@ class WrongOption(RefusalCase):
                     str(path), expected, arguments=["--query", path, *arguments]
                 )
 
+    def test_missing_month_of_a_cohort_is_not_taken_for_the_next_one(self) -> None:
+        path = self.folder / "mine.sql"
+        sql = QUERY_PATH.read_text(encoding="utf-8")
+        at = find_parts(sql).select_at
+        select = sql[at:].replace("\nORDER BY", "\nWHERE months_since <> 1\nORDER BY", 1)
+        path.write_text(sql[:at] + select, encoding="utf-8")
+        self.assert_refused(
+            "mine.sql: the cell 2 of cohort 2024-01 has months_since 2, expected 1.",
+            arguments=["--query", path, "--cohort", "quarter"],
+        )
+
     def test_malformed_ctes_are_refused(self) -> None:
         path = self.folder / "mine.sql"
         for sql in ("AS (SELECT 1)", ") AS (", "WITH a AS (SELECT", "((((", "'", "/*"):
