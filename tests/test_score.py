@@ -355,6 +355,16 @@ class WrongGroundTruth(ShopCase):
         self.write_users("\n".join(lines[:2] + lines[3:]))
         self.refuse(f"has {USERS - 1:,} users, the database {USERS}.", "--until")
 
+    def test_ground_truth_in_which_a_customer_never_buys_is_refused(self) -> None:
+        customer = max(known_sources().histories.user_ids)
+        lines = (self.truth / "users.csv").read_text(encoding="utf-8").split("\n")
+        self.assertIn(f"{customer},1,", lines[customer])
+        lines[customer] = lines[customer].replace(f"{customer},1,", f"{customer},0,", 1)
+        self.write_users("\n".join(lines))
+        self.refuse(
+            f"user {customer}, who bought, is missing or never buys", "another shop"
+        )
+
 
 class DatabaseWithoutSeed(ShopCase):
     """A shop whose database states no seed is compared with what it does state."""
@@ -397,7 +407,7 @@ class DatabaseWithoutSeed(ShopCase):
         with self.assertRaisesRegex(DataError, "--ingest --as-of 2025-12-31$"):
             read_truth(known_shop() / "truth", {}, "2025-12-30")
 
-    def test_ground_truth_in_which_a_customer_never_buys_is_refused(self) -> None:
+    def test_ground_truth_has_the_users_who_buy(self) -> None:
         truth = read_truth(known_shop() / "truth", {}, AS_OF)
         rows = read_rows(known_shop() / "truth" / "users.csv")
         buyers = {int(row["user_id"]) for row in rows if row["is_buyer"] == "1"}
