@@ -75,14 +75,12 @@ def column_name(name: str, grain: str = "month") -> str:
 def read_cells(result: QueryRows, query_path: Path) -> list[Cell]:
     """Return one cell for each row of *result*.
 
-    Raise `DataError` naming *query_path* if the rows are not cohort cells.
+    Raise `DataError` naming *query_path* if the rows are not possible cohort cells.
     """
     _require_cell_columns(result.columns, query_path)
-    names = ["cohort" if name == "cohort_month" else name for name in result.columns]
-    cells = []
+    cells = build_cells(result)
     seen = set()
-    for number, row in enumerate(result.rows, 1):
-        cell = dict(zip(names, row, strict=True))
+    for number, cell in enumerate(cells, 1):
         _require_cell_values(cell, f"{query_path}: row {number} of its result")
         key = cell.get("segment"), cell["cohort"], cell["months_since"]
         if key in seen:
@@ -91,8 +89,13 @@ def read_cells(result: QueryRows, query_path: Path) -> list[Cell]:
                 f" since {key[2]}. Expected one row for each."
             )
         seen.add(key)
-        cells.append(cell)
     return cells
+
+
+def build_cells(result: QueryRows) -> list[Cell]:
+    """Return one cell for each row of *result*, which may be that of a mistaken query."""
+    names = ["cohort" if name == "cohort_month" else name for name in result.columns]
+    return [dict(zip(names, row, strict=True)) for row in result.rows]
 
 
 def _require_cell_columns(columns: Sequence[str], query_path: Path) -> None:
@@ -160,31 +163,33 @@ def _show_value(value: Any) -> str:
 # ---- Segments and quarters ---------------------------------------------------------------
 
 
+def require_arrangeable(
+    cells: Sequence[Cell], query_path: Path, *, has_segments: bool, is_by_quarter: bool
+) -> None:
+    """Raise `DataError` naming *query_path* if `arrange_cells` cannot add up *cells*."""
+    if has_segments:
+        _require_addable(cells, ("segment", *ADDED_COLUMNS), query_path)
+    if is_by_quarter:
+        _require_addable(cells, (*ADDED_COLUMNS, *FLAG_COLUMNS), query_path)
+        _require_every_age(cells, query_path)
+
+
 def arrange_cells(
-    cells: Sequence[Cell],
-    query_path: Path,
-    *,
-    has_segments: bool,
-    is_by_quarter: bool,
-    as_of: str | None,
+    cells: Sequence[Cell], *, has_segments: bool, is_by_quarter: bool, as_of: str | None
 ) -> tuple[list[Cell], list[Cell]]:
     """Return the cells of all customers, and the cells of each segment, if *has_segments*.
 
-    *cells* are by month and segment.  Raise `DataError` naming *query_path* if they cannot
-    be added up.
+    *cells* are by month and segment.
     """
     without_segment = [
         {name: cell[name] for name in cell if name != "segment"} for cell in cells
     ]
     if has_segments:
-        require_addable(cells, ("segment", *ADDED_COLUMNS), query_path)
         # Segments are added by month, before the quarters: the quarter of one segment may
         # end at an earlier age than that of another, and would be missing from the sum.
         without_segment = add_segments(cells)
     if not is_by_quarter:
         return without_segment, list(cells) if has_segments else []
-    require_addable(cells, (*ADDED_COLUMNS, *FLAG_COLUMNS), query_path)
-    _require_every_age(cells, query_path)
     last_month = (as_of or "0000-00")[:7]
     segments = split_segments(cells) if has_segments else {}
     return roll_up_quarters(without_segment, last_month), [
@@ -194,7 +199,9 @@ def arrange_cells(
     ]
 
 
-def require_addable(cells: Sequence[Cell], needed: Sequence[str], query_path: Path) -> None:
+def _require_addable(
+    cells: Sequence[Cell], needed: Sequence[str], query_path: Path
+) -> None:
     """Raise `DataError` naming *query_path* unless all *cells* have values of *needed*."""
     missing = [name for name in needed if cells and name not in cells[0]]
     if missing:

@@ -13,6 +13,7 @@ from queries.cohort_cells import (
     arrange_cells,
     build_rows,
     read_cells,
+    require_arrangeable,
     split_segments,
 )
 from queries.cohorts import summarize_cells
@@ -145,13 +146,7 @@ def build_result(
     At most *worker_count* processes compute the forecast.
     """
     options = query.options
-    cells, segment_cells = arrange_cells(
-        read_cells(data.rows, query.path),
-        query.path,
-        has_segments=options.by is not None,
-        is_by_quarter=options.grain == "quarter",
-        as_of=data.as_of,
-    )
+    cells, segment_cells = _arrange_rows(query, data)
     reconciliation = reconcile(cells, data.totals)
     notes = [
         f"{name_file(query.path)}: {difference}"
@@ -183,6 +178,19 @@ def build_result(
         grain=options.grain,
     )
     return QueryResult(rows, document, notes, score)
+
+
+def _arrange_rows(query: CohortQuery, data: QueryData) -> tuple[list[Cell], list[Cell]]:
+    """Return the rows of *data* as `arrange_cells` does; raise `DataError` for odd ones."""
+    has_segments = query.options.by is not None
+    is_by_quarter = query.options.grain == "quarter"
+    cells = read_cells(data.rows, query.path)
+    require_arrangeable(
+        cells, query.path, has_segments=has_segments, is_by_quarter=is_by_quarter
+    )
+    return arrange_cells(
+        cells, has_segments=has_segments, is_by_quarter=is_by_quarter, as_of=data.as_of
+    )
 
 
 def describe_source(query: CohortQuery, data: QueryData) -> dict[str, Any]:

@@ -114,6 +114,10 @@ class Mistakes(MistakeCase):
                     found = self.name_first(self.compute(seed, *pair), seed)
                     self.assertIn({*pair}, found)
 
+    def test_answer_is_graded_where_a_mistake_makes_an_empty_cohort(self) -> None:
+        pair = "discounts_ignored", "thirty_day_months"
+        self.assertIn({*pair}, self.name_first(self.compute(5, *pair), 5))
+
     def test_mistakes_of_different_columns_are_named_for_their_columns(self) -> None:
         right = self.compute(7)
         wrong = self.compute(7, "refunds_ignored")

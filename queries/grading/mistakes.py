@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from queries.cohort_cells import QueryRows, arrange_cells, read_cells
+from queries.cohort_cells import QueryRows, arrange_cells, build_cells
 from queries.grading.answers import Answer, RightAnswer, derive_cells
 from queries.grading.averages import AVERAGE_MISTAKES, Average, average_by_size
 from queries.grading.table_mistakes import TABLE_MISTAKES, Reshape
-from queries.query_file import ORDERS_CTE, QUERY_PATH, read_cohort_query
+from queries.query_file import ORDERS_CTE, read_cohort_query
 from queries.reading import fetch_rows, materialize_cte
 from utils.database import is_overflow, limit_workers, open_database, run_reads
 from utils.sql_text import find_parts, replace_body
@@ -180,8 +180,7 @@ def _build_cells(rows: QueryRows | None, right: RightAnswer) -> Answer:
         return right.cells
     options = right.options
     cells, segment_cells = arrange_cells(
-        read_cells(rows, QUERY_PATH),
-        QUERY_PATH,
+        build_cells(rows),
         has_segments=options.by is not None,
         is_by_quarter=options.grain == "quarter",
         as_of=right.as_of,
