@@ -87,9 +87,10 @@ def estimate_forecast(
     kept_share: float = 1.0,
     deviation: CommonDeviation = NO_DEVIATION,
 ) -> GroupForecast:
-    """Return the forecast of a group from its *sums*; refunds leave *kept_share* of value.
+    """Return the forecast of a group from its *sums*, of which *kept_share* is kept.
 
-    *deviation* is what all customers have in common, see `ModelFit.deviate`.
+    *kept_share*, 0 to 1, is what refunds leave of the value.  *deviation* is what all
+    customers have in common, see `ModelFit.deviate`.
 
     The deviation by the parameters is that of the delta method.  The two models are fitted
     separately, so the variances of a value by their parameters add up.
@@ -102,7 +103,7 @@ def estimate_forecast(
     value_parameter_variance = delta_variance(sums.value_slopes, purchases.covariance)
     value_parameter_variance += delta_variance(sums.spending_slopes, spending.covariance)
     value_variance = kept_share**2 * sums.value_variance
-    value_variance += max(kept_share * (1 - kept_share), 0.0) * sums.value_squares
+    value_variance += kept_share * (1 - kept_share) * sums.value_squares
     return GroupForecast(
         sums.customer_count,
         Estimate(
@@ -114,7 +115,7 @@ def estimate_forecast(
         Estimate(
             kept_share * sums.value,
             math.sqrt(value_variance),
-            abs(kept_share) * math.sqrt(value_parameter_variance),
-            deviation.value * abs(kept_share) * sums.value,
+            kept_share * math.sqrt(value_parameter_variance),
+            deviation.value * kept_share * sums.value,
         ),
     )
