@@ -22,7 +22,6 @@ from queries.forecast.rate_effect import (
     fit_rate_effect,
 )
 from queries.forecast.seasonality import NO_SEASONS, build_clock
-from queries.forecast.value_variation import NO_VALUE_VARIATION
 from tests.customer_samples import (
     PUBLISHED_PURCHASES,
     make_purchase_model,
@@ -62,9 +61,7 @@ def make_fit(
 ) -> ModelFit:
     """Return a fit with these spending models; its purchase model is any."""
     clock = build_clock(NO_SEASONS, 1, 2)
-    return ModelFit(
-        PurchaseFit(PURCHASES, clock, None), plain, rated, test, NO_VALUE_VARIATION
-    )
+    return ModelFit(PurchaseFit(PURCHASES, clock, None), plain, rated, test)
 
 
 class RateEffect(unittest.TestCase):

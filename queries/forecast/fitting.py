@@ -17,7 +17,6 @@ from queries.forecast.demand import (
     measure_demand,
 )
 from queries.forecast.gamma_gamma import SpendingModel, fit_spending
-from queries.forecast.histories import PurchaseHistories
 from queries.forecast.observed_customers import (
     CountedHistories,
     ObservedCustomers,
@@ -40,9 +39,9 @@ from queries.forecast.seasonality import (
     measure_seasonal_factors,
 )
 from queries.forecast.value_variation import (
+    NO_VALUE_VARIATION,
     ValueVariation,
     deviate_value,
-    measure_value_variation,
 )
 from utils.helpers import DataError
 
@@ -68,14 +67,15 @@ class ModelFit(NamedTuple):
 
     *rated* is the spending model with a rate effect, significant or not, and *rate_test*
     the test of it; both are None where the customers determine no effect.
-    *value_variation* is how much the value of purchases varies by quarter.
+    *value_variation* is how much the value of purchases varies by quarter; it is measured
+    apart, on the histories that `fit_models` does not need.
     """
 
     purchases: PurchaseFit
     spending: SpendingModel
     rated: RateSpendingModel | None
     rate_test: RateTest | None
-    value_variation: ValueVariation
+    value_variation: ValueVariation = NO_VALUE_VARIATION
 
     def list_choices(self) -> list[ModelFit]:
         """Return this fit and, if there is one, that with the rate effect."""
@@ -95,25 +95,17 @@ class ModelFit(NamedTuple):
 
 
 def fit_models(
-    histories: PurchaseHistories,
-    customers: ObservedCustomers,
-    counted: CountedHistories,
-    last: int,
+    histories: CountedHistories, customers: ObservedCustomers, last: int
 ) -> ModelFit:
-    """Fit both models to *customers* of *histories*, whose own are *counted*.
+    """Fit both models to *customers*, whose histories are counted in *histories*.
 
     The clock reaches to the day *last*.  Raise `DataError` where the data do not support
     the models.
     """
-    purchases = fit_purchase_model(counted, last)
+    purchases = fit_purchase_model(histories, last)
     values = list_rated_values(customers, purchases)
     spending = fit_spending(((x, mean) for x, mean, _ in values), money_unit="cents")
-    return ModelFit(
-        purchases,
-        spending,
-        *fit_rate_effect(values, spending),
-        measure_value_variation(histories, customers.until),
-    )
+    return ModelFit(purchases, spending, *fit_rate_effect(values, spending))
 
 
 def fit_purchase_model(histories: CountedHistories, last: int) -> PurchaseFit:

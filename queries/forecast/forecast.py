@@ -41,6 +41,7 @@ from queries.forecast.observed_customers import (
 )
 from queries.forecast.rate_effect import RateTest
 from queries.forecast.seasonality import SeasonalClock
+from queries.forecast.value_variation import measure_value_variation
 from utils.helpers import DataError
 from utils.months import first_day, month_number
 from utils.processes import run_tasks
@@ -96,7 +97,10 @@ def forecast_cohorts(
     steps = list_steps(histories, customers, counted)
     with closing(run_tasks(call, steps, worker_count)) as results:
         fit = next(results)
+        # Here, so that the purchases are not sent to the process of the fit.
         kept_share = compute_kept_share(histories, refunds, as_of)
+        variation = measure_value_variation(histories, customers.until)
+        fit = fit._replace(value_variation=variation)
         holdout = next(results)
     if holdout.get("has_rate_effect"):
         fit = fit.use_rate_effect()
@@ -138,7 +142,7 @@ def list_steps(
 ) -> list[tuple[Any, ...]]:
     """Return the steps that do not depend on each other: functions and their arguments."""
     return [
-        (fit_models, histories, customers, counted, customers.until + MAX_DAYS_AHEAD),
+        (fit_models, counted, customers, customers.until + MAX_DAYS_AHEAD),
         (build_holdout, histories, customers.until),
     ]
 

@@ -25,6 +25,7 @@ from queries.forecast.observed_customers import (
     observe_customers,
 )
 from queries.forecast.seasonality import MIN_DAYS, has_measurable_seasons
+from queries.forecast.value_variation import measure_value_variation
 from utils.formats import count_noun
 from utils.helpers import DataError
 
@@ -53,7 +54,7 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
     try:
         observed = observe_customers(histories, split)
         counted = count_histories(observed)
-        choices = fit_models(histories, observed, counted, until).list_choices()
+        choices = fit_models(counted, observed, until).list_choices()
     except DataError as error:
         return {"refused": _explain_refusal(histories, split, error)}
     later = find_later_purchases(histories, split, until)
@@ -63,7 +64,9 @@ def build_holdout(histories: PurchaseHistories, until: int) -> dict[str, Any]:
     if len(choices) > 1:
         errors = [measure_values(forecast, actual) for forecast in forecasts]
         best = errors.index(min(errors))
-    fit, purchases = choices[best], choices[best].purchases
+    variation = measure_value_variation(histories, split)
+    fit = choices[best]._replace(value_variation=variation)
+    purchases = fit.purchases
     forecast = forecast_group(
         purchases.model,
         fit.spending,
